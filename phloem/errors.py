@@ -1,0 +1,12 @@
+"""The two ways in which a command ends badly; their messages are written for the person at the keyboard."""
+
+
+class InputError(ValueError):
+    """Wrong use or wrong input: exit status 2, nothing was written.
+
+    The message names the file, variable, cell or key at fault and, where there are any, the valid choices.
+    """
+
+
+class WorkError(RuntimeError):
+    """Work that failed: exit status 1. The message says what failed and the command that mends it."""

@@ -1,0 +1,193 @@
+"""The site objective J = J_obs + J_prior + J_EDC (calibration.md section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from phloem.kernels.dalec import allocation, inputs_from_logs, state
+from phloem.kernels.fold import Series, fold
+from phloem.kernels.model import Model
+from phloem.kernels.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.phenology import PERIOD, yearly
+from phloem.kernels.switches import Switches
+from phloem.kernels.transform import log_physical
+
+STREAMS = ("gpp", "reco", "et", "lai")
+CE_WEIGHT = 0.1
+CE_LEAST = 5.0
+"""The ce prior applies where ce_opt is at least this; below, no pre-calibrated value exists."""
+
+EQUILIBRIUM_FACTOR = 0.6931471805599453
+"""ln 2: a pool may drift by this factor (CARDAMOM's EQF = 2)."""
+
+EQUILIBRIUM_TOLERANCE = 0.1
+LEAST_RATIO_FLUX = 1e-6
+"""gC m-2 d-1: floor of the flux totals under the ratio of inflow to outflow."""
+
+BALANCE = {
+    "labile": (("labile_production",), ("labile_release",)),
+    "foliar": (("leaf_production", "labile_release"), ("leaf_litter",)),
+    "root": (("root_production",), ("root_litter",)),
+    "wood": (("wood_production",), ("wood_litter",)),
+    "litter": (("leaf_litter", "root_litter"), ("rh_litter", "litter_to_som")),
+    "som": (("wood_litter", "litter_to_som"), ("rh_som",)),
+}
+"""Inflows and outflows of the six carbon pools (section 4.3)."""
+
+
+class SiteData(NamedTuple):
+    """What the objective knows of the cells.
+
+    Attributes:
+        series: tables of forcing and observations.
+        variance: sum of squared deviations of the weighted observations from their mean, shape (4, cells).
+        marked: number of marked year ends, shape (cells,).
+        days: number of live days, shape (cells,).
+        ce_opt: pre-calibrated canopy efficiency, 0 where there is none, shape (cells,).
+        mean_temperature: reference mean temperature in degC, shape (cells,); read by `edc4_temperature="cardamom"`.
+    """
+
+    series: Series
+    variance: Array
+    marked: Array
+    days: Array
+    ce_opt: Array
+    mean_temperature: Array
+
+
+class Terms(NamedTuple):
+    """Parts of the loss, each of shape (lanes,); they add up to it."""
+
+    observations: Array
+    prior: Array
+    edc: Array
+    steady_state: Array
+    violation: Array
+
+
+@dataclass(frozen=True)
+class SiteObjective:
+    """The tower objective: four streams, the ce prior, EDC1-5, steady-state pairs, violation.
+
+    Attributes:
+        model: the model text whose `Sums` are those of the daily DALEC.
+        switches: named differences between strict and compat.
+        steady_pools: carbon pools that must be near steady state.
+    """
+
+    model: Model
+    switches: Switches
+    steady_pools: tuple[str, ...] = tuple(BALANCE)
+
+    def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Terms, Any]:
+        """Evaluate all lanes.
+
+        Args:
+            raw: unbounded parameters and initial pools, shape (38, lanes).
+            sharpness: annealed k, shape (lanes,).
+            data: the cells.
+            lane_cell: cell of each lane, shape (lanes,).
+
+        Returns:
+            The parts of the loss, and the sums they come from.
+        """
+        logs = log_physical(raw, CALIBRATED)
+        inputs = inputs_from_logs(logs[: len(PARAMETERS)])
+        pools = jnp.exp(logs[len(PARAMETERS) :])
+        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell)
+        terms = Terms(
+            observations=-sum(nnse(sums, data, lane_cell).values()),
+            prior=self.prior(raw, data, lane_cell),
+            edc=self.constraints(inputs, sharpness, data, lane_cell),
+            steady_state=self.steady_state(sums, pools, sharpness, data, lane_cell),
+            violation=sums.violation,
+        )
+        return terms, sums
+
+    def loss(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return the loss, shape (lanes,); arguments as in `terms`."""
+        return sum(self.terms(raw, sharpness, data, lane_cell)[0])  # type: ignore[return-value]
+
+    def loss_and_gradient(
+        self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array
+    ) -> tuple[Array, Array]:
+        """Return the loss (lanes,) and its gradient with respect to `raw` (38, lanes).
+
+        Lanes do not mix: the gradient of the sum of losses is each lane's own gradient, and a NaN stays in its lane.
+        """
+
+        def total(raw: Array) -> tuple[Array, Array]:
+            loss = self.loss(raw, sharpness, data, lane_cell)
+            return loss.sum(), loss
+
+        (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(raw)
+        return loss, gradient
+
+    def penalty(self, a: Array, b: Array, sharpness: Array) -> Array:
+        """Penalise a < b softly: -ln sigmoid(s (a - b)) = softplus(s (b - a))."""
+        z = sharpness * (b - a)
+        if self.switches.edc_sigmoid == "overflowing":
+            return -jnp.log(1 / (1 + jnp.exp(z)))
+        return jax.nn.softplus(z)
+
+    def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return the prior on canopy efficiency (section 4.2)."""
+        row = [p.name for p in PARAMETERS].index("canopy_efficiency")
+        ce = jnp.exp(log_physical(raw[row : row + 1], PARAMETERS[row : row + 1]))[0]
+        wanted = data.ce_opt[lane_cell]
+        return jnp.where(wanted >= CE_LEAST, CE_WEIGHT * (ce - wanted) ** 2, 0)
+
+    def constraints(self, p: Any, k: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return EDC1 to EDC5 (section 4.3)."""
+        if self.switches.edc3_rate == "integrated":
+            foliar_turnover = yearly(p.leaf_excess, p.leaf_fall_period) / PERIOD
+        else:
+            foliar_turnover = 1 / (PERIOD * p.leaf_lifespan)
+        som = p.turnover_som
+        if self.switches.edc4_temperature == "cardamom":
+            som = som * jnp.exp(p.temperature_sensitivity * data.mean_temperature[lane_cell])
+        foliar, labile, root, _ = allocation(p)
+        return (
+            self.penalty(p.turnover_litter, p.turnover_som, 1e5 * k)
+            + self.penalty(p.decomposition_rate, p.turnover_som, 1e4 * k)
+            + self.penalty(foliar_turnover, p.turnover_wood, 2e5 * k)
+            + self.penalty(p.turnover_root, som, 10 * k)
+            + self.penalty(5 * root, foliar + labile, 100 * k)
+            + self.penalty(5 * (foliar + labile), root, 100 * k)
+        )
+
+    def steady_state(self, sums: Any, pools: Array, k: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return the steady-state pairs of the chosen pools (section 4.3)."""
+        marked, days = data.marked[lane_cell], data.days[lane_cell]
+        least = LEAST_RATIO_FLUX * days
+        total = jnp.zeros_like(k)
+        for row, (name, (inflows, outflows)) in enumerate(BALANCE.items()):
+            if name not in self.steady_pools:
+                continue
+            start = pools[row]
+            mean = (start + getattr(sums, f"{name}_year_ends")) / (marked + 1)
+            inflow, outflow = (sum(getattr(sums, flux) for flux in fluxes) for fluxes in (inflows, outflows))
+            ratio = jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
+            scaled = ratio * mean / start
+            total += self.penalty(EQUILIBRIUM_FACTOR, jnp.abs(jnp.log(scaled)), 3 * k)
+            total += self.penalty(EQUILIBRIUM_TOLERANCE, jnp.abs(scaled - ratio), 3 * k)
+        return total
+
+
+def nnse(sums: Any, data: SiteData, lane_cell: Array) -> dict[str, Array]:
+    """Return the normalised Nash-Sutcliffe efficiency by stream, S / (S + E), each of shape (lanes,).
+
+    A stream without observations, or with constant ones, has S = 0 and counts 0.
+    """
+    result = {}
+    for row, name in enumerate(STREAMS):
+        spread = data.variance[row][lane_cell]
+        error = getattr(sums, f"{name}_error")
+        known = spread > 0
+        result[name] = jnp.where(known, spread / jnp.where(known, spread + error, 1), 0)
+    return result

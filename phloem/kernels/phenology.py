@@ -1,0 +1,88 @@
+"""Leaf fall and labile release (dalec_daily.md sections 5.7 and 8)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import i0e
+
+PERIOD = 365.25
+"""Period of the phenology, days."""
+
+SCALE = PERIOD / math.pi
+"""sf, days a radian of the half period."""
+
+OFFSET = (
+    2.3599784710e-5,
+    3.32730053021e-4,
+    9.01865258885e-4,
+    -5.437736864888e-3,
+    -2.0836027517787e-2,
+    1.26972018064287e-1,
+    -1.88459767342504e-1,
+)
+"""Offset polynomial in ln(L - 1), highest power first (section 3.2)."""
+
+
+class Pulse(NamedTuple):
+    """A yearly pulse phi(t) = amplitude exp(-(width sin((t - centre) / sf))^2).
+
+    Attributes:
+        amplitude: largest rate, d-1.
+        width: sf / w, 1.
+        cos_centre: cosine of centre / sf.
+        sin_centre: sine of centre / sf.
+    """
+
+    amplitude: Array
+    width: Array
+    cos_centre: Array
+    sin_centre: Array
+
+
+def _shape(excess: Array, period: Array) -> tuple[Array, Array]:
+    """Return f (1) and w (days) from L - 1 (yr) and the period (days)."""
+    return 0.5 * jnp.log1p(1 / excess), period * (math.sqrt(2) / 2)
+
+
+def offset(excess: Array, w: Array) -> Array:
+    """Return the offset o in days from L - 1 (yr) and w (days)."""
+    x = jnp.log(excess)
+    polynomial = OFFSET[0] * x
+    for coefficient in OFFSET[1:-1]:
+        polynomial = (polynomial + coefficient) * x
+    return w * (polynomial + OFFSET[-1])
+
+
+def pulse(excess: Array, period: Array, day: Array) -> Pulse:
+    """Prepare a pulse.
+
+    Args:
+        excess: L - 1, yr; given apart from L because it loses digits near L = 1.001.
+        period: release or fall period, days.
+        day: bud-burst or leaf-fall day, days.
+
+    Returns:
+        The pulse; sine and cosine of the centre stand ready so that no step needs trigonometry.
+    """
+    f, w = _shape(excess, period)
+    centre = (day - offset(excess, w)) / SCALE
+    return Pulse((2 / math.sqrt(math.pi)) * f / w, SCALE / w, jnp.cos(centre), jnp.sin(centre))
+
+
+def rate(pulse: Pulse, sin_phase: Array, cos_phase: Array) -> Array:
+    """Return phi in d-1 on the day whose sin(t / sf) and cos(t / sf) are given."""
+    x = (sin_phase * pulse.cos_centre - cos_phase * pulse.sin_centre) * pulse.width
+    return pulse.amplitude * jnp.exp(-x * x)
+
+
+def yearly(excess: Array, period: Array) -> Array:
+    """Return A, the rate integrated over a period of 365.25 days, yr-1; the effective lifespan is 1 / A.
+
+    Closed form: the mean of exp(-2 a sin^2) over a period is exp(-a) I0(a).
+    """
+    f, w = _shape(excess, period)
+    return (2 / math.sqrt(math.pi)) * f / w * PERIOD * i0e(0.5 * (SCALE / w) ** 2)

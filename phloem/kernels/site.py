@@ -1,0 +1,120 @@
+"""From a cell's arrays to what the objective reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from phloem.kernels.canopy import canopy_efficiency
+from phloem.kernels.dalec import Observed
+from phloem.kernels.features import Weather, weather, year_ends
+from phloem.kernels.fold import series
+from phloem.kernels.objective import STREAMS, SiteData
+from phloem.kernels.switches import Switches
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cell, ready for the folds.
+
+    Attributes:
+        weather: forcing-only terms, float64 (days,).
+        observations: gpp, reco (gC m-2 d-1), et (mm d-1), lai; float64 (days,), NaN where missing.
+        year_end: 1 on marked year ends, (days,).
+        training_days: length of the calibration window at the start of the record.
+        ce_opt: pre-calibrated canopy efficiency, NaN where there is none.
+        mean_temperature: reference mean temperature, degC.
+    """
+
+    weather: Weather
+    observations: Mapping[str, np.ndarray]
+    year_end: np.ndarray
+    training_days: int
+    ce_opt: float
+    mean_temperature: float
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return len(self.year_end)
+
+    @property
+    def validation(self) -> slice:
+        """Days after the calibration window."""
+        return slice(self.training_days, self.days)
+
+
+def site(
+    time: np.ndarray,
+    doy: np.ndarray,
+    latitude: float,
+    forcing: Mapping[str, np.ndarray],
+    observations: Mapping[str, np.ndarray],
+    evaporative_fraction: np.ndarray,
+    training_days: int,
+    switches: Switches,
+) -> Site:
+    """Prepare one cell, the canopy efficiency's pre-calibration included.
+
+    Args:
+        time: days since 2001-01-01, (days,).
+        doy: day of the year, (days,).
+        latitude: degrees north.
+        forcing: as in `features.weather`.
+        observations: by stream, NaN where missing.
+        evaporative_fraction: (days,), NaN where missing.
+        training_days: length of the calibration window.
+        switches: named differences.
+    """
+    terms = weather(time, doy, latitude, forcing, training_days, switches)
+    mean = 0.5 * (np.asarray(forcing["tasmin"]) + np.asarray(forcing["tasmax"]))
+    return Site(
+        weather=terms,
+        observations=observations,
+        year_end=year_ends(doy),
+        training_days=training_days,
+        ce_opt=canopy_efficiency(terms, observations["gpp"], observations["lai"], evaporative_fraction, training_days),
+        mean_temperature=float(mean[:training_days].mean()),
+    )
+
+
+def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") -> SiteData:
+    """Stack cells for the objective.
+
+    Args:
+        sites: the cells.
+        dtype: floating type of tables and results.
+        window: `calibration` or `validation`: the days on which observations weigh.
+
+    Returns:
+        The tables; masked observations are 0 with weight 0, so that NaN never enters a sum.
+    """
+    observed, variances = [], []
+    for one in sites:
+        days = slice(0, one.training_days) if window == "calibration" else one.validation
+        values: dict[str, np.ndarray] = {"year_end": one.year_end}
+        spread = []
+        for name in STREAMS:
+            seen = np.asarray(one.observations[name], float)
+            weight = np.zeros(one.days)
+            weight[days] = np.isfinite(seen[days])
+            filled = np.where(weight > 0, seen, 0.0)
+            values[name], values[f"{name}_weight"] = filled, weight
+            count = weight.sum()
+            mean = filled.sum() / count if count else 0.0
+            spread.append((weight * (filled - mean) ** 2).sum())
+        observed.append(Observed(**values))
+        variances.append(spread)
+    ce_opt = [0.0 if np.isnan(one.ce_opt) else one.ce_opt for one in sites]
+    return SiteData(
+        series=series([one.weather for one in sites], observed, dtype),
+        variance=jnp.asarray(np.array(variances, dtype).T),
+        marked=jnp.asarray(np.array([one.year_end.sum() for one in sites], dtype)),
+        days=jnp.asarray(np.array([one.days for one in sites], dtype)),
+        ce_opt=jnp.asarray(np.array(ce_opt, dtype)),
+        mean_temperature=jnp.asarray(np.array([one.mean_temperature for one in sites], dtype)),
+    )

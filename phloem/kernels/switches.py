@@ -1,0 +1,72 @@
+"""The places where the published code and the corrected equations differ, each with a name of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+_CHOICES = {
+    "foliar_floor": ("conserve", "unit_litter"),
+    "paw_floor": ("conserve", "misbracketed"),
+    "paw_ceiling": ("conserve", "misbracketed"),
+    "puw_ceiling": ("conserve", "ignored"),
+    "rate_form": ("exact", "power"),
+    "edc_sigmoid": ("softplus", "overflowing"),
+    "edc3_rate": ("integrated", "shape"),
+    "edc4_temperature": ("none", "cardamom"),
+    "pole_guard": ("clip", "none"),
+    "state_dtype": ("compensated", "plain"),
+}
+
+
+@dataclass(frozen=True)
+class Switches:
+    """One switch a difference; the defaults are `strict` (dalec_daily.md section 0).
+
+    Attributes:
+        foliar_floor: at the foliar floor, litterfall closes the balance, or is 1 gC m-2 d-1 (defect D1).
+        paw_floor: at the PAW floor, drainage and ET close the balance, or the slip of D2.
+        paw_ceiling: the same at the PAW ceiling.
+        puw_ceiling: at the PUW ceiling, drainage closes the balance, or is left alone (D3).
+        rate_form: losses are C k with litter losses capped at the pool, or C (1 - (1 - k)) (D6).
+        edc_sigmoid: penalties as softplus, or as -log(1 / (1 + exp)) which overflows (D5).
+        edc3_rate: foliar turnover from the integrated leaf fall, or 1 / (365.25 L) (D11).
+        edc4_temperature: no temperature factor, or CARDAMOM's exp(q T) (D4).
+        pole_guard: latitude kept within 89.99 degrees, or not (D10).
+        state_dtype: wood and SOM carry the rounding error of their updates, or not (section 10).
+    """
+
+    foliar_floor: str = "conserve"
+    paw_floor: str = "conserve"
+    paw_ceiling: str = "conserve"
+    puw_ceiling: str = "conserve"
+    rate_form: str = "exact"
+    edc_sigmoid: str = "softplus"
+    edc3_rate: str = "integrated"
+    edc4_temperature: str = "none"
+    pole_guard: str = "clip"
+    state_dtype: str = "compensated"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value not in _CHOICES[field.name]:
+                valid = ", ".join(_CHOICES[field.name])
+                raise ValueError(f"switch {field.name} = {value!r}: valid are {valid}")
+
+
+STRICT = Switches()
+COMPAT = Switches(**{name: choices[1] for name, choices in _CHOICES.items() if name != "edc4_temperature"})
+"""The published code; its EDC4 factor is exp(q 0) = 1 (D4), so that `edc4_temperature` stays `none`."""
+
+MODES = {"strict": STRICT, "compat": COMPAT}
+
+
+def switches(mode: str) -> Switches:
+    """Return the switches of a mode.
+
+    Raises:
+        ValueError: for an unknown mode; the message names the valid ones.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r}: valid are {', '.join(MODES)}")
+    return MODES[mode]
