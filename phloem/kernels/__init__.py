@@ -1,0 +1,60 @@
+"""Everything that compiles: the model text, folds, the objective and the optimiser; arrays in, arrays out.
+
+Floating types are explicit everywhere; JAX's 64-bit mode is switched on so that float64 can be asked for.
+"""
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+from phloem.kernels.adam import AdamOptions, advance, begin  # noqa: E402
+from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
+from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
+from phloem.kernels.fold import Series, fold, series, trajectory  # noqa: E402
+from phloem.kernels.lanes import DIVERGED, DONE, PADDING, RUNNING, Lanes  # noqa: E402
+from phloem.kernels.model import Model, Parameter  # noqa: E402
+from phloem.kernels.objective import SiteData, SiteObjective, Terms, nnse  # noqa: E402
+from phloem.kernels.parameters import CALIBRATED, PARAMETERS, POOLS  # noqa: E402
+from phloem.kernels.records import Observed, Outputs, State  # noqa: E402
+from phloem.kernels.site import Site, site, site_data  # noqa: E402
+from phloem.kernels.switches import MODES, Switches, switches  # noqa: E402
+from phloem.kernels.transform import physical, unbounded  # noqa: E402
+
+__all__ = [
+    "CALIBRATED",
+    "DIVERGED",
+    "DONE",
+    "MODES",
+    "PADDING",
+    "PARAMETERS",
+    "POOLS",
+    "RUNNING",
+    "AdamOptions",
+    "Lanes",
+    "Model",
+    "Observed",
+    "Outputs",
+    "Parameter",
+    "Series",
+    "Site",
+    "SiteData",
+    "SiteObjective",
+    "State",
+    "Switches",
+    "Terms",
+    "advance",
+    "begin",
+    "canopy_efficiency",
+    "dalec",
+    "fold",
+    "inputs",
+    "nnse",
+    "physical",
+    "series",
+    "site",
+    "site_data",
+    "state",
+    "switches",
+    "trajectory",
+    "unbounded",
+]

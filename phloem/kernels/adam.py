@@ -13,7 +13,17 @@ import numpy as np
 import optax
 from jax import Array, lax
 
-from phloem.kernels.lanes import DIVERGED, DONE, MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
+from phloem.kernels.lanes import (
+    DIVERGED,
+    DONE,
+    MAX_REDRAWS,
+    PADDING,
+    RUNNING,
+    Lanes,
+    draw,
+    lane_keys,
+    start_values,
+)
 from phloem.kernels.objective import SiteData, SiteObjective
 
 SCHEDULES = ("constant", "constant-cosine")
@@ -117,13 +127,12 @@ def _choose(condition: Array, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)
 
 
-def _iterate(
-    objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes
-) -> Lanes:
+def _iterate(objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes) -> Lanes:
     """Take one step in every running lane."""
     running = lanes.phase == RUNNING
     k = jnp.minimum(
-        lanes.step.astype(lanes.raw.dtype) * (options.sharpness / options.sharpness_iterations), options.sharpness
+        lanes.step.astype(lanes.raw.dtype) * (options.sharpness / options.sharpness_iterations),
+        options.sharpness,
     )
     loss, gradient = objective.loss_and_gradient(lanes.raw.T, k, data, lane_cell)
     finite = jnp.isfinite(loss) & jnp.isfinite(gradient).all(0)
@@ -162,14 +171,17 @@ def _redraw(options: AdamOptions, bad: Array, lanes: Lanes) -> Lanes:
         best_raw=raw,
         trace=jnp.full_like(lanes.trace, jnp.nan),
     )
-    return _choose(again, fresh, lanes)._replace(
-        redraws=redraws, phase=jnp.where(bad & ~again, DIVERGED, lanes.phase)
-    )
+    return _choose(again, fresh, lanes)._replace(redraws=redraws, phase=jnp.where(bad & ~again, DIVERGED, lanes.phase))
 
 
 @partial(jax.jit, static_argnames=("objective", "options"))
 def advance(
-    objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes, steps: Array
+    objective: SiteObjective,
+    options: AdamOptions,
+    data: SiteData,
+    lane_cell: Array,
+    lanes: Lanes,
+    steps: Array,
 ) -> Lanes:
     """Take up to `steps` steps in every running lane.
 

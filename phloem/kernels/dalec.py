@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -11,7 +11,8 @@ from jax import lax
 from phloem.kernels.features import Weather
 from phloem.kernels.model import Model
 from phloem.kernels.parameters import PARAMETERS, POOLS
-from phloem.kernels.phenology import Pulse, pulse, rate
+from phloem.kernels.phenology import pulse, rate
+from phloem.kernels.records import Constants, Inputs, Observed, Outputs, State, Sums
 from phloem.kernels.switches import Switches, switches
 
 THETA, KAPPA, C1, C2 = 4.22273, 208.868, 7.19298, 2.1001
@@ -19,133 +20,6 @@ THETA, KAPPA, C1, C2 = 4.22273, 208.868, 7.19298, 2.1001
 
 VIOLATION = 0.01
 """Penalty a mm of water demand that was not met."""
-
-Inputs = NamedTuple(  # type: ignore[misc]
-    "Inputs", [(p.name, Any) for p in PARAMETERS] + [("leaf_excess", Any), ("labile_excess", Any)]
-)
-Inputs.__doc__ = """The 30 parameters in physical units, and L - 1 (yr) of the leaf and labile lifespans."""
-
-
-class State(NamedTuple):
-    """The eight pools, and what the last additions to wood and SOM lost to rounding (0 unless compensated)."""
-
-    labile: Any
-    foliar: Any
-    root: Any
-    wood: Any
-    litter: Any
-    som: Any
-    paw: Any
-    puw: Any
-    wood_rest: Any
-    som_rest: Any
-
-
-class Constants(NamedTuple):
-    """What depends on a lane's parameters alone."""
-
-    leaf_area: Any
-    efficiency: Any
-    wilting_point: Any
-    stress_slope: Any
-    per_uwue: Any
-    radiation_et: Any
-    f_auto: Any
-    to_foliar: Any
-    to_labile: Any
-    to_root: Any
-    to_wood: Any
-    fall: Pulse
-    release: Pulse
-    sensitivity: Any
-    moisture: Any
-    litter: Any
-    som: Any
-    decomposition: Any
-    root: Any
-    wood: Any
-    paw_capacity: Any
-    puw_capacity: Any
-    to_puw: Any
-
-
-class Outputs(NamedTuple):
-    """One day's outputs: LAI at its start, fluxes a day, pools at its end (section 7)."""
-
-    lai: Any
-    gpp: Any
-    et: Any
-    ra: Any
-    rh_litter: Any
-    rh_som: Any
-    nee: Any
-    reco: Any
-    beta: Any
-    temperate: Any
-    leaf_production: Any
-    labile_production: Any
-    root_production: Any
-    wood_production: Any
-    leaf_fall_rate: Any
-    labile_release_rate: Any
-    labile_release: Any
-    leaf_litter: Any
-    wood_litter: Any
-    root_litter: Any
-    litter_to_som: Any
-    runoff_paw: Any
-    runoff_puw: Any
-    paw_to_puw: Any
-    violation: Any
-    labile: Any
-    foliar: Any
-    root: Any
-    wood: Any
-    litter: Any
-    som: Any
-    paw: Any
-    puw: Any
-
-
-class Observed(NamedTuple):
-    """One day's observations (0 where missing) with weights (0 where missing), and the year-end mark."""
-
-    gpp: Any
-    reco: Any
-    et: Any
-    lai: Any
-    gpp_weight: Any
-    reco_weight: Any
-    et_weight: Any
-    lai_weight: Any
-    year_end: Any
-
-
-class Sums(NamedTuple):
-    """What the site objective needs of a simulation: squared errors, flux totals, pools at year ends."""
-
-    gpp_error: Any
-    reco_error: Any
-    et_error: Any
-    lai_error: Any
-    violation: Any
-    labile_year_ends: Any
-    foliar_year_ends: Any
-    root_year_ends: Any
-    wood_year_ends: Any
-    litter_year_ends: Any
-    som_year_ends: Any
-    labile_production: Any
-    leaf_production: Any
-    root_production: Any
-    wood_production: Any
-    labile_release: Any
-    leaf_litter: Any
-    root_litter: Any
-    wood_litter: Any
-    rh_litter: Any
-    litter_to_som: Any
-    rh_som: Any
 
 
 def inputs(values: Any) -> Any:
@@ -168,7 +42,7 @@ def inputs_from_logs(logs: Any) -> Any:
 def state(pools: Any) -> State:
     """Return the `State` of eight initial pools, shape (8, ...)."""
     nothing = jnp.zeros_like(pools[0])
-    return State(*pools, wood_rest=nothing, som_rest=nothing)
+    return State._make([*pools, nothing, nothing])
 
 
 def allocation(p: Any) -> tuple[Any, Any, Any, Any]:
@@ -272,7 +146,11 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
     leaf_litter = s.foliar * lost(fall)
     wood_litter = s.wood * lost(c.wood)
     root_litter = s.root * lost(c.root)
-    litter_rate, decomposition_rate, som_rate = temperate * c.litter, temperate * c.decomposition, temperate * c.som
+    litter_rate, decomposition_rate, som_rate = (
+        temperate * c.litter,
+        temperate * c.decomposition,
+        temperate * c.som,
+    )
     if exact:
         litter_rate, decomposition_rate, som_rate = (
             jnp.minimum(k, 1.0) for k in (litter_rate, decomposition_rate, som_rate)
@@ -367,7 +245,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
         violation=violation,
         **dict(zip((p.name for p in POOLS), pools, strict=True)),
     )
-    return State(*pools, wood_rest=wood_rest, som_rest=som_rest), outputs
+    return State._make([*pools, wood_rest, som_rest]), outputs
 
 
 def score(o: Outputs, y: Observed) -> Sums:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import jax
@@ -101,7 +103,7 @@ class SiteObjective:
         pools = jnp.exp(logs[len(PARAMETERS) :])
         _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell)
         terms = Terms(
-            observations=-sum(nnse(sums, data, lane_cell).values()),
+            observations=-reduce(add, nnse(sums, data, lane_cell).values()),
             prior=self.prior(raw, data, lane_cell),
             edc=self.constraints(inputs, sharpness, data, lane_cell),
             steady_state=self.steady_state(sums, pools, sharpness, data, lane_cell),
@@ -111,11 +113,9 @@ class SiteObjective:
 
     def loss(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
         """Return the loss, shape (lanes,); arguments as in `terms`."""
-        return sum(self.terms(raw, sharpness, data, lane_cell)[0])  # type: ignore[return-value]
+        return reduce(add, self.terms(raw, sharpness, data, lane_cell)[0])
 
-    def loss_and_gradient(
-        self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array
-    ) -> tuple[Array, Array]:
+    def loss_and_gradient(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Array, Array]:
         """Return the loss (lanes,) and its gradient with respect to `raw` (38, lanes).
 
         Lanes do not mix: the gradient of the sum of losses is each lane's own gradient, and a NaN stays in its lane.
@@ -128,7 +128,7 @@ class SiteObjective:
         (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(raw)
         return loss, gradient
 
-    def penalty(self, a: Array, b: Array, sharpness: Array) -> Array:
+    def penalty(self, a: Array | float, b: Array, sharpness: Array) -> Array:
         """Penalise a < b softly: -ln sigmoid(s (a - b)) = softplus(s (b - a))."""
         z = sharpness * (b - a)
         if self.switches.edc_sigmoid == "overflowing":
@@ -171,7 +171,7 @@ class SiteObjective:
                 continue
             start = pools[row]
             mean = (start + getattr(sums, f"{name}_year_ends")) / (marked + 1)
-            inflow, outflow = (sum(getattr(sums, flux) for flux in fluxes) for fluxes in (inflows, outflows))
+            inflow, outflow = (reduce(add, (getattr(sums, flux) for flux in fluxes)) for fluxes in (inflows, outflows))
             ratio = jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
             scaled = ratio * mean / start
             total += self.penalty(EQUILIBRIUM_FACTOR, jnp.abs(jnp.log(scaled)), 3 * k)

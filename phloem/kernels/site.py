@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from phloem.kernels.canopy import canopy_efficiency
-from phloem.kernels.dalec import Observed
 from phloem.kernels.features import Weather, weather, year_ends
 from phloem.kernels.fold import series
 from phloem.kernels.objective import STREAMS, SiteData
+from phloem.kernels.records import Observed
 from phloem.kernels.switches import Switches
 
 

@@ -1,6 +1,6 @@
 """The bounded log transform between unbounded raw values and physical values (dalec_daily.md section 4).
 
-    u = arctan(x) / pi + 1/2,   ln p = ln lo + u ln(hi / lo)
+u = arctan(x) / pi + 1/2,   ln p = ln lo + u ln(hi / lo)
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def log_physical(raw: Array, table: Sequence[Parameter]) -> Array:
     Returns:
         Natural logarithms of the physical values, shape (n, lanes).
     """
-    start, span = log_bounds(table, raw.dtype)
+    start, span = (jnp.asarray(bound) for bound in log_bounds(table, raw.dtype))
     return start + (jnp.arctan(raw) * (1 / np.pi) + 0.5) * span
 
 

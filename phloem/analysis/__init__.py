@@ -1,0 +1,5 @@
+"""Reads merged products: the report of a campaign, benchmarking and attribution."""
+
+from phloem.analysis.report import CampaignFacts, SiteSeries, write_report
+
+__all__ = ["CampaignFacts", "SiteSeries", "write_report"]

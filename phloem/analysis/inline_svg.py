@@ -1,0 +1,87 @@
+"""Matplotlib figures as small SVG elements that can stand in a page, many together."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+INK = "#222222"
+MUTED = "#6b6b6b"
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.edgecolor": "#9a9a9a",
+    "axes.linewidth": 0.6,
+    "axes.labelcolor": MUTED,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "axes.unicode_minus": True,
+    "path.simplify": False,
+}
+
+
+def styled() -> Any:
+    """Decorator of a function that draws: the report's style holds inside it and nowhere else."""
+    return matplotlib.rc_context(_STYLE)
+
+
+def to_svg(figure: Figure, name: str, label: str) -> str:
+    """Writes a figure as an `<svg>` element without size, so that the page can scale it.
+
+    Args:
+        figure: The figure; its background is made transparent.
+        name: Identifier, unique on the page: two figures must not share the names of their clip paths.
+        label: What it shows, for readers who cannot see it.
+
+    Returns:
+        The element; the same figure and name give the same text.
+    """
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    buffer = io.StringIO()
+    blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=blank)
+    text = buffer.getvalue()
+    viewbox = re.search(r'viewBox="([^"]+)"', text)
+    assert viewbox is not None
+    text = text[text.index(">", text.index("<svg")) + 1 :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.S)
+    text = re.sub(r' id="[A-Za-z.0-9]+_\d+"', "", text)
+    text = re.sub(r'd="([^"]*)"', lambda path: f'd="{_short_path(path.group(1))}"', text)
+    text = re.sub(r"<[^>]*>", _short_numbers, text)
+    text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
+    return f'<svg viewBox="{viewbox.group(1)}" role="img" aria-label="{html.escape(label)}">{text}'
+
+
+def _short_numbers(tag: re.Match[str]) -> str:
+    return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number.group()):.1f}", tag.group())
+
+
+def _short_path(path: str) -> str:
+    """Writes a path of straight lines with relative moves and one decimal; leaves any other path alone."""
+    if re.search(r"[^MLz\d\s.e-]", path):
+        return path
+    words: list[str] = []
+    here = (0, 0)
+    for command, x, y in re.findall(r"([MLz])(?:\s+(\S+)\s+(\S+))?", path):
+        if command == "z":
+            words.append("z")
+            continue
+        there = (round(float(x) * 10), round(float(y) * 10))
+        if command == "M":
+            words.append(f"M{there[0] / 10:g} {there[1] / 10:g}")
+        else:
+            words.append(f"l{(there[0] - here[0]) / 10:g} {(there[1] - here[1]) / 10:g}")
+        here = there
+    return "".join(words).replace(" -", "-")

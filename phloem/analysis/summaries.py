@@ -1,0 +1,222 @@
+"""Numbers behind the report: a checked view of a merged product, and means of daily series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from phloem.errors import InputError
+from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+WEEK = 7
+"""Days in a window of the time series."""
+
+ENOUGH_DAYS = 4
+"""A window with fewer observed days than this has no mean."""
+
+BINS = 52
+"""Weeks of the mean seasonal cycle; the last one also takes days 365 and 366."""
+
+_NEEDED = {
+    "status": ("cell", "member"),
+    "redraws": ("cell", "member"),
+    "iterations": ("cell", "member"),
+    "loss": ("cell", "member"),
+    "best_loss": ("cell", "member"),
+    "loss_terms": ("cell", "member", "term"),
+    "loss_trace": ("cell", "member", "trace"),
+    "nnse": ("cell", "member", "stream"),
+    "nnse_validation": ("cell", "member", "stream"),
+    "parameters": ("cell", "member", "parameter"),
+    "parameters_median": ("cell", "parameter"),
+    "parameters_rcv": ("cell", "parameter"),
+}
+
+_LABELS = {"stream": STREAMS, "parameter": PARAMETERS, "term": LOSS_TERMS}
+
+
+@dataclass(frozen=True)
+class Product:
+    """A merged product as plain arrays; what is missing is NaN.
+
+    Attributes:
+        cells: Names of the cells, in the product's order.
+        status, redraws, iterations: (cells, members) integers; a status that the file lacks is `missing`.
+        loss, best_loss: (cells, members).
+        loss_terms: (cells, members, 5) in the order of `names.LOSS_TERMS`.
+        loss_trace: (cells, members, points) and trace_iteration (points,).
+        nnse, nnse_validation: (cells, members, 4) in the order of `names.STREAMS`.
+        parameters: (cells, members, 30) physical values.
+        parameters_median, parameters_rcv: (cells, 30).
+    """
+
+    cells: tuple[str, ...]
+    status: Integers
+    redraws: Integers
+    iterations: Integers
+    loss: Floats
+    best_loss: Floats
+    loss_terms: Floats
+    loss_trace: Floats
+    trace_iteration: Floats
+    nnse: Floats
+    nnse_validation: Floats
+    parameters: Floats
+    parameters_median: Floats
+    parameters_rcv: Floats
+
+    @property
+    def members(self) -> int:
+        """Number of members of a cell."""
+        return int(self.status.shape[1])
+
+    @property
+    def calibrated(self) -> NDArray[np.bool_]:
+        """(cells, members): lanes whose result counts."""
+        return np.isin(self.status, (STATUS["calibrated"], STATUS["calibrated_after_redraw"]))
+
+    def best_member(self, index: int) -> int | None:
+        """Calibrated member with the lowest loss of the cell at `index`, or None where there is none."""
+        loss = np.where(self.calibrated[index] & np.isfinite(self.loss[index]), self.loss[index], np.inf)
+        return int(np.argmin(loss)) if np.isfinite(loss).any() else None
+
+
+def read_product(merged: xr.Dataset) -> Product:
+    """Checks and loads what the report needs from a merged product.
+
+    Args:
+        merged: The product that `phloem merge` writes, with a `cell` dimension.
+
+    Raises:
+        InputError: A variable is absent or has other dimensions than it should.
+    """
+    absent = [name for name in (*_NEEDED, "trace_iteration") if name not in merged]
+    if "cell" not in merged.coords or absent:
+        lacking = ", ".join(absent) or "the coordinate cell"
+        raise InputError(f"the merged product lacks {lacking}: write it again with `phloem merge DIR`")
+    arrays = {name: _values(merged[name], dimensions) for name, dimensions in _NEEDED.items()}
+    status = np.nan_to_num(arrays.pop("status"), nan=STATUS["missing"]).astype(np.int64)
+    # A hole has fill values here, which mean nothing as counts.
+    done = status != STATUS["missing"]
+    redraws = np.where(done, np.nan_to_num(arrays.pop("redraws")), 0).astype(np.int64)
+    iterations = np.where(done, np.nan_to_num(arrays.pop("iterations")), 0).astype(np.int64)
+    cells = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in merged["cell"].values.tolist())
+    return Product(
+        cells=cells,
+        trace_iteration=np.asarray(merged["trace_iteration"].values, dtype=np.float64),
+        status=status,
+        redraws=redraws,
+        iterations=iterations,
+        **arrays,
+    )
+
+
+def _values(variable: xr.DataArray, dimensions: tuple[str, ...]) -> Floats:
+    if set(variable.dims) != set(dimensions):
+        raise InputError(
+            f"variable {variable.name} of the merged product has dimensions {variable.dims}, not {dimensions}"
+        )
+    for dimension in dimensions:
+        labels = _LABELS.get(dimension)
+        if labels is None:
+            continue
+        if dimension in variable.coords:
+            variable = variable.reindex({dimension: list(labels)})
+        elif variable.sizes[dimension] != len(labels):
+            raise InputError(
+                f"variable {variable.name} of the merged product has {variable.sizes[dimension]} entries "
+                f"along {dimension}, not {len(labels)}"
+            )
+    return np.asarray(variable.transpose(*dimensions).values, dtype=np.float64)
+
+
+def middle(values: Floats) -> float:
+    """Median of the finite values, NaN where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
+def envelope(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Median, lowest and highest of the members, ignoring NaN.
+
+    Args:
+        values: (members, points).
+
+    Returns:
+        Three arrays (points,), NaN where no member has a value.
+    """
+    some = np.isfinite(values).any(axis=0)
+    results = np.full((3, values.shape[1]), np.nan)
+    if some.any():
+        seen = np.where(np.isfinite(values[:, some]), values[:, some], np.nan)
+        results[:, some] = np.nanmedian(seen, axis=0), np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
+    return results[0], results[1], results[2]
+
+
+def weekly_means(values: Floats) -> Floats:
+    """Means of seven-day windows counted from the first day.
+
+    Args:
+        values: (..., days), NaN = missing.
+
+    Returns:
+        (..., ceil(days / 7)); NaN where fewer than four days have a value.
+    """
+    days = values.shape[-1]
+    padding = [(0, 0)] * (values.ndim - 1) + [(0, -days % WEEK)]
+    windows = np.pad(values, padding, constant_values=np.nan).reshape(*values.shape[:-1], -1, WEEK)
+    present = np.isfinite(windows)
+    count = present.sum(axis=-1)
+    total = np.where(present, windows, 0.0).sum(axis=-1)
+    return np.where(count >= ENOUGH_DAYS, total / np.maximum(count, 1), np.nan)
+
+
+def seasonal_means(values: Floats, time: NDArray[np.datetime64]) -> Floats:
+    """Mean of every week of the year over the whole record.
+
+    Args:
+        values: (..., days), NaN = missing.
+        time: (days,) datetime64[D].
+
+    Returns:
+        (..., 52); NaN for a week without any value.
+    """
+    day = (time - time.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
+    week = np.minimum(day // WEEK, BINS - 1)
+    rows = values.reshape(-1, values.shape[-1])
+    means = np.full((rows.shape[0], BINS), np.nan)
+    for row, mean in zip(rows, means, strict=True):
+        present = np.isfinite(row)
+        count = np.bincount(week[present], minlength=BINS)
+        total = np.bincount(week[present], weights=row[present], minlength=BINS)
+        mean[count > 0] = total[count > 0] / count[count > 0]
+    return means.reshape(*values.shape[:-1], BINS)
+
+
+def position(values: Floats, low: float, high: float, circular: bool) -> Floats:
+    """Where values lie between the bounds: 0 at the lower, 1 at the upper.
+
+    Args:
+        values: Physical values, any shape.
+        low: Lower bound, above 0.
+        high: Upper bound.
+        circular: Whether it is a day of the phenological period; then the place in the period.
+
+    Returns:
+        ln(value / low) / ln(high / low), the `u` of the bounded transform; or the share of the period.
+    """
+    if circular:
+        return np.mod(values, PERIOD) / PERIOD
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(values / low) / np.log(high / low))
+
+
+def days_apart(values: Floats, reference: float) -> Floats:
+    """Signed shortest way from `reference` to `values` around the period, in [-182.625, 182.625) days."""
+    return np.mod(values - reference + PERIOD / 2, PERIOD) - PERIOD / 2

@@ -1,0 +1,265 @@
+"""The local engine: worker processes on this machine, each running one task after another."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 30
+"""How long a worker may take to end after its pipe was closed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call to make in a worker.
+
+    Attributes:
+        key: name of the task.
+        function: where the callable is, `package.module:name`; it is called as `function(arguments, context)`.
+        arguments: what it is called with; must pickle.
+    """
+
+    key: int
+    function: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        key: name of the task.
+        kind: `done`, `stopped` (asked to stop, kept its state), `failed` (raised) or `lost` (its process died).
+        value: what the function returned, when done or stopped.
+        error: class name of the exception when failed; else empty.
+        message: what went wrong, for people.
+    """
+
+    key: int
+    kind: str
+    value: Any = None
+    error: str = ""
+    message: str = ""
+
+
+class Stopped(Exception):  # noqa: N818
+    """Raised by a task that was asked to stop and has kept its state."""
+
+
+class StopFlag:
+    """A flag that signals set; polled, never raised."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def set(self, number: int, _frame: object = None) -> None:
+        """Take note of a signal."""
+        self.name = signal.Signals(number).name
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+    def install(self) -> dict[signal.Signals, Any]:
+        """Handle the stop signals with this flag; return the handlers that were there."""
+        return {number: signal.signal(number, self.set) for number in STOP_SIGNALS}
+
+
+@dataclass
+class Context:
+    """What a running task knows of its surroundings.
+
+    Attributes:
+        worker: name of the worker process.
+        stopping: true once the task should keep its state and raise `Stopped`; also when the parent is gone.
+        report: sends a small message to the parent.
+    """
+
+    worker: str
+    flag: StopFlag
+    parent: int
+    send: Callable[[Any], None]
+
+    def stopping(self) -> bool:
+        """Tell whether to stop."""
+        return bool(self.flag) or os.getppid() != self.parent
+
+    def report(self, message: Any) -> None:
+        """Send a message to the parent; a parent that is gone is noticed by `stopping`."""
+        try:
+            self.send(message)
+        except OSError:
+            self.flag.name = self.flag.name or "parent gone"
+
+
+def _send_report(pipe: Connection, key: int, message: Any) -> None:
+    pipe.send(("report", key, message))
+
+
+def _worker(pipe: Connection, parent: int, environment: Mapping[str, str]) -> None:
+    """Serve tasks until the pipe closes."""
+    os.environ.update(environment)
+    flag = StopFlag()
+    flag.install()
+    name = f"{os.uname().nodename}-{os.getpid()}"
+    while True:
+        try:
+            if not pipe.poll(POLL_SECONDS):
+                if flag or os.getppid() != parent:
+                    return
+                continue
+            task = pipe.recv()
+        except (EOFError, OSError):
+            return
+        context = Context(name, flag, parent, partial(_send_report, pipe, task.key))
+        try:
+            module, _, attribute = task.function.partition(":")
+            value = getattr(importlib.import_module(module), attribute)(task.arguments, context)
+            outcome = Outcome(task.key, "done", value)
+        except Stopped as stopped:
+            outcome = Outcome(task.key, "stopped", message=str(stopped))
+        except MemoryError as error:
+            outcome = Outcome(task.key, "failed", error="MemoryError", message=str(error) or "out of memory")
+        except Exception as error:
+            trace = "".join(traceback.format_exception(error))
+            outcome = Outcome(task.key, "failed", value=trace, error=type(error).__name__, message=str(error))
+        try:
+            pipe.send(("outcome", task.key, outcome))
+        except OSError:
+            return
+
+
+@dataclass
+class _Slot:
+    """One worker process and what it is doing."""
+
+    process: BaseProcess
+    pipe: Connection
+    task: Task | None = None
+
+
+@dataclass
+class LocalEngine:
+    """Runs tasks in `workers` processes of this machine.
+
+    Signals to the parent (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) are passed on: running tasks keep their state and stop,
+    waiting ones do not start. A worker that dies takes down its own task only, and is replaced.
+
+    Attributes:
+        workers: number of processes.
+        environment: variables set in each worker before it imports anything.
+        on_report: called in the parent with (task key, message) for each report of a task.
+        flag: set by a stop signal.
+    """
+
+    workers: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    on_report: Callable[[int, Any], None] = lambda key, message: None
+    flag: StopFlag = field(default_factory=StopFlag)
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Run the tasks, in order as workers come free, and yield each outcome as it comes."""
+        waiting = deque(tasks)
+        slots: list[_Slot] = []
+        before = self.flag.install()
+        try:
+            yield from self._serve(slots, waiting)
+        finally:
+            for slot in slots:
+                slot.pipe.close()
+            for slot in slots:
+                slot.process.join(GRACE_SECONDS)
+                if slot.process.is_alive():
+                    slot.process.kill()
+                    slot.process.join()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _start(self) -> _Slot:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_worker, args=(theirs, os.getpid(), dict(self.environment)), daemon=True)
+        process.start()
+        theirs.close()
+        return _Slot(process, ours)
+
+    def _serve(self, slots: list[_Slot], waiting: deque[Task]) -> Iterator[Outcome]:
+        told = False
+        while True:
+            if self.flag and not told:
+                told = True
+                for slot in slots:
+                    if slot.process.is_alive() and slot.process.pid:
+                        os.kill(slot.process.pid, signal.SIGTERM)
+            if not self.flag:
+                self._assign(slots, waiting)
+            if not any(slot.task for slot in slots) and (not waiting or self.flag):
+                return
+            wait([slot.pipe for slot in slots] + [slot.process.sentinel for slot in slots], POLL_SECONDS)
+            for slot in list(slots):
+                alive = slot.process.is_alive()
+                outcome = self._drain(slot)
+                if not alive:
+                    outcome = outcome or self._loss(slot)
+                    slots.remove(slot)
+                    slot.pipe.close()
+                if outcome is not None:
+                    yield outcome
+
+    def _assign(self, slots: list[_Slot], waiting: deque[Task]) -> None:
+        """Give waiting tasks to idle workers, starting as many as are missing."""
+        idle = [slot for slot in slots if slot.task is None]
+        while waiting and (idle or len(slots) < self.workers):
+            if not idle:
+                slots.append(self._start())
+                idle.append(slots[-1])
+            slot = idle.pop()
+            task = waiting.popleft()
+            try:
+                slot.pipe.send(task)
+                slot.task = task
+            except OSError:
+                waiting.appendleft(task)
+                return
+
+    def _drain(self, slot: _Slot) -> Outcome | None:
+        """Read what a busy worker has sent; return its task's outcome if it is among it."""
+        try:
+            while slot.task is not None and slot.pipe.poll():
+                kind, key, content = slot.pipe.recv()
+                if kind == "report":
+                    self.on_report(key, content)
+                else:
+                    slot.task = None
+                    return content
+        except (EOFError, OSError):
+            pass
+        return None
+
+    def _loss(self, slot: _Slot) -> Outcome | None:
+        """Return the outcome of a task whose worker died under it."""
+        if slot.task is None:
+            return None
+        key, slot.task = slot.task.key, None
+        code = slot.process.exitcode or 0
+        cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        hint = "; the kernel does this when memory runs out" if code == -signal.SIGKILL else ""
+        return Outcome(key, "lost", error="WorkerLost", message=f"worker process {slot.process.pid} was {cause}{hint}")
+
+
+def default_workers() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -1,0 +1,259 @@
+"""The cell that every driver reader returns, what quality control says of it, and the table of variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from phloem.errors import InputError
+
+EPOCH = np.datetime64("2001-01-01")
+"""Day 0 of every time axis in this package."""
+
+Severity = Literal["note", "repaired", "warning"]
+Level = Literal["note", "warning", "defect", "mendable", "fatal"]
+
+QUALITY = ("repair", "keep", "refuse")
+"""Mend what can be mended with certainty; report only; refuse what would need mending."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What quality control saw in one variable of one cell.
+
+    Attributes:
+        cell: Name of the cell.
+        variable: Name of the variable as the file spells it; several are separated by spaces.
+        severity: `note` (harmless), `repaired` (values were changed) or `warning` (values are as they were).
+        message: One sentence for the person who owns the data.
+    """
+
+    cell: str
+    variable: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A defect that a check found.
+
+    Attributes:
+        level: `note` and `warning` are reported; a `defect` is mended under "repair", reported under "keep"
+            and refused under "refuse"; a `mendable` is mended under "repair" and refused otherwise, because
+            values of the wrong kind cannot be kept; a `fatal` is always refused.
+        message: What is wrong.
+        remedy: What was done about it, where `mended` was taken.
+        mended: The arrays that replace the defective ones, by variable.
+    """
+
+    level: Level
+    message: str
+    remedy: str = ""
+    mended: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Audit:
+    """Collects the findings of one file and turns what cannot be accepted into an InputError.
+
+    Attributes:
+        path: The file; the cell has its name without the suffix.
+        quality: One of `QUALITY`.
+        findings: What was reported so far.
+    """
+
+    path: Path
+    quality: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, variable: str, severity: Severity, message: str) -> None:
+        """Report something about a variable."""
+        self.findings.append(Finding(self.path.stem, variable, severity, message))
+
+    def error(self, variable: str, message: str) -> InputError:
+        """The error that names file, cell and variable."""
+        return InputError(f"{self.path}: cell {self.path.stem}: variable {variable}: {message}")
+
+    def judge(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
+        """Report an issue and mend `values` in place as the quality mode says, or raise InputError."""
+        if issue is None:
+            return
+        done = f"{issue.message}; {issue.remedy}" if issue.remedy else issue.message
+        if issue.level == "fatal":
+            raise self.error(variable, issue.message)
+        if issue.level in ("defect", "mendable"):
+            if self.quality == "refuse" or (self.quality == "keep" and issue.level == "mendable"):
+                raise self.error(variable, f'{issue.message}; quality = "repair" mends it')
+            if self.quality == "keep":
+                self.add(variable, "warning", f"{issue.message}; kept as it is")
+                return
+            self.add(variable, "repaired", done)
+        else:
+            self.add(variable, "warning" if issue.level == "warning" else "note", done)
+        values.update(issue.mended)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Drivers and observations of one cell over contiguous days.
+
+    Attributes:
+        name: Site id or cell id; it does not depend on tiling.
+        latitude: Degrees north.
+        longitude: Degrees east, NaN where the file does not give it.
+        time: Days since 2001-01-01, int64 (days,), increasing by one.
+        doy: Day of the year 1..366, int64 (days,).
+        forcing: Finite float64 (days,) by the names in `names.FORCING`.
+        observations: float64 (days,) by the names in `names.STREAMS`; NaN is missing.
+        evaporative_fraction: float64 (days,); NaN is missing.
+        training_days: Length of the calibration window in days.
+        findings: What quality control found.
+        source: Path of the file.
+        checksum: sha256 of the file's bytes, hexadecimal.
+    """
+
+    name: str
+    latitude: float
+    longitude: float
+    time: np.ndarray
+    doy: np.ndarray
+    forcing: dict[str, np.ndarray]
+    observations: dict[str, np.ndarray]
+    evaporative_fraction: np.ndarray
+    training_days: int
+    findings: tuple[Finding, ...]
+    source: str
+    checksum: str
+
+    @property
+    def dates(self) -> np.ndarray:
+        """The days as datetime64[D] (days,)."""
+        return dates(self.time)
+
+
+def dates(time: np.ndarray) -> np.ndarray:
+    """Days since 2001-01-01 as datetime64[D]."""
+    return EPOCH + np.asarray(time).astype("timedelta64[D]")
+
+
+def day_of_year(time: np.ndarray) -> np.ndarray:
+    """Gregorian day of the year 1..366, int64, of days since 2001-01-01."""
+    day = dates(time)
+    return (day - day.astype("datetime64[Y]")).astype(np.int64) + 1
+
+
+def calendar_years(days: int) -> int:
+    """Number of calendar years that a series of so many days stands for: round(days / 365.25)."""
+    return round(days / 365.25)
+
+
+def count_training_days(time: np.ndarray) -> int:
+    """Days in the calibration window: the first ceil(n / 2) of the series' n calendar years.
+
+    A series that starts inside a year is cut on the same day and month, so its years are counted from there.
+    """
+    first = dates(time[:1])[0]
+    years = -(-calendar_years(len(time)) // 2)
+    month = first.astype("datetime64[M]")
+    end = (month + 12 * years).astype("datetime64[D]") + (first - month.astype("datetime64[D]"))
+    return int(min((end - first).astype(int), len(time)))
+
+
+def _unit_key(unit: str) -> str:
+    """A unit without case, blanks and the marks that differ between spellings."""
+    key = unit.strip().lower().replace("µ", "u").replace("μ", "u").replace("**", "").replace("day", "d")
+    return "".join(c for c in key if c not in " ^._·*°")
+
+
+def _units(*groups: tuple[float, float, str]) -> dict[str, tuple[float, float, str]]:
+    return {_unit_key(name): (factor, offset, name) for factor, offset, names in groups for name in names.split(";")}
+
+
+_TEMPERATURE = _units(
+    (
+        1.0,
+        0.0,
+        "degC;degreesC;degreeC;celsius;degcelsius;degreecelsius;degreescelsius;C",
+    ),
+    (1.0, -273.15, "K;kelvin;degK;degreesK"),
+)
+_RADIATION = _units(
+    (1.0, 0.0, "MJ m-2 d-1;MJ/m2/d;MJ/(m2 d)"), (0.0864, 0.0, "W m-2;W/m2"), (1e-6, 0.0, "J m-2 d-1;J/m2/d")
+)
+_CO2 = _units((1.0, 0.0, "ppm;ppmv;umol mol-1;umol/mol;1e-6"), (1e6, 0.0, "mol mol-1;mol/mol"))
+_PRESSURE = _units((1.0, 0.0, "hPa;mbar;mb;millibar"), (10.0, 0.0, "kPa"), (0.01, 0.0, "Pa"))
+_WATER = _units((1.0, 0.0, "mm d-1;mm/d;kg m-2 d-1;kg/m2/d"), (86400.0, 0.0, "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"))
+_CARBON = _units(
+    (1.0, 0.0, "gC m-2 d-1;gC/m2/d;g m-2 d-1;g C m-2 d-1"),
+    (8.64e7, 0.0, "kg m-2 s-1;kgC m-2 s-1;kg C m-2 s-1"),
+    (12.011e-6 * 86400.0, 0.0, "umol m-2 s-1;umolCO2 m-2 s-1;umol CO2 m-2 s-1"),
+)
+_LEAF = _units((1.0, 0.0, "m2 m-2;m2/m2;1;-;dimensionless"))
+_SHARE = _units((1.0, 0.0, "1;-;dimensionless"))
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One daily variable: what files call it, its unit here, and what it can be.
+
+    Attributes:
+        name: Name in this package (CMIP style).
+        layout: Name in the tower layout.
+        unit: Unit in this package.
+        conversions: Normalised unit -> (factor, offset) that leads to `unit`, and a spelling for people.
+        lowest, highest: Range outside which a value is physically impossible for a daily value on land.
+        slack: A negative value of a non-negative quantity down to minus this is instrument noise.
+        long_name: For people.
+    """
+
+    name: str
+    layout: str
+    unit: str
+    conversions: Mapping[str, tuple[float, float, str]]
+    lowest: float
+    highest: float
+    slack: float
+    long_name: str
+
+    def convert(self, values: np.ndarray, unit: str) -> np.ndarray | None:
+        """Values in this package's unit, or None where `unit` is unknown."""
+        known = self.conversions.get(_unit_key(unit))
+        if known is None:
+            return None
+        factor, offset, _ = known
+        return values if (factor, offset) == (1.0, 0.0) else values * factor + offset
+
+    def is_own_unit(self, unit: str) -> bool:
+        """Whether `unit` is a spelling of this package's unit."""
+        return self.conversions.get(_unit_key(unit), (0.0, 0.0))[:2] == (1.0, 0.0)
+
+    @property
+    def accepted(self) -> str:
+        """The units that `convert` knows, in words; case, blanks and marks between symbols do not matter."""
+        return ", ".join(spelling for _, _, spelling in self.conversions.values())
+
+
+# Ranges: records of daily surface weather with a margin (-89.2 and 56.7 degC, 1825 mm in a day), and about
+# twice the largest daily fluxes of the FLUXNET2015 towers.
+VARIABLES: dict[str, Variable] = {
+    v.name: v
+    for v in (
+        Variable("tasmin", "T2M_MIN", "degC", _TEMPERATURE, -95.0, 60.0, 0.0, "minimum air temperature"),
+        Variable("tasmax", "T2M_MAX", "degC", _TEMPERATURE, -95.0, 65.0, 0.0, "maximum air temperature"),
+        Variable("rsds", "SSRD", "MJ m-2 d-1", _RADIATION, 0.0, 50.0, 0.5, "downward shortwave radiation"),
+        Variable("co2", "CO2", "ppm", _CO2, 150.0, 2500.0, 0.0, "atmospheric CO2 mole fraction"),
+        Variable("vpd", "VPD", "hPa", _PRESSURE, 0.0, 120.0, 0.5, "vapour pressure deficit"),
+        Variable("pr", "TOTAL_PREC", "mm d-1", _WATER, 0.0, 2000.0, 0.1, "precipitation"),
+        Variable("gpp", "GPP", "gC m-2 d-1", _CARBON, -15.0, 60.0, 0.0, "gross primary production"),
+        Variable("reco", "RECO", "gC m-2 d-1", _CARBON, -15.0, 60.0, 0.0, "ecosystem respiration"),
+        Variable("et", "ET", "mm d-1", _WATER, -5.0, 25.0, 0.0, "evapotranspiration"),
+        Variable("lai", "LAI", "m2 m-2", _LEAF, 0.0, 20.0, 0.1, "leaf area index"),
+    )
+}
+"""Forcing and observed streams by name; T2M_MIN and tasmin are two spellings of one variable."""
+
+EVAPORATIVE_FRACTION = Variable("ef", "EF", "1", _SHARE, -np.inf, np.inf, 0.0, "evaporative fraction")
+"""Not a stream of the objective: only the canopy-efficiency prior reads it."""

@@ -1,0 +1,102 @@
+"""Journals: what happened in a campaign, one checksummed JSON line an event.
+
+Each worker appends to its own file. A kill can tear the last line, a bad disk can alter any: such lines are
+skipped and counted, and cost no other line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from phloem.io.atomic import FULL_DISK, OnFull, sync_directory
+
+_SEAL = b',"crc32":"'
+
+
+class Events(list[dict[str, Any]]):
+    """The events of one or more journals, in the order of files and lines.
+
+    Attributes:
+        skipped: lines that failed their checksum.
+    """
+
+    def __init__(self, events: Iterable[dict[str, Any]] = (), skipped: int = 0) -> None:
+        super().__init__(events)
+        self.skipped = skipped
+
+
+def append_event(path: Path, event: Mapping[str, Any], on_full: OnFull | None = None) -> None:
+    """Appends one event to a journal and makes it durable.
+
+    Args:
+        path: the journal; created where there is none.
+        event: JSON values under any key but "crc32".
+        on_full: called with `path` when the disk is full, before the line is written again.
+    """
+    if not event or "crc32" in event:
+        raise ValueError(f"not an event: {dict(event)!r}")
+    # The line feed before the line parts it from whatever a killed writer left behind.
+    line = b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
+    while True:
+        try:
+            if _append_once(path, line):
+                return
+        except OSError as error:
+            if error.errno not in FULL_DISK or on_full is None:
+                raise
+            on_full(path)
+
+
+def _append_once(path: Path, line: bytes) -> bool:
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        written = os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if is_new:
+        sync_directory(path.parent)
+    return written == len(line)
+
+
+def _sealed(body: bytes) -> bytes:
+    return body[:-1] + _SEAL + f'{zlib.crc32(body):08x}"}}'.encode()
+
+
+def _opened(line: bytes) -> dict[str, Any] | None:
+    head, seal, _ = line.rpartition(_SEAL)
+    body = head + b"}"
+    if not seal or _sealed(body) != line:
+        return None
+    event = json.loads(body)
+    return event if isinstance(event, dict) else None
+
+
+def read_events(path: Path) -> Events:
+    """The events of a journal, or of all journals of a folder; none where there is nothing.
+
+    Args:
+        path: a journal, or a folder of journals (*.jsonl, taken in the order of their names).
+
+    Returns:
+        The whole events; `skipped` counts the damaged lines.
+    """
+    events = Events()
+    for journal in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
+        try:
+            lines = journal.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            continue
+        for line in filter(None, lines):
+            event = _opened(line)
+            if event is None:
+                events.skipped += 1
+            else:
+                events.append(event)
+    return events

@@ -1,0 +1,127 @@
+"""Every file name of a campaign, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CampaignPaths:
+    """The files of one campaign directory; nobody else spells their names.
+
+    Attributes:
+        root: the campaign directory.
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def configuration(self) -> Path:
+        """The frozen configuration."""
+        return self.root / "campaign.toml"
+
+    @property
+    def plan(self) -> Path:
+        """The tile table."""
+        return self.root / "plan.json"
+
+    @property
+    def tiles_dir(self) -> Path:
+        """Folder of the committed tile files."""
+        return self.root / "tiles"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Folder of the checkpoints, two generations a tile."""
+        return self.root / "checkpoints"
+
+    @property
+    def journals_dir(self) -> Path:
+        """Folder of the journals, one a worker."""
+        return self.root / "journals"
+
+    @property
+    def attempts_dir(self) -> Path:
+        """Folder of the empty files whose names are the claimed attempts."""
+        return self.root / "attempts"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Folder to which files go that do not agree with the journals."""
+        return self.root / "quarantine"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Folder of the workers' logs."""
+        return self.root / "logs"
+
+    @property
+    def failures_dir(self) -> Path:
+        """Folder of the descriptions of failed attempts."""
+        return self.root / "failures"
+
+    @property
+    def report_dir(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.report_dir / "index.html"
+
+    @property
+    def merged(self) -> Path:
+        """The merged product."""
+        return self.root / "merged.nc"
+
+    def tile(self, index: int) -> Path:
+        """The committed file of a tile."""
+        return self.tiles_dir / f"tile_{index:05d}.h5"
+
+    def tile_temporary(self, index: int, attempt: int) -> Path:
+        """What an attempt writes before it commits."""
+        return self.tiles_dir / f"tile_{index:05d}.{attempt}.tmp"
+
+    def checkpoint(self, index: int) -> Path:
+        """The newest checkpoint of a tile."""
+        return self.checkpoints_dir / f"tile_{index:05d}.h5"
+
+    def checkpoint_previous(self, index: int) -> Path:
+        """The checkpoint before the newest."""
+        return self.checkpoints_dir / f"tile_{index:05d}.previous.h5"
+
+    def attempt(self, index: int, attempt: int) -> Path:
+        """The file whose exclusive creation claims an attempt (the first attempt is 1)."""
+        return self.attempts_dir / f"tile_{index:05d}.{attempt:04d}"
+
+    def journal(self, worker: str) -> Path:
+        """The journal of a worker, which only that worker appends to."""
+        return self.journals_dir / f"{_file_name(worker)}.jsonl"
+
+    def log(self, worker: str) -> Path:
+        """The log of a worker."""
+        return self.logs_dir / f"{_file_name(worker)}.log"
+
+    def folders(self) -> Iterator[Path]:
+        """All folders that a campaign writes into, its root first."""
+        yield self.root
+        yield from (self.tiles_dir, self.checkpoints_dir, self.journals_dir, self.attempts_dir)
+        yield from (self.quarantine_dir, self.logs_dir, self.failures_dir, self.report_dir)
+
+    def make(self) -> CampaignPaths:
+        """Creates the folders that are not there yet and returns these paths."""
+        for folder in self.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+def _file_name(worker: str) -> str:
+    if not worker or worker.startswith(".") or any(c in worker for c in "/\\\0"):
+        raise ValueError(f"worker {worker!r} cannot be part of a file name")
+    return worker

@@ -1,0 +1,1 @@
+"""Campaign verbs and the command line; the composition root."""

@@ -1,0 +1,175 @@
+"""A campaign on disk: planned once, frozen, opened by every later command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from phloem.errors import InputError
+from phloem.io import CampaignPaths, Cell, list_towers, read_tower, write_atomically
+from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.version import VERSION
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of the tile table.
+
+    Attributes:
+        name: site or cell id.
+        source: driver file, absolute or relative to the campaign directory.
+        checksum: sha256 of the driver file when the campaign was planned.
+        days: length of the record.
+        training_days: length of the calibration window.
+        findings: what quality control said.
+    """
+
+    name: str
+    source: str
+    checksum: str
+    days: int
+    training_days: int
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A planned campaign.
+
+    Attributes:
+        paths: its files.
+        configuration: its frozen configuration.
+        cells: all cells.
+        tiles: positions of the cells of each tile.
+    """
+
+    paths: CampaignPaths
+    configuration: Configuration
+    cells: tuple[PlannedCell, ...]
+    tiles: tuple[tuple[int, ...], ...]
+
+    @property
+    def version(self) -> str:
+        """Version of phloem that planned it, and that runs it."""
+        return VERSION
+
+    def tile_cells(self, tile: int) -> list[PlannedCell]:
+        """Return the cells of a tile."""
+        return [self.cells[position] for position in self.tiles[tile]]
+
+    def fingerprint(self, tile: int) -> str:
+        """Return a hash of all that a tile's numbers depend on; a checkpoint is valid for one fingerprint."""
+        parts = [VERSION, self.configuration.fingerprint()]
+        parts += [f"{cell.name}:{cell.checksum}" for cell in self.tile_cells(tile)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def read_cell(self, cell: PlannedCell) -> Cell:
+        """Read a cell's drivers again.
+
+        Raises:
+            InputError: when the file is not what it was when the campaign was planned.
+        """
+        path = self.paths.root / cell.source
+        read = read_tower(path, quality=self.configuration.data.quality)
+        if read.checksum != cell.checksum:
+            raise InputError(
+                f"{path}: cell {cell.name}: the driver file is not what it was when the campaign was planned "
+                f"(sha256 {read.checksum[:12]}, planned {cell.checksum[:12]}). Put the old file back, or start a "
+                "new campaign with --out."
+            )
+        return read
+
+
+def cell_number(name: str) -> int:
+    """Return the 32-bit number of a cell for its random keys; made from its name, never from its place."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def find_sources(configuration: Configuration, base: Path) -> dict[str, Path]:
+    """Return the driver file of each cell of a tower campaign, sorted by name.
+
+    Args:
+        configuration: with `data.kind = "tower"`.
+        base: folder from which relative paths count.
+    """
+    folder = expand_path(str(configuration.data.path), base)
+    return list_towers(folder, configuration.data.sites)
+
+
+def read_sources(
+    configuration: Configuration, sources: dict[str, Path], base: Path, on_cell: Callable[[str], None]
+) -> list[Cell]:
+    """Read and check every cell; all of this happens before the first file is written."""
+    given = configuration.data.reference
+    reference = expand_path(given, base) if given else None
+    cells = []
+    for name, path in sources.items():
+        cells.append(read_tower(path, quality=configuration.data.quality, reference=reference))
+        on_cell(name)
+    return cells
+
+
+def freeze(paths: CampaignPaths, configuration: Configuration, cells: Sequence[Cell]) -> Campaign:
+    """Write the plan of a campaign; the tile table comes last and makes it one.
+
+    Args:
+        paths: the campaign directory.
+        configuration: the complete configuration.
+        cells: every cell, in the order of the merged product.
+    """
+    planned = [
+        PlannedCell(
+            name=cell.name,
+            source=_relative(Path(cell.source), paths.root),
+            checksum=cell.checksum,
+            days=len(cell.time),
+            training_days=cell.training_days,
+            findings=tuple(f"{f.variable}: {f.message} [{f.severity}]" for f in cell.findings),
+        )
+        for cell in cells
+    ]
+    width = configuration.tiles.cells
+    positions = list(range(len(planned)))
+    tiles = [positions[first : first + width] for first in range(0, len(planned), width)]
+    paths.make()
+    write_atomically(paths.configuration, configuration.to_toml().encode())
+    table = {"version": VERSION, "cells": [asdict(cell) for cell in planned], "tiles": tiles}
+    write_atomically(paths.plan, (json.dumps(table, indent=1) + "\n").encode())
+    return open_campaign(paths.root)
+
+
+def _relative(path: Path, root: Path) -> str:
+    """Return a path relative to the campaign where it lies inside, so that the directory can be moved."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(root.resolve())) if resolved.is_relative_to(root.resolve()) else str(resolved)
+
+
+def is_campaign(root: Path) -> bool:
+    """Tell whether a directory holds a planned campaign."""
+    return CampaignPaths(root).plan.is_file()
+
+
+def open_campaign(root: Path) -> Campaign:
+    """Open a planned campaign.
+
+    Raises:
+        InputError: when there is none; the message says how to make one.
+    """
+    paths = CampaignPaths(root)
+    if not paths.plan.is_file():
+        raise InputError(f"{root}: no campaign here (no {paths.plan.name}); plan one with `phloem plan CAMPAIGN.toml`")
+    try:
+        table = json.loads(paths.plan.read_text())
+        cells = tuple(PlannedCell(**{**cell, "findings": tuple(cell["findings"])}) for cell in table["cells"])
+        tiles = tuple(tuple(tile) for tile in table["tiles"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{paths.plan}: damaged ({error}); plan the campaign anew in another directory") from error
+    if table.get("version") != VERSION:
+        raise InputError(
+            f"{paths.plan}: planned by phloem {table.get('version')}, this is {VERSION}; results of two versions are "
+            "not mixed: finish it with the version that planned it, or plan it anew with --out"
+        )
+    return Campaign(paths, load_configuration(paths.configuration), cells, tiles)

@@ -1,0 +1,294 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` and `status` are quick."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from phloem.errors import InputError, WorkError
+from phloem.version import VERSION
+
+app = typer.Typer(
+    help="Calibrate a differentiable land-carbon model (DALEC) in every cell; survive the cluster it runs on.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Target = Annotated[Path, typer.Argument(help="Campaign file (TOML), or the directory of a planned campaign.")]
+Directory = Annotated[Path, typer.Argument(help="Directory of a campaign.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Campaign directory; default: campaigns/NAME.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, overrides the file; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as the configuration says.")]
+Drivers = Annotated[Path, typer.Option("--drivers", help="Tower file (NetCDF).")]
+Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file (CSV, one row a member).")]
+Mode = Annotated[str, typer.Option("--mode", help="strict, or compat (the published arithmetic).")]
+Precision = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
+Backend = Annotated[str, typer.Option("--backend", help="auto or xla.")]
+Quality = Annotated[str, typer.Option("--quality", help="Mendable defects of the drivers: repair, keep or refuse.")]
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"phloem {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def new(
+    path: Annotated[Path, typer.Argument(help="Campaign file to write.")],
+    kind: Annotated[str, typer.Option("--kind", help="tower or synthetic.")] = "tower",
+) -> None:
+    """Write a commented campaign file to start from.
+
+    Example: phloem new towers.toml
+    """
+    from phloem.jobs.planning import write_new
+
+    written = write_new(path, kind)
+    print(f"wrote {written}; edit it, then: phloem run {written}")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine can do, and what is missing.
+
+    Example: phloem doctor
+    """
+    from phloem.jobs.doctor import as_json as to_json
+    from phloem.jobs.doctor import examine
+
+    checks = examine(Path.cwd())
+    if as_json:
+        _print_json(to_json(checks))
+    else:
+        for check in checks:
+            print(f"{check.level:8} {check.name:12} {check.text}")
+    problems = [check.name for check in checks if check.level == "problem"]
+    if problems:
+        raise WorkError(f"problems with: {', '.join(problems)}")
+
+
+@app.command()
+def plan(target: Target, out: Out = None, assignments: Set = None, as_json: Json = False) -> None:
+    """Check all input, freeze the configuration, cut the cells into tiles; compute nothing.
+
+    Example: phloem plan examples/fluxnet.toml --out campaigns/fluxnet
+    """
+    from dataclasses import asdict
+
+    from phloem.jobs.planning import open_or_plan, project
+
+    campaign = open_or_plan(target, out, assignments or [])
+    needs = project(campaign)
+    if as_json:
+        _print_json({"directory": str(campaign.paths.root), **asdict(needs)})
+        return
+    iterations = campaign.configuration.optimiser.iterations
+    print(f"campaign {campaign.configuration.campaign.name} in {campaign.paths.root}")
+    print(f"  {len(campaign.cells)} cells x {campaign.configuration.campaign.members} members = {needs.lanes} lanes")
+    print(f"  {needs.tiles} tiles on {needs.workers} workers, {iterations} iterations a lane")
+    print(f"  memory {needs.bytes_per_worker / 2**20:.0f} MiB a worker beside the program's own")
+    print(f"  disk {needs.disk_bytes / 2**20:.1f} MiB in about {needs.files} files")
+    for cell in campaign.cells:
+        for finding in cell.findings:
+            print(f"  {cell.name}: {finding}")
+    print(f"next: phloem run {campaign.paths.root}")
+
+
+@app.command()
+def run(
+    target: Target,
+    out: Out = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="local.")] = None,
+    workers: Workers = 0,
+    assignments: Set = None,
+) -> None:
+    """Plan if need be, then compute every tile without a committed result, and merge. Run it again to go on.
+
+    Example: phloem run examples/fluxnet.toml --set optimiser.iterations=2500
+    """
+    from phloem.jobs.execute import flagged_lanes, merge, run_campaign
+    from phloem.jobs.planning import open_or_plan
+
+    campaign = open_or_plan(target, out, [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])])
+    state = run_campaign(campaign, workers)
+    merged = merge(campaign)
+    flagged = flagged_lanes(state)
+    if flagged:
+        print(f"{flagged} lanes are flagged as diverged; the report names them")
+    print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
+    print(f"next: phloem report {campaign.paths.root}")
+
+
+@app.command()
+def status(
+    directory: Directory,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds until nothing is left.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Count tiles and lanes by state, with an ETA and the failures.
+
+    Example: phloem status campaigns/fluxnet --json
+    """
+    from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.state import read_state, summary
+    from phloem.jobs.status import show
+
+    campaign = open_campaign(directory)
+    while True:
+        found = summary(campaign, read_state(campaign))
+        if as_json:
+            _print_json(found)
+        else:
+            print(show(campaign, found))
+        tiles = found["tiles"]
+        if not watch or not tiles["pending"] + tiles["running"]:
+            return
+        time.sleep(5)
+
+
+@app.command()
+def retry(directory: Directory, workers: Workers = 0) -> None:
+    """Try again the tiles that used up their attempts.
+
+    Example: phloem retry campaigns/fluxnet
+    """
+    from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.execute import forgive, merge, run_campaign
+
+    campaign = open_campaign(directory)
+    forgiven = forgive(campaign)
+    print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had used up its attempts")
+    run_campaign(campaign, workers)
+    print(f"all {len(campaign.tiles)} tiles are done and merged: {merge(campaign)}")
+
+
+@app.command()
+def merge(
+    directory: Directory,
+    allow_holes: Annotated[
+        bool, typer.Option("--allow-holes", help="Label missing cells instead of refusing.")
+    ] = False,
+) -> None:
+    """Merge the committed tiles into DIR/merged.nc.
+
+    Example: phloem merge campaigns/fluxnet
+    """
+    from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.execute import merge as merge_campaign
+
+    print(merge_campaign(open_campaign(directory), allow_holes))
+
+
+@app.command()
+def report(directory: Directory) -> None:
+    """Write DIR/report/index.html: one page that opens in any browser, without a network.
+
+    Example: phloem report campaigns/fluxnet
+    """
+    from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.execute import merge as merge_campaign
+    from phloem.jobs.reporting import report as write
+
+    campaign = open_campaign(directory)
+    if not campaign.paths.merged.exists():
+        merge_campaign(campaign)
+    print(write(campaign))
+
+
+@app.command()
+def simulate(
+    drivers: Drivers,
+    parameters: Parameters,
+    out: Annotated[Path, typer.Option("--out", help="NetCDF file to write.")],
+    mode: Mode = "strict",
+    precision: Precision = "float32",
+    backend: Backend = "auto",
+    quality: Quality = "repair",
+) -> None:
+    """Simulate one tower with given parameters: every member, every day.
+
+    Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
+    """
+    from phloem.jobs.single import simulate as run_simulation
+
+    print(run_simulation(drivers, parameters, out, mode, precision, backend, quality))
+
+
+@app.command()
+def evaluate(
+    drivers: Drivers,
+    parameters: Parameters,
+    gradient: Annotated[bool, typer.Option("--gradient", help="Also the gradient of J_obs.")] = False,
+    mode: Mode = "strict",
+    precision: Precision = "float32",
+    backend: Backend = "auto",
+    quality: Quality = "repair",
+    as_json: Json = False,
+) -> None:
+    """Score given parameters against a tower's observations.
+
+    Example: phloem evaluate --drivers FI-Hyy.nc --parameters P.csv --gradient --json
+    """
+    from phloem.jobs.single import evaluate as score
+    from phloem.jobs.status import score_table
+
+    found = score(drivers, parameters, gradient, mode, precision, backend, quality)
+    if as_json:
+        _print_json(found)
+    else:
+        print(score_table(found))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Campaign directory.")] = Path("demo"),
+    workers: Workers = 0,
+) -> None:
+    """Calibrate a synthetic boreal transect with a known truth, and report it: the whole path, a few minutes.
+
+    Example: phloem demo --out demo
+    """
+    from phloem.jobs.demo import run_demo
+
+    page = run_demo(out, workers)
+    print(f"The demo is done. Look at the report: {page.resolve()}")
+
+
+def main() -> NoReturn:
+    """Run the command line; exit 0 on success, 1 on failed work, 2 on wrong use or wrong input."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except InputError as error:
+        print(f"phloem: {error}", file=sys.stderr)
+        sys.exit(2)
+    except WorkError as error:
+        print(f"phloem: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("phloem: interrupted", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)

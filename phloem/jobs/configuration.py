@@ -1,0 +1,233 @@
+"""The campaign file: one TOML file read into a typed tree that refuses what it does not know."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from phloem.errors import InputError
+from phloem.names import POOLS
+
+if TYPE_CHECKING:
+    from phloem.kernels import AdamOptions
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A table of the campaign file; unknown keys are refused, values keep their TOML type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Campaign(Section):
+    """Name, seed and restarts."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    members: Annotated[int, Field(gt=0, le=64)] = 5
+
+
+class Data(Section):
+    """Where drivers and observations come from.
+
+    `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
+    `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
+    """
+
+    kind: Literal["tower", "synthetic"]
+    path: str | None = None
+    sites: list[str] | None = None
+    quality: Literal["repair", "keep", "refuse"] = "repair"
+    reference: str | None = None
+    cells: Annotated[int, Field(gt=0, le=1000)] = 12
+    years: Annotated[int, Field(ge=2, le=60)] = 4
+
+    @model_validator(mode="after")
+    def _complete(self) -> Data:
+        if self.kind == "tower" and self.path is None:
+            raise ValueError('data.path is needed for kind = "tower": the folder that holds the tower files')
+        if self.kind == "synthetic" and (self.path or self.sites or self.reference):
+            raise ValueError('data.path, data.sites and data.reference go with kind = "tower"')
+        return self
+
+
+class Experiment(Section):
+    """What is minimised and in which arithmetic."""
+
+    name: Literal["site"] = "site"
+    mode: Literal["strict", "compat"] = "strict"
+    precision: Literal["float32", "float64"] = "float32"
+    steady_pools: list[Literal["labile", "foliar", "root", "wood", "litter", "som"]] | Literal["all"] = "all"
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Carbon pools held near steady state."""
+        return POOLS[:6] if self.steady_pools == "all" else tuple(self.steady_pools)
+
+
+class Optimiser(Section):
+    """Adam and its schedule; the defaults are the published ones."""
+
+    name: Literal["adam"] = "adam"
+    iterations: Positive = 25_000
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    sharpness: Annotated[float, Field(gt=0)] = 30.0
+    sharpness_iterations: Positive = 10_000
+    schedule: Literal["constant", "constant-cosine"] = "constant"
+    cosine_start: Share = 0.4
+    init: Literal["normal", "uniform_u"] = "normal"
+    trace: Positive = 250
+
+    def options(self) -> AdamOptions:
+        """Return the kernels' form of it."""
+        from phloem.kernels import AdamOptions
+
+        return AdamOptions(**self.model_dump(exclude={"name"}))
+
+
+class Tiles(Section):
+    """How cells are grouped, and how often a tile writes down where it stands."""
+
+    cells: Positive = 12
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+
+
+class Engine(Section):
+    """What executes tiles; `workers` 0 is one a core."""
+
+    name: Literal["local"] = "local"
+    workers: Annotated[int, Field(ge=0)] = 0
+    max_attempts: Positive = 3
+
+
+class Configuration(Section):
+    """A campaign file."""
+
+    campaign: Campaign
+    data: Data
+    experiment: Experiment = Experiment()
+    optimiser: Optimiser = Optimiser()
+    tiles: Tiles = Tiles()
+    engine: Engine = Engine()
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
+        science = self.model_dump(include={"campaign": {"seed", "members"}, "experiment": True, "optimiser": True})
+        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
+        if self.data.kind == "tower":
+            science["data"] = {"kind": "tower", "quality": self.data.quality}
+        return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_toml(self) -> str:
+        """Return the complete configuration, defaults written out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def data_root() -> Path | None:
+    """Return the folder of the real data sets: PHLOEM_DATA, else ../shared/data beside the repository."""
+    given = os.environ.get("PHLOEM_DATA")
+    if given:
+        return Path(given)
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return beside if beside.is_dir() else None
+
+
+def expand_path(text: str, base: Path) -> Path:
+    """Return the path that a campaign file means: variables expanded, relative paths from the file's folder.
+
+    Raises:
+        InputError: when the text names a variable that is not set.
+    """
+    root = data_root()
+    if "$PHLOEM_DATA" in text or "${PHLOEM_DATA}" in text:
+        if root is None:
+            raise InputError(
+                f"{text!r}: PHLOEM_DATA is not set, and there is no ../shared/data beside the repository. "
+                "Set PHLOEM_DATA to the folder that holds the data sets, or write the path itself."
+            )
+        text = text.replace("${PHLOEM_DATA}", str(root)).replace("$PHLOEM_DATA", str(root))
+    text = os.path.expandvars(os.path.expanduser(text))
+    if "$" in text:
+        raise InputError(f"path {text!r} names an environment variable that is not set")
+    return (base / text).resolve()
+
+
+def _valid_keys(where: Sequence[str | int]) -> list[str]:
+    """Return the keys of the section at a path of the tree."""
+    section: Any = Configuration
+    for part in where:
+        field = section.model_fields.get(part)
+        if field is None:
+            return []
+        section = field.annotation
+    return list(getattr(section, "model_fields", {}))
+
+
+def _explain(error: Any) -> str:
+    where = error["loc"]
+    key = ".".join(str(part) for part in where if not str(part).startswith(("literal", "list")))
+    if error["type"] == "extra_forbidden":
+        valid = _valid_keys(where[:-1])
+        near = difflib.get_close_matches(str(where[-1]), valid, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {key!r}.{hint} Valid here: {', '.join(valid)}."
+    if error["type"] == "missing":
+        return f"missing key {key!r}."
+    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    return f"{key or 'campaign file'}: {error['msg'].removeprefix('Value error, ')}{shown}."
+
+
+def _set(tree: dict[str, Any], assignment: str) -> None:
+    """Apply one `key.path=value`; the value is TOML, or a bare string."""
+    key, equals, text = assignment.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set {assignment!r}: write key.path=value, for example --set optimiser.iterations=2500")
+    try:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in parts[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {assignment!r}: {part!r} is a value, not a section")
+    tree[parts[-1]] = value
+
+
+def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configuration:
+    """Read a campaign file.
+
+    Args:
+        path: the TOML file.
+        assignments: `key.path=value` texts that override it.
+
+    Raises:
+        InputError: unreadable file, unknown key (the valid ones are named), bad value.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"campaign file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"campaign file {path} is not valid TOML: {error}") from error
+    for assignment in assignments:
+        _set(tree, assignment)
+    try:
+        return Configuration.model_validate(tree)
+    except ValidationError as error:
+        lines = "\n  ".join(_explain(one) for one in error.errors())
+        raise InputError(f"campaign file {path}:\n  {lines}") from error

@@ -1,0 +1,205 @@
+"""`new` and `plan`: from a campaign file to a frozen campaign, or to one clear refusal and nothing on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phloem.errors import InputError
+from phloem.hpc import default_workers
+from phloem.io import CampaignPaths
+from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources
+from phloem.jobs.configuration import Configuration, load_configuration
+from phloem.jobs.progress import ProgressBar
+from phloem.sharding import BLOCK, blocks, projected_bytes
+
+TEMPLATES = Path(__file__).parent / "templates"
+FREE_KEYS = ("campaign.name", "engine", "tiles", "data.path", "data.reference")
+"""What may differ between a campaign file and the campaign it planned: no result depends on it."""
+
+
+def campaign_directory(target: Path, out: Path | None, configuration: Configuration) -> Path:
+    """Return where a campaign file's campaign lives: --out, else campaigns/NAME in the working directory."""
+    return out if out is not None else Path("campaigns") / configuration.campaign.name
+
+
+def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> Campaign:
+    """Return the campaign of a campaign file or directory, planning it if need be.
+
+    Args:
+        target: a campaign file, or the directory of a planned campaign.
+        out: where to plan it.
+        assignments: `key.path=value` texts.
+
+    Raises:
+        InputError: bad file, key, value or input; or a planned campaign whose science is another.
+    """
+    if target.is_dir():
+        if out is not None and out.resolve() != target.resolve():
+            raise InputError(f"{target} is a campaign directory; --out goes with a campaign file")
+        campaign = open_campaign(target)
+        if assignments:
+            wanted = load_configuration(campaign.paths.configuration, assignments)
+            _refuse_other_science(campaign, wanted)
+            return Campaign(campaign.paths, wanted, campaign.cells, campaign.tiles)
+        return campaign
+    configuration = load_configuration(target, assignments)
+    root = campaign_directory(target, out, configuration)
+    if is_campaign(root):
+        campaign = open_campaign(root)
+        _refuse_other_science(campaign, configuration)
+        return Campaign(campaign.paths, configuration, campaign.cells, campaign.tiles)
+    return plan(configuration, root, target.resolve().parent)
+
+
+def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:
+    """Refuse to go on with a configuration whose results would be others."""
+    frozen = campaign.configuration
+    if wanted.fingerprint() == frozen.fingerprint() and wanted.data.sites == frozen.data.sites:
+        return
+    ours, theirs = _flatten(frozen.model_dump()), _flatten(wanted.model_dump())
+    changed = [
+        f"{key}: planned {ours.get(key)!r}, now {theirs.get(key)!r}"
+        for key in sorted({*ours, *theirs})
+        if ours.get(key) != theirs.get(key) and not key.startswith(FREE_KEYS)
+    ]
+    raise InputError(
+        f"{campaign.paths.root} holds a campaign with another configuration:\n  "
+        + "\n  ".join(changed)
+        + "\nGo on with the planned one (`phloem run "
+        + f"{campaign.paths.root}`), or start anew with --out OTHER_DIRECTORY."
+    )
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat.update(_flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
+    """Read and check all input, then write the campaign directory.
+
+    Args:
+        configuration: of the campaign.
+        root: the campaign directory; must be absent or empty.
+        base: folder from which the configuration's relative paths count.
+
+    Raises:
+        InputError: whatever is wrong with the input; nothing is left on disk.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
+    existed = root.exists()
+    if configuration.data.kind == "synthetic":
+        from phloem.jobs.twin import make_transect
+
+        try:
+            data = configuration.data
+            cells = make_transect(root / "drivers", data.cells, data.years, configuration.campaign.seed)
+            return freeze(CampaignPaths(root), configuration, cells)
+        except BaseException:
+            _clear(root, existed)
+            raise
+    sources = find_sources(configuration, base)
+    with ProgressBar("checking drivers", len(sources)) as bar:
+        count = iter(range(1, len(sources) + 1))
+        cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
+    try:
+        return freeze(CampaignPaths(root), configuration, cells)
+    except BaseException:
+        _clear(root, existed)
+        raise
+
+
+def _clear(root: Path, existed: bool) -> None:
+    """Take back a half-written plan."""
+    if is_campaign(root):
+        return
+    for path in root.iterdir() if root.is_dir() else []:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if root.is_dir() and not existed:
+        root.rmdir()
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a campaign will need.
+
+    Attributes:
+        tiles: number of tiles.
+        lanes: number of lanes.
+        cell_years: simulated years of all lanes.
+        bytes_per_worker: projected memory of the largest block.
+        disk_bytes: projected size of tile files, checkpoints and the merged product.
+        files: projected number of files.
+        workers: processes.
+    """
+
+    tiles: int
+    lanes: int
+    cell_years: float
+    bytes_per_worker: int
+    disk_bytes: int
+    files: int
+    workers: int
+
+
+def project(campaign: Campaign) -> Projection:
+    """Project memory, disk and files of a campaign."""
+    from phloem.kernels import Observed, State
+    from phloem.kernels.features import Weather
+    from phloem.kernels.fold import SEGMENT
+
+    configuration = campaign.configuration
+    members, size = (
+        configuration.campaign.members,
+        4 if configuration.experiment.precision == "float32" else 8,
+    )
+    lanes = members * len(campaign.cells)
+    fields = len(Weather._fields) + len(Observed._fields) + 1
+    memory = 0
+    for tile in range(len(campaign.tiles)):
+        cells = campaign.tile_cells(tile)
+        for block in blocks(len(cells), members):
+            days = max(cells[position].days for position in block.cells)
+            used = projected_bytes(days, len(block.cells), fields, len(State._fields), SEGMENT, BLOCK, size)
+            memory = max(memory, used)
+    a_lane = 8 * (38 + 38 + 20) + 4 * configuration.optimiser.options().trace
+    checkpoint = BLOCK * (size * 38 * 5 + 4 * configuration.optimiser.options().trace)
+    return Projection(
+        tiles=len(campaign.tiles),
+        lanes=lanes,
+        cell_years=sum(cell.days for cell in campaign.cells) / 365.25 * members,
+        bytes_per_worker=memory,
+        disk_bytes=2 * a_lane * lanes + 2 * checkpoint * len(campaign.tiles),
+        files=4 * len(campaign.tiles) + 16,
+        workers=min(configuration.engine.workers or default_workers(), len(campaign.tiles)),
+    )
+
+
+def write_new(path: Path, kind: str) -> Path:
+    """Write a commented campaign file to start from.
+
+    Args:
+        path: the file to write.
+        kind: `tower` or `synthetic`.
+
+    Raises:
+        InputError: the file exists, or the kind is unknown.
+    """
+    kinds = sorted(p.stem for p in TEMPLATES.glob("*.toml"))
+    if kind not in kinds:
+        raise InputError(f"--kind {kind!r}: valid are {', '.join(kinds)}")
+    if path.exists():
+        raise InputError(f"{path} exists already; name another file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    text = (TEMPLATES / f"{kind}.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("NAME", path.stem), encoding="utf-8")
+    return path

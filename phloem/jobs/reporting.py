@@ -1,0 +1,91 @@
+"""`report`: the merged product, the towers' series simulated by every member, and the facts, to one page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from phloem.analysis import CampaignFacts, SiteSeries, write_report
+from phloem.io import count_attempts, read_events
+from phloem.jobs.campaign import Campaign
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.single import simulate_cell
+from phloem.jobs.twin import read_truth
+from phloem.kernels import PARAMETERS
+from phloem.names import STATUS, STREAMS
+
+EPOCH = np.datetime64("2001-01-01")
+
+
+def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterator[SiteSeries]:
+    """Simulate one cell after the other; lanes without result give NaN."""
+    experiment = campaign.configuration.experiment
+    good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
+    for count, planned in enumerate(campaign.cells):
+        one = merged.sel(cell=planned.name)
+        usable = np.isin(one["status"].values, good)
+        cell = campaign.read_cell(planned)
+        simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
+        if usable.any():
+            values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
+            outputs = simulate_cell(cell, values, experiment.mode, experiment.precision)
+            for name in STREAMS:
+                simulated[name][usable] = getattr(outputs, name)
+        bar.update(count + 1, planned.name)
+        yield SiteSeries(
+            cell=planned.name,
+            time=EPOCH + cell.time,
+            training_days=cell.training_days,
+            observed=cell.observations,
+            simulated=simulated,
+            findings=planned.findings,
+        )
+
+
+def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
+    """Count what happened to the campaign."""
+    events: Counter[str] = Counter()
+    seconds = 0.0
+    for event in read_events(campaign.paths.journals_dir):
+        if event["event"] == "ran":
+            seconds += event["seconds"]
+        elif event["event"] == "failed":
+            events[f"failed attempts: {event['class']}"] += 1
+        elif event["event"] == "quarantined":
+            events["files quarantined"] += 1
+    events["attempts"] = sum(count_attempts(campaign.paths, tile) for tile in range(len(campaign.tiles)))
+    events["tiles"] = len(campaign.tiles)
+    events["lanes drawn anew"] = int((merged["redraws"].values > 0).sum())
+    events["gradient evaluations"] = int(merged["gradient_evaluations"].values.sum())
+    configuration = campaign.configuration
+    return CampaignFacts(
+        name=configuration.campaign.name,
+        version=campaign.version,
+        configuration_hash=configuration.fingerprint(),
+        seed=configuration.campaign.seed,
+        members=configuration.campaign.members,
+        iterations=configuration.optimiser.iterations,
+        wall_seconds=seconds or None,
+        events=dict(sorted(events.items())),
+        configuration_text=campaign.paths.configuration.read_text(encoding="utf-8"),
+        truth=read_truth(campaign.paths.root / "drivers") if configuration.data.kind == "synthetic" else None,
+    )
+
+
+def report(campaign: Campaign) -> Path:
+    """Write DIR/report/index.html from DIR/merged.nc.
+
+    Raises:
+        InputError: the product does not fit the campaign.
+    """
+    with xr.open_dataset(campaign.paths.merged) as file:
+        merged = file.load()
+    bounds = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
+    campaign.paths.report_dir.mkdir(exist_ok=True)
+    with ProgressBar("report", len(campaign.cells)) as bar:
+        sites = _series(campaign, merged, bar)
+        return write_report(merged, sites, _facts(campaign, merged), bounds, campaign.paths.report)

@@ -1,0 +1,233 @@
+"""`simulate` and `evaluate`: one cell, given parameters."""
+
+from __future__ import annotations
+
+import csv
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import netCDF4
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io import Cell, read_tower, write_netcdf
+from phloem.jobs.calibration import build_site
+from phloem.kernels import (
+    PARAMETERS,
+    POOLS,
+    Outputs,
+    dalec,
+    fold,
+    inputs,
+    nnse,
+    site_data,
+    state,
+    trajectory,
+)
+from phloem.names import FIRE_PARAMETERS, STREAMS
+from phloem.names import PARAMETERS as PARAMETER_NAMES
+from phloem.names import POOLS as POOL_NAMES
+from phloem.version import VERSION
+
+FILE_COLUMNS = (*PARAMETER_NAMES, *(f"initial_{pool}" for pool in POOL_NAMES))
+"""Columns of a parameters file."""
+
+FLUXES = {
+    "lai": ("1", "leaf area index at the start of the day"),
+    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
+    "et": ("mm d-1", "evapotranspiration"),
+    "ra": ("g m-2 d-1", "autotrophic respiration, carbon"),
+    "rh_litter": ("g m-2 d-1", "heterotrophic respiration of litter, carbon"),
+    "rh_som": ("g m-2 d-1", "heterotrophic respiration of soil organic matter, carbon"),
+    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
+    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
+    "beta": ("1", "water stress factor"),
+    "labile_release": ("g m-2 d-1", "labile carbon released to foliage"),
+    "leaf_litter": ("g m-2 d-1", "leaf litterfall, carbon"),
+    "runoff_paw": ("mm d-1", "runoff from plant-available water"),
+    "violation": ("1", "penalty on water demand that was not met"),
+}
+"""Fluxes of a simulation file, with units."""
+
+BACKENDS = ("auto", "xla")
+
+
+def read_parameters(path: Path) -> np.ndarray:
+    """Read a parameters file (one row a member) and check it against the bounds.
+
+    Returns:
+        Physical values, (members, 38); fire parameters that are left out stand at the middle of their bounds.
+
+    Raises:
+        InputError: missing file or column, bad number, value outside its bounds.
+    """
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"parameters file {path}: {error}") from error
+    missing = [name for name in FILE_COLUMNS if name not in columns and name not in FIRE_PARAMETERS]
+    if missing:
+        raise InputError(f"parameters file {path}: missing columns: {', '.join(missing)}; it has: {', '.join(columns)}")
+    if not rows:
+        raise InputError(f"parameters file {path}: no row; one row a member is expected")
+    values = np.empty((len(rows), len(FILE_COLUMNS)))
+    for column, (name, limits) in enumerate(zip(FILE_COLUMNS, (*PARAMETERS, *POOLS), strict=True)):
+        for member, row in enumerate(rows):
+            text = row.get(name) if name in columns else str(0.5 * (limits.lower + limits.upper))
+            try:
+                value = float(text or "")
+            except ValueError:
+                raise InputError(f"parameters file {path}: member {member}, {name}: {text!r} is not a number") from None
+            slack = 1e-6 * limits.upper
+            if not limits.lower - slack <= value <= limits.upper + slack:
+                raise InputError(
+                    f"parameters file {path}: member {member}, {name} = {value:g} is outside its bounds "
+                    f"[{limits.lower:g}, {limits.upper:g}] {limits.unit}"
+                )
+            values[member, column] = value
+    return values
+
+
+def check_choices(mode: str, precision: str, backend: str) -> None:
+    """Refuse unknown choices, naming the valid ones."""
+    for name, given, valid in (
+        ("--mode", mode, ("strict", "compat")),
+        ("--precision", precision, ("float32", "float64")),
+        ("--backend", backend, BACKENDS),
+    ):
+        if given not in valid:
+            raise InputError(f"{name} {given!r}: valid here are {', '.join(valid)}")
+
+
+def simulate_cell(cell: Cell, values: np.ndarray, mode: str, precision: str) -> Outputs:
+    """Run the model with given parameters.
+
+    Args:
+        cell: drivers.
+        values: physical parameters and initial pools, (members, 38).
+        mode: `strict` or `compat`.
+        precision: `float32` or `float64`.
+
+    Returns:
+        All outputs, each (members, days).
+    """
+    prepared = build_site(cell, mode)
+    members = len(values)
+    p, q = _split(values, precision)
+    data = site_data([prepared], np.dtype(precision))
+    outputs = trajectory(dalec(mode), inputs(p), state(q), data.series, jnp.zeros(members, jnp.int32))
+    return Outputs(*(np.asarray(field)[: prepared.days].T for field in outputs))
+
+
+def _split(values: np.ndarray, precision: str) -> tuple[jax.Array, jax.Array]:
+    columns = jnp.asarray(values.T.astype(precision))
+    return columns[: len(PARAMETERS)], columns[len(PARAMETERS) :]
+
+
+def simulate(
+    drivers: Path,
+    parameters: Path,
+    out: Path,
+    mode: str = "strict",
+    precision: str = "float32",
+    backend: str = "auto",
+    quality: str = "repair",
+) -> Path:
+    """Write a simulation of one tower file: every member, every day.
+
+    Raises:
+        InputError: bad drivers, parameters or choices; nothing is written.
+    """
+    check_choices(mode, precision, backend)
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: the folder {out.parent} does not exist")
+    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
+    outputs = simulate_cell(cell, values, mode, precision)
+
+    def fill(file: netCDF4.Dataset) -> None:
+        file.setncatts(
+            {
+                "Conventions": "CF-1.11",
+                "title": f"phloem simulation of {cell.name}",
+                "source": f"phloem {VERSION}",
+            }
+        )
+        file.setncatts({"mode": mode, "precision": precision, "drivers_sha256": cell.checksum})
+        file.createDimension("member", len(values))
+        file.createDimension("time", len(cell.time))
+        time = file.createVariable("time", "i4", ("time",))
+        time.setncatts({"units": "days since 2001-01-01", "calendar": "standard", "standard_name": "time", "axis": "T"})
+        time[:] = cell.time
+        pools = {pool.name: (pool.unit, f"{pool.meaning} at the end of the day") for pool in POOLS}
+        for name, (units, meaning) in {**FLUXES, **pools}.items():
+            variable = file.createVariable(name, precision, ("member", "time"), zlib=True, complevel=1, shuffle=True)
+            variable.setncatts({"units": units, "long_name": meaning})
+            variable[:] = getattr(outputs, name)
+
+    write_netcdf(out, fill)
+    return out
+
+
+def evaluate(
+    drivers: Path,
+    parameters: Path,
+    gradient: bool = False,
+    mode: str = "strict",
+    precision: str = "float32",
+    backend: str = "auto",
+    quality: str = "repair",
+) -> dict[str, Any]:
+    """Score given parameters against a tower's observations.
+
+    Returns:
+        The JSON object of the stable interface; a stream without observations in a window scores null.
+
+    Raises:
+        InputError: bad drivers, parameters or choices.
+    """
+    check_choices(mode, precision, backend)
+    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
+    prepared = build_site(cell, mode)
+    model, dtype = dalec(mode), np.dtype(precision)
+    lane_cell = jnp.zeros(len(values), jnp.int32)
+    windows = {name: site_data([prepared], dtype, name) for name in ("calibration", "validation")}
+    p, q = _split(values, precision)
+
+    def j_obs(p: jax.Array, q: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        _, sums = fold(model, inputs(p), state(q), windows["calibration"].series, lane_cell)
+        scores = nnse(sums, windows["calibration"], lane_cell)
+        loss = -reduce(add, scores.values())
+        return loss.sum(), (loss, scores)
+
+    if gradient:
+        (_, (loss, scores)), slopes = jax.jit(jax.value_and_grad(j_obs, (0, 1), has_aux=True))(p, q)
+    else:
+        _, (loss, scores) = jax.jit(j_obs)(p, q)
+    _, sums = jax.jit(lambda p, q: fold(model, inputs(p), state(q), windows["validation"].series, lane_cell))(p, q)
+    later = nnse(sums, windows["validation"], lane_cell)
+
+    def by_stream(scores: dict[str, jax.Array], window: str, member: int) -> dict[str, float | None]:
+        spread = np.asarray(windows[window].variance)[:, 0]
+        return {name: float(scores[name][member]) if spread[row] > 0 else None for row, name in enumerate(STREAMS)}
+
+    members = []
+    for member in range(len(values)):
+        entry: dict[str, Any] = {
+            "nnse": by_stream(scores, "calibration", member),
+            "nnse_validation": by_stream(later, "validation", member),
+            "j_obs": float(loss[member]),
+        }
+        if gradient:
+            entry["gradient"] = {
+                "parameters": dict(zip(PARAMETER_NAMES, np.asarray(slopes[0])[:, member].tolist(), strict=True)),
+                "initial_pools": dict(zip(POOL_NAMES, np.asarray(slopes[1])[:, member].tolist(), strict=True)),
+            }
+        members.append(entry)
+    return {"site": cell.name, "members": members}

@@ -1,0 +1,120 @@
+"""Small tiles whose values depend on the cell only, and child processes that are made to be killed."""
+
+import os
+import signal
+import zlib
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.io.checkpoints import load_checkpoint, save_checkpoint
+from phloem.io.paths import CampaignPaths
+from phloem.io.tiles import claim_attempt, write_tile
+from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
+
+ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}
+TRACE = 4
+
+
+def tile_arrays(cells: list[str], members: int = 5, trace: int = TRACE, salt: int = 0) -> dict[str, np.ndarray]:
+    """A valid tile; some members are diverged and full of NaN."""
+    lanes = [_cell(cell, members, trace, salt) for cell in cells]
+    arrays = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
+    return {"cell": np.array(cells), **arrays, "trace_iteration": np.arange(trace, dtype="i4") * 10}
+
+
+def _cell(cell: str, members: int, trace: int, salt: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([zlib.crc32(cell.encode()), salt])
+    unknowns = len(PARAMETERS) + len(POOLS)
+    arrays: dict[str, Any] = {
+        "raw": rng.normal(size=(members, unknowns)).astype("f4"),
+        "parameters": rng.uniform(1, 360, (members, len(PARAMETERS))),
+        "initial_pools": rng.uniform(1, 1.4, (members, len(POOLS))),
+        "loss": rng.normal(size=members),
+        "loss_terms": rng.normal(size=(members, len(LOSS_TERMS))),
+        "nnse": rng.uniform(size=(members, len(STREAMS))),
+        "nnse_validation": rng.uniform(size=(members, len(STREAMS))),
+        "best_loss": rng.normal(size=members),
+        "best_raw": rng.normal(size=(members, unknowns)).astype("f4"),
+        "loss_trace": rng.normal(size=(members, trace)).astype("f4"),
+    }
+    status = rng.choice(np.array([0, 0, 1, 2, 2], "i1"), size=members)
+    for name in ("parameters", "loss", "raw"):
+        arrays[name][status == 2] = np.nan
+    arrays["nnse_validation"][:, 2] = np.nan
+    counters = {name: rng.integers(0, 99, members).astype("i4") for name in ("iterations", "gradient_evaluations")}
+    return {
+        "latitude": np.float64(rng.uniform(40, 70)),
+        "longitude": np.float64(rng.uniform(-180, 180)),
+        "status": status,
+        "redraws": rng.integers(0, 5, members).astype("i1"),
+        **arrays,
+        **counters,
+    }
+
+
+def cells_of(index: int) -> list[str]:
+    return [f"cell {index}.{k}" for k in range(3)]
+
+
+def commit(paths: CampaignPaths, index: int, cells: list[str], **options: int) -> str:
+    """Claims and commits a tile."""
+    return write_tile(paths, index, claim_attempt(paths, index), tile_arrays(cells, **options), ATTRIBUTES)
+
+
+def work_until_killed(root: Path, first: int, told: Connection) -> None:
+    """Checkpoints and commits one tile after another, and tells what has been promised to be on disk."""
+    paths = CampaignPaths(root)
+    for index in range(first, first + 10_000):
+        told.send(("begun", index, -1))
+        resumed = load_checkpoint(paths, index, "same")
+        done = int(resumed[0]["step"][0]) if resumed else 0
+        for step in range(done + 1, done + 4):
+            state = {"step": np.array([step]), "state": np.full(5000, step, "f4")}
+            save_checkpoint(paths, index, state, {"fingerprint": "same"})
+            told.send(("checkpoint", index, step))
+        attempt = claim_attempt(paths, index)
+        write_tile(paths, index, attempt, tile_arrays(cells_of(index)), ATTRIBUTES)
+        told.send(("committed", index, attempt))
+
+
+def killed_at_call(root: Path, action: str, call: int, torn: bool, told: Connection) -> None:
+    """Runs one action and dies in its `call`-th call of the operating system.
+
+    Dies before the call or, where `torn`, after half of a write or after the whole of another call. Tells
+    "survived" where there were fewer calls.
+    """
+    count = 0
+
+    def dying(name: str, real: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == call:
+                whole = args if name != "write" else (args[0], bytes(args[1])[: len(args[1]) // 2])
+                try:
+                    if torn:
+                        real(*whole, **kwargs)
+                finally:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return wrapped
+
+    for name in ("open", "write", "fsync", "close", "link", "replace", "rename", "unlink"):
+        setattr(os, name, dying(name, getattr(os, name)))
+    paths = CampaignPaths(root)
+    if action == "tile":
+        write_tile(paths, 0, 1, tile_arrays(cells_of(0)), ATTRIBUTES, worker="killed")
+    else:
+        save_checkpoint(paths, 0, {"step": np.array([3])}, {"fingerprint": "same"})
+    told.send("survived")
+
+
+def claim_many(root: Path, count: int, barrier: Barrier, told: Connection) -> None:
+    """Claims attempts of tile 0, all children at once."""
+    barrier.wait(30)
+    told.send([claim_attempt(CampaignPaths(root), 0) for _ in range(count)])
