@@ -39,6 +39,7 @@ GAP_SHARE = 0.25
 
 GAP_DAYS = 12
 
+
 def true_parameters(mean_temperature: float) -> np.ndarray:
     """Return parameters that vary smoothly with the mean annual temperature, (30,) in physical units.
 

@@ -110,6 +110,6 @@ def test_gradient(compared, unknown):
 
 
 def test_gradients_of_what_is_never_read_are_exactly_zero(compared):
-    for name in UNSEEN + ("puw_drainage_capacity", "puw"):
+    for name in (*UNSEEN, "puw_drainage_capacity", "puw"):
         assert not compared["gradient"][LABELS.index(name)].any(), name
     assert np.abs(compared["gradient"][LABELS.index("paw_to_puw_fraction")]).max() < 1e-12

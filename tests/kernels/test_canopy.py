@@ -31,7 +31,7 @@ def test_a_known_efficiency_is_found(seen):
 
 
 def test_refinement_comes_nearer(seen):
-    w, gpp, lai, fraction = seen
+    w, _, lai, fraction = seen
     errors = {True: [], False: []}
     for true in np.linspace(8, 45, 15):
         simulated = np.asarray(photosynthesis(jnp.asarray(lai), true, w))

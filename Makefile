@@ -1,0 +1,41 @@
+# README names the two commands that a newcomer needs: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv demo test test-engines soak lint format bench clean
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("phloem needs Python 3.11 or later, this is " + sys.version if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+demo: venv
+	$(BIN)/phloem demo --out demo
+
+test: venv
+	$(BIN)/python -m pytest -m 'not soak and not engine'
+
+test-engines: venv
+	$(BIN)/python -m pytest -m 'engine and not soak'
+
+soak: venv
+	$(BIN)/python -m pytest -m soak --timeout 7200
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv
+	$(BIN)/python -m benchmarks.fold --lanes 8,64,512 --years 9,107 --threads 1,2 --backends xla --record
+
+clean:
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

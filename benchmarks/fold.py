@@ -1,0 +1,152 @@
+"""Times the fold: forward, gradient, and a block of 38 tangents; prints and records them.
+
+    python -m benchmarks.fold --lanes 512 --years 9 --threads 1 --backends xla --json
+
+Every case of one thread count runs in a process that is bound to that many cores; all are measured in one run. The
+forcing is made by the weather generator, one cell for all lanes of a block; times are the median of several warm calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RECORD = Path(__file__).with_name("fold.json")
+FIELDS = ("forward_us_per_cell_year", "gradient_us_per_cell_year", "tangents_us_per_cell_year", "bytes_per_lane")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--lanes", type=_numbers, default=[512], help="comma-separated")
+    parser.add_argument("--years", type=_numbers, default=[9], help="comma-separated")
+    parser.add_argument("--threads", type=_numbers, default=[1], help="comma-separated numbers of cores")
+    parser.add_argument("--backends", default="xla", help="comma-separated; this version has xla")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--no-tangents", action="store_true", help="skip the forward-mode block")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--record", action="store_true", help=f"also write {RECORD.name}")
+    parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
+    found = parser.parse_args(arguments)
+    unknown = [name for name in found.backends.split(",") if name != "xla"]
+    if unknown:
+        parser.error(f"backend {unknown[0]!r}: this version has xla")
+    return found
+
+
+def median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    import jax
+
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def measure(lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, Any]:
+    """Time one case in this process."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from phloem.io import boreal_weather
+    from phloem.kernels import CALIBRATED, SiteObjective, dalec, site, site_data, switches
+    from phloem.names import STREAMS
+
+    made = boreal_weather(61.0, years, np.random.default_rng(0))
+    time_axis, doy = made.pop("time"), made.pop("doy")
+    rng = np.random.default_rng(1)
+    seen = {name: 2 + rng.random(len(doy)) for name in STREAMS}
+    fraction = rng.random(len(doy))
+    cell = site(time_axis, doy, 61.0, made, seen, fraction, len(doy) // 2, switches("strict"))
+    data = site_data([cell], np.float32)
+    objective = SiteObjective(dalec("strict"), switches("strict"))
+    raw = jnp.asarray(rng.standard_normal((len(CALIBRATED), lanes)), jnp.float32)
+    sharpness, lane_cell = jnp.full(lanes, 30.0, jnp.float32), jnp.zeros(lanes, jnp.int32)
+
+    def loss(raw: Any) -> Any:
+        return objective.loss(raw, sharpness, data, lane_cell)
+
+    gradient = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lane_cell)).lower(raw).compile()
+    forward = jax.jit(loss)
+    basis = jnp.broadcast_to(jnp.eye(len(CALIBRATED), dtype=jnp.float32)[:, :, None], (38, 38, lanes))
+    block = jax.jit(lambda raw: jax.vmap(lambda t: jax.jvp(loss, (raw,), (t,))[1])(basis))
+    cell_years = lanes * len(doy) / 365.25
+    memory = gradient.memory_analysis()
+    shared = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
+    result: dict[str, Any] = {"backend": "xla", "lanes": lanes, "years": years}
+    result["forward_us_per_cell_year"] = 1e6 * median_seconds(lambda: forward(raw), repeats) / cell_years
+    result["gradient_us_per_cell_year"] = 1e6 * median_seconds(lambda: gradient(raw), repeats) / cell_years
+    spent = 1e6 * median_seconds(lambda: block(raw), 1) / cell_years if tangents else None
+    result["tangents_us_per_cell_year"] = spent
+    result["bytes_per_lane"] = round(memory.temp_size_in_bytes / lanes) if memory else None
+    result["shared_forcing_bytes"] = shared
+    return result
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all cases; one process a thread count."""
+    cases = []
+    for threads in options.threads:
+        command = [sys.executable, "-m", "benchmarks.fold", "--inner", "--threads", str(threads)]
+        command += ["--lanes", ",".join(map(str, options.lanes)), "--years", ",".join(map(str, options.years))]
+        command += ["--repeats", str(options.repeats), *(["--no-tangents"] if options.no_tangents else [])]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        cases += json.loads(done.stdout)
+    return {"cases": cases}
+
+
+def inner(options: argparse.Namespace) -> None:
+    """Bind this process to so many cores before JAX starts its threads, and measure."""
+    (threads,) = options.threads
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    cases = []
+    for years in options.years:
+        for lanes in options.lanes:
+            print(f"xla, {lanes} lanes, {years} years, {threads} threads ...", file=sys.stderr, flush=True)
+            tangents = not options.no_tangents and lanes * years <= 1024
+            cases.append(measure(lanes, years, options.repeats, tangents) | {"threads": threads})
+    print(json.dumps(cases))
+
+
+def show(found: dict[str, Any]) -> str:
+    """Return the cases as a Markdown table."""
+    head = ["backend", "lanes", "years", "threads", *FIELDS]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    for case in found["cases"]:
+        values = [case[name] for name in head]
+        cells = ["-" if v is None else f"{v:.1f}" if isinstance(v, float) else str(v) for v in values]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = parse()
+    if options.inner:
+        inner(options)
+        return
+    found = run(options)
+    print(json.dumps(found, indent=1) if options.json else show(found))
+    if options.record:
+        machine = {"date": datetime.date.today().isoformat(), "machine": platform.machine(), "cores": os.cpu_count()}
+        RECORD.write_text(json.dumps({**machine, **found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

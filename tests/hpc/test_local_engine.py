@@ -1,0 +1,174 @@
+"""The local engine with real worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hpc_tasks import run, tasks
+
+from phloem.hpc import LocalEngine, Task, default_workers
+
+Parent = Callable[[], "subprocess.Popen[str]"]
+
+
+def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := true():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found += [int(entry.name)] if b"spawn_main" in (entry / "cmdline").read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_every_task_once() -> None:
+    said = []
+    engine = LocalEngine(2, on_report=lambda key, message: said.append((key, message)))
+    found = run(engine, tasks("double", range(12)))
+    assert {key: outcome.value for key, outcome in found.items()} == {n: 2 * n for n in range(12)}
+    assert {outcome.kind for outcome in found.values()} == {"done"}
+    assert sorted(said) == [(n, f"doubling {n}") for n in range(12)]
+    assert not children(os.getpid()), "no worker is left"
+
+
+def test_more_workers_than_tasks() -> None:
+    assert {key: outcome.value for key, outcome in run(LocalEngine(4), tasks("double", range(2))).items()} == {0: 0, 1: 2}
+    assert run(LocalEngine(2), []) == {}
+
+
+def test_a_task_that_raises_costs_only_itself() -> None:
+    given = [*tasks("double", range(2)), *tasks("fail", range(2, 3)), *tasks("run_out", range(3, 4))]
+    given += [Task(4, "hpc_tasks:no_such", {}), *tasks("double", range(5, 7))]
+    found = run(LocalEngine(1), given)
+    assert [found[key].kind for key in range(7)] == ["done", "done", "failed", "failed", "failed", "done", "done"]
+    assert (found[2].error, found[2].message) == ("ValueError", "number 2 is not liked")
+    assert "hpc_tasks.py" in found[2].value
+    assert (found[3].error, found[3].message) == ("MemoryError", "out of memory")
+    assert found[4].error == "AttributeError"
+
+
+def test_environment_of_the_workers() -> None:
+    engine = LocalEngine(1, environment={"OF_THE_WORKERS": "yes"})
+    assert run(engine, tasks("environment", range(1), name="OF_THE_WORKERS"))[0].value == "yes"
+    assert "OF_THE_WORKERS" not in os.environ
+
+
+def test_a_killed_worker_loses_its_own_task_only(tmp_path: Path) -> None:
+    def kill() -> None:
+        victim = wait_for(lambda: list(tmp_path.iterdir()))[0]
+        os.kill(int(victim.name), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    given = [*tasks("double", range(2)), *tasks("wait", range(2, 3), folder=str(tmp_path)), *tasks("double", range(3, 9))]
+    found = run(LocalEngine(2), given)
+    killer.join()
+    assert (found[2].kind, found[2].error) == ("lost", "WorkerLost")
+    assert "SIGKILL" in found[2].message
+    assert {key: found[key].value for key in found if key != 2} == {n: 2 * n for n in range(9) if n != 2}
+
+
+def test_every_worker_may_be_lost(tmp_path: Path) -> None:
+    """With one worker, each later task needs a new one."""
+    stop = threading.Event()
+
+    def kill() -> None:
+        while not stop.is_set():
+            for victim in tmp_path.iterdir():
+                os.kill(int(victim.name), signal.SIGKILL)
+                victim.unlink()
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    given = [*tasks("wait", range(2), folder=str(tmp_path)), *tasks("double", range(2, 3))]
+    found = run(LocalEngine(1), given)
+    stop.set()
+    killer.join()
+    assert [found[key].kind for key in range(3)] == ["lost", "lost", "done"]
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[Parent]:
+    """Start a process that waits in two workers; nothing of it is left afterwards."""
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        words = [sys.executable, str(Path(__file__).with_name("hpc_tasks.py")), str(tmp_path)]
+        started.append(
+            subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("group", [False, True], ids=["parent", "group"])
+def test_a_stop_signal(parent: Parent, tmp_path: Path, number: signal.Signals, group: bool) -> None:
+    process = parent()
+    workers = wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
+    os.killpg(process.pid, number) if group else os.kill(process.pid, number)
+    said, _ = process.communicate(timeout=30)
+    assert said.splitlines() == ["stopped state kept", "stopped state kept", f"flag {number.name}"]
+    assert not any(map(alive, workers))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("group", [False, True], ids=["parent", "group"])
+def test_a_stop_signal_while_workers_start(parent: Parent, number: signal.Signals, group: bool) -> None:
+    """A worker that has not begun loses nothing: its task is stopped, not lost."""
+    process = parent()
+    wait_for(lambda: children(process.pid))
+    os.killpg(process.pid, number) if group else os.kill(process.pid, number)
+    said, _ = process.communicate(timeout=30)
+    assert said.splitlines()[-1] == f"flag {number.name}"
+    assert "lost" not in said
+    assert "Traceback" not in said
+
+
+def test_workers_end_with_a_killed_parent(parent: Parent, tmp_path: Path) -> None:
+    process = parent()
+    workers = wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
+    assert len(workers) == 2
+    assert all(map(alive, workers))
+    process.kill()
+    wait_for(lambda: not any(map(alive, workers)), 10)
+
+
+def test_default_workers() -> None:
+    assert 1 <= default_workers() <= (os.cpu_count() or 1)

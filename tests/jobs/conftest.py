@@ -1,0 +1,41 @@
+"""Campaigns that several tests look at, run once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from campaigns import succeed, write_campaign, write_long
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the commands keep what they compile: a worker then starts in seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+    """A finished campaign of three tiles of one cell; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    succeed("run", write_campaign(folder), "--out", "made", folder=folder)
+    return folder / "made"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+    """The long campaign, run without a disturbance."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    succeed("run", write_long(folder), "--out", "made", folder=folder)
+    return folder / "made"
+
+
+@pytest.fixture
+def planned_long(tmp_path: Path, compiled: None) -> Path:
+    """The long campaign, planned and not yet run."""
+    succeed("plan", write_long(tmp_path), "--out", "made", folder=tmp_path)
+    return tmp_path / "made"

@@ -1,0 +1,148 @@
+"""Signals and kills at any moment change nothing in the merged arrays."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from campaigns import (
+    children,
+    command,
+    count,
+    differing,
+    end,
+    failures,
+    merged,
+    start,
+    succeed,
+    wait_for,
+    write_campaign,
+    write_long,
+)
+
+
+def begun(root: Path) -> int:
+    """Attempts that have begun to compute."""
+    return count(root, "fresh") + count(root, "resumed")
+
+
+def interrupt(root: Path, number: signal.Signals, group: bool) -> None:
+    """Run a campaign, stop it by a signal in the middle of a tile, and look at what it says."""
+    before = begun(root)
+    process = start("run", root, folder=root.parent)
+    try:
+        wait_for("a tile that runs", lambda: begun(root) > before or process.poll() is not None)
+        os.killpg(process.pid, number) if group else os.kill(process.pid, number)
+        assert process.wait(120) == 1
+    finally:
+        end(process)
+    said = (root.parent / "stderr").read_text()
+    assert f"stopped by {number.name}" in said
+    assert f"phloem run {root}" in said
+    assert "Traceback" not in said
+
+
+def test_interrupted_and_resumed(undisturbed: Path, planned_long: Path) -> None:
+    for number, group in ((signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGTERM, True)):
+        interrupt(planned_long, number, group)
+    assert count(planned_long, "stopped") > 0
+    assert count(planned_long, "finished") == 0
+    assert failures(planned_long) == [], "an interrupted attempt is no failed one"
+    # The last time without what was compiled before: a program compiled anew gives the same bits.
+    succeed("run", planned_long, folder=planned_long.parent, JAX_ENABLE_COMPILATION_CACHE="false")
+    assert count(planned_long, "stopped") == 3
+    assert count(planned_long, "resumed") == 3
+    assert differing(merged(undisturbed), merged(planned_long)) == set()
+    assert not list((planned_long / "checkpoints").iterdir())
+
+
+def kill(process: subprocess.Popen[str], whom: str) -> int:
+    """Kill the worker, the parent alone, or the whole process group; return how many hits that were."""
+    if whom == "worker":
+        victims = children(process.pid)
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        return len(victims)
+    os.kill(process.pid, signal.SIGKILL) if whom == "parent" else os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return 1
+
+
+def torment(root: Path, victims: Iterable[str], chance: random.Random) -> int:
+    """Run a campaign, kill again and again after a checkpoint, then let it finish; return the kills."""
+    started, kills = [], 0
+    try:
+        for whom in victims:
+            if not started or started[-1].poll() is not None:
+                started.append(start("run", root, folder=root.parent))
+            process, before = started[-1], count(root, "checkpoint")
+            wait_for("a checkpoint", lambda p=process, n=before: count(root, "checkpoint") > n or p.poll() is not None)
+            time.sleep(chance.uniform(0, 1.2))
+            if process.poll() is not None or count(root, "finished"):
+                break
+            kills += kill(process, whom)
+        if started[-1].poll() is None:
+            assert started[-1].wait(300) == 0, (root.parent / "stderr").read_text()
+    finally:
+        for process in started:
+            end(process)
+    succeed("run", root, folder=root.parent)
+    return kills
+
+
+def test_killed_and_resumed(undisturbed: Path, planned_long: Path) -> None:
+    victims = ["group", "parent", "group", "worker", "worker", "worker"]
+    kills = torment(planned_long, victims, random.Random(1))
+    assert kills >= 4
+    assert count(planned_long, "resumed") >= kills
+    assert differing(merged(undisturbed), merged(planned_long)) == set()
+    lost = [event for event in failures(planned_long) if event["class"] == "worker lost"]
+    assert lost
+    assert all("SIGKILL" in event["message"] for event in lost)
+
+
+def test_too_many_losses_end_the_attempts(planned_long: Path) -> None:
+    """After as many as the configuration allows the tile is left alone until `phloem retry`."""
+    process = start("run", planned_long, "--set", "engine.max_attempts=2", folder=planned_long.parent)
+    try:
+        for loss in range(2):
+            wait_for("a checkpoint", lambda n=loss: count(planned_long, "checkpoint") > n)
+            wait_for("a worker", lambda: kill(process, "worker"))
+            wait_for("the loss", lambda n=loss: len(failures(planned_long)) > n)
+        assert process.wait(120) == 1
+    finally:
+        end(process)
+    said = (planned_long.parent / "stderr").read_text()
+    assert "worker lost 2x" in said
+    assert f"phloem retry {planned_long}" in said
+    assert "T000, T001, T002" in said
+    shown = command("status", planned_long, folder=planned_long.parent)
+    assert "worker lost 2x" in shown.stdout
+
+
+def test_set_counts_in_a_planned_campaign(tmp_path: Path) -> None:
+    """What does not change results may be set anew when a campaign goes on."""
+    succeed("plan", write_campaign(tmp_path, data={"cells": 1}), "--out", "made", folder=tmp_path)
+    succeed("run", "made", "--set", "tiles.checkpoint_minutes=0.001", folder=tmp_path)
+    assert count(tmp_path / "made", "checkpoint") > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_200_kills(undisturbed: Path, tmp_path: Path) -> None:
+    chance, kills, round_ = random.Random(2), 0, 0
+    while kills < 200:
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+        succeed("plan", write_long(folder), "--out", "made", folder=folder)
+        victims = [chance.choice(("worker", "group", "parent")) for _ in range(min(40, 200 - kills))]
+        hits = torment(folder / "made", victims, chance)
+        assert hits
+        assert differing(merged(undisturbed), merged(folder / "made")) == set()
+        kills, round_ = kills + hits, round_ + 1
