@@ -6,18 +6,22 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import LocalEngine, Outcome, Task, default_workers
 from phloem.io import append_event, merge_tiles, quarantine, sweep
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration, say
-from phloem.jobs.state import CampaignState, read_failures, read_state, total_steps
+from phloem.jobs.state import CampaignState, read_beats, read_failures, read_state, total_steps
 from phloem.jobs.tile import beat_path, record_failure
 from phloem.names import STATUS
 
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """One worker is one core: XLA's own threads gain nothing on blocks of 64 lanes."""
+
+WAIT_SECONDS = 2.0
+"""Time between two looks at tiles that another run computes."""
 
 CLASSES = {"InputError": "bad input", "MemoryError": "out of memory", "WorkerLost": "worker lost"}
 
@@ -28,6 +32,7 @@ class Watch:
 
     bar: ProgressBar
     steps: dict[int, int] = field(default_factory=dict)
+    waiting: bool = False
 
     def report(self, tile: int, message: dict[str, object]) -> None:
         """Take note of what a tile says."""
@@ -71,8 +76,7 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     for tile, reason in state.corrupt.items():
         moved = quarantine(campaign.paths, campaign.paths.tile(tile), reason, worker="campaign")
         say(f"tile {tile} is quarantined as {moved} and will be computed again: {reason}")
-    todo = _todo(campaign, state.done)
-    if not todo and len(state.done) == len(campaign.tiles):
+    if len(state.done) == len(campaign.tiles):
         return state
     engine = LocalEngine(workers, environment=WORKER_ENVIRONMENT)
     total = sum(total_steps(campaign, tile) for tile in range(len(campaign.tiles)))
@@ -81,13 +85,18 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     with ProgressBar("calibrating", total, before) as bar:
         watch = Watch(bar, {tile: total_steps(campaign, tile) for tile in state.done})
         engine.on_report = watch.report
-        while todo and not engine.flag:
+        while (todo := _todo(campaign, state.done)) and not engine.flag:
+            elsewhere = read_beats(campaign)
+            todo = [tile for tile in todo if tile not in elsewhere]
+            if not todo:
+                _wait_for(elsewhere, watch)
+                state = read_state(campaign)
+                continue
             tasks = [Task(tile, "phloem.jobs.tile:run_tile", {"root": str(campaign.paths.root), "tile": tile})
                      for tile in todo]  # fmt: skip
             for outcome in engine.run(tasks):
                 _settle(campaign, outcome, watch)
             state = read_state(campaign)
-            todo = _todo(campaign, state.done)
     append_event(campaign.paths.journal("campaign"), {"event": "ran", "seconds": round(time.time() - begun, 1)})
     if engine.flag:
         raise WorkError(
@@ -108,10 +117,22 @@ def _todo(campaign: Campaign, done: list[int]) -> list[int]:
     ]
 
 
+def _wait_for(elsewhere: dict[int, dict[str, Any]], watch: Watch) -> None:
+    """Wait a little while another run of the same campaign works on what is left."""
+    for tile, beat in elsewhere.items():
+        if not watch.waiting:
+            watch.bar.note(f"tile {tile} is being computed by {beat['worker']}, of another run; waiting for it")
+        watch.steps[tile] = beat["steps"]
+    watch.waiting = True
+    watch.show()
+    time.sleep(WAIT_SECONDS)
+
+
 def _settle(campaign: Campaign, outcome: Outcome, watch: Watch) -> None:
     """Journal how an attempt ended."""
     tile = outcome.key
-    beat_path(campaign.paths, tile).unlink(missing_ok=True)
+    if outcome.error != "StaleAttempt":
+        beat_path(campaign.paths, tile).unlink(missing_ok=True)
     if outcome.kind == "done":
         watch.steps[tile] = total_steps(campaign, tile)
         watch.show()

@@ -93,7 +93,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     Raises:
         InputError: whatever is wrong with the input; nothing is left on disk.
     """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not _is_unfinished_plan(root):
         raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
     existed = root.exists()
     if configuration.data.kind == "synthetic":
@@ -115,6 +115,17 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     except BaseException:
         _clear(root, existed)
         raise
+
+
+def _is_unfinished_plan(root: Path) -> bool:
+    """Tell whether a directory is empty or holds only what a killed `plan` leaves behind."""
+    paths = CampaignPaths(root)
+    ours = {paths.configuration.name, "drivers", *(folder.name for folder in paths.folders())}
+    return (
+        root.is_dir()
+        and all(path.name in ours or path.suffix == ".tmp" for path in root.iterdir())
+        and not any(paths.tiles_dir.glob("*.h5"))
+    )
 
 
 def _clear(root: Path, existed: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -72,16 +73,30 @@ def read_failures(campaign: Campaign) -> dict[int, Failure]:
 
 
 def read_beats(campaign: Campaign) -> dict[int, dict[str, Any]]:
-    """Return what the running tiles last said."""
+    """Return what running tiles last said: a worker of this host must exist, one of another have spoken lately."""
     beats = {}
     for tile in range(len(campaign.tiles)):
         path = beat_path(campaign.paths, tile)
         try:
-            if time.time() - path.stat().st_mtime < ALIVE_SECONDS:
-                beats[tile] = json.loads(path.read_text())
+            age = time.time() - path.stat().st_mtime
+            beat = json.loads(path.read_text())
         except (OSError, ValueError):
             continue
+        here = beat["host"] == os.uname().nodename
+        if _exists(beat["pid"]) if here else age < ALIVE_SECONDS:
+            beats[tile] = beat
     return beats
+
+
+def _exists(pid: int) -> bool:
+    """Tell whether a process of this host is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def read_state(campaign: Campaign) -> CampaignState:

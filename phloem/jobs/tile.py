@@ -61,12 +61,14 @@ class Attempt:
         self.started = time.monotonic()
         self.saved_at = time.monotonic()
         self.chunk = 1
+        self.first = self.total = 0
 
     def run(self) -> dict[str, Any]:
         """Go through the tile's life."""
         cells = [self.campaign.read_cell(cell) for cell in self.campaign.tile_cells(self.tile)]
         self.attempt = claim_attempt(self.paths, self.tile, on_full=self.pause)
         self.log("started", cells=[cell.name for cell in cells])
+        self.beat([])
         parts = tile_blocks(self.configuration, cells)
         self.total = len(cells) * self.configuration.campaign.members * self.configuration.optimiser.iterations
         resumed = self.resume(parts)
@@ -151,6 +153,7 @@ class Attempt:
             "tile": self.tile,
             "attempt": self.attempt,
             "worker": self.context.worker,
+            "host": os.uname().nodename,
             "pid": os.getpid(),
             "steps": self.steps(parts),
             "first": self.first,

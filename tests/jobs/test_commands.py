@@ -1,0 +1,119 @@
+"""Commands that set up a campaign or look at one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from campaigns import command, count, end, start, succeed, tower_file, wait_for
+
+from phloem.jobs.configuration import load_configuration
+from phloem.version import VERSION
+
+COMMANDS = "new doctor plan run status retry merge report simulate evaluate demo".split()
+TILES = {"done", "running", "failed", "pending"}
+
+
+def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
+    listed = succeed("--help", folder=tmp_path)
+    for name in COMMANDS:
+        assert f" {name} " in listed
+        shown = succeed(name, "--help", folder=tmp_path)
+        assert f"Example: phloem {name}" in shown, name
+
+
+def test_version(tmp_path: Path) -> None:
+    assert succeed("--version", folder=tmp_path) == f"phloem {VERSION}\n"
+
+
+@pytest.mark.parametrize("name", ["", "no-such-command"])
+def test_no_such_command(tmp_path: Path, name: str) -> None:
+    done = command(*([name] if name else []), folder=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_new_file_is_accepted(tmp_path: Path) -> None:
+    for site in ("AA-One", "BB-Two"):
+        tower_file(tmp_path / "towers", site)
+    for name, kind in (("mine", "tower"), ("made-up", "synthetic")):
+        written = succeed("new", f"{name}.toml", "--kind", kind, folder=tmp_path)
+        assert f"phloem run {name}.toml" in written
+        assert load_configuration(tmp_path / f"{name}.toml").campaign.name == name
+    found = json.loads(succeed("plan", "mine.toml", "--json", folder=tmp_path))
+    assert found["directory"] == "campaigns/mine"
+    assert (tmp_path / "campaigns/mine/plan.json").is_file()
+    assert (found["tiles"], found["lanes"]) == (1, 10)
+    assert found["cell_years"] == pytest.approx(20, rel=0.01)
+    assert min(found[key] for key in ("bytes_per_worker", "disk_bytes", "files", "workers")) > 0
+    again = succeed("plan", "mine.toml", folder=tmp_path)
+    for part in ("2 cells x 5 members = 10 lanes", "25000 iterations", "MiB", "phloem run campaigns/mine"):
+        assert part in again
+
+
+def test_doctor(tmp_path: Path) -> None:
+    found = json.loads(succeed("doctor", "--json", folder=tmp_path))
+    assert found["ok"] is True
+    levels = {check["name"]: check["level"] for check in found["checks"]}
+    assert {"phloem", "python", "packages", "devices", "file system", "engines", "gradient"} <= set(levels)
+    assert "problem" not in levels.values()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_a_problem(tmp_path: Path) -> None:
+    done = command("doctor", folder=tmp_path, PHLOEM_DATA=str(tmp_path / "absent"))
+    assert done.returncode == 1
+    assert "problems with: data" in done.stderr
+    assert str(tmp_path / "absent") in done.stdout
+
+
+def look(root: Path) -> dict:
+    found = json.loads(succeed("status", root, "--json", folder=root.parent))
+    assert {"tiles", "lanes", "eta_seconds"} <= set(found)
+    assert set(found["tiles"]) == TILES
+    assert sum(found["tiles"].values()) == 1
+    assert sum(found["lanes"].values()) == 6
+    return found
+
+
+def test_status_before_during_and_after(planned_long: Path, undisturbed: Path) -> None:
+    before = look(planned_long)
+    assert before["tiles"] == {"done": 0, "running": 0, "failed": 0, "pending": 1}
+    assert before["eta_seconds"] is None
+    assert f"phloem run {planned_long}" in succeed("status", planned_long, folder=planned_long.parent)
+
+    process = start("run", planned_long, folder=planned_long.parent)
+    try:
+        wait_for("a checkpoint", lambda: count(planned_long, "checkpoint"))
+        during = look(planned_long)
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(120) == 1
+    finally:
+        end(process)
+    assert during["tiles"] == {"done": 0, "running": 1, "failed": 0, "pending": 0}
+    assert during["lanes"]["running"] == 6
+    assert 0 < during["eta_seconds"] < 3600
+
+    stopped = look(planned_long)
+    assert stopped["tiles"] == before["tiles"], "what was stopped is waiting, not running"
+    after = look(undisturbed)
+    assert after["tiles"] == {"done": 1, "running": 0, "failed": 0, "pending": 0}
+    assert after["eta_seconds"] == 0
+    assert after["lanes"]["calibrated"] + after["lanes"]["calibrated_after_redraw"] + after["lanes"]["diverged"] == 6
+
+
+def test_status_after_a_kill_of_everything(planned_long: Path) -> None:
+    """Nothing runs any more; status may need the time of a late beat to know, and no longer than two minutes."""
+    process = start("run", planned_long, folder=planned_long.parent)
+    try:
+        wait_for("a checkpoint", lambda: count(planned_long, "checkpoint"))
+    finally:
+        end(process)
+    beat = planned_long / "logs/beat_00000.json"
+    old = time.time() - 121
+    os.utime(beat, (old, old))
+    assert look(planned_long)["tiles"]["pending"] == 1
