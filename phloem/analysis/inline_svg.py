@@ -35,7 +35,7 @@ def styled() -> Any:
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """Writes a figure as an `<svg>` element without size, so that the page can scale it.
+    """Write a figure as an `<svg>` element without size, so that the page can scale it.
 
     Args:
         figure: The figure; its background is made transparent.
@@ -69,7 +69,7 @@ def _short_numbers(tag: re.Match[str]) -> str:
 
 
 def _short_path(path: str) -> str:
-    """Writes a path of straight lines with relative moves and one decimal; leaves any other path alone."""
+    """Write a path of straight lines with relative moves and one decimal; leave any other path alone."""
     if re.search(r"[^MLz\d\s.e-]", path):
         return path
     words: list[str] = []

@@ -19,7 +19,7 @@ Truth = Mapping[str, Mapping[str, float]]
 
 
 def recovery(product: Product, truth: Truth, bounds: Bounds) -> dict[str, Any] | None:
-    """Compares medians and members with the truth.
+    """Compare medians and members with the truth.
 
     Args:
         product: The merged product.

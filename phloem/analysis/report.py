@@ -83,7 +83,7 @@ class CampaignFacts:
 def write_report(
     merged: xr.Dataset, sites: Iterable[SiteSeries], facts: CampaignFacts, bounds: Bounds, out: Path
 ) -> Path:
-    """Writes the report of a campaign, whole or not at all; the same input gives the same bytes.
+    """Write the report of a campaign, whole or not at all; the same input gives the same bytes.
 
     Args:
         merged: The merged product, with dimensions cell, member, parameter, stream, term and trace.

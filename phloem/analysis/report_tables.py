@@ -27,7 +27,7 @@ _BETTER, _WORSE = (0, 114, 178), (213, 94, 0)
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Writes a number with so many significant digits, a dash where it is not finite."""
+    """Write a number with so many significant digits, a dash where it is not finite."""
     if not np.isfinite(value):
         return _BLANK
     text = f"{value:.{digits}g}"
@@ -40,7 +40,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def fixed(value: float, decimals: int = 3) -> str:
-    """Writes a number with so many decimals, a dash where it is not finite."""
+    """Write a number with so many decimals, a dash where it is not finite."""
     if not np.isfinite(value):
         return _BLANK
     text = f"{value:,.{decimals}f}"
@@ -48,7 +48,7 @@ def fixed(value: float, decimals: int = 3) -> str:
 
 
 def typeset(unit: str) -> str:
-    """Writes the negative powers of a unit as superscripts: "gC m-2 d-1" as "gC m⁻² d⁻¹"."""
+    """Write the negative powers of a unit as superscripts: "gC m-2 d-1" as "gC m⁻² d⁻¹"."""
     return re.sub(r"(?<=[A-Za-z)])-\d+", lambda power: power.group().translate(_SUPERSCRIPTS), unit)
 
 

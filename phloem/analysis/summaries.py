@@ -88,7 +88,7 @@ class Product:
 
 
 def read_product(merged: xr.Dataset) -> Product:
-    """Checks and loads what the report needs from a merged product.
+    """Check and load what the report needs from a merged product.
 
     Args:
         merged: The product that `phloem merge` writes, with a `cell` dimension.

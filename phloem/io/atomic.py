@@ -33,7 +33,7 @@ class CorruptFile(WorkError):  # noqa: N818
 
 
 def sync_directory(folder: Path) -> None:
-    """Makes the names in a folder durable."""
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -50,7 +50,7 @@ def write_atomically(
     before_commit: Callable[[Path], None] | None = None,
     exclusive: bool = False,
 ) -> None:
-    """Writes a file so that a kill at any instruction leaves the old one or the new one.
+    """Write a file so that a kill at any instruction leaves the old one or the new one.
 
     Args:
         path: the file.
@@ -105,7 +105,7 @@ def _write_once(
 
 
 def _rename_to_new(source: Path, target: Path) -> None:
-    """Gives a file a second name that must be new; where there are no hard links, looks and renames."""
+    """Give a file a second name that must be new; where there are no hard links, look and rename."""
     try:
         os.link(source, target)
     except OSError as error:

@@ -29,7 +29,7 @@ def save_checkpoint(
     attributes: Mapping[str, Any],
     on_full: OnFull | None = None,
 ) -> None:
-    """Writes a tile's checkpoint and keeps the one before it.
+    """Write a tile's checkpoint and keep the one before it.
 
     The new generation is whole on disk before the old one is touched, and a damaged old one is never kept in
     place of a whole one: after the first save some whole generation exists at every instant.
@@ -84,7 +84,7 @@ def load_checkpoint(
 
 
 def drop_checkpoint(paths: CampaignPaths, index: int) -> None:
-    """Removes both generations, as after a commit; the older goes first and is never left alone."""
+    """Remove both generations, as after a commit; the older goes first and is never left alone."""
     for path in (paths.checkpoint_previous(index), paths.checkpoint(index)):
         path.unlink(missing_ok=True)
     sync_directory(paths.checkpoints_dir)

@@ -31,7 +31,7 @@ class Events(list[dict[str, Any]]):
 
 
 def append_event(path: Path, event: Mapping[str, Any], on_full: OnFull | None = None) -> None:
-    """Appends one event to a journal and makes it durable.
+    """Append one event to a journal and make it durable.
 
     Args:
         path: the journal; created where there is none.

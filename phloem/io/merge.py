@@ -40,7 +40,7 @@ def merge_tiles(
     allow_holes: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Writes merged.nc from the committed tiles; the old product stays until the new one is whole.
+    """Write merged.nc from the committed tiles; the old product stays until the new one is whole.
 
     Args:
         paths: the campaign.
@@ -171,7 +171,7 @@ class _Reader:
                 on_progress(index + 1, len(self.plan))
 
     def refuse_problems(self) -> None:
-        """Raises a WorkError that names what is wrong, unless holes are allowed."""
+        """Raise a WorkError that names what is wrong, unless holes are allowed."""
         if not self.problems or self.allow_holes:
             return
         bad = [

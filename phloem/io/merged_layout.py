@@ -92,7 +92,7 @@ _COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in
 
 
 def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
-    """Creates the dimensions, variables and attributes of an empty file.
+    """Create the dimensions, variables and attributes of an empty file.
 
     Args:
         file: open for writing.

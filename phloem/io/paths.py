@@ -115,7 +115,7 @@ class CampaignPaths:
         yield from (self.quarantine_dir, self.logs_dir, self.failures_dir, self.report_dir)
 
     def make(self) -> CampaignPaths:
-        """Creates the folders that are not there yet and returns these paths."""
+        """Create the folders that are not there yet and return these paths."""
         for folder in self.folders():
             folder.mkdir(parents=True, exist_ok=True)
         return self

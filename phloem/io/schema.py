@@ -88,7 +88,7 @@ where a lane never came that far."""
 
 
 def validate(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Checks the arrays of a tile against the table.
+    """Check the arrays of a tile against the table.
 
     Args:
         arrays: one array a variable of `SCHEMA`, no more and no fewer.

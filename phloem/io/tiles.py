@@ -49,7 +49,7 @@ class TileState(enum.Enum):
 
 
 def claim_attempt(paths: CampaignPaths, index: int, on_full: OnFull | None = None) -> int:
-    """Claims the next attempt of a tile; no two callers ever get the same number.
+    """Claim the next attempt of a tile; no two callers ever get the same number.
 
     Returns:
         1 for the first attempt.
@@ -85,7 +85,7 @@ def write_tile(
     *,
     worker: str | None = None,
 ) -> str:
-    """Commits a tile: exactly one set of bytes ever becomes the result of a tile.
+    """Commit a tile: exactly one set of bytes ever becomes the result of a tile.
 
     The checksum is journalled as "prepared" before the file gets its name and as "committed" afterwards, so
     that no kill leaves a whole tile without a journal line.
@@ -241,7 +241,7 @@ def _examine(paths: CampaignPaths, index: int, commits: Commits | None) -> tuple
 
 
 def sweep(paths: CampaignPaths) -> list[Path]:
-    """Removes the temporary files that killed attempts left behind.
+    """Remove the temporary files that killed attempts left behind.
 
     An attempt that is alive and loses its temporary file writes it again.
 
@@ -264,7 +264,7 @@ def quarantine(
     *,
     worker: str | None = None,
 ) -> Path | None:
-    """Moves a file that does not agree out of the way, and journals it.
+    """Move a file that does not agree out of the way, and journal it.
 
     Args:
         paths: the campaign.

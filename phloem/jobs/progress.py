@@ -71,14 +71,14 @@ class ProgressBar:
             self.bar.update(self.task, completed=done, description=f"{self.title} {note}".strip())
             return
         now = time.monotonic()
-        if self.first is None:  # what came before the first word (imports, compilation) says nothing of the pace
+        if self.first is None or done <= self.first:  # imports and compilation say nothing of the pace
             self.first, self.started = done, now
-        if now - self.told < QUIET_SECONDS or now == self.started:
+        if now - self.told < QUIET_SECONDS:
             return
         self.told = now
-        rate = (done - self.first) / (now - self.started)
-        left = (self.total - done) / rate if rate > 0 else None
-        say(f"{self.title}: {done / self.total:.1%} {note} ETA {duration(left)}".replace("  ", " "))
+        rate = (done - self.first) / max(now - self.started, 1e-3)
+        left = f"ETA {duration((self.total - done) / rate)}" if rate > 0 else "starting"
+        say(f"{self.title}: {done / self.total:.1%} {note} {left}".replace("  ", " "))
 
     def note(self, text: str) -> None:
         """Say something beside the bar."""

@@ -58,7 +58,10 @@ def test_every_task_once() -> None:
 
 
 def test_more_workers_than_tasks() -> None:
-    assert {key: outcome.value for key, outcome in run(LocalEngine(4), tasks("double", range(2))).items()} == {0: 0, 1: 2}
+    assert {key: outcome.value for key, outcome in run(LocalEngine(4), tasks("double", range(2))).items()} == {
+        0: 0,
+        1: 2,
+    }
     assert run(LocalEngine(2), []) == {}
 
 
@@ -86,7 +89,11 @@ def test_a_killed_worker_loses_its_own_task_only(tmp_path: Path) -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    given = [*tasks("double", range(2)), *tasks("wait", range(2, 3), folder=str(tmp_path)), *tasks("double", range(3, 9))]
+    given = [
+        *tasks("double", range(2)),
+        *tasks("wait", range(2, 3), folder=str(tmp_path)),
+        *tasks("double", range(3, 9)),
+    ]
     found = run(LocalEngine(2), given)
     killer.join()
     assert (found[2].kind, found[2].error) == ("lost", "WorkerLost")
@@ -122,9 +129,7 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
     def start() -> subprocess.Popen[str]:
         words = [sys.executable, str(Path(__file__).with_name("hpc_tasks.py")), str(tmp_path)]
         started.append(
-            subprocess.Popen(
-                words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-            )
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         )
         return started[-1]
 

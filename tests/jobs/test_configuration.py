@@ -1,0 +1,125 @@
+"""The campaign file as a typed tree."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campaigns import tower_file
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phloem.errors import InputError
+from phloem.jobs.campaign import find_sources
+from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+
+SYNTHETIC: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
+TOWER: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "tower", "path": "towers"}}
+
+SCIENCE = [
+    ("campaign", "seed", 1),
+    ("campaign", "members", 4),
+    ("data", "cells", 13),
+    ("data", "years", 5),
+    ("experiment", "mode", "compat"),
+    ("experiment", "precision", "float64"),
+    ("experiment", "steady_pools", ["wood"]),
+    ("optimiser", "iterations", 24_999),
+    ("optimiser", "learning_rate", 6e-4),
+    ("optimiser", "beta1", 0.8),
+    ("optimiser", "beta2", 0.99),
+    ("optimiser", "epsilon", 1e-7),
+    ("optimiser", "sharpness", 29.0),
+    ("optimiser", "sharpness_iterations", 9999),
+    ("optimiser", "schedule", "constant-cosine"),
+    ("optimiser", "cosine_start", 0.5),
+    ("optimiser", "init", "uniform_u"),
+    ("optimiser", "trace", 100),
+]
+"""Everything that a result of a synthetic campaign depends on."""
+
+FREE = [
+    ("campaign", "name", "other"),
+    ("tiles", "cells", 3),
+    ("tiles", "checkpoint_minutes", 0.5),
+    ("engine", "workers", 7),
+    ("engine", "max_attempts", 9),
+]
+
+
+def configuration(base: dict[str, Any] = SYNTHETIC, *changes: tuple[str, str, Any]) -> Configuration:
+    tree = {section: dict(keys) for section, keys in base.items()}
+    for section, key, value in changes:
+        tree.setdefault(section, {})[key] = value
+    return Configuration.model_validate(tree)
+
+
+@pytest.mark.parametrize("change", SCIENCE, ids=lambda c: f"{c[0]}.{c[1]}")
+def test_the_fingerprint_changes_with_the_science(change: tuple[str, str, Any]) -> None:
+    assert configuration(SYNTHETIC, change).fingerprint() != configuration().fingerprint()
+
+
+@given(st.sets(st.sampled_from(range(len(FREE)))), st.integers(1, 50), st.floats(1e-3, 1e3))
+def test_the_fingerprint_ignores_how_it_is_computed(chosen: set[int], cells: int, minutes: float) -> None:
+    more = [("tiles", "cells", cells), ("tiles", "checkpoint_minutes", minutes)]
+    changes = [FREE[number] for number in chosen] + more
+    assert configuration(SYNTHETIC, *changes).fingerprint() == configuration().fingerprint()
+
+
+def test_every_key_is_one_or_the_other() -> None:
+    """A new key must be put into one of the two lists, and so be thought about."""
+    listed = {(section, key) for section, key, _ in SCIENCE + FREE}
+    only_choice = {("experiment", "name"), ("optimiser", "name"), ("engine", "name")}
+    towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
+    every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
+    assert every == listed | only_choice | towers
+
+
+def test_the_fingerprint_of_towers() -> None:
+    plain = configuration(TOWER).fingerprint()
+    assert configuration(TOWER, ("data", "path", "elsewhere")).fingerprint() == plain
+    assert configuration(TOWER, ("data", "quality", "keep")).fingerprint() != plain
+    assert configuration().fingerprint() != plain
+
+
+@given(st.sets(st.sampled_from(range(len(SCIENCE + FREE)))), st.floats(1e-12, 10))
+def test_the_frozen_file_says_the_same(tmp_path_factory: pytest.TempPathFactory, chosen: set[int], rate: float) -> None:
+    changes = [(SCIENCE + FREE)[number] for number in chosen]
+    one = configuration(SYNTHETIC, ("optimiser", "learning_rate", rate), *changes)
+    path = tmp_path_factory.getbasetemp() / "frozen.toml"
+    path.write_text(one.to_toml())
+    assert load_configuration(path) == one
+    tree = tomllib.loads(one.to_toml())
+    assert tree["optimiser"]["epsilon"] == one.optimiser.epsilon, "defaults are written out"
+
+
+def test_set_overrides_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "made.toml"
+    path.write_text(configuration().to_toml())
+    texts = ["optimiser.iterations=7", "campaign.name=bare-words", 'experiment.mode="compat"', "tiles.cells = 2"]
+    one = load_configuration(path, [*texts, 'experiment.steady_pools=["wood", "som"]'])
+    assert (one.optimiser.iterations, one.campaign.name, one.experiment.mode) == (7, "bare-words", "compat")
+    assert one.tiles.cells == 2
+    assert one.experiment.pools == ("wood", "som")
+    assert load_configuration(path, ["optimiser.iterations=8", "optimiser.iterations=9"]).optimiser.iterations == 9
+
+
+def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower_file(tmp_path / "towers", "AA-One")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert list(find_sources(configuration(TOWER), tmp_path).values()) == [tmp_path / "towers/AA-One.nc"]
+    assert expand_path("../towers", tmp_path / "elsewhere") == tmp_path / "towers"
+    assert expand_path("/absolute", tmp_path) == Path("/absolute")
+
+
+def test_variables_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHLOEM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OF_MINE", "mine")
+    for text in ("$PHLOEM_DATA/a", "${PHLOEM_DATA}/a"):
+        assert expand_path(text, tmp_path) == tmp_path / "data/a"
+    assert expand_path("$OF_MINE/a", tmp_path) == tmp_path / "mine/a"
+    with pytest.raises(InputError, match="NOT_SET_HERE"):
+        expand_path("$NOT_SET_HERE/a", tmp_path)

@@ -1,0 +1,54 @@
+"""How lanes are laid out in blocks, and what a block's gradient needs."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from builders import made_site
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phloem.kernels import SiteObjective, dalec, site_data, switches
+from phloem.kernels.dalec import Observed, State, Weather
+from phloem.kernels.fold import SEGMENT
+from phloem.names import POOLS
+from phloem.sharding import BLOCK, blocks, projected_bytes
+
+
+@given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 100))
+def test_each_lane_once_and_no_block_too_wide(cells: int, members: int, width: int) -> None:
+    laid = blocks(cells, members, width)
+    lanes = [lane for block in laid for lane in block.lanes]
+    assert lanes == [(cell, member) for cell in range(cells) for member in range(members)]
+    assert all(1 <= len(block.members) <= width for block in laid)
+    assert len(laid) == -(-cells * members // width)
+    for block in laid:
+        assert set(block.lane_cell) == set(range(len(block.cells))), "a block holds only cells that it needs"
+        assert list(block.cells) == sorted(set(block.cells))
+
+
+def test_the_usual_block() -> None:
+    assert [len(block.members) for block in blocks(12, 5)] == [60]
+    assert [len(block.members) for block in blocks(13, 5)] == [BLOCK, 1]
+
+
+@pytest.mark.parametrize(
+    ("days", "cells", "precision"), [(730, 1, "float32"), (1461, 12, "float32"), (3287, 12, "float64")]
+)
+def test_projected_memory_of_a_gradient(days: int, cells: int, precision: str) -> None:
+    """At least what the compiled program needs, and not more than three times as much."""
+    chosen = switches("strict")
+    objective = SiteObjective(dalec("strict"), chosen, POOLS[:6])
+    dtype = np.dtype(precision)
+    data = site_data([made_site(days, seed, chosen, training_days=days // 2) for seed in range(cells)], dtype)
+    raw, sharpness = jnp.zeros((38, BLOCK), dtype), jnp.zeros(BLOCK, dtype)
+    lane_cell = jnp.asarray(np.arange(BLOCK) % cells, jnp.int32)
+    program = jax.jit(objective.loss_and_gradient).lower(raw, sharpness, data, lane_cell).compile()
+    used = program.memory_analysis()
+    needed = used.temp_size_in_bytes + used.argument_size_in_bytes
+    fields = len(Weather._fields) + len(Observed._fields) + 1
+    projected = projected_bytes(days, cells, fields, len(State._fields), SEGMENT, BLOCK, dtype.itemsize)
+    assert needed > 100_000
+    assert needed <= projected <= 3 * needed, f"needs {needed} bytes, projected {projected}"
