@@ -100,10 +100,15 @@ def _fields(rows: Array, lane_cell: Array) -> list[Array]:
 
 
 def _add_exactly(total: Array, rest: Array, more: Array) -> tuple[Array, Array]:
-    """Add with the rounding error carried along (Kahan); the carried part has no derivative."""
+    """Add with the rounding error carried along; the carried part has no derivative.
+
+    Knuth's TwoSum, exact whichever of the two is larger: with the shorter form, which is not, a segment of padding
+    changed the last bits of a sum that its last segment had dominated.
+    """
     wanted = more + lax.stop_gradient(rest)
     new = total + wanted
-    return new, lax.stop_gradient(wanted - (new - total))
+    part = new - total
+    return new, lax.stop_gradient((total - (new - part)) + (wanted - part))
 
 
 def fold(

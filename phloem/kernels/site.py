@@ -91,8 +91,11 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") ->
         window: `calibration` or `validation`: the days on which observations weigh.
 
     Returns:
-        The tables; masked observations are 0 with weight 0, so that NaN never enters a sum.
+        The tables; masked observations are 0 with weight 0, so that NaN never enters a sum. A lone cell stands in
+        them twice.
     """
+    if len(sites) == 1:  # a table of one cell compiles to other code, with other last bits, than one of several
+        sites = [*sites, *sites]
     observed, variances = [], []
     for one in sites:
         days = slice(0, one.training_days) if window == "calibration" else one.validation

@@ -32,6 +32,11 @@ def begun(root: Path) -> int:
     return count(root, "fresh") + count(root, "resumed")
 
 
+def checkpoints(root: Path) -> int:
+    """Checkpoints that were written."""
+    return count(root, "checkpoint")
+
+
 def interrupt(root: Path, number: signal.Signals, group: bool) -> None:
     """Run a campaign, stop it by a signal in the middle of a tile, and look at what it says."""
     before = begun(root)
@@ -76,16 +81,19 @@ def kill(process: subprocess.Popen[str], whom: str) -> int:
 
 def torment(root: Path, victims: Iterable[str], chance: random.Random) -> int:
     """Run a campaign, kill again and again after a checkpoint, then let it finish; return the kills."""
-    started, kills = [], 0
+    started, kills, before = [], 0, begun(root)
     try:
         for whom in victims:
             if not started or started[-1].poll() is not None:
                 started.append(start("run", root, folder=root.parent))
-            process, before = started[-1], count(root, "checkpoint")
-            wait_for("a checkpoint", lambda p=process, n=before: count(root, "checkpoint") > n or p.poll() is not None)
+            process = started[-1]
+            for what, event in (("an attempt that begins", begun), ("a checkpoint", checkpoints)):
+                least = before if event is begun else checkpoints(root)
+                wait_for(what, lambda p=process, e=event, n=least: e(root) > n or p.poll() is not None)
             time.sleep(chance.uniform(0, 1.2))
             if process.poll() is not None or count(root, "finished"):
                 break
+            before = begun(root)
             kills += kill(process, whom)
         if started[-1].poll() is None:
             assert started[-1].wait(300) == 0, (root.parent / "stderr").read_text()

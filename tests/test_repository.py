@@ -1,0 +1,50 @@
+"""The documents are true of the repository: every file is listed, every link leads somewhere, every command exists."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("phloem", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+    if path.name != "__init__.py"
+)
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_structure_lists_every_file_once():
+    listed = re.findall(r"^- `((?:phloem|benchmarks)/[^`]+\.py)`", (ROOT / "docs/structure.md").read_text(), re.M)
+    listed = [name for name in listed if not name.endswith("__init__.py")]
+    assert len(CODE) > 40
+    assert sorted(listed) == CODE
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files(document):
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()) if "://" not in link]
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_readme_names_every_command_and_no_other():
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("phloem"), "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    commands = set(re.findall(r"^  ([a-z]+)  ", shown, re.M))
+    table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    named = {name for line in table for name in re.findall(r"`([a-z]+)`", line.split("|")[1])}
+    assert named == commands
+    assert len(commands) == 11
+
+
+def test_every_dependency_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()}
+    assert [name for name in wanted if re.split(r"[<>=!~ ]", name)[0].lower() not in pinned] == []
