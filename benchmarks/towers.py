@@ -73,7 +73,7 @@ def rows(directory: Path, root: Path) -> list[dict[str, object]]:
 def table(found: list[dict[str, object]], window: str) -> str:
     """Return one window's Markdown table; the sums decide."""
     lines = [
-        "| tower | published: gpp reco et lai | sum | median member | best member (least loss) | its sum | difference |",
+        "| tower | published: gpp reco et lai | sum | median member | best member (least loss) | sum | difference |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in found:

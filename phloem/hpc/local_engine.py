@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -114,6 +115,7 @@ def _worker(pipe: Connection, parent: int, environment: Mapping[str, str]) -> No
     os.environ.update(environment)
     flag = StopFlag()
     flag.install()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     name = f"{os.uname().nodename}-{os.getpid()}"
     while True:
         try:
@@ -192,7 +194,14 @@ class LocalEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_worker, args=(theirs, os.getpid(), dict(self.environment)), daemon=True)
-        process.start()
+        # A worker is born with the stop signals blocked: before it has its handlers they would kill it. The resource
+        # tracker must run before that, since starting it unblocks two of them (Python 3.11).
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return _Slot(process, ours)
 
@@ -256,7 +265,7 @@ class LocalEngine:
         key, slot.task = slot.task.key, None
         code = slot.process.exitcode or 0
         cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        hint = "; the kernel does this when memory runs out" if code == -signal.SIGKILL else ""
+        hint = " (the system does this when memory runs out)" if code == -signal.SIGKILL else ""
         return Outcome(key, "lost", error="WorkerLost", message=f"worker process {slot.process.pid} was {cause}{hint}")
 
 

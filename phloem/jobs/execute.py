@@ -92,9 +92,7 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
                 _wait_for(elsewhere, watch)
                 state = read_state(campaign)
                 continue
-            tasks = [Task(tile, "phloem.jobs.tile:run_tile", {"root": str(campaign.paths.root), "tile": tile})
-                     for tile in todo]  # fmt: skip
-            for outcome in engine.run(tasks):
+            for outcome in engine.run([_task(campaign, tile) for tile in todo]):
                 _settle(campaign, outcome, watch)
             state = read_state(campaign)
     append_event(campaign.paths.journal("campaign"), {"event": "ran", "seconds": round(time.time() - begun, 1)})
@@ -115,6 +113,16 @@ def _todo(campaign: Campaign, done: list[int]) -> list[int]:
         for tile in range(len(campaign.tiles))
         if tile not in done and not (tile in failures and failures[tile].exhausted(budget))
     ]
+
+
+def _task(campaign: Campaign, tile: int) -> Task:
+    """Return the call that computes a tile; keys that no result depends on come from this run's configuration."""
+    arguments = {
+        "root": str(campaign.paths.root),
+        "tile": tile,
+        "checkpoint_minutes": campaign.configuration.tiles.checkpoint_minutes,
+    }
+    return Task(tile, "phloem.jobs.tile:run_tile", arguments)
 
 
 def _wait_for(elsewhere: dict[int, dict[str, Any]], watch: Watch) -> None:

@@ -17,7 +17,7 @@ from phloem.jobs.progress import ProgressBar
 from phloem.sharding import BLOCK, blocks, projected_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
-FREE_KEYS = ("campaign.name", "engine", "tiles", "data.path", "data.reference")
+FREE_KEYS = ("campaign.name", "engine", "tiles.checkpoint_minutes", "data.path", "data.reference")
 """What may differ between a campaign file and the campaign it planned: no result depends on it."""
 
 
@@ -56,16 +56,16 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
 
 
 def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:
-    """Refuse to go on with a configuration whose results would be others."""
+    """Refuse to go on with a configuration whose results, or whose tiles, would be others."""
     frozen = campaign.configuration
-    if wanted.fingerprint() == frozen.fingerprint() and wanted.data.sites == frozen.data.sites:
-        return
     ours, theirs = _flatten(frozen.model_dump()), _flatten(wanted.model_dump())
     changed = [
         f"{key}: planned {ours.get(key)!r}, now {theirs.get(key)!r}"
         for key in sorted({*ours, *theirs})
         if ours.get(key) != theirs.get(key) and not key.startswith(FREE_KEYS)
     ]
+    if not changed:
+        return
     raise InputError(
         f"{campaign.paths.root} holds a campaign with another configuration:\n  "
         + "\n  ".join(changed)

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from phloem.io import TileState, diagnose_tile, load_tile, read_commits, read_events
@@ -89,14 +90,17 @@ def read_beats(campaign: Campaign) -> dict[int, dict[str, Any]]:
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether a process of this host is there."""
+    """Tell whether a process of this host is there; one that is dead and not yet reaped is not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
 def read_state(campaign: Campaign) -> CampaignState:

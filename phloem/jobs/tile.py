@@ -36,7 +36,7 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Execute one attempt of a tile and commit it.
 
     Args:
-        arguments: `root` (campaign directory), `tile` (its number).
+        arguments: `root` (campaign directory), `tile` (its number), `checkpoint_minutes`.
         context: of the worker.
 
     Returns:
@@ -47,14 +47,15 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
         InputError: the tile's input is not what it should be.
     """
     campaign = open_campaign(Path(arguments["root"]))
-    return Attempt(campaign, int(arguments["tile"]), context).run()
+    return Attempt(campaign, int(arguments["tile"]), 60 * arguments["checkpoint_minutes"], context).run()
 
 
 class Attempt:
     """One execution of a tile."""
 
-    def __init__(self, campaign: Campaign, tile: int, context: Context) -> None:
+    def __init__(self, campaign: Campaign, tile: int, checkpoint_seconds: float, context: Context) -> None:
         self.campaign, self.tile, self.context = campaign, tile, context
+        self.checkpoint_seconds = checkpoint_seconds
         self.paths = campaign.paths
         self.configuration = campaign.configuration
         self.fingerprint = campaign.fingerprint(tile)
@@ -84,7 +85,7 @@ class Attempt:
                     self.checkpoint(parts)
                     self.log("stopped", steps=self.steps(parts))
                     raise Stopped(f"tile {self.tile} stopped at {self.steps(parts) / self.total:.1%}; checkpoint kept")
-                if time.monotonic() - self.saved_at > 60 * self.configuration.tiles.checkpoint_minutes:
+                if time.monotonic() - self.saved_at > self.checkpoint_seconds:
                     self.checkpoint(parts)
         arrays = tile_arrays(self.configuration, cells, parts)
         attributes = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from hpc_tasks import run, tasks
 
 from phloem.hpc import LocalEngine, Task, default_workers
+
+pytestmark = pytest.mark.engine
 
 Parent = Callable[[], "subprocess.Popen[str]"]
 
@@ -135,10 +138,8 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
 
     yield start
     for process in started:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from campaigns import OFTEN, count, differing, end, failures, merged, start, succeed, wait_for, write_campaign
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -21,14 +23,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            continue
+
+
 def test_a_full_disk_pauses(finished: Path, small_disk: Path, tmp_path: Path) -> None:
     root = small_disk / "made"
     path = write_campaign(tmp_path, tiles={"checkpoint_minutes": OFTEN})
     succeed("plan", path, "--out", root, folder=tmp_path)
     filler = small_disk / "filler"
-    with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
-        while file.write(b"x" * 4096):
-            pass
+    with pytest.raises(OSError, match="No space left"):
+        fill(filler)
     process = start("run", root, folder=tmp_path)
     said = tmp_path / "stderr"
     try:

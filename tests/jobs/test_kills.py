@@ -7,7 +7,8 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ from campaigns import (
     write_long,
 )
 
+pytestmark = pytest.mark.engine
+
 
 def begun(root: Path) -> int:
     """Attempts that have begun to compute."""
@@ -37,12 +40,22 @@ def checkpoints(root: Path) -> int:
     return count(root, "checkpoint")
 
 
+def losses(root: Path) -> int:
+    """Attempts that failed."""
+    return len(failures(root))
+
+
+def exceeds(number: Callable[[Path], int], root: Path, least: int, process: subprocess.Popen[str]) -> bool:
+    """Tell whether a number of a campaign has grown, or never will."""
+    return number(root) > least or process.poll() is not None
+
+
 def interrupt(root: Path, number: signal.Signals, group: bool) -> None:
     """Run a campaign, stop it by a signal in the middle of a tile, and look at what it says."""
     before = begun(root)
     process = start("run", root, folder=root.parent)
     try:
-        wait_for("a tile that runs", lambda: begun(root) > before or process.poll() is not None)
+        wait_for("a tile that runs", partial(exceeds, begun, root, before, process))
         os.killpg(process.pid, number) if group else os.kill(process.pid, number)
         assert process.wait(120) == 1
     finally:
@@ -81,7 +94,8 @@ def kill(process: subprocess.Popen[str], whom: str) -> int:
 
 def torment(root: Path, victims: Iterable[str], chance: random.Random) -> int:
     """Run a campaign, kill again and again after a checkpoint, then let it finish; return the kills."""
-    started, kills, before = [], 0, begun(root)
+    started: list[subprocess.Popen[str]] = []
+    kills, before = 0, begun(root)
     try:
         for whom in victims:
             if not started or started[-1].poll() is not None:
@@ -89,7 +103,7 @@ def torment(root: Path, victims: Iterable[str], chance: random.Random) -> int:
             process = started[-1]
             for what, event in (("an attempt that begins", begun), ("a checkpoint", checkpoints)):
                 least = before if event is begun else checkpoints(root)
-                wait_for(what, lambda p=process, e=event, n=least: e(root) > n or p.poll() is not None)
+                wait_for(what, partial(exceeds, event, root, least, process))
             time.sleep(chance.uniform(0, 1.2))
             if process.poll() is not None or count(root, "finished"):
                 break
@@ -120,9 +134,9 @@ def test_too_many_losses_end_the_attempts(planned_long: Path) -> None:
     process = start("run", planned_long, "--set", "engine.max_attempts=2", folder=planned_long.parent)
     try:
         for loss in range(2):
-            wait_for("a checkpoint", lambda n=loss: count(planned_long, "checkpoint") > n)
+            wait_for("a checkpoint", partial(exceeds, checkpoints, planned_long, loss, process))
             wait_for("a worker", lambda: kill(process, "worker"))
-            wait_for("the loss", lambda n=loss: len(failures(planned_long)) > n)
+            wait_for("the loss", partial(exceeds, losses, planned_long, loss, process))
         assert process.wait(120) == 1
     finally:
         end(process)

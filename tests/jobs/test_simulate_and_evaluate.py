@@ -17,8 +17,8 @@ from phloem.jobs.single import FILE_COLUMNS
 from phloem.jobs.twin import make_transect
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, POOLS, STREAMS
 
-OUTPUTS = """lai gpp et ra rh_litter rh_som nee reco beta labile_release leaf_litter runoff_paw violation
-labile foliar root wood litter som paw puw""".split()
+FLUXES = ["lai", "gpp", "et", "ra", "rh_litter", "rh_som", "nee", "reco", "beta", "labile_release"]
+OUTPUTS = [*FLUXES, "leaf_litter", "runoff_paw", "violation", *POOLS]
 CARBON, POOL = "g m-2 d-1", "g m-2"
 UNITS = {"lai": "1", "gpp": CARBON, "et": "mm d-1", "nee": CARBON, "beta": "1", "wood": POOL, "paw": "mm"}
 TILTED = {"canopy_efficiency": 1e-5, "lcma": 1e-5, "turnover_root": 1e-5, "uwue": 1e-5, "initial_foliar": 1e-5}

@@ -1,5 +1,6 @@
 """Synthetic campaigns: made twice the same, with a truth that calibration comes nearer to."""
 
+import csv
 from pathlib import Path
 
 import netCDF4
@@ -47,8 +48,11 @@ def test_the_truth_lies_within_the_bounds_and_varies(transect: Path) -> None:
     for values in truth.values():
         for limits in PARAMETERS:
             assert limits.lower < values[limits.name] < limits.upper, limits.name
-        for limits in POOLS:
-            assert limits.lower < values[f"initial_{limits.name}"] < limits.upper, limits.name
+    with (transect / "truth.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["lcma"]) for row in rows] == [values["lcma"] for values in truth.values()]
+    for limits in POOLS:
+        assert all(limits.lower < float(row[f"initial_{limits.name}"]) < limits.upper for row in rows), limits.name
     lifespans = [values["leaf_lifespan"] for values in truth.values()]
     assert lifespans == sorted(lifespans), "leaves live longer in the north"
     assert lifespans[0] < lifespans[-1]

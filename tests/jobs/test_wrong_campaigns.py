@@ -71,7 +71,7 @@ def test_defects_of_drivers(tmp_path: Path, edit: Edit, parts: tuple[str, ...]) 
     refuse(tmp_path, "run", path, parts=("BB-Two.nc", "cell BB-Two", *parts))
 
 
-KEYS = {
+KEYS: dict[str, tuple[dict[str, dict[str, object]], tuple[str, ...]]] = {
     "unknown key": ({"optimiser": {"iteration": 3}}, ("'optimiser.iteration'", "'iterations'", "learning_rate")),
     "unknown section": ({"optimizer": {"iterations": 3}}, ("'optimizer'", "'optimiser'", "campaign, data")),
     "wrong type": ({"campaign": {"members": "five"}}, ("campaign.members", "integer", "'five'")),
@@ -88,7 +88,7 @@ KEYS = {
 @pytest.mark.parametrize("case", KEYS)
 def test_bad_keys_and_values(tmp_path: Path, case: str) -> None:
     changes, parts = KEYS[case]
-    tree = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
+    tree: dict[str, dict[str, object]] = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
     for section, keys in changes.items():
         tree[section] = {**tree.get(section, {}), **keys}
     path = tmp_path / "bad.toml"
@@ -149,10 +149,12 @@ def test_another_configuration(tmp_path: Path) -> None:
     succeed("plan", path, "--out", "made", folder=tmp_path)
     changed = ("optimiser.learning_rate: planned 0.01, now 0.02", "phloem run made", "--out")
     said = refuse(
-        tmp_path, "run", path, "--out", "made", "--set", "optimiser.learning_rate=0.02", "--set", "tiles.cells=7",
-        parts=changed,
+        tmp_path, "run", path, "--out", "made", "--set", "optimiser.learning_rate=0.02", "--set",
+        "tiles.checkpoint_minutes=7", "--set", "engine.workers=1", parts=changed,
     )  # fmt: skip
-    assert "tiles.cells" not in said
+    assert "checkpoint_minutes" not in said
+    assert "workers" not in said
+    refuse(tmp_path, "run", "made", "--set", "tiles.cells=7", parts=("tiles.cells: planned", "now 7"))
     refuse(tmp_path, "run", "made", "--set", "campaign.seed=5", parts=("campaign.seed: planned 0, now 5",))
     refuse(
         tmp_path, "run", path, "--out", "made", "--set", 'data.sites=["AA-One"]', parts=("data.sites: planned None",)
