@@ -16,7 +16,7 @@ demo: venv
 	$(BIN)/phloem demo --out demo
 
 test: venv
-	$(BIN)/python -m pytest -m 'not soak and not engine'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not engine'
 
 test-engines: venv
 	$(BIN)/python -m pytest -m 'engine and not soak'

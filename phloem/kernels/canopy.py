@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+import jax
 import numpy as np
+from jax import Array
 
 from phloem.kernels.dalec import photosynthesis
 from phloem.kernels.features import Weather
@@ -18,10 +19,15 @@ GUARD = (5.5, 49.5)
 """The estimate is kept inside before it starts a lane: at a bound the inverse transform is broken (D7)."""
 
 
-def _errors(trial: np.ndarray, lai: np.ndarray, gpp: np.ndarray, days: Weather) -> np.ndarray:
-    """Mean squared error of unstressed GPP for each trial value, shape (trials,)."""
-    simulated = photosynthesis(jnp.asarray(lai), jnp.asarray(trial)[:, None], days)
-    return np.asarray(jnp.mean((simulated - gpp) ** 2, axis=1))
+PADDING = 1024
+"""Days are padded to a multiple of this, so that one compiled program serves cells of any record."""
+
+
+@jax.jit
+def _errors(trial: Array, lai: Array, gpp: Array, weight: Array, days: Weather) -> Array:
+    """Mean squared error of unstressed GPP on the days of weight 1 for each trial value, shape (trials,)."""
+    simulated = photosynthesis(lai, trial[:, None], days)
+    return (weight * (simulated - gpp) ** 2).sum(1) / weight.sum()
 
 
 def canopy_efficiency(
@@ -55,16 +61,18 @@ def canopy_efficiency(
     use = np.flatnonzero(wet & np.isfinite(gpp[:window]) & np.isfinite(lai[:window]))
     if not len(use):
         return float("nan")
-    days = Weather(*(np.asarray(field)[use] for field in weather))
-    seen, area = np.asarray(gpp, float)[use], np.asarray(lai, float)[use]
+    padded = np.pad(use, (0, -len(use) % PADDING), "edge")
+    weight = (np.arange(len(padded)) < len(use)).astype(float)
+    days = Weather(*(np.asarray(field, float)[padded] for field in weather))
+    seen, area = np.asarray(gpp, float)[padded], np.asarray(lai, float)[padded]
     grid = np.linspace(LOWER, UPPER, POINTS)
-    best = int(np.argmin(_errors(grid, area, seen, days)))
+    best = int(np.argmin(_errors(grid, area, seen, weight, days)))
     if not refine:
         return float(grid[best])
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, POINTS - 1)]
     for _ in range(REFINEMENTS):
         inner = np.array([high - GOLDEN * (high - low), low + GOLDEN * (high - low)])
-        left, right = _errors(inner, area, seen, days)
+        left, right = _errors(inner, area, seen, weight, days)
         low, high = (low, inner[1]) if left < right else (inner[0], high)
     return float(0.5 * (low + high))
 
