@@ -108,12 +108,15 @@ def plan(target: Target, out: Out = None, assignments: Set = None, as_json: Json
     iterations = campaign.configuration.optimiser.iterations
     print(f"campaign {campaign.configuration.campaign.name} in {campaign.paths.root}")
     print(f"  {len(campaign.cells)} cells x {campaign.configuration.campaign.members} members = {needs.lanes} lanes")
-    print(f"  {needs.tiles} tiles on {needs.workers} workers, {iterations} iterations a lane")
-    print(f"  memory {needs.bytes_per_worker / 2**20:.0f} MiB a worker beside the program's own")
+    print(f"  tiles {needs.tiles}, workers {needs.workers}, iterations a lane {iterations}")
+    print(f"  memory a worker {needs.bytes_per_worker / 2**20:.0f} MiB, beside 0.9 GiB of the program and its compiler")
     print(f"  disk {needs.disk_bytes / 2**20:.1f} MiB in about {needs.files} files")
-    for cell in campaign.cells:
-        for finding in cell.findings:
-            print(f"  {cell.name}: {finding}")
+    findings = [(cell.name, finding) for cell in campaign.cells for finding in cell.findings]
+    told = [(name, finding) for name, finding in findings if not finding.endswith("[note]")]
+    for name, finding in told:
+        print(f"  {name}: {finding}")
+    if len(findings) > len(told):
+        print(f"  {len(findings) - len(told)} notes on the drivers are in {campaign.paths.plan} and in the report")
     print(f"next: phloem run {campaign.paths.root}")
 
 
