@@ -69,7 +69,7 @@ def series_figure(name: str, start: np.datetime64, days: int, training_days: int
     Returns:
         An `<svg>` element.
     """
-    figure, rows = _rows(9.9, len(panels), left=0.04, right=0.995)
+    figure, rows = _rows(9.9, len(panels), left=0.04, right=0.975)
     first = float(start.astype("datetime64[D]").astype(np.int64))
     last, border = first + days, first + training_days
     for axes, panel in zip(rows, panels, strict=True):
@@ -98,7 +98,7 @@ def seasonal_figure(name: str, panels: Sequence[Panel]) -> str:
     Returns:
         An `<svg>` element.
     """
-    figure, rows = _rows(3.3, len(panels), left=0.11, right=0.985)
+    figure, rows = _rows(3.3, len(panels), left=0.11, right=0.96)
     for axes, panel in zip(rows, panels, strict=True):
         _draw(axes, panel, WEEK * np.arange(BINS, dtype=np.float64) + (WEEK + 1) / 2, dot=2.2)
         axes.set_xlim(1, 366)
@@ -122,7 +122,7 @@ def loss_figure(name: str, iterations: Floats, traces: Floats) -> str:
         An `<svg>` element.
     """
     figure = Figure(figsize=(4.7, 3.2))
-    axes = figure.add_axes((0.14, 0.135, 0.845, 0.84))
+    axes = figure.add_axes((0.14, 0.135, 0.80, 0.84))
     _plain(axes)
     shown = np.isfinite(traces) & np.isfinite(iterations)
     if not shown.any():
