@@ -198,10 +198,10 @@ def failed_lanes(product: Product) -> list[dict[str, Any]]:
     """Every lane without a result, those of a cell that failed alike together, and what to do."""
     advice = {
         STATUS["diverged"]: (
-            "every redraw diverged; read this cell's data findings, then ",
-            ["phloem retry DIR"],
+            "every redraw diverged; read this cell's data findings, mend the data or take another seed: ",
+            ["phloem run CAMPAIGN.toml --set campaign.seed=1 --out OTHER"],
         ),
-        STATUS["missing"]: ("its tile has no committed result: ", ["phloem retry DIR", "phloem merge DIR"]),
+        STATUS["missing"]: ("its tile has no committed result: ", ["phloem retry DIR"]),
     }
     groups: dict[tuple[int, int, int], list[int]] = {}
     for index, member in np.argwhere(~product.calibrated).tolist():

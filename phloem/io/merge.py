@@ -7,7 +7,7 @@ the product does not depend on how cells were put into tiles.
 from __future__ import annotations
 
 import os
-import secrets
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ def merge_tiles(
     _refuse_duplicates(plan)
     reader = _Reader(paths, plan, campaign_attributes, allow_holes)
     reader.look_ahead()
-    temporary = paths.merged.with_name(f"{paths.merged.name}.{secrets.token_hex(6)}.tmp")
+    temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
         with netCDF4.Dataset(temporary, "w") as file:
             define(file, reader.lengths, {**campaign_attributes, "missing_cells": 0})

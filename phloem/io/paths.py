@@ -80,6 +80,10 @@ class CampaignPaths:
         """The merged product."""
         return self.root / "merged.nc"
 
+    def merged_temporary(self, host: str, pid: int) -> Path:
+        """Where a process writes the product before it gets its name."""
+        return self.root / f"merged.nc.{host}.{pid}.tmp"
+
     def tile(self, index: int) -> Path:
         """The committed file of a tile."""
         return self.tiles_dir / f"tile_{index:05d}.h5"

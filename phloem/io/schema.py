@@ -67,12 +67,12 @@ SCHEMA = {
     "nnse_validation": Variable(
         (*_LANE, "stream"), ("f8",), "1", "normalised Nash-Sutcliffe efficiency, validation window"
     ),
-    "best_loss": Variable(_LANE, ("f8",), "1", "least loss of all iterates", finite=True),
+    "best_loss": Variable(_LANE, ("f8",), "1", "least loss after the sharpness reached its end value", finite=True),
     "best_raw": Variable(
         (*_LANE, "unknown"),
         ("f8", "f4"),
         "1",
-        "unbounded values of the 30 parameters and 8 initial pools at the least loss",
+        "unbounded values of the 30 parameters and 8 initial pools at best_loss",
         finite=True,
         merged=False,
     ),

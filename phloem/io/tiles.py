@@ -243,14 +243,18 @@ def _examine(paths: CampaignPaths, index: int, commits: Commits | None) -> tuple
 def sweep(paths: CampaignPaths) -> list[Path]:
     """Remove the temporary files that killed attempts left behind.
 
-    An attempt that is alive and loses its temporary file writes it again.
+    An attempt that is alive and loses its temporary file writes it again; a merge that is alive keeps its own.
 
     Returns:
         What was removed.
     """
     swept = []
+    mine = paths.merged_temporary(socket.gethostname(), 0).name.removesuffix("0.tmp")
     for folder in (paths.root, paths.tiles_dir, paths.checkpoints_dir, paths.report_dir, paths.failures_dir):
         for path in sorted(folder.glob("*.tmp")):
+            pid = path.name.removeprefix(mine).removesuffix(".tmp")
+            if path.name.startswith(mine) and pid.isdecimal() and Path(f"/proc/{pid}").exists():
+                continue
             path.unlink(missing_ok=True)
             swept.append(path)
     return swept

@@ -128,10 +128,13 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     table: dict[str, float] = {}
     beside = audit.path.with_name("site_coords.csv")
     if beside.is_file():
-        with beside.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                if row.get("SITE_ID") == audit.path.stem:
-                    table = {key: float(row[key] or "nan") for key in ("lat", "lon") if key in row}
+        try:
+            with beside.open(newline="", encoding="utf-8-sig") as lines:
+                for row in csv.DictReader(lines, skipinitialspace=True):
+                    if row.get("SITE_ID") == audit.path.stem:
+                        table = {key: float(row[key] or "nan") for key in ("lat", "lon") if key in row}
+        except (OSError, ValueError) as error:
+            raise InputError(f"{beside}: coordinates of {audit.path.stem} cannot be read ({error})") from error
 
     def scalar(*names: str) -> float:
         for name in names:

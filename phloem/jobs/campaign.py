@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from phloem.errors import InputError
@@ -136,9 +136,32 @@ def freeze(paths: CampaignPaths, configuration: Configuration, cells: Sequence[C
     tiles = [positions[first : first + width] for first in range(0, len(planned), width)]
     paths.make()
     write_atomically(paths.configuration, configuration.to_toml().encode())
-    table = {"version": VERSION, "cells": [asdict(cell) for cell in planned], "tiles": tiles}
-    write_atomically(paths.plan, (json.dumps(table, indent=1) + "\n").encode())
+    _write_table(paths, configuration.fingerprint(), planned, tiles)
     return open_campaign(paths.root)
+
+
+def _write_table(
+    paths: CampaignPaths, fingerprint: str, cells: Sequence[PlannedCell], tiles: Sequence[Sequence[int]]
+) -> None:
+    table = {
+        "version": VERSION,
+        "configuration_hash": fingerprint,
+        "cells": [asdict(cell) for cell in cells],
+        "tiles": [list(tile) for tile in tiles],
+    }
+    write_atomically(paths.plan, (json.dumps(table, indent=1) + "\n").encode())
+
+
+def relocate(campaign: Campaign, folder: Path) -> Campaign:
+    """Let a campaign of towers read its drivers from another folder; the checksums guard that they are the same.
+
+    Raises:
+        InputError: a tower is not there.
+    """
+    sources = list_towers(folder, [cell.name for cell in campaign.cells])
+    cells = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
+    _write_table(campaign.paths, campaign.configuration.fingerprint(), cells, campaign.tiles)
+    return open_campaign(campaign.paths.root)
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -165,11 +188,17 @@ def open_campaign(root: Path) -> Campaign:
         table = json.loads(paths.plan.read_text())
         cells = tuple(PlannedCell(**{**cell, "findings": tuple(cell["findings"])}) for cell in table["cells"])
         tiles = tuple(tuple(tile) for tile in table["tiles"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{paths.plan}: damaged ({error}); plan the campaign anew in another directory") from error
     if table.get("version") != VERSION:
         raise InputError(
             f"{paths.plan}: planned by phloem {table.get('version')}, this is {VERSION}; results of two versions are "
             "not mixed: finish it with the version that planned it, or plan it anew with --out"
         )
-    return Campaign(paths, load_configuration(paths.configuration), cells, tiles)
+    configuration = load_configuration(paths.configuration)
+    if table.get("configuration_hash") != configuration.fingerprint():
+        raise InputError(
+            f"{paths.configuration} was edited after the campaign was planned; put it back (plan.json has the hash "
+            f"{table.get('configuration_hash')}), or plan a new campaign from it with --out"
+        )
+    return Campaign(paths, configuration, cells, tiles)

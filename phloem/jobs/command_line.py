@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
+import os
 import sys
 import time
 from pathlib import Path
@@ -130,17 +130,16 @@ def run(
 ) -> None:
     """Plan if need be, then compute every tile without a committed result, and merge. Run it again to go on.
 
-    Example: phloem run examples/fluxnet.toml --set optimiser.iterations=2500
+    Example: phloem run examples/fluxnet.toml --out campaigns/fluxnet --set engine.workers=2
     """
-    from phloem.jobs.execute import flagged_lanes, merge, run_campaign
+    from phloem.jobs.execute import merge, run_campaign
     from phloem.jobs.planning import open_or_plan
 
     campaign = open_or_plan(target, out, [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])])
     state = run_campaign(campaign, workers)
     merged = merge(campaign)
-    flagged = flagged_lanes(state)
-    if flagged:
-        print(f"{flagged} lanes are flagged as diverged; the report names them")
+    if state.lanes["diverged"]:
+        print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
     print(f"next: phloem report {campaign.paths.root}")
 
@@ -183,7 +182,7 @@ def retry(directory: Directory, workers: Workers = 0) -> None:
 
     campaign = open_campaign(directory)
     forgiven = forgive(campaign)
-    print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had used up its attempts")
+    print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
     run_campaign(campaign, workers)
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merge(campaign)}")
 
@@ -282,14 +281,20 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line; exit 0 on success, 1 on failed work, 2 on wrong use or wrong input."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app()
+    except BrokenPipeError:  # the reader of our output has seen enough; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except InputError as error:
         print(f"phloem: {error}", file=sys.stderr)
         sys.exit(2)
     except WorkError as error:
         print(f"phloem: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"phloem: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("phloem: interrupted", file=sys.stderr)

@@ -27,7 +27,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Section(BaseModel):
     """A table of the campaign file; unknown keys are refused, values keep their TOML type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Campaign(Section):
@@ -47,7 +47,7 @@ class Data(Section):
 
     kind: Literal["tower", "synthetic"]
     path: str | None = None
-    sites: list[str] | None = None
+    sites: Annotated[list[str], Field(min_length=1)] | None = None
     quality: Literal["repair", "keep", "refuse"] = "repair"
     reference: str | None = None
     cells: Annotated[int, Field(gt=0, le=1000)] = 12

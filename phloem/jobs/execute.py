@@ -15,7 +15,6 @@ from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration, say
 from phloem.jobs.state import CampaignState, read_beats, read_failures, read_state, total_steps
 from phloem.jobs.tile import beat_path, record_failure
-from phloem.names import STATUS
 
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """One worker is one core: XLA's own threads gain nothing on blocks of 64 lanes."""
@@ -69,6 +68,8 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     """
     if not os.access(campaign.paths.root, os.W_OK):
         raise InputError(f"{campaign.paths.root}: not writable")
+    campaign.paths.make()
+    _warn_of_schedule(campaign)
     workers = workers or campaign.configuration.engine.workers or default_workers()
     for path in sweep(campaign.paths):
         say(f"swept {path.name}, left by a killed attempt")
@@ -103,6 +104,18 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     if len(state.done) < len(campaign.tiles):
         raise WorkError(describe_failures(campaign, state))
     return state
+
+
+def _warn_of_schedule(campaign: Campaign) -> None:
+    """Say so where the loss is reported at a sharpness that the optimiser never reaches."""
+    optimiser = campaign.configuration.optimiser
+    if optimiser.iterations <= optimiser.sharpness_iterations:
+        reached = optimiser.sharpness * optimiser.iterations / optimiser.sharpness_iterations
+        say(
+            f"warning: {optimiser.iterations} iterations end before sharpness_iterations = "
+            f"{optimiser.sharpness_iterations}: k reaches {reached:.3g}, the loss is reported at k = "
+            f"{optimiser.sharpness:g}"
+        )
 
 
 def _todo(campaign: Campaign, done: list[int]) -> list[int]:
@@ -206,8 +219,3 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
             allow_holes=allow_holes,
             on_progress=lambda done, _total: bar.update(done),
         )
-
-
-def flagged_lanes(state: CampaignState) -> int:
-    """Return how many lanes used up their redraws."""
-    return state.lanes[next(name for name, code in STATUS.items() if code == 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +12,20 @@ from typing import Any
 from phloem.errors import InputError
 from phloem.hpc import default_workers
 from phloem.io import CampaignPaths
-from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources
-from phloem.jobs.configuration import Configuration, load_configuration
+from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
+from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.progress import ProgressBar
 from phloem.sharding import BLOCK, blocks, projected_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
+KINDS = ("tower", "synthetic")
+"""What `phloem new` can write."""
+
+MARKER = ".planning"
+"""Stands in a campaign directory from the first to the last file of its plan."""
+
 FREE_KEYS = ("campaign.name", "engine", "tiles.checkpoint_minutes", "data.path", "data.reference")
 """What may differ between a campaign file and the campaign it planned: no result depends on it."""
-
-
-def campaign_directory(target: Path, out: Path | None, configuration: Configuration) -> Path:
-    """Return where a campaign file's campaign lives: --out, else campaigns/NAME in the working directory."""
-    return out if out is not None else Path("campaigns") / configuration.campaign.name
 
 
 def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> Campaign:
@@ -44,15 +46,25 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
         if assignments:
             wanted = load_configuration(campaign.paths.configuration, assignments)
             _refuse_other_science(campaign, wanted)
-            return Campaign(campaign.paths, wanted, campaign.cells, campaign.tiles)
+            return _follow_data(campaign, wanted, Path.cwd())
         return campaign
     configuration = load_configuration(target, assignments)
-    root = campaign_directory(target, out, configuration)
+    root = out if out is not None else Path("campaigns") / configuration.campaign.name
     if is_campaign(root):
         campaign = open_campaign(root)
         _refuse_other_science(campaign, configuration)
-        return Campaign(campaign.paths, configuration, campaign.cells, campaign.tiles)
+        return _follow_data(campaign, configuration, target.resolve().parent)
     return plan(configuration, root, target.resolve().parent)
+
+
+def _follow_data(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
+    """Go on with the wanted configuration; where its data folder is another, the towers are read from there."""
+    if wanted.data.kind == "tower":
+        folder = expand_path(str(wanted.data.path), base)
+        frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
+        if folder != frozen:
+            campaign = relocate(campaign, folder)
+    return Campaign(campaign.paths, wanted, campaign.cells, campaign.tiles)
 
 
 def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:
@@ -95,42 +107,41 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     """
     if root.exists() and not _is_unfinished_plan(root):
         raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
+    data = configuration.data
+    if data.kind == "tower":
+        sources = find_sources(configuration, base)
+        with ProgressBar("checking drivers", len(sources)) as bar:
+            count = iter(range(1, len(sources) + 1))
+            cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
+        folder = str(expand_path(str(data.path), base))
+        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
     existed = root.exists()
-    if configuration.data.kind == "synthetic":
-        from phloem.jobs.twin import make_transect
-
-        try:
-            data = configuration.data
-            cells = make_transect(root / "drivers", data.cells, data.years, configuration.campaign.seed)
-            return freeze(CampaignPaths(root), configuration, cells)
-        except BaseException:
-            _clear(root, existed)
-            raise
-    sources = find_sources(configuration, base)
-    with ProgressBar("checking drivers", len(sources)) as bar:
-        count = iter(range(1, len(sources) + 1))
-        cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
     try:
-        return freeze(CampaignPaths(root), configuration, cells)
+        root.mkdir(parents=True, exist_ok=True)
+        (root / MARKER).touch()
+    except OSError as error:
+        raise InputError(f"{root}: a campaign cannot be written there ({error.strerror})") from error
+    try:
+        if data.kind == "synthetic":
+            from phloem.jobs.twin import make_transect
+
+            cells = make_transect(root / "drivers", data.cells, data.years, configuration.campaign.seed)
+        campaign = freeze(CampaignPaths(root), configuration, cells)
     except BaseException:
         _clear(root, existed)
         raise
+    (root / MARKER).unlink(missing_ok=True)
+    return campaign
 
 
 def _is_unfinished_plan(root: Path) -> bool:
-    """Tell whether a directory is empty or holds only what a killed `plan` leaves behind."""
-    paths = CampaignPaths(root)
-    ours = {paths.configuration.name, "drivers", *(folder.name for folder in paths.folders())}
-    return (
-        root.is_dir()
-        and all(path.name in ours or path.suffix == ".tmp" for path in root.iterdir())
-        and not any(paths.tiles_dir.glob("*.h5"))
-    )
+    """Tell whether a directory is empty, or was when a `plan` that was killed began to write there."""
+    return root.is_dir() and ((root / MARKER).exists() or not any(root.iterdir()))
 
 
 def _clear(root: Path, existed: bool) -> None:
-    """Take back a half-written plan."""
-    if is_campaign(root):
+    """Take back a half-written plan: all of it was written by us, since the directory was empty before."""
+    if is_campaign(root) or not (root / MARKER).exists():
         return
     for path in root.iterdir() if root.is_dir() else []:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -204,13 +215,16 @@ def write_new(path: Path, kind: str) -> Path:
     Raises:
         InputError: the file exists, or the kind is unknown.
     """
-    kinds = sorted(p.stem for p in TEMPLATES.glob("*.toml"))
-    if kind not in kinds:
-        raise InputError(f"--kind {kind!r}: valid are {', '.join(kinds)}")
+    if kind not in KINDS:
+        raise InputError(f"--kind {kind!r}: valid are {', '.join(KINDS)}")
     if path.exists():
         raise InputError(f"{path} exists already; name another file")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
     text = (TEMPLATES / f"{kind}.toml").read_text(encoding="utf-8")
-    path.write_text(text.replace("NAME", path.stem), encoding="utf-8")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "campaign"
+    try:
+        path.write_text(text.replace("NAME.toml", path.name).replace("NAME", name), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     return path

@@ -34,7 +34,8 @@ def duration(seconds: float | None) -> str:
 
 def say(text: str) -> None:
     """Write one line to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)
 
 
 class ProgressBar:
@@ -50,7 +51,7 @@ class ProgressBar:
         self.first: float | None = None
         self.started = self.told = time.monotonic()
         self.bar: Progress | None = None
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
             times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(elapsed_when_finished=True))
             self.bar = Progress(*columns, *times, console=Console(stderr=True))

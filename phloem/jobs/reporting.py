@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from phloem.analysis import CampaignFacts, SiteSeries, write_report
+from phloem.errors import WorkError
 from phloem.io import count_attempts, read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
@@ -81,11 +82,17 @@ def report(campaign: Campaign) -> Path:
 
     Raises:
         InputError: the product does not fit the campaign.
+        WorkError: the product is damaged.
     """
-    with xr.open_dataset(campaign.paths.merged) as file:
-        merged = file.load()
+    campaign.paths.make()
+    try:
+        with xr.open_dataset(campaign.paths.merged) as file:
+            merged = file.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WorkError(
+            f"{campaign.paths.merged} cannot be read ({error}); write it anew: phloem merge {campaign.paths.root}"
+        ) from error
     bounds = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
-    campaign.paths.report_dir.mkdir(exist_ok=True)
     with ProgressBar("report", len(campaign.cells)) as bar:
         sites = _series(campaign, merged, bar)
         return write_report(merged, sites, _facts(campaign, merged), bounds, campaign.paths.report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -53,6 +54,9 @@ FLUXES = {
 }
 """Fluxes of a simulation file, with units."""
 
+BOUND_SLACK = 1e-6
+"""A value written in single precision may stand this much, relatively, outside a bound."""
+
 BACKENDS = ("auto", "xla")
 
 
@@ -66,15 +70,18 @@ def read_parameters(path: Path) -> np.ndarray:
         InputError: missing file or column, bad number, value outside its bounds.
     """
     try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip() for name in reader.fieldnames or []]
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            reader.fieldnames = columns = [name.strip() for name in reader.fieldnames or []]
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"parameters file {path}: {error}") from error
     missing = [name for name in FILE_COLUMNS if name not in columns and name not in FIRE_PARAMETERS]
     if missing:
         raise InputError(f"parameters file {path}: missing columns: {', '.join(missing)}; it has: {', '.join(columns)}")
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise InputError(f"parameters file {path}: columns that stand twice: {', '.join(repeated)}")
     if not rows:
         raise InputError(f"parameters file {path}: no row; one row a member is expected")
     values = np.empty((len(rows), len(FILE_COLUMNS)))
@@ -85,8 +92,7 @@ def read_parameters(path: Path) -> np.ndarray:
                 value = float(text or "")
             except ValueError:
                 raise InputError(f"parameters file {path}: member {member}, {name}: {text!r} is not a number") from None
-            slack = 1e-6 * limits.upper
-            if not limits.lower - slack <= value <= limits.upper + slack:
+            if not limits.lower * (1 - BOUND_SLACK) <= value <= limits.upper * (1 + BOUND_SLACK):
                 raise InputError(
                     f"parameters file {path}: member {member}, {name} = {value:g} is outside its bounds "
                     f"[{limits.lower:g}, {limits.upper:g}] {limits.unit}"
@@ -146,8 +152,10 @@ def simulate(
         InputError: bad drivers, parameters or choices; nothing is written.
     """
     check_choices(mode, precision, backend)
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: the folder {out.parent} does not exist")
+    if not out.parent.is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: name a file in a folder that exists")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out {out}: the folder {out.parent} is not writable")
     cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
     outputs = simulate_cell(cell, values, mode, precision)
 

@@ -50,7 +50,6 @@ class CampaignState:
         failures: failed attempts by tile.
         beats: what running tiles last said.
         lanes: lanes by what became of them.
-        events: counts for the report.
     """
 
     done: list[int] = field(default_factory=list)
@@ -58,7 +57,6 @@ class CampaignState:
     failures: dict[int, Failure] = field(default_factory=dict)
     beats: dict[int, dict[str, Any]] = field(default_factory=dict)
     lanes: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
 
 
 def read_failures(campaign: Campaign) -> dict[int, Failure]:
@@ -74,17 +72,18 @@ def read_failures(campaign: Campaign) -> dict[int, Failure]:
 
 
 def read_beats(campaign: Campaign) -> dict[int, dict[str, Any]]:
-    """Return what running tiles last said: a worker of this host must exist, one of another have spoken lately."""
+    """Return what running tiles last said: lately, and by a worker that exists where that can be seen."""
     beats = {}
     for tile in range(len(campaign.tiles)):
         path = beat_path(campaign.paths, tile)
         try:
             age = time.time() - path.stat().st_mtime
             beat = json.loads(path.read_text())
-        except (OSError, ValueError):
+            here = beat["host"] == os.uname().nodename
+            alive = age < ALIVE_SECONDS and (not here or _exists(beat["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        here = beat["host"] == os.uname().nodename
-        if _exists(beat["pid"]) if here else age < ALIVE_SECONDS:
+        if alive:
             beats[tile] = beat
     return beats
 
@@ -114,8 +113,6 @@ def read_state(campaign: Campaign) -> CampaignState:
             state.done.append(tile)
             arrays, _, _ = load_tile(campaign.paths, tile, commits)
             state.lanes.update(names[int(code)] for code in arrays["status"].flat)
-            state.events["redraws"] += int(arrays["redraws"].sum())
-            state.events["gradient evaluations"] += int(arrays["gradient_evaluations"].sum())
         elif found is TileState.CORRUPT:
             state.corrupt[tile] = reason
     for tile in state.done:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from phloem.io import (
 )
 from phloem.jobs.calibration import Arrays, BlockCalibration, tile_arrays, tile_blocks
 from phloem.jobs.campaign import Campaign, open_campaign
+from phloem.names import STATUS
 
 CHUNK_SECONDS = 2.0
 """A chunk is made as long as this, so that a signal is noticed and a beat given every few seconds."""
@@ -77,14 +79,12 @@ class Attempt:
         self.log("resumed" if resumed else "fresh", steps=self.steps(parts))
         for part in parts:
             while part.running:
+                if self.context.stopping():
+                    self.stop(parts)
                 begun = time.monotonic()
                 part.advance(self.chunk)
                 self.adapt(time.monotonic() - begun)
                 self.beat(parts)
-                if self.context.stopping():
-                    self.checkpoint(parts)
-                    self.log("stopped", steps=self.steps(parts))
-                    raise Stopped(f"tile {self.tile} stopped at {self.steps(parts) / self.total:.1%}; checkpoint kept")
                 if time.monotonic() - self.saved_at > self.checkpoint_seconds:
                     self.checkpoint(parts)
         arrays = tile_arrays(self.configuration, cells, parts)
@@ -108,6 +108,13 @@ class Attempt:
         self.log("finished", **counts)
         return counts
 
+    def stop(self, parts: list[BlockCalibration]) -> NoReturn:
+        """Keep where the tile stands, and end the attempt."""
+        if self.steps(parts) > self.first:
+            self.checkpoint(parts)
+        self.log("stopped", steps=self.steps(parts))
+        raise Stopped(f"tile {self.tile} stopped at {self.steps(parts) / self.total:.1%}; checkpoint kept")
+
     def adapt(self, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
         wanted = self.chunk * CHUNK_SECONDS / max(seconds, 1e-3)
@@ -124,7 +131,7 @@ class Attempt:
             "seconds": round(time.monotonic() - self.started, 1),
             "lanes": int(arrays["status"].size),
             "redraws": int(arrays["redraws"].sum()),
-            "diverged": int((arrays["status"] == 2).sum()),
+            "diverged": int((arrays["status"] == STATUS["diverged"]).sum()),
         }
 
     def checkpoint(self, parts: list[BlockCalibration]) -> None:
@@ -190,6 +197,8 @@ class Attempt:
             if self.context.stopping():
                 raise Stopped(f"tile {self.tile} stopped while the disk was full; the last checkpoint stands")
             time.sleep(0.2)
+        with contextlib.suppress(OSError):
+            beat_path(self.paths, self.tile).touch()
 
 
 def beat_path(paths: CampaignPaths, tile: int) -> Path:

@@ -16,6 +16,9 @@ from phloem.kernels.objective import STREAMS, SiteData
 from phloem.kernels.records import Observed
 from phloem.kernels.switches import Switches
 
+CONSTANT = 1e-20
+"""Observations whose squared deviations are below this share of their squares are constant: only rounding is left."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -109,7 +112,8 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") ->
             values[name], values[f"{name}_weight"] = filled, weight
             count = weight.sum()
             mean = filled.sum() / count if count else 0.0
-            spread.append((weight * (filled - mean) ** 2).sum())
+            squares = (weight * (filled - mean) ** 2).sum()
+            spread.append(squares if squares > CONSTANT * (filled**2).sum() else 0.0)
         observed.append(Observed(**values))
         variances.append(spread)
     ce_opt = [0.0 if np.isnan(one.ce_opt) else one.ce_opt for one in sites]

@@ -169,7 +169,7 @@ def test_page_holds_the_numbers_of_the_product(tmp_path):
     assert "14 / 15 lanes calibrated" in page.text
     assert "1 of them after a redraw" in page.text
     assert "DE-Tha 4 diverged 5" in page.text
-    assert "phloem retry DIR" in page.text
+    assert "--set campaign.seed=1 --out OTHER" in page.text
     assert "12 min 34 s" in page.text
     for fact in ("9.8.7", "c0ffee", "seed 31", "tile attempts 12", 'name = "Towers <of> May"'):
         assert fact in page.text

@@ -77,4 +77,4 @@ def test_files(folder: Path) -> None:
     (folder / "AA-One.nc").unlink()
     refuse(folder, parts=("AA-One.nc", "No such file"), name="evaluate")
     tower_file(folder, "AA-One")
-    refuse(folder, "--out", "absent/O.nc", parts=("absent", "does not exist"))
+    refuse(folder, "--out", "absent/O.nc", parts=("absent", "name a file in a folder that exists"))
