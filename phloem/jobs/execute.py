@@ -16,8 +16,8 @@ from phloem.jobs.progress import ProgressBar, duration, say
 from phloem.jobs.state import CampaignState, read_beats, read_failures, read_state, total_steps
 from phloem.jobs.tile import beat_path, record_failure
 
-WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-"""One worker is one core: XLA's own threads gain nothing on blocks of 64 lanes."""
+WORKER_ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+"""One worker is one core. On blocks of 64 lanes a second thread of XLA's only costs: 86 ms an iteration against 74."""
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
