@@ -19,8 +19,6 @@ from phloem.jobs.twin import read_truth
 from phloem.kernels import PARAMETERS
 from phloem.names import STATUS, STREAMS
 
-EPOCH = np.datetime64("2001-01-01")
-
 
 def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterator[SiteSeries]:
     """Simulate one cell after the other; lanes without result give NaN."""
@@ -39,7 +37,7 @@ def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterato
         bar.update(count + 1, planned.name)
         yield SiteSeries(
             cell=planned.name,
-            time=EPOCH + cell.time,
+            time=cell.dates,
             training_days=cell.training_days,
             observed=cell.observations,
             simulated=simulated,

@@ -15,11 +15,11 @@ from phloem.kernels.dalec import allocation, inputs_from_logs, state
 from phloem.kernels.fold import Series, fold
 from phloem.kernels.model import Model
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS
-from phloem.kernels.phenology import PERIOD, yearly
+from phloem.kernels.phenology import yearly
 from phloem.kernels.switches import Switches
 from phloem.kernels.transform import log_physical
+from phloem.names import PERIOD, STREAMS
 
-STREAMS = ("gpp", "reco", "et", "lai")
 CE_WEIGHT = 0.1
 CE_LEAST = 5.0
 """The ce prior applies where ce_opt is at least this; below, no pre-calibrated value exists."""

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import i0e
 
-PERIOD = 365.25
-"""Period of the phenology, days."""
+from phloem.names import PERIOD
 
 SCALE = PERIOD / math.pi
 """sf, days a radian of the half period."""

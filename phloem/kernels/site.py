@@ -12,9 +12,10 @@ import numpy as np
 from phloem.kernels.canopy import canopy_efficiency
 from phloem.kernels.features import Weather, weather, year_ends
 from phloem.kernels.fold import series
-from phloem.kernels.objective import STREAMS, SiteData
+from phloem.kernels.objective import SiteData
 from phloem.kernels.records import Observed
 from phloem.kernels.switches import Switches
+from phloem.names import STREAMS
 
 CONSTANT = 1e-20
 """Observations whose squared deviations are below this share of their squares are constant: only rounding is left."""
