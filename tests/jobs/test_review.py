@@ -12,7 +12,19 @@ import time
 from pathlib import Path
 
 import pytest
-from campaigns import command, end, start, succeed, tower_file, wait_for, write_campaign
+from campaigns import (
+    command,
+    count,
+    differing,
+    end,
+    failures,
+    merged,
+    start,
+    succeed,
+    tower_file,
+    wait_for,
+    write_campaign,
+)
 
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.single import FILE_COLUMNS, read_parameters
@@ -134,3 +146,21 @@ def test_a_damaged_product_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     succeed("merge", "made", folder=tmp_path)
     succeed("report", "made", folder=tmp_path)
+
+
+@pytest.mark.engine
+def test_two_runs_of_one_campaign(tmp_path: Path) -> None:
+    """Both end well, with the bits of a lone run; neither computes a tile that the other has committed."""
+    path = write_campaign(tmp_path, data={"cells": 3}, tiles={"cells": 1})
+    succeed("run", path, "--out", "alone", folder=tmp_path)
+    succeed("plan", path, "--out", "shared", folder=tmp_path)
+    processes = [start("run", "shared", "--workers", 1, folder=tmp_path) for _ in range(2)]
+    try:
+        assert [process.wait(200) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            end(process)
+    assert differing(merged(tmp_path / "alone"), merged(tmp_path / "shared")) == set()
+    assert 3 <= count(tmp_path / "shared", "finished") <= 5, "an equal result of an overtaken attempt is accepted"
+    assert failures(tmp_path / "shared") == []
+    assert 3 <= count(tmp_path / "shared", "started") <= 6, "at most one tile each is begun twice, plus its repetition"
