@@ -13,7 +13,7 @@ from phloem.hpc import LocalEngine, Outcome, Task, default_workers
 from phloem.io import append_event, merge_tiles, quarantine, sweep
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration, say
-from phloem.jobs.state import CampaignState, read_beats, read_failures, read_state, total_steps
+from phloem.jobs.state import CampaignState, read_failures, read_state, total_steps
 from phloem.jobs.tile import beat_path, record_failure
 
 WORKER_ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
@@ -86,11 +86,10 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     with ProgressBar("calibrating", total, before) as bar:
         watch = Watch(bar, {tile: total_steps(campaign, tile) for tile in state.done})
         engine.on_report = watch.report
-        while (todo := _todo(campaign, state.done)) and not engine.flag:
-            elsewhere = read_beats(campaign)
-            todo = [tile for tile in todo if tile not in elsewhere]
+        while (todo := _todo(campaign, state)) and not engine.flag:
+            todo = [tile for tile in todo if tile not in state.beats]
             if not todo:
-                _wait_for(elsewhere, watch)
+                _wait_for(state.beats, watch)
                 state = read_state(campaign)
                 continue
             for outcome in engine.run([_task(campaign, tile) for tile in todo]):
@@ -118,13 +117,13 @@ def _warn_of_schedule(campaign: Campaign) -> None:
         )
 
 
-def _todo(campaign: Campaign, done: list[int]) -> list[int]:
+def _todo(campaign: Campaign, state: CampaignState) -> list[int]:
     """Return the tiles without result whose failures leave them another attempt."""
-    failures, budget = read_failures(campaign), campaign.configuration.engine.max_attempts
+    budget = campaign.configuration.engine.max_attempts
     return [
         tile
         for tile in range(len(campaign.tiles))
-        if tile not in done and not (tile in failures and failures[tile].exhausted(budget))
+        if tile not in state.done and not (tile in state.failures and state.failures[tile].exhausted(budget))
     ]
 
 

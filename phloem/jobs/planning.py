@@ -45,20 +45,19 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
         campaign = open_campaign(target)
         if assignments:
             wanted = load_configuration(campaign.paths.configuration, assignments)
-            _refuse_other_science(campaign, wanted)
-            return _follow_data(campaign, wanted, Path.cwd())
+            return _go_on(campaign, wanted, Path.cwd())
         return campaign
     configuration = load_configuration(target, assignments)
     root = out if out is not None else Path("campaigns") / configuration.campaign.name
     if is_campaign(root):
         campaign = open_campaign(root)
-        _refuse_other_science(campaign, configuration)
-        return _follow_data(campaign, configuration, target.resolve().parent)
+        return _go_on(campaign, configuration, target.resolve().parent)
     return plan(configuration, root, target.resolve().parent)
 
 
-def _follow_data(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
-    """Go on with the wanted configuration; where its data folder is another, the towers are read from there."""
+def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
+    """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
+    _refuse_other_science(campaign, wanted)
     if wanted.data.kind == "tower":
         folder = expand_path(str(wanted.data.path), base)
         frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)

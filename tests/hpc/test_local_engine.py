@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from hpc_tasks import run, tasks
+from processes import children
 
 from phloem.hpc import LocalEngine, Task, default_workers
 
@@ -30,17 +31,6 @@ def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError("waited in vain")
-
-
-def children(parent: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found += [int(entry.name)] if b"spawn_main" in (entry / "cmdline").read_bytes() else []
-        except OSError:
-            continue
-    return found
 
 
 def alive(pid: int) -> bool:

@@ -62,18 +62,6 @@ def end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def children(parent: int) -> list[int]:
-    """Return the worker processes of a running phloem."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found += [int(entry.name)] if b"spawn_main" in (entry / "cmdline").read_bytes() else []
-        except OSError:
-            continue
-    return found
-
-
 def wait_for(what: str, true: Callable[[], Any], seconds: float = 150.0) -> Any:
     """Wait until something is true, and return it."""
     until = time.monotonic() + seconds

@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from campaigns import children, command, count, end, start, succeed, tower_file, wait_for
+from campaigns import command, count, end, start, succeed, tower_file, wait_for
+from processes import children
 
 from phloem.jobs.configuration import load_configuration
 from phloem.version import VERSION

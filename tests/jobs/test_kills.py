@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from campaigns import (
-    children,
     command,
     count,
     differing,
@@ -26,6 +25,7 @@ from campaigns import (
     write_campaign,
     write_long,
 )
+from processes import children
 
 pytestmark = pytest.mark.engine
 
