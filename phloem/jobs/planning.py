@@ -175,7 +175,7 @@ def project(campaign: Campaign) -> Projection:
     """Project memory, disk and files of a campaign."""
     from phloem.kernels import Observed, State
     from phloem.kernels.features import Weather
-    from phloem.kernels.fold import SEGMENT
+    from phloem.kernels.series import SEGMENT
 
     configuration = campaign.configuration
     members, size = (

@@ -8,19 +8,22 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 from phloem.kernels.adam import AdamOptions, advance, begin  # noqa: E402
+from phloem.kernels.backends import BACKENDS, BackendWarning, resolve  # noqa: E402
 from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
-from phloem.kernels.fold import Series, fold, series, trajectory  # noqa: E402
+from phloem.kernels.fold import fold, trajectory  # noqa: E402
 from phloem.kernels.lanes import DIVERGED, DONE, PADDING, RUNNING, Lanes  # noqa: E402
 from phloem.kernels.model import Model, Parameter  # noqa: E402
 from phloem.kernels.objective import SiteData, SiteObjective, Terms, nnse  # noqa: E402
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS, POOLS  # noqa: E402
 from phloem.kernels.records import Observed, Outputs, State  # noqa: E402
+from phloem.kernels.series import SEGMENT, Series, series  # noqa: E402
 from phloem.kernels.site import Site, site, site_data  # noqa: E402
 from phloem.kernels.switches import MODES, Switches, switches  # noqa: E402
 from phloem.kernels.transform import physical, unbounded  # noqa: E402
 
 __all__ = [
+    "BACKENDS",
     "CALIBRATED",
     "DIVERGED",
     "DONE",
@@ -29,7 +32,9 @@ __all__ = [
     "PARAMETERS",
     "POOLS",
     "RUNNING",
+    "SEGMENT",
     "AdamOptions",
+    "BackendWarning",
     "Lanes",
     "Model",
     "Observed",
@@ -50,6 +55,7 @@ __all__ = [
     "inputs",
     "nnse",
     "physical",
+    "resolve",
     "series",
     "site",
     "site_data",

@@ -93,12 +93,12 @@ def photosynthesis(lai: Any, efficiency: Any, w: Any) -> Any:
         w: the day's `Weather`.
     """
     p = lai * efficiency * w.thermal
-    excess = w.co2 - THETA
     b = w.co2 - (THETA - KAPPA) + p
-    drawdown = 2 * p * excess / (b + jnp.sqrt(b * b - 4 * p * excess))
+    twice = p * (2 * (w.co2 - THETA))
+    drawdown = twice / (b + jnp.sqrt(b * b - 2 * twice))
     diffusive = w.conductance * drawdown
     square = lai * lai
-    light = C1 * square * w.radiation
+    light = square * (C1 * w.radiation)
     return light * diffusive / (light + diffusive * (C2 + square) + 1e-30) * w.daylight
 
 
@@ -107,11 +107,23 @@ def _drainage(water: Any, capacity: Any) -> Any:
     return jnp.where(water <= 0.5 * capacity, water * water / capacity, water - 0.25 * capacity)
 
 
-def _bounded(pool: Any, new: Any, table: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the bounded new value, its change, and whether floor or ceiling was hit."""
-    low, high = new < table.lower, new > table.upper
-    kept = jnp.where(high, table.upper, jnp.where(low, table.lower, new))
-    return kept, kept - pool, low, high
+def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
+    """Return a value kept within bounds, and whether it was within; outside, its derivative is 0.
+
+    Two comparisons and two selections in the forward text became a maximum and a minimum, and one selection backwards.
+    """
+    bound = lax.stop_gradient(jnp.minimum(jnp.maximum(new, lower), upper))
+    inside = bound == new
+    return jnp.where(inside, new, bound), inside
+
+
+def _bounded(new: Any, table: Any) -> tuple[Any, Any, Any]:
+    """Return a pool's bounded new value, what did not fit, and whether it was within its bounds.
+
+    What did not fit joins the pool's balancing flux, which then closes the balance (section 6).
+    """
+    kept, inside = _clipped(new, table.lower, table.upper)
+    return kept, new - kept, inside
 
 
 def _accumulate(pool: Any, rest: Any, change: Any, compensated: bool) -> tuple[Any, Any]:
@@ -123,97 +135,123 @@ def _accumulate(pool: Any, rest: Any, change: Any, compensated: bool) -> tuple[A
     return new, lax.stop_gradient(wanted - (new - pool))
 
 
+def _slow(pool: Any, rest: Any, change: Any, table: Any, compensated: bool) -> tuple[Any, Any, Any]:
+    """Return a slow pool's new value, its new rest, and what did not fit."""
+    new, rest = _accumulate(pool, rest, change, compensated)
+    kept, excess, inside = _bounded(new, table)
+    return kept, jnp.where(inside, rest, 0.0) if compensated else rest, excess
+
+
+def _water_fluxes(
+    new: Any, drainage: Any, excess: Any, supply: Any, et: Any, share: Any, sw: Switches
+) -> tuple[Any, Any, Any, Any]:
+    """Return PAW's violation, ET, runoff and transfer to PUW (section 6.7).
+
+    Args:
+        new: PAW before its bounds, mm.
+        drainage: its drainage before the balance is closed, mm d-1.
+        excess: what did not fit, mm d-1.
+        supply: precipitation less ET, mm d-1.
+        et: ET before it is cut, mm d-1.
+        share: share of the drainage that goes to PUW.
+        sw: switches; at a floor or ceiling that is `misbracketed`, the slip D2.
+    """
+    closing = drainage + excess
+    if sw.paw_floor == sw.paw_ceiling == "conserve":
+        dry = closing < 0
+        kept = jnp.where(dry, 0.0, closing)
+        transfer = kept * share
+        violation = jnp.where(dry, -VIOLATION * closing, 0.0)
+        return violation, jnp.where(dry, et + closing, et), kept - transfer, transfer
+    low, high = new < POOLS[6].lower, new > POOLS[6].upper
+    change = supply - closing
+    conserving = closing * (1 - share), closing * share
+    slipped = supply - change * (1 - share), supply - change * share
+    at_floor = conserving if sw.paw_floor == "conserve" else slipped
+    at_ceiling = conserving if sw.paw_ceiling == "conserve" else slipped
+    deficit = -closing if sw.paw_floor == "conserve" else -at_floor[0]
+    dry = low & (deficit > 0)
+    runoff, transfer = (
+        jnp.where(dry, 0.0, jnp.where(low, floor, jnp.where(high, ceiling, usual)))
+        for floor, ceiling, usual in zip(
+            at_floor, at_ceiling, (drainage * (1 - share), drainage * share), strict=True
+        )
+    )
+    return jnp.where(dry, VIOLATION * deficit, 0.0), jnp.where(dry, et + closing, et), runoff, transfer
+
+
+def _decay(temperate: Any, c: Constants, exact: bool) -> tuple[Any, Any, Any]:
+    """Return the day's rates of litter respiration, decomposition and SOM respiration (section 5.8)."""
+    rates = temperate * c.litter, temperate * c.decomposition, temperate * c.som
+    if not exact:
+        return rates
+    litter, decomposition, som = (jnp.where(k > 1, 1.0, k) for k in rates)
+    both = litter + decomposition
+    share = 1 / jnp.where(both > 1, both, 1.0)
+    return litter * share, decomposition * share, som
+
+
 def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outputs]:
-    exact = sw.rate_form == "exact"
+    exact, compensated = sw.rate_form == "exact", sw.state_dtype == "compensated"
     labile_t, foliar_t, root_t, wood_t, litter_t, som_t, paw_t, puw_t = POOLS
 
     def lost(k: Any) -> Any:
         return k if exact else 1 - (1 - k)
 
     lai = s.foliar * c.leaf_area
-    stress = (s.paw - c.wilting_point) * c.stress_slope
-    stress = jnp.where(stress > 1, 1.0, stress)
-    beta = jnp.where(stress < 0, 0.0, stress)
+    beta, _ = _clipped((s.paw - c.wilting_point) * c.stress_slope, 0.0, 1.0)
     gpp = photosynthesis(lai, c.efficiency, w) * beta
-    et = gpp * w.sqrt_vpd * c.per_uwue + c.radiation_et * w.radiation
+    et = gpp * (w.sqrt_vpd * c.per_uwue) + c.radiation_et * w.radiation
     temperate = jnp.exp(c.sensitivity * w.warmth) * (w.wetness * c.moisture + 1)
 
     ra = c.f_auto * gpp
     to_foliar, to_labile, to_root, to_wood = (f * gpp for f in (c.to_foliar, c.to_labile, c.to_root, c.to_wood))
     fall = rate(c.fall, w.sin_phase, w.cos_phase)
     release = rate(c.release, w.sin_phase, w.cos_phase)
-    labile_release = s.labile * lost(release)
-    leaf_litter = s.foliar * lost(fall)
-    wood_litter = s.wood * lost(c.wood)
-    root_litter = s.root * lost(c.root)
-    litter_rate, decomposition_rate, som_rate = (
-        temperate * c.litter,
-        temperate * c.decomposition,
-        temperate * c.som,
-    )
-    if exact:
-        litter_rate, decomposition_rate, som_rate = (
-            jnp.minimum(k, 1.0) for k in (litter_rate, decomposition_rate, som_rate)
-        )
-        share = 1 / jnp.maximum(litter_rate + decomposition_rate, 1.0)
-        litter_rate, decomposition_rate = litter_rate * share, decomposition_rate * share
-    rh_litter = s.litter * lost(litter_rate)
-    litter_to_som = s.litter * lost(decomposition_rate)
-    rh_som = s.som * lost(som_rate)
-
+    litter_rate, decomposition_rate, som_rate = _decay(temperate, c, exact)
     drainage = _drainage(s.paw, c.paw_capacity)
-    to_runoff = 1 - c.to_puw
-    runoff_paw, paw_to_puw = drainage * to_runoff, drainage * c.to_puw
-    runoff_puw = _drainage(s.puw, c.puw_capacity)
 
-    labile, change, low, high = _bounded(s.labile, s.labile + (to_labile - labile_release), labile_t)
-    labile_release = jnp.where(low | high, to_labile - change, labile_release)
+    labile_release = s.labile * lost(release)
+    labile, excess, _ = _bounded(s.labile + (to_labile - labile_release), labile_t)
+    labile_release = labile_release + excess
 
-    foliar, change, low, high = _bounded(s.foliar, s.foliar + (to_foliar - leaf_litter + labile_release), foliar_t)
-    closing = to_foliar + labile_release - change
-    at_floor = closing if sw.foliar_floor == "conserve" else 1.0
-    leaf_litter = jnp.where(high, closing, jnp.where(low, at_floor, leaf_litter))
+    leaf_litter = s.foliar * lost(fall)
+    new = s.foliar + (to_foliar - leaf_litter + labile_release)
+    foliar, excess, _ = _bounded(new, foliar_t)
+    leaf_litter = leaf_litter + excess
+    if sw.foliar_floor == "unit_litter":
+        leaf_litter = jnp.where(new < foliar_t.lower, 1.0, leaf_litter)
 
-    root, change, low, high = _bounded(s.root, s.root + (to_root - root_litter), root_t)
-    root_litter = jnp.where(low | high, to_root - change, root_litter)
+    root_litter = s.root * lost(c.root)
+    root, excess, _ = _bounded(s.root + (to_root - root_litter), root_t)
+    root_litter = root_litter + excess
 
-    compensated = sw.state_dtype == "compensated"
-    new, wood_rest = _accumulate(s.wood, s.wood_rest, to_wood - wood_litter, compensated)
-    wood, change, low, high = _bounded(s.wood, new, wood_t)
-    wood_litter = jnp.where(low | high, to_wood - change, wood_litter)
-    wood_rest = jnp.where(low | high, 0.0, wood_rest)
+    wood_litter = s.wood * lost(c.wood)
+    wood, wood_rest, excess = _slow(s.wood, s.wood_rest, to_wood - wood_litter, wood_t, compensated)
+    wood_litter = wood_litter + excess
 
-    into = leaf_litter + root_litter
-    litter, change, low, high = _bounded(s.litter, s.litter + (into - rh_litter - litter_to_som), litter_t)
-    litter_to_som = jnp.where(low, into - rh_litter - change, litter_to_som)
+    rh_litter, litter_to_som = s.litter * lost(litter_rate), s.litter * lost(decomposition_rate)
+    change = leaf_litter + root_litter - rh_litter - litter_to_som
+    litter, excess, _ = _bounded(s.litter + change, litter_t)
+    litter_to_som = litter_to_som + excess
     negative = litter_to_som < 0
-    rh_litter = jnp.where(negative, into - change, rh_litter)
+    rh_litter = jnp.where(negative, rh_litter + litter_to_som, rh_litter)
     litter_to_som = jnp.where(negative, 0.0, litter_to_som)
-    litter_to_som = jnp.where(high, into - rh_litter - change, litter_to_som)
 
-    new, som_rest = _accumulate(s.som, s.som_rest, litter_to_som - rh_som + wood_litter, compensated)
-    som, change, low, high = _bounded(s.som, new, som_t)
-    rh_som = jnp.where(low | high, litter_to_som + wood_litter - change, rh_som)
-    som_rest = jnp.where(low | high, 0.0, som_rest)
+    rh_som = s.som * lost(som_rate)
+    som, som_rest, excess = _slow(s.som, s.som_rest, litter_to_som - rh_som + wood_litter, som_t, compensated)
+    rh_som = rh_som + excess
 
-    paw, change, low, high = _bounded(s.paw, s.paw - runoff_paw - paw_to_puw + w.precipitation - et, paw_t)
     supply = w.precipitation - et
-    closing = supply - change
-    dry_et = w.precipitation - change
-    conserving = (closing * to_runoff, closing * c.to_puw)
-    slipped = (supply - change * to_runoff, supply - change * c.to_puw)
-    floor_runoff, floor_xfer = conserving if sw.paw_floor == "conserve" else slipped
-    deficit = -closing if sw.paw_floor == "conserve" else -floor_runoff
-    ceiling_runoff, ceiling_xfer = conserving if sw.paw_ceiling == "conserve" else slipped
-    dry = low & (deficit > 0)
-    violation = jnp.where(dry, VIOLATION * deficit, 0.0)
-    et = jnp.where(dry, dry_et, et)
-    runoff_paw = jnp.where(dry, 0.0, jnp.where(low, floor_runoff, jnp.where(high, ceiling_runoff, runoff_paw)))
-    paw_to_puw = jnp.where(dry, 0.0, jnp.where(low, floor_xfer, jnp.where(high, ceiling_xfer, paw_to_puw)))
+    new = s.paw + (supply - drainage)
+    paw, excess, _ = _bounded(new, paw_t)
+    violation, et, runoff_paw, paw_to_puw = _water_fluxes(new, drainage, excess, supply, et, c.to_puw, sw)
 
-    puw, change, low, high = _bounded(s.puw, s.puw + (paw_to_puw - runoff_puw), puw_t)
-    mended = low | high if sw.puw_ceiling == "conserve" else low
-    runoff_puw = jnp.where(mended, paw_to_puw - change, runoff_puw)
+    runoff_puw = _drainage(s.puw, c.puw_capacity)
+    new = s.puw + (paw_to_puw - runoff_puw)
+    puw, excess, _ = _bounded(new, puw_t)
+    mended = runoff_puw + excess
+    runoff_puw = mended if sw.puw_ceiling == "conserve" else jnp.where(new < puw_t.lower, mended, runoff_puw)
 
     reco = ra + rh_litter + rh_som
     pools = (labile, foliar, root, wood, litter, som, paw, puw)

@@ -2,90 +2,25 @@
 
     fold(model, inputs, state0, series, lane_cell) -> (state_T, sums)
 
-This is the `xla` backend, the reference: a scan over days inside a scan over segments. Each segment is checkpointed,
-so that reverse mode keeps the state at the segments' starts only and computes the rest again.
+Three backends run it. `xla`, the reference, is here: a scan over days inside a scan over segments. Each segment is
+checkpointed, so that reverse mode keeps the state at the segments' starts only and computes the rest again. `cpu`
+(generated C) and `gpu` (Pallas) are primitives to JAX.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
-from numpy.typing import ArrayLike
 
+from phloem.kernels.backends import resolve
 from phloem.kernels.model import Model
-
-SEGMENT = 64
-"""Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
-
-
-class Series(NamedTuple):
-    """Forcing and observations of some cells, stored once a cell and addressed through index tables.
-
-    Attributes:
-        weather: shape (rows, fields of the model's weather, cells).
-        observed: shape (rows', fields of the model's observed, cells); all weights 0 in the row of no observations.
-        weather_row: row of `weather` for each simulated day, int32, shape (days,).
-        observed_row: row of `observed` for each simulated day, int32, shape (days,).
-        live: 1 on the days that a cell simulates, 0 on days that pad it to its neighbours' length, shape (days, cells).
-    """
-
-    weather: Array
-    observed: Array
-    weather_row: Array
-    observed_row: Array
-    live: Array
-
-
-def series(
-    weather: list[Any],
-    observed: list[Any],
-    dtype: Any,
-    *,
-    segment: int = SEGMENT,
-    weather_row: ArrayLike | None = None,
-    observed_row: ArrayLike | None = None,
-) -> Series:
-    """Stack cells of unequal length; the number of days is rounded up to whole segments.
-
-    Args:
-        weather: one NamedTuple of (days,) arrays a cell.
-        observed: one NamedTuple of (days,) arrays a cell, without NaN.
-        dtype: floating type of the tables.
-        segment: days a segment.
-        weather_row: row of the weather for each simulated day, shape (days,), for cycled forcing; then all cells
-            simulate all these days. Default: each day its own row.
-        observed_row: the same for the observations.
-
-    Returns:
-        The tables; padded days repeat the last row and are not live.
-    """
-    rows = max(len(w[0]) for w in weather)
-    lengths = [len(w[0]) for w in weather] if weather_row is None else [len(np.asarray(weather_row))] * len(weather)
-    days = -(-max(lengths) // segment) * segment
-
-    def stack(tables: list[Any]) -> np.ndarray:
-        height = max(len(t[0]) for t in tables)
-        return np.stack([np.pad(np.stack(t, 1), ((0, height - len(t[0])), (0, 0)), "edge") for t in tables], 2)
-
-    def index(given: ArrayLike | None, height: int) -> np.ndarray:
-        table = np.arange(height) if given is None else np.asarray(given)
-        return np.pad(table, (0, days - len(table)), "edge").astype(np.int32)
-
-    live = np.arange(days)[:, None] < np.array(lengths)[None, :]
-    seen = stack(observed)
-    return Series(
-        weather=jnp.asarray(stack(weather).astype(dtype)),
-        observed=jnp.asarray(seen.astype(dtype)),
-        weather_row=jnp.asarray(index(weather_row, rows)),
-        observed_row=jnp.asarray(index(observed_row, len(seen))),
-        live=jnp.asarray(live.astype(dtype)),
-    )
-
+from phloem.kernels.primitives import fold_by_primitive
+from phloem.kernels.series import SEGMENT, Series, series  # noqa: F401
+from phloem.kernels.text import Text
 
 def _segments(data: Series, segment: int) -> tuple[Array, Array, Array]:
     days = data.weather_row.shape[0]
@@ -112,9 +47,16 @@ def _add_exactly(total: Array, rest: Array, more: Array) -> tuple[Array, Array]:
 
 
 def fold(
-    model: Model, inputs: Any, state0: Any, data: Series, lane_cell: Array, *, segment: int = SEGMENT
+    model: Model,
+    inputs: Any,
+    state0: Any,
+    data: Series,
+    lane_cell: Array,
+    *,
+    segment: int = SEGMENT,
+    backend: str = "auto",
 ) -> tuple[Any, Any]:
-    """Simulate and reduce.
+    """Simulate and reduce; differentiable in both modes by `inputs` and `state0`.
 
     Args:
         model: the model text.
@@ -123,12 +65,37 @@ def fold(
         data: tables of the cells.
         lane_cell: cell of each lane, int32, shape (lanes,).
         segment: days a checkpointed segment; the tables' days are a multiple of it.
+        backend: `auto`, `xla`, `cpu` or `gpu`.
 
     Returns:
         The last state and the sums, NamedTuples of arrays of shape (lanes,). Sums are plain within a segment and
         compensated from segment to segment.
+
+    Raises:
+        ValueError: the days are no multiple of the segment, or the backend is unknown.
+        TypeError: a derivative by the forcing, or a second derivative, was asked of another backend than `xla`.
     """
+    if data.weather_row.shape[0] % segment:
+        raise ValueError(f"{data.weather_row.shape[0]} days are no multiple of the segment of {segment}: see series()")
     constants = model.prepare(inputs)
+    chosen = resolve(backend)
+    if chosen == "xla":
+        return _fold_by_scan(model, constants, state0, data, lane_cell, segment)
+    leaves, structure = jax.tree.flatten(constants)
+    rows = [_stack(group, data, lane_cell) for group in (leaves, list(state0))]
+    last, sums = fold_by_primitive(Text(model, structure, segment), *rows, data, lane_cell, chosen)
+    return model.state(*last), model.sums(*sums)
+
+
+def _stack(group: list[Any], data: Series, lane_cell: Array) -> Array:
+    """Return one row of lanes for each number of a group, of the tables' type."""
+    dtype = data.weather.dtype
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(one, dtype), lane_cell.shape) for one in group])
+
+
+def _fold_by_scan(
+    model: Model, constants: Any, state0: Any, data: Series, lane_cell: Array, segment: int
+) -> tuple[Any, Any]:
     nothing = model.sums(*(jnp.zeros_like(state0[0]) for _ in model.sums._fields))  # type: ignore[attr-defined]
 
     def day(constants: Any, carry: tuple[Any, Any], row: tuple[Any, Any, Array]) -> tuple[tuple[Any, Any], None]:

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from phloem.kernels.dalec import allocation, inputs_from_logs, state
-from phloem.kernels.fold import Series, fold
+from phloem.kernels.fold import fold
 from phloem.kernels.model import Model
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.phenology import yearly
+from phloem.kernels.series import Series
 from phloem.kernels.switches import Switches
 from phloem.kernels.transform import log_physical
 from phloem.names import PERIOD, STREAMS

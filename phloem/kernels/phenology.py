@@ -27,19 +27,17 @@ OFFSET = (
 
 
 class Pulse(NamedTuple):
-    """A yearly pulse phi(t) = amplitude exp(-(width sin((t - centre) / sf))^2).
+    """A yearly pulse phi(t) = amplitude exp(-(width sin((t - centre) / sf))^2), with width = sf / w.
 
     Attributes:
         amplitude: largest rate, d-1.
-        width: sf / w, 1.
-        cos_centre: cosine of centre / sf.
-        sin_centre: sine of centre / sf.
+        sin_weight: width times the cosine of centre / sf, what multiplies sin(t / sf).
+        cos_weight: width times the sine of centre / sf, what multiplies cos(t / sf).
     """
 
     amplitude: Array
-    width: Array
-    cos_centre: Array
-    sin_centre: Array
+    sin_weight: Array
+    cos_weight: Array
 
 
 def _shape(excess: Array, period: Array) -> tuple[Array, Array]:
@@ -69,12 +67,13 @@ def pulse(excess: Array, period: Array, day: Array) -> Pulse:
     """
     f, w = _shape(excess, period)
     centre = (day - offset(excess, w)) / SCALE
-    return Pulse((2 / math.sqrt(math.pi)) * f / w, SCALE / w, jnp.cos(centre), jnp.sin(centre))
+    width = SCALE / w
+    return Pulse((2 / math.sqrt(math.pi)) * f / w, width * jnp.cos(centre), width * jnp.sin(centre))
 
 
 def rate(pulse: Pulse, sin_phase: Array, cos_phase: Array) -> Array:
     """Return phi in d-1 on the day whose sin(t / sf) and cos(t / sf) are given."""
-    x = (sin_phase * pulse.cos_centre - cos_phase * pulse.sin_centre) * pulse.width
+    x = sin_phase * pulse.sin_weight - cos_phase * pulse.cos_weight
     return pulse.amplitude * jnp.exp(-x * x)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from phloem.kernels.canopy import canopy_efficiency
 from phloem.kernels.features import Weather, weather, year_ends
-from phloem.kernels.fold import series
+from phloem.kernels.series import series
 from phloem.kernels.objective import SiteData
 from phloem.kernels.records import Observed
 from phloem.kernels.switches import Switches

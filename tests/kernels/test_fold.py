@@ -8,8 +8,9 @@ from builders import NAMES, POOL_NAMES, STATE, G, made_forcing, made_site, unobs
 
 from phloem.kernels.dalec import dalec, inputs, state
 from phloem.kernels.features import weather
-from phloem.kernels.fold import SEGMENT, fold, series, trajectory
+from phloem.kernels.fold import fold, trajectory
 from phloem.kernels.parameters import CALIBRATED
+from phloem.kernels.series import SEGMENT, series
 from phloem.kernels.site import site_data
 from phloem.kernels.switches import STRICT
 from phloem.kernels.transform import physical, unbounded

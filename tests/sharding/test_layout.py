@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phloem.kernels import SiteObjective, dalec, site_data, switches
 from phloem.kernels.dalec import Observed, State, Weather
-from phloem.kernels.fold import SEGMENT
+from phloem.kernels.series import SEGMENT
 from phloem.names import POOLS
 from phloem.sharding import BLOCK, blocks, projected_bytes
 

@@ -1,0 +1,133 @@
+/* What every kernel of the cpu backend begins with: the number type, vectors, and functions of one scalar. */
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xla/ffi/api/c_api.h"
+
+#define VALUE 1
+#define ADJOINT 2
+#define TANGENT 3
+#define INLINE inline __attribute__((always_inline))
+#define LANES _Pragma("omp simd")
+
+#if DOUBLE
+typedef double real;
+typedef int64_t whole;
+#define REAL(name) name
+#else
+typedef float real;
+typedef int32_t whole;
+#define REAL(name) name##f
+#endif
+
+#ifdef __AVX512F__
+#define VECTOR_BYTES 64
+#elif defined __AVX__
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#define V ((int)(VECTOR_BYTES / sizeof(real))) /* lanes of a vector */
+
+typedef real vector __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef real loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef whole index_vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef real lanes[B] __attribute__((aligned(64)));
+
+#if defined __GNUC__ && !defined __clang__
+#define SHUFFLES 1
+#else
+#define SHUFFLES 0
+#endif
+
+/* Fused where the processor has it, so that bits do not hang on what the compiler likes to contract. */
+#if defined __FP_FAST_FMA && defined __FP_FAST_FMAF
+#define FMA(x, y, z) REAL(__builtin_fma)(x, y, z)
+#else
+#define FMA(x, y, z) ((x) * (y) + (z))
+#endif
+
+static INLINE void *argument(XLA_FFI_CallFrame *call, int i) { return ((XLA_FFI_Buffer *)call->args.args[i])->data; }
+static INLINE void *result(XLA_FFI_CallFrame *call, int i) { return ((XLA_FFI_Buffer *)call->rets.rets[i])->data; }
+static INLINE long extent(XLA_FFI_CallFrame *call, int i, int axis) {
+  return ((XLA_FFI_Buffer *)call->args.args[i])->dims[axis];
+}
+
+static INLINE real power_of_two(whole n) {
+  union {
+    whole bits;
+    real number;
+  } u;
+#if DOUBLE
+  u.bits = (n + 1023) << 52;
+#else
+  u.bits = (n + 127) << 23;
+#endif
+  return u.number;
+}
+
+/* e to the x within 1 ulp, without a call, so that loops over lanes stay vectors: x = n ln 2 + r, a polynomial in r, and
+   two powers of two, so that what overflows is infinite and what underflows is 0. NaN stays NaN. */
+static INLINE real exp_(real x) {
+#if DOUBLE
+  const real high = 710, low = -746, ln2_high = 0x1.62e42fefa0000p-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
+#else
+  const real high = 89, low = -104, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+#endif
+  x = x > high ? high : x;
+  x = x < low ? low : x;
+  const real n = REAL(__builtin_rint)(x * (real)0x1.71547652b82fep+0);
+  const real r = FMA(-n, ln2_low, FMA(-n, ln2_high, x));
+  /* Written out: a loop in here, which the compiler unrolls too late, kept the loop over lanes scalar. */
+#if DOUBLE
+  real p = FMA(0x1.1f7385560be05p-29, r, 0x1.af4ecd2129492p-26);
+  p = FMA(p, r, 0x1.27e4db25ce3adp-22);
+  p = FMA(p, r, 0x1.71de01c3fc936p-19);
+  p = FMA(p, r, 0x1.a01a01a6ec522p-16);
+  p = FMA(p, r, 0x1.a01a01ac0a9eep-13);
+  p = FMA(p, r, 0x1.6c16c16c162b0p-10);
+  p = FMA(p, r, 0x1.111111111009cp-7);
+  p = FMA(p, r, 0x1.5555555555556p-5);
+  p = FMA(p, r, 0x1.5555555555557p-3);
+  p = FMA(p, r, 0x1.0p-1);
+#else
+  real p = FMA(0x1.6d11fep-10f, r, 0x1.120c62p-7f);
+  p = FMA(p, r, 0x1.555518p-5f);
+  p = FMA(p, r, 0x1.5554dcp-3f);
+  p = FMA(p, r, 0x1.0p-1f);
+#endif
+  const real e = FMA(r * r, p, r) + 1;
+  const int32_t whole_n = (int32_t)n, half = whole_n / 2;
+  return e * power_of_two(half) * power_of_two(whole_n - half);
+}
+
+static INLINE real sqrt_(real x) { return REAL(__builtin_sqrt)(x); }
+static INLINE real abs_(real x) { return REAL(__builtin_fabs)(x); }
+static INLINE real floor_(real x) { return REAL(__builtin_floor)(x); }
+static INLINE real ceil_(real x) { return REAL(__builtin_ceil)(x); }
+static INLINE real sign_(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+
+/* Functions that are left to the C library, one lane at a time; the loop around them stays vectors. (Called plainly, one
+   of them makes the whole loop scalar; gcc even merges sin and cos of one argument into a scalar sincos.) */
+#define LEFT _Pragma("omp declare simd notinbranch") static __attribute__((noinline, unused))
+LEFT real log_(real x) { return REAL(log)(x); }
+LEFT real log1p_(real x) { return REAL(log1p)(x); }
+LEFT real expm1_(real x) { return REAL(expm1)(x); }
+LEFT real sin_(real x) { return REAL(sin)(x); }
+LEFT real cos_(real x) { return REAL(cos)(x); }
+LEFT real tan_(real x) { return REAL(tan)(x); }
+LEFT real asin_(real x) { return REAL(asin)(x); }
+LEFT real acos_(real x) { return REAL(acos)(x); }
+LEFT real atan_(real x) { return REAL(atan)(x); }
+LEFT real sinh_(real x) { return REAL(sinh)(x); }
+LEFT real cosh_(real x) { return REAL(cosh)(x); }
+LEFT real tanh_(real x) { return REAL(tanh)(x); }
+LEFT real cbrt_(real x) { return REAL(cbrt)(x); }
+LEFT real erf_(real x) { return REAL(erf)(x); }
+LEFT real pow_(real x, real y) { return REAL(pow)(x, y); }
+LEFT real atan2_(real y, real x) { return REAL(atan2)(y, x); }

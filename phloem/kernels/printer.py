@@ -1,0 +1,311 @@
+"""C for one day of a model: straight-line bodies inside a loop over the lanes of a block.
+
+Every lane runs the same operations, each rounded as IEEE 754 says and fused multiply-adds written out, so that a
+lane's bits depend neither on its place in a vector nor on what the compiler would have liked to contract.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phloem.kernels.programs import adjoint, forward, tangent
+from phloem.kernels.scalars import BINARY, UNARY, Graph
+from phloem.kernels.text import Text
+
+SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+           "and": "&", "or": "|"}  # fmt: skip
+INVARIANT = frozenset(("constant", "sums_bar"))
+"""Kinds of input that stay as they are from day to day."""
+
+DOTTED = frozenset(("constant", "constant_dot"))
+"""The same of a tangent."""
+
+WEATHERS = ("shared", "spread")
+"""A day's body exists for forcing that all lanes of a block share, and for forcing spread over the lanes."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """C text of the bodies of one kernel, and the sizes that the loops need."""
+
+    text: str
+    sizes: Mapping[str, int]
+
+
+def literal(value: float, dtype: np.dtype) -> str:
+    """Return a number in C, exact."""
+    if np.isnan(value):
+        return "((real)NAN)"
+    if np.isinf(value):
+        return "((real)INFINITY)" if value > 0 else "(-(real)INFINITY)"
+    return float(value).hex() + ("f" if dtype == np.float32 else "")
+
+
+class Writer:
+    """Prints nodes of a graph as C statements.
+
+    Args:
+        graph: the operations.
+        names: C expressions of the nodes that are at hand: inputs, and what was worked out before the loop.
+    """
+
+    def __init__(self, graph: Graph, names: Mapping[int, str]) -> None:
+        self.graph = graph
+        self.names = dict(names)
+        self.lines: list[str] = []
+
+    def name(self, node: int) -> str:
+        """Return the C expression of a node that has been printed, of an input or a literal."""
+        found = self.graph.nodes[node]
+        if found.op == "literal" and node not in self.names:
+            return str(int(found.value)) if found.truth else literal(found.value, self.graph.dtype)
+        return self.names[node]
+
+    def write(self, outputs: Iterable[int]) -> None:
+        """Print what the outputs rest on and is not at hand."""
+        outputs = list(outputs)
+        needed = [n for n in self.graph.needed(outputs, self.names) if n not in self.names]
+        uses = Counter(a for n in needed for a in self.graph.nodes[n].args)
+        uses.update(outputs)
+        fused = self._fused(needed, uses)
+        for n in needed:
+            if n in fused.values():
+                continue
+            kind = "int" if self.graph.nodes[n].truth else "real"
+            self.lines.append(f"const {kind} t{n} = {self._expression(n, fused)};")
+            self.names[n] = f"t{n}"
+
+    def _fused(self, needed: Sequence[int], uses: Counter[int]) -> dict[int, int]:
+        """Return for each sum or difference the product that is fused into it: one that nothing else reads."""
+        fused: dict[int, int] = {}
+        for n in needed:
+            node = self.graph.nodes[n]
+            if node.op in ("add", "sub"):
+                for a in node.args:
+                    if self.graph.nodes[a].op == "mul" and uses[a] == 1 and a not in self.names:
+                        fused[n] = a
+                        break
+        return fused
+
+    def _expression(self, n: int, fused: Mapping[int, int]) -> str:
+        node = self.graph.nodes[n]
+        if n in fused:
+            product = fused[n]
+            x, y = (self.name(a) for a in self.graph.nodes[product].args)
+            other = self.name(node.args[1] if node.args[0] == product else node.args[0])
+            if node.op == "add":
+                return f"FMA({x}, {y}, {other})"
+            return f"FMA({x}, {y}, -{other})" if node.args[0] == product else f"FMA(-{x}, {y}, {other})"
+        args = [self.name(a) for a in node.args]
+        if node.op in SYMBOLS and node.op not in ("max", "min"):
+            return f"{args[0]} {SYMBOLS[node.op]} {args[1]}"
+        if node.op == "select":
+            return f"{args[0]} ? {args[1]} : {args[2]}"
+        if node.op == "neg":
+            return f"-{args[0]}"
+        if node.op == "not":
+            return f"!{args[0]}"
+        if node.op == "reciprocal":
+            return f"(real)1 / {args[0]}"
+        if node.op in ("max", "min"):
+            return self._extreme(node.op, node.args)
+        if node.op in UNARY or node.op in BINARY:
+            return f"{node.op}_({', '.join(args)})"
+        raise AssertionError(f"no C for {node.op}")
+
+    def _extreme(self, op: str, args: Sequence[int]) -> str:
+        """Return a maximum or minimum that is NaN where either argument is."""
+        sign = ">" if op == "max" else "<"
+        a, b = args
+        if self.graph.number(a) is not None:
+            a, b = b, a
+        x, y = self.name(a), self.name(b)
+        if self.graph.number(b) is not None:
+            return f"{y} {sign} {x} ? {y} : {x}"
+        return f"{x} {sign} {y} || {x} != {x} ? {x} : {y}"
+
+
+def _lanes(kind: str) -> str:
+    """Return the C name of an input array, by kind."""
+    return {"state": "s", "constant": "c", "weather": "w", "observed": "o", "state_bar": "sb", "sums_bar": "mb",
+            "state_dot": "sd", "constant_dot": "cd"}[kind]  # fmt: skip
+
+
+def _input_names(graph: Graph, weather: str) -> dict[int, str]:
+    names = {}
+    for number, node in enumerate(graph.nodes):
+        if node.op == "input":
+            alone = node.kind in ("weather", "observed") and weather == "shared"
+            names[number] = f"{_lanes(node.kind)}[{node.index}]" + ("" if alone else "[l]")
+    return names
+
+
+class Hoist:
+    """What is worked out once a call and lane, because it rests on constants (and adjoints of sums) alone.
+
+    The bodies of one kernel share one graph and one table.
+
+    Args:
+        graph: the operations.
+        kinds: kinds of input that stay as they are; what rests on nothing else is worked out before the days.
+        table: C name of the table.
+    """
+
+    def __init__(self, graph: Graph, kinds: frozenset[str] = INVARIANT, table: str = "h") -> None:
+        self.graph, self.kinds, self.table = graph, kinds, table
+        self.rows: dict[int, int] = {}
+
+    def holds(self, node: int) -> bool:
+        """Return whether a node is one that this table may hold."""
+        return self.graph.nodes[node].depends <= self.kinds and bool(self.graph.nodes[node].args)
+
+    def names(self, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[int, str]:
+        """Return the C names of the invariant nodes that are read by others, after adding them to the table."""
+        graph = self.graph
+        known = set(known)
+        wanted = {n for n in outputs if self.holds(n)}
+        for n in graph.needed(outputs, known):
+            if not self.holds(n):
+                wanted.update(a for a in graph.nodes[n].args if self.holds(a))
+        wanted -= known
+        for n in sorted(wanted):
+            self.rows.setdefault(n, len(self.rows))
+        return {n: f"{self.table}[{self.rows[n]}][l]" for n in wanted}
+
+    def function(self, name: str, arguments: str) -> str:
+        """Return the C function that fills the table."""
+        writer = Writer(self.graph, _input_names(self.graph, "spread"))
+        writer.write(self.rows)
+        stores = [f"{self.table}[{row}][l] = {writer.name(n)};" for n, row in self.rows.items()]
+        return _function(name, arguments, [*writer.lines, *stores])
+
+
+def _function(name: str, arguments: str, lines: Sequence[str]) -> str:
+    body = "\n    ".join(lines)
+    head = f"static INLINE void {name}({arguments.replace(' *', ' *restrict ')})"
+    return f"{head} {{\n  LANES for (int l = 0; l < B; ++l) {{\n    {body}\n  }}\n}}\n"
+
+
+def _weather_arguments(weather: str) -> str:
+    if weather == "shared":
+        return "const real *w, const real *o"
+    return "const lanes *w, const lanes *o"
+
+
+BLOCK = "const lanes *c, const lanes *h"
+BARS = "lanes *sb, const lanes *mb, lanes *cb"
+
+
+def value_bodies(text: Text, dtype: Any) -> Printed:
+    """Print `value_day_{shared,spread}_{seen,unseen}` and `hoist`."""
+    graph = Graph(dtype)
+    hoist, parts = Hoist(graph), []
+    for observed in (True, False):
+        program = forward(text, graph, observed)
+        outputs = [*program.state, *program.sums]
+        at_hand = hoist.names(outputs)
+        for weather in WEATHERS:
+            writer = Writer(graph, _input_names(graph, weather) | at_hand)
+            writer.write(outputs)
+            writer.lines += _additions("a", program.sums, writer)
+            writer.lines += _stores("s", range(text.states), program.state, writer)
+            name = f"value_day_{weather}_{'seen' if observed else 'unseen'}"
+            parts.append(_function(name, f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *a", writer.lines))
+    return _printed(text, hoist, parts, {})
+
+
+def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
+    """Print `again_day_{shared,spread}`, `adjoint_day_{shared,spread}_{seen,unseen}` and `hoist`."""
+    graph = Graph(dtype)
+    hoist, parts = Hoist(graph), []
+    programs = {observed: adjoint(text, graph, observed, last) for observed in (True, False)}
+    kept = sorted({*programs[True].saved, *programs[False].saved})
+    saved = {n: f"r[{row}][l]" for row, n in enumerate(kept)}
+    for observed, program in programs.items():
+        outputs = [*program.state, *program.constants]
+        at_hand = hoist.names(outputs, saved)
+        for weather in WEATHERS:
+            writer = Writer(graph, _input_names(graph, weather) | at_hand | saved)
+            writer.write(outputs)
+            writer.lines += _additions("cb", program.constants, writer)
+            writer.lines += _stores("sb", program.active, program.state, writer)
+            name = f"adjoint_day_{weather}_{'seen' if observed else 'unseen'}"
+            arguments = f"const lanes *s, const lanes *r, {BLOCK}, {_weather_arguments(weather)}, {BARS}"
+            parts.append(_function(name, arguments, writer.lines))
+    ahead = programs[True].next_state
+    at_hand = hoist.names([*ahead, *kept])
+    for weather in WEATHERS:
+        writer = Writer(graph, _input_names(graph, weather) | at_hand)
+        writer.write([*ahead, *kept])
+        writer.lines += [f"{name} = {writer.name(n)};" for n, name in saved.items()]
+        writer.lines += [f"n[{i}][l] = {writer.name(n)};" for i, n in enumerate(ahead)]
+        arguments = f"const lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *r, lanes *n"
+        parts.append(_function(f"again_day_{weather}", arguments, writer.lines))
+    return _printed(text, hoist, parts, {"NR": max(1, len(kept))}, "const lanes *mb, ")
+
+
+def _additions(array: str, nodes: Sequence[int], writer: Writer) -> list[str]:
+    """Return the additions to an array's rows, of those that are not always 0."""
+    graph = writer.graph
+    return [f"{array}[{i}][l] += {writer.name(n)};" for i, n in enumerate(nodes) if graph.number(n) != 0.0]
+
+
+def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Writer) -> list[str]:
+    """Return the stores of an array's new rows; a row that stays as it is is not written."""
+    stores = [(f"{array}[{i}][l]", writer.name(n)) for i, n in zip(rows, nodes, strict=True)]
+    return [f"{row} = {value};" for row, value in stores if row != value]
+
+
+def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], extra: str = "") -> Printed:
+    made = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
+    sizes = {"NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed, "NM": text.sums,
+             "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
+    return Printed("\n".join([made, *parts]), sizes)
+
+
+def tangent_bodies(text: Text, dtype: Any) -> Printed:
+    """Print `primal_day_{shared,spread}_{seen,unseen}`, `tangent_day_{seen,unseen}`, `hoist` and `hoist_dot`."""
+    graph = Graph(dtype)
+    hoist, dots, parts = Hoist(graph), Hoist(graph, DOTTED, "hd"), []
+    programs = {observed: tangent(text, graph, observed) for observed in (True, False)}
+    widest = 1
+    for observed, program in programs.items():
+        seen = "seen" if observed else "unseen"
+        outputs = [*program.state, *program.sums]
+        moving = [n for n in graph.needed(outputs) if graph.nodes[n].depends & {"state_dot", "constant_dot"}]
+        read = {a for n in moving for a in graph.nodes[n].args} | set(outputs)
+        primal = [n for n in sorted(read) if graph.nodes[n].depends and not graph.nodes[n].depends & DOTS]
+        kept = {n: f"q[{i}][l]" for i, n in enumerate(n for n in primal if not graph.nodes[n].depends <= INVARIANT)}
+        widest = max(widest, len(kept))
+        at_hand = hoist.names([*program.next_state, *kept, *primal])
+        for weather in WEATHERS:
+            writer = Writer(graph, _input_names(graph, weather) | at_hand)
+            writer.write([*program.next_state, *kept])
+            writer.lines += [f"{name} = {_number(writer, n)};" for n, name in kept.items()]
+            writer.lines += _stores("s", range(text.states), program.next_state, writer)
+            arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *q"
+            parts.append(_function(f"primal_day_{weather}_{seen}", arguments, writer.lines))
+        names = _input_names(graph, "spread") | at_hand | kept
+        truths = [n for n in kept if graph.nodes[n].truth]
+        writer = Writer(graph, names | dots.names(outputs, [*kept, *at_hand]) | {n: f"t{n}" for n in truths})
+        writer.lines = [f"const int t{n} = {kept[n]} != 0;" for n in truths]
+        writer.write(outputs)
+        writer.lines += _additions("ad", program.sums, writer)
+        writer.lines += _stores("sd", range(text.states), program.state, writer)
+        arguments = f"const lanes *q, {BLOCK}, const lanes *cd, const lanes *hd, lanes *sd, lanes *ad"
+        parts.append(_function(f"tangent_day_{seen}", arguments, writer.lines))
+    parts.append(dots.function("hoist_dot", "const lanes *c, const lanes *cd, lanes *hd"))
+    return _printed(text, hoist, parts, {"NQ": widest, "NHD": max(1, len(dots.rows))})
+
+
+DOTS = frozenset(("state_dot", "constant_dot"))
+
+
+def _number(writer: Writer, node: int) -> str:
+    """Return a node as a number, also where it is true or false."""
+    return f"{writer.name(node)} ? 1 : 0" if writer.graph.nodes[node].truth else writer.name(node)

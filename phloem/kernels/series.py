@@ -1,0 +1,77 @@
+"""Forcing and observations as the folds read them: tables of distinct rows, and which row each day reads."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
+
+SEGMENT = 64
+"""Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
+
+
+class Series(NamedTuple):
+    """Forcing and observations of some cells, stored once a cell and addressed through index tables.
+
+    Attributes:
+        weather: shape (rows, fields of the model's weather, cells).
+        observed: shape (rows', fields of the model's observed, cells); all weights 0 in the row of no observations.
+        weather_row: row of `weather` for each simulated day, int32, shape (days,).
+        observed_row: row of `observed` for each simulated day, int32, shape (days,).
+        live: 1 on the days that a cell simulates, 0 on days that pad it to its neighbours' length, shape (days, cells).
+    """
+
+    weather: Array
+    observed: Array
+    weather_row: Array
+    observed_row: Array
+    live: Array
+
+
+def series(
+    weather: list[Any],
+    observed: list[Any],
+    dtype: Any,
+    *,
+    segment: int = SEGMENT,
+    weather_row: ArrayLike | None = None,
+    observed_row: ArrayLike | None = None,
+) -> Series:
+    """Stack cells of unequal length; the number of days is rounded up to whole segments.
+
+    Args:
+        weather: one NamedTuple of (days,) arrays a cell.
+        observed: one NamedTuple of (days,) arrays a cell, without NaN.
+        dtype: floating type of the tables.
+        segment: days a segment.
+        weather_row: row of the weather for each simulated day, shape (days,), for cycled forcing; then all cells
+            simulate all these days. Default: each day its own row.
+        observed_row: the same for the observations.
+
+    Returns:
+        The tables; padded days repeat the last row and are not live.
+    """
+    rows = max(len(w[0]) for w in weather)
+    lengths = [len(w[0]) for w in weather] if weather_row is None else [len(np.asarray(weather_row))] * len(weather)
+    days = -(-max(lengths) // segment) * segment
+
+    def stack(tables: list[Any]) -> np.ndarray:
+        height = max(len(t[0]) for t in tables)
+        return np.stack([np.pad(np.stack(t, 1), ((0, height - len(t[0])), (0, 0)), "edge") for t in tables], 2)
+
+    def index(given: ArrayLike | None, height: int) -> np.ndarray:
+        table = np.arange(height) if given is None else np.asarray(given)
+        return np.pad(table, (0, days - len(table)), "edge").astype(np.int32)
+
+    live = np.arange(days)[:, None] < np.array(lengths)[None, :]
+    seen = stack(observed)
+    return Series(
+        weather=jnp.asarray(stack(weather).astype(dtype)),
+        observed=jnp.asarray(seen.astype(dtype)),
+        weather_row=jnp.asarray(index(weather_row, rows)),
+        observed_row=jnp.asarray(index(observed_row, len(seen))),
+        live=jnp.asarray(live.astype(dtype)),
+    )
