@@ -35,7 +35,7 @@ format: venv
 	$(BIN)/ruff format .
 
 bench: venv
-	$(BIN)/python -m benchmarks.fold --lanes 8,64,512 --years 9,107 --threads 1,2 --backends xla --record
+	$(BIN)/python -m benchmarks.fold --lanes 64,512,4096 --years 9,107 --threads 1,2 --backends xla,cpu --record
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

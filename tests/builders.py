@@ -15,8 +15,8 @@ import xarray as xr
 
 from phloem.kernels.dalec import Observed
 from phloem.kernels.features import Weather, weather
-from phloem.kernels.series import Series, series
 from phloem.kernels.parameters import PARAMETERS, POOLS
+from phloem.kernels.series import Series, series
 from phloem.kernels.site import Site, site
 from phloem.kernels.switches import COMPAT, Switches
 

@@ -32,7 +32,7 @@ Drivers = Annotated[Path, typer.Option("--drivers", help="Tower file (NetCDF).")
 Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file (CSV, one row a member).")]
 Mode = Annotated[str, typer.Option("--mode", help="strict, or compat (the published arithmetic).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto or xla.")]
+Backend = Annotated[str, typer.Option("--backend", help="auto, xla, cpu (generated C) or gpu.")]
 Quality = Annotated[str, typer.Option("--quality", help="Mendable defects of the drivers: repair, keep or refuse.")]
 
 

@@ -18,6 +18,7 @@ from phloem.errors import InputError
 from phloem.io import Cell, read_tower, write_netcdf
 from phloem.jobs.calibration import build_site
 from phloem.kernels import (
+    BACKENDS,
     PARAMETERS,
     POOLS,
     Outputs,
@@ -56,8 +57,6 @@ FLUXES = {
 
 BOUND_SLACK = 1e-6
 """A value written in single precision may stand this much, relatively, outside a bound."""
-
-BACKENDS = ("auto", "xla")
 
 
 def read_parameters(path: Path) -> np.ndarray:
@@ -209,7 +208,7 @@ def evaluate(
     p, q = _split(values, precision)
 
     def j_obs(p: jax.Array, q: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        _, sums = fold(model, inputs(p), state(q), windows["calibration"].series, lane_cell)
+        _, sums = fold(model, inputs(p), state(q), windows["calibration"].series, lane_cell, backend=backend)
         scores = nnse(sums, windows["calibration"], lane_cell)
         loss = -reduce(add, scores.values())
         return loss.sum(), (loss, scores)
@@ -218,8 +217,9 @@ def evaluate(
         (_, (loss, scores)), slopes = jax.jit(jax.value_and_grad(j_obs, (0, 1), has_aux=True))(p, q)
     else:
         _, (loss, scores) = jax.jit(j_obs)(p, q)
-    _, sums = jax.jit(lambda p, q: fold(model, inputs(p), state(q), windows["validation"].series, lane_cell))(p, q)
-    later = nnse(sums, windows["validation"], lane_cell)
+    after = windows["validation"]
+    _, sums = jax.jit(lambda p, q: fold(model, inputs(p), state(q), after.series, lane_cell, backend=backend))(p, q)
+    later = nnse(sums, after, lane_cell)
 
     def by_stream(scores: dict[str, jax.Array], window: str, member: int) -> dict[str, float | None]:
         spread = np.asarray(windows[window].variance)[:, 0]

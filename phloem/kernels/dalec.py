@@ -173,9 +173,7 @@ def _water_fluxes(
     dry = low & (deficit > 0)
     runoff, transfer = (
         jnp.where(dry, 0.0, jnp.where(low, floor, jnp.where(high, ceiling, usual)))
-        for floor, ceiling, usual in zip(
-            at_floor, at_ceiling, (drainage * (1 - share), drainage * share), strict=True
-        )
+        for floor, ceiling, usual in zip(at_floor, at_ceiling, (drainage * (1 - share), drainage * share), strict=True)
     )
     return jnp.where(dry, VIOLATION * deficit, 0.0), jnp.where(dry, et + closing, et), runoff, transfer
 

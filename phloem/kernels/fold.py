@@ -17,10 +17,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from phloem.kernels.backends import resolve
+from phloem.kernels.compensated import add_exactly
 from phloem.kernels.model import Model
 from phloem.kernels.primitives import fold_by_primitive
-from phloem.kernels.series import SEGMENT, Series, series  # noqa: F401
+from phloem.kernels.series import SEGMENT, Series
 from phloem.kernels.text import Text
+
 
 def _segments(data: Series, segment: int) -> tuple[Array, Array, Array]:
     days = data.weather_row.shape[0]
@@ -32,18 +34,6 @@ def _fields(rows: Array, lane_cell: Array) -> list[Array]:
     """Cut rows of shape (days, fields, cells) into one array (days, lanes) a field."""
     spread = jnp.take(rows, lane_cell, axis=2)
     return [spread[:, field] for field in range(rows.shape[1])]
-
-
-def _add_exactly(total: Array, rest: Array, more: Array) -> tuple[Array, Array]:
-    """Add with the rounding error carried along; the carried part has no derivative.
-
-    Knuth's TwoSum, exact whichever of the two is larger: with the shorter form, which is not, a segment of padding
-    changed the last bits of a sum that its last segment had dominated.
-    """
-    wanted = more + lax.stop_gradient(rest)
-    new = total + wanted
-    part = new - total
-    return new, lax.stop_gradient((total - (new - part)) + (wanted - part))
 
 
 def fold(
@@ -82,8 +72,8 @@ def fold(
     if chosen == "xla":
         return _fold_by_scan(model, constants, state0, data, lane_cell, segment)
     leaves, structure = jax.tree.flatten(constants)
-    rows = [_stack(group, data, lane_cell) for group in (leaves, list(state0))]
-    last, sums = fold_by_primitive(Text(model, structure, segment), *rows, data, lane_cell, chosen)
+    numbers, first = _stack(leaves, data, lane_cell), _stack(list(state0), data, lane_cell)
+    last, sums = fold_by_primitive(Text(model, structure, segment), numbers, first, data, lane_cell, chosen)
     return model.state(*last), model.sums(*sums)
 
 
@@ -118,7 +108,7 @@ def _fold_by_scan(
     def outer(carry: tuple[Any, Any, Any], rows: tuple[Array, Array, Array]) -> tuple[tuple[Any, Any, Any], None]:
         state, totals, rests = carry
         state, more = run(state, constants, rows)
-        pairs = [_add_exactly(t, r, m) for t, r, m in zip(totals, rests, more, strict=True)]
+        pairs = [add_exactly(t, r, m) for t, r, m in zip(totals, rests, more, strict=True)]
         return (state, model.sums(*(p[0] for p in pairs)), model.sums(*(p[1] for p in pairs))), None
 
     (last, totals, _), _ = lax.scan(outer, (state0, nothing, nothing), _segments(data, segment))

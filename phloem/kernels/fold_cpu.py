@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from phloem.kernels.compiler import build, find_compiler
-from phloem.kernels.series import Series
 from phloem.kernels.printer import Printed, adjoint_bodies, tangent_bodies, value_bodies
+from phloem.kernels.series import Series
 from phloem.kernels.text import Text
 
 LANES = 64
@@ -58,8 +58,15 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         printed = adjoint_bodies(text, dtype, last)
     else:
         printed = tangent_bodies(text, dtype)
-    given = {"B": TANGENT_LANES if kernel == "TANGENT" else LANES, "SEGMENT": text.segment, "K": TANGENTS, "DOUBLE": int(dtype == np.float64)}
-    given |= {"LAST": int(last), "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT" and last), "KERNEL": kernel}
+    given: dict[str, int | str] = {
+        "B": TANGENT_LANES if kernel == "TANGENT" else LANES,
+        "SEGMENT": text.segment,
+        "K": TANGENTS,
+        "DOUBLE": int(dtype == np.float64),
+        "LAST": int(last),
+        "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT" and last),
+        "KERNEL": kernel,
+    }
     head, loops = ((HERE / name).read_text() for name in ("fold_cpu_head.c", "fold_cpu.c"))
     sizes = "".join(f"#define {name} {size}\n" for name, size in (given | dict(printed.sizes)).items())
     return f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{printed.text}\n{loops}"

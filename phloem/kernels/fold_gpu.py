@@ -18,7 +18,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 from jax.extend import core
 
-from phloem.kernels.fold import _add_exactly
+from phloem.kernels.compensated import add_exactly
 from phloem.kernels.series import Series
 from phloem.kernels.text import Text
 
@@ -50,7 +50,7 @@ def _add(alive: Array, sums: Any, more: Any) -> Any:
 
 
 def _add_all_exactly(*rows: Row) -> tuple[Row, Row]:
-    totals, rests = zip(*map(_add_exactly, *rows), strict=True)
+    totals, rests = zip(*map(add_exactly, *rows), strict=True)
     return list(totals), list(rests)
 
 

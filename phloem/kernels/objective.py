@@ -81,11 +81,13 @@ class SiteObjective:
         model: the model text whose `Sums` are those of the daily DALEC.
         switches: named differences between strict and compat.
         steady_pools: carbon pools that must be near steady state.
+        backend: what runs the fold: `auto`, `xla`, `cpu` or `gpu`.
     """
 
     model: Model
     switches: Switches
     steady_pools: tuple[str, ...] = tuple(BALANCE)
+    backend: str = "auto"
 
     def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Terms, Any]:
         """Evaluate all lanes.
@@ -102,7 +104,7 @@ class SiteObjective:
         logs = log_physical(raw, CALIBRATED)
         inputs = inputs_from_logs(logs[: len(PARAMETERS)])
         pools = jnp.exp(logs[len(PARAMETERS) :])
-        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell)
+        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell, backend=self.backend)
         terms = Terms(
             observations=-reduce(add, nnse(sums, data, lane_cell).values()),
             prior=self.prior(raw, data, lane_cell),

@@ -86,17 +86,19 @@ def _lane_arguments(count: int) -> list[int]:
 def _merge(args: Sequence[Any], dims: Sequence[int | None], size: int) -> list[Any]:
     """Turn a batch into lanes: every lane array becomes `size` times as wide, batched tables hold more cells."""
     merged = list(args)
-    batched = {place: dim is not None for place, dim in enumerate(dims)}
     for table, rows in ((WEATHER, WEATHER_ROW), (OBSERVED, OBSERVED_ROW)):
-        if batched[rows]:  # the rows differ from one to the next: write the days out
-            each = jnp.moveaxis(merged[rows], dims[rows], 0)  # type: ignore[arg-type]
-            whole = jnp.moveaxis(merged[table], dims[table], 0) if batched[table] else merged[table]  # type: ignore[arg-type]
-            merged[table] = jax.vmap(lambda t, r: t[r], (0 if batched[table] else None, 0))(whole, each)
-            merged[rows] = jnp.arange(each.shape[1], dtype=each.dtype)
-            dims = [0 if place == table else None if place == rows else dim for place, dim in enumerate(dims)]
-            batched[table] = True
-    several = any(batched[place] for place in TABLES)
-    cells = args[LIVE].shape[-1] if dims[LIVE] is None else jnp.moveaxis(args[LIVE], dims[LIVE], 0).shape[-1]
+        axis = dims[rows]
+        if axis is None:
+            continue
+        each = jnp.moveaxis(merged[rows], axis, 0)  # the rows differ from one to the next: write the days out
+        axis = dims[table]
+        whole = merged[table] if axis is None else jnp.moveaxis(merged[table], axis, 0)
+        merged[table] = jax.vmap(lambda t, r: t[r], (None if axis is None else 0, 0))(whole, each)
+        merged[rows] = jnp.arange(each.shape[1], dtype=each.dtype)
+        dims = [0 if place == table else None if place == rows else dim for place, dim in enumerate(dims)]
+    live = dims[LIVE]
+    several = any(dims[place] is not None for place in TABLES)
+    cells = (args[LIVE] if live is None else jnp.moveaxis(args[LIVE], live, 0)).shape[-1]
     for place in TABLES:
         if several:
             merged[place] = _widen(merged[place], dims[place], size)
@@ -169,7 +171,7 @@ def _transpose_of_tangent(cotangents: Sequence[Any], *args: Any, **params: Any) 
 def _no_second(name: str) -> Any:
     def refuse(primals: Any, tangents: Any, **params: Any) -> Any:
         raise TypeError(
-            f"{name} of the {params['backend']} fold has no derivative of its own: second derivatives need the xla backend"
+            f"{name} of the {params['backend']} fold has no derivative: second derivatives need the xla backend"
         )
 
     return refuse

@@ -130,13 +130,13 @@ class Graph:
         negated = [self.nodes[a].args[0] if self.nodes[a].op == "neg" else None for a in args]
         if op == "add":
             for one, other in ((0, 1), (1, 0)):
-                if negated[one] is not None:
-                    return self.apply("sub", args[other], negated[one])
+                bare = negated[one]
+                if bare is not None:
+                    return self.apply("sub", args[other], bare)
         if op == "sub" and negated[1] is not None:
             return self.apply("add", args[0], negated[1])
         if op == "mul" and any(n is not None for n in negated):
-            bare = [a if n is None else n for a, n in zip(args, negated, strict=True)]
-            product = self.apply("mul", *bare)
+            product = self.apply("mul", *(a if n is None else n for a, n in zip(args, negated, strict=True)))
             return product if all(n is not None for n in negated) else self.apply("neg", product)
         return None
 

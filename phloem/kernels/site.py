@@ -11,9 +11,9 @@ import numpy as np
 
 from phloem.kernels.canopy import canopy_efficiency
 from phloem.kernels.features import Weather, weather, year_ends
-from phloem.kernels.series import series
 from phloem.kernels.objective import SiteData
 from phloem.kernels.records import Observed
+from phloem.kernels.series import series
 from phloem.kernels.switches import Switches
 from phloem.names import STREAMS
 

@@ -11,9 +11,9 @@ from builders import NAMES, POOL_NAMES, STATE, G, made_forcing
 from phloem.kernels.dalec import Observed, dalec, inputs, state
 from phloem.kernels.features import weather, year_ends
 from phloem.kernels.fold import fold
-from phloem.kernels.series import series
 from phloem.kernels.objective import SiteData, SiteObjective
 from phloem.kernels.parameters import CALIBRATED
+from phloem.kernels.series import series
 from phloem.kernels.switches import STRICT
 from phloem.kernels.transform import physical, unbounded
 
