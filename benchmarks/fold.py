@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+BACKENDS = ("xla", "cpu", "gpu")
 RECORD = Path(__file__).with_name("fold.json")
 FIELDS = ("forward_us_per_cell_year", "gradient_us_per_cell_year", "tangents_us_per_cell_year", "bytes_per_lane")
 
@@ -34,16 +35,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lanes", type=_numbers, default=[512], help="comma-separated")
     parser.add_argument("--years", type=_numbers, default=[9], help="comma-separated")
     parser.add_argument("--threads", type=_numbers, default=[1], help="comma-separated numbers of cores")
-    parser.add_argument("--backends", default="xla", help="comma-separated; this version has xla")
+    parser.add_argument("--backends", default="xla,cpu", help="comma-separated: xla, cpu, gpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-tangents", action="store_true", help="skip the forward-mode block")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--record", action="store_true", help=f"also write {RECORD.name}")
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     found = parser.parse_args(arguments)
-    unknown = [name for name in found.backends.split(",") if name != "xla"]
+    unknown = [name for name in found.backends.split(",") if name not in BACKENDS]
     if unknown:
-        parser.error(f"backend {unknown[0]!r}: this version has xla")
+        parser.error(f"backend {unknown[0]!r}: valid are {', '.join(BACKENDS)}")
     return found
 
 
@@ -59,7 +60,7 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times)
 
 
-def measure(lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, Any]:
+def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, Any]:
     """Time one case in this process."""
     import jax
     import jax.numpy as jnp
@@ -76,7 +77,7 @@ def measure(lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, A
     fraction = rng.random(len(doy))
     cell = site(time_axis, doy, 61.0, made, seen, fraction, len(doy) // 2, switches("strict"))
     data = site_data([cell], np.float32)
-    objective = SiteObjective(dalec("strict"), switches("strict"))
+    objective = SiteObjective(dalec("strict"), switches("strict"), backend=backend)
     raw = jnp.asarray(rng.standard_normal((len(CALIBRATED), lanes)), jnp.float32)
     sharpness, lane_cell = jnp.full(lanes, 30.0, jnp.float32), jnp.zeros(lanes, jnp.int32)
 
@@ -90,7 +91,7 @@ def measure(lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, A
     cell_years = lanes * len(doy) / 365.25
     memory = gradient.memory_analysis()
     shared = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    result: dict[str, Any] = {"backend": "xla", "lanes": lanes, "years": years}
+    result: dict[str, Any] = {"backend": backend, "lanes": lanes, "years": years}
     result["forward_us_per_cell_year"] = 1e6 * median_seconds(lambda: forward(raw), repeats) / cell_years
     result["gradient_us_per_cell_year"] = 1e6 * median_seconds(lambda: gradient(raw), repeats) / cell_years
     spent = 1e6 * median_seconds(lambda: block(raw), 1) / cell_years if tangents else None
@@ -106,6 +107,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for threads in options.threads:
         command = [sys.executable, "-m", "benchmarks.fold", "--inner", "--threads", str(threads)]
         command += ["--lanes", ",".join(map(str, options.lanes)), "--years", ",".join(map(str, options.years))]
+        command += ["--backends", options.backends]
         command += ["--repeats", str(options.repeats), *(["--no-tangents"] if options.no_tangents else [])]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
         cases += json.loads(done.stdout)
@@ -119,9 +121,11 @@ def inner(options: argparse.Namespace) -> None:
     cases = []
     for years in options.years:
         for lanes in options.lanes:
-            print(f"xla, {lanes} lanes, {years} years, {threads} threads ...", file=sys.stderr, flush=True)
-            tangents = not options.no_tangents and lanes * years <= 1024
-            cases.append(measure(lanes, years, options.repeats, tangents) | {"threads": threads})
+            for backend in options.backends.split(","):
+                print(f"{backend}, {lanes} lanes, {years} years, {threads} threads ...", file=sys.stderr, flush=True)
+                tangents = not options.no_tangents and (backend != "xla" or lanes * years <= 1024)
+                repeats = options.repeats if lanes * years <= 5000 else min(options.repeats, 2)
+                cases.append(measure(backend, lanes, years, repeats, tangents) | {"threads": threads})
     print(json.dumps(cases))
 
 
