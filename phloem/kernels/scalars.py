@@ -22,7 +22,16 @@ UNARY = ("exp", "log", "sqrt", "abs", "sin", "cos", "tan", "tanh", "log1p", "exp
 BINARY = ("add", "sub", "mul", "max", "min", "pow", "atan2")
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 LOGIC = ("and", "or", "not")
-TRANSPARENT = ("copy", "copy_p", "stop_gradient", "reshape", "squeeze", "broadcast_in_dim", "optimization_barrier")
+TRANSPARENT = (
+    "reduce_sum",
+    "copy",
+    "copy_p",
+    "stop_gradient",
+    "reshape",
+    "squeeze",
+    "broadcast_in_dim",
+    "optimization_barrier",
+)
 NESTED = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 
 
