@@ -31,6 +31,9 @@ TANGENT_LANES = 16
 """Lanes a block where each lane carries so many tangents."""
 
 HERE = Path(__file__).parent
+_loaded: dict[str, ctypes.CDLL] = {}
+"""Libraries by the name XLA knows: equal texts have one, whichever cache it came from."""
+
 ARGUMENTS = {"VALUE": 8, "ADJOINT": 9, "TANGENT": 10}
 
 
@@ -78,9 +81,10 @@ def _target(kernel: str, text: Text, dtype: np.dtype, last: bool) -> str:
     include = Path(jax.ffi.include_dir())
     headers = [include / "xla/ffi/api/c_api.h"]
     library = build(source(kernel, text, dtype, last), "fold", headers=headers, includes=[str(include)])
-    loaded = ctypes.CDLL(str(library))
     name = f"phloem_{library.stem}"
-    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(loaded.phloem_fold), platform="cpu")
+    if name not in _loaded:
+        _loaded[name] = ctypes.CDLL(str(library))
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_loaded[name].phloem_fold), platform="cpu")
     return name
 
 
