@@ -81,14 +81,13 @@ class SiteObjective:
         model: the model text whose `Sums` are those of the daily DALEC.
         switches: named differences between strict and compat.
         steady_pools: carbon pools that must be near steady state.
-        backend: what runs the fold: `auto`, `xla`, `cpu` or `gpu`. Campaigns keep `xla`: with `cpu`, one bit of a
-            gradient was seen to change with the number of cells in the table (in XLA's code around the fold).
+        backend: what runs the fold: `auto`, `xla`, `cpu` or `gpu`.
     """
 
     model: Model
     switches: Switches
     steady_pools: tuple[str, ...] = tuple(BALANCE)
-    backend: str = "xla"
+    backend: str = "auto"
 
     def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Terms, Any]:
         """Evaluate all lanes.

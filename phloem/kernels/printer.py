@@ -6,14 +6,14 @@ lane's bits depend neither on its place in a vector nor on what the compiler wou
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from phloem.kernels.programs import adjoint, forward, tangent
+from phloem.kernels.programs import adjoint, forward, tangent, unseen
 from phloem.kernels.scalars import BINARY, UNARY, Graph
 from phloem.kernels.text import Text
 
@@ -68,39 +68,14 @@ class Writer:
 
     def write(self, outputs: Iterable[int]) -> None:
         """Print what the outputs rest on and is not at hand."""
-        outputs = list(outputs)
-        needed = [n for n in self.graph.needed(outputs, self.names) if n not in self.names]
-        uses = Counter(a for n in needed for a in self.graph.nodes[n].args)
-        uses.update(outputs)
-        fused = self._fused(needed, uses)
-        for n in needed:
-            if n in fused.values():
-                continue
-            kind = "int" if self.graph.nodes[n].truth else "real"
-            self.lines.append(f"const {kind} t{n} = {self._expression(n, fused)};")
-            self.names[n] = f"t{n}"
+        for n in self.graph.needed(outputs, self.names):
+            if n not in self.names:
+                kind = "int" if self.graph.nodes[n].truth else "real"
+                self.lines.append(f"const {kind} t{n} = {self._expression(n)};")
+                self.names[n] = f"t{n}"
 
-    def _fused(self, needed: Sequence[int], uses: Counter[int]) -> dict[int, int]:
-        """Return for each sum or difference the product that is fused into it: one that nothing else reads."""
-        fused: dict[int, int] = {}
-        for n in needed:
-            node = self.graph.nodes[n]
-            if node.op in ("add", "sub"):
-                for a in node.args:
-                    if self.graph.nodes[a].op == "mul" and uses[a] == 1 and a not in self.names:
-                        fused[n] = a
-                        break
-        return fused
-
-    def _expression(self, n: int, fused: Mapping[int, int]) -> str:
+    def _expression(self, n: int) -> str:
         node = self.graph.nodes[n]
-        if n in fused:
-            product = fused[n]
-            x, y = (self.name(a) for a in self.graph.nodes[product].args)
-            other = self.name(node.args[1] if node.args[0] == product else node.args[0])
-            if node.op == "add":
-                return f"FMA({x}, {y}, {other})"
-            return f"FMA({x}, {y}, -{other})" if node.args[0] == product else f"FMA(-{x}, {y}, {other})"
         args = [self.name(a) for a in node.args]
         if node.op in SYMBOLS and node.op not in ("max", "min"):
             return f"{args[0]} {SYMBOLS[node.op]} {args[1]}"
@@ -112,6 +87,8 @@ class Writer:
             return f"!{args[0]}"
         if node.op == "reciprocal":
             return f"(real)1 / {args[0]}"
+        if node.op == "fma":
+            return f"FMA({', '.join(args)})"
         if node.op in ("max", "min"):
             return self._extreme(node.op, node.args)
         if node.op in UNARY or node.op in BINARY:
@@ -133,7 +110,8 @@ class Writer:
 def _lanes(kind: str) -> str:
     """Return the C name of an input array, by kind."""
     return {"state": "s", "constant": "c", "weather": "w", "observed": "o", "state_bar": "sb", "sums_bar": "mb",
-            "state_dot": "sd", "constant_dot": "cd"}[kind]  # fmt: skip
+            "state_dot": "sd", "constant_dot": "cd", "sum": "a", "constant_bar": "cb",
+            "sum_dot": "ad"}[kind]  # fmt: skip
 
 
 def _input_names(graph: Graph, weather: str) -> dict[int, str]:
@@ -201,21 +179,38 @@ BLOCK = "const lanes *c, const lanes *h"
 BARS = "lanes *sb, const lanes *mb, lanes *cb"
 
 
+SEEN = ("seen", "unseen")
+"""A day's body exists for days with observations, and a shorter one for days on which all of them weigh nothing."""
+
+
+def _both(text: Text, graph: Graph, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[str, list[int]]:
+    """Return outputs with their products fused, for days with and without observations.
+
+    The fusing is settled on the full text, so that both round alike: whether a day counts as seen depends on the other
+    cells in the table.
+    """
+    seen = graph.fuse(outputs, known, INVARIANT)
+    return dict(zip(SEEN, (seen, unseen(text, graph, seen)), strict=True))
+
+
+def _totals(graph: Graph, kind: str, contributions: Sequence[int]) -> list[int]:
+    """Return nodes of totals with the day's contributions added; a contribution that is always 0 adds nothing."""
+    return [graph.apply("add", graph.input(kind, i), n) for i, n in enumerate(contributions)]
+
+
 def value_bodies(text: Text, dtype: Any) -> Printed:
     """Print `value_day_{shared,spread}_{seen,unseen}` and `hoist`."""
     graph = Graph(dtype)
     hoist, parts = Hoist(graph), []
-    for observed in (True, False):
-        program = forward(text, graph, observed)
-        outputs = [*program.state, *program.sums]
-        at_hand = hoist.names(outputs)
-        for weather in WEATHERS:
-            writer = Writer(graph, _input_names(graph, weather) | at_hand)
-            writer.write(outputs)
-            writer.lines += _additions("a", program.sums, writer)
-            writer.lines += _stores("s", range(text.states), program.state, writer)
-            name = f"value_day_{weather}_{'seen' if observed else 'unseen'}"
-            parts.append(_function(name, f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *a", writer.lines))
+    program = forward(text, graph)
+    bodies = _both(text, graph, [*program.state, *_totals(graph, "sum", program.sums)])
+    for (seen, outputs), weather in product(bodies.items(), WEATHERS):
+        writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs))
+        writer.write(outputs)
+        writer.lines += _stores("s", range(text.states), outputs[: text.states], writer)
+        writer.lines += _stores("a", range(text.sums), outputs[text.states :], writer)
+        arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *a"
+        parts.append(_function(f"value_day_{weather}_{seen}", arguments, writer.lines))
     return _printed(text, hoist, parts, {})
 
 
@@ -223,41 +218,32 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
     """Print `again_day_{shared,spread}`, `adjoint_day_{shared,spread}_{seen,unseen}` and `hoist`."""
     graph = Graph(dtype)
     hoist, parts = Hoist(graph), []
-    programs = {observed: adjoint(text, graph, observed, last) for observed in (True, False)}
-    kept = sorted({*programs[True].saved, *programs[False].saved})
-    saved = {n: f"r[{row}][l]" for row, n in enumerate(kept)}
-    for observed, program in programs.items():
-        outputs = [*program.state, *program.constants]
-        at_hand = hoist.names(outputs, saved)
-        for weather in WEATHERS:
-            writer = Writer(graph, _input_names(graph, weather) | at_hand | saved)
-            writer.write(outputs)
-            writer.lines += _additions("cb", program.constants, writer)
-            writer.lines += _stores("sb", program.active, program.state, writer)
-            name = f"adjoint_day_{weather}_{'seen' if observed else 'unseen'}"
-            arguments = f"const lanes *s, const lanes *r, {BLOCK}, {_weather_arguments(weather)}, {BARS}"
-            parts.append(_function(name, arguments, writer.lines))
-    ahead = programs[True].next_state
-    at_hand = hoist.names([*ahead, *kept])
+    program = adjoint(text, graph, last)
+    saved = {n: f"r[{row}][l]" for row, n in enumerate(program.saved)}
+    totals = _totals(graph, "constant_bar", program.constants)
+    bodies = _both(text, graph, [*program.state, *totals], saved)
+    for (seen, outputs), weather in product(bodies.items(), WEATHERS):
+        writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs, saved) | saved)
+        writer.write(outputs)
+        writer.lines += _stores("cb", range(text.constants), outputs[len(program.active) :], writer)
+        writer.lines += _stores("sb", program.active, outputs, writer)
+        arguments = f"const lanes *s, const lanes *r, {BLOCK}, {_weather_arguments(weather)}, {BARS}"
+        parts.append(_function(f"adjoint_day_{weather}_{seen}", arguments, writer.lines))
+    ahead = graph.fuse([*program.next_state, *program.saved], (), INVARIANT)
+    at_hand = hoist.names(ahead)
     for weather in WEATHERS:
         writer = Writer(graph, _input_names(graph, weather) | at_hand)
-        writer.write([*ahead, *kept])
-        writer.lines += [f"{name} = {writer.name(n)};" for n, name in saved.items()]
-        writer.lines += [f"n[{i}][l] = {writer.name(n)};" for i, n in enumerate(ahead)]
+        writer.write(ahead)
+        targets = [*(f"n[{i}][l]" for i in range(text.states)), *saved.values()]
+        writer.lines += [f"{target} = {writer.name(n)};" for target, n in zip(targets, ahead, strict=True)]
         arguments = f"const lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *r, lanes *n"
         parts.append(_function(f"again_day_{weather}", arguments, writer.lines))
-    return _printed(text, hoist, parts, {"NR": max(1, len(kept))}, "const lanes *mb, ")
-
-
-def _additions(array: str, nodes: Sequence[int], writer: Writer) -> list[str]:
-    """Return the additions to an array's rows, of those that are not always 0."""
-    graph = writer.graph
-    return [f"{array}[{i}][l] += {writer.name(n)};" for i, n in enumerate(nodes) if graph.number(n) != 0.0]
+    return _printed(text, hoist, parts, {"NR": max(1, len(saved))}, "const lanes *mb, ")
 
 
 def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Writer) -> list[str]:
     """Return the stores of an array's new rows; a row that stays as it is is not written."""
-    stores = [(f"{array}[{i}][l]", writer.name(n)) for i, n in zip(rows, nodes, strict=True)]
+    stores = [(f"{array}[{i}][l]", writer.name(n)) for i, n in zip(rows, nodes, strict=False)]
     return [f"{row} = {value};" for row, value in stores if row != value]
 
 
@@ -272,38 +258,44 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
     """Print `primal_day_{shared,spread}_{seen,unseen}`, `tangent_day_{seen,unseen}`, `hoist` and `hoist_dot`."""
     graph = Graph(dtype)
     hoist, dots, parts = Hoist(graph), Hoist(graph, DOTTED, "hd"), []
-    programs = {observed: tangent(text, graph, observed) for observed in (True, False)}
-    widest = 1
-    for observed, program in programs.items():
-        seen = "seen" if observed else "unseen"
-        outputs = [*program.state, *program.sums]
-        moving = [n for n in graph.needed(outputs) if graph.nodes[n].depends & {"state_dot", "constant_dot"}]
-        read = {a for n in moving for a in graph.nodes[n].args} | set(outputs)
-        primal = [n for n in sorted(read) if graph.nodes[n].depends and not graph.nodes[n].depends & DOTS]
-        kept = {n: f"q[{i}][l]" for i, n in enumerate(n for n in primal if not graph.nodes[n].depends <= INVARIANT)}
-        widest = max(widest, len(kept))
-        at_hand = hoist.names([*program.next_state, *kept, *primal])
+    program = tangent(text, graph)
+    outputs = [*program.state, *_totals(graph, "sum_dot", program.sums)]
+    moving = [n for n in graph.needed(outputs) if graph.nodes[n].depends & DOTS]
+    read = {a for n in moving for a in graph.nodes[n].args} | set(outputs)
+    still = [n for n in sorted(read) if graph.nodes[n].depends and not graph.nodes[n].depends & DOTS]
+    kept = [n for n in still if not graph.nodes[n].depends <= INVARIANT]
+    primal = _both(text, graph, [*program.next_state, *kept])
+    at_hand = hoist.names(still)
+    fused = graph.fuse(outputs, [*kept, *at_hand], DOTTED)
+    for seen, nodes in primal.items():
+        states, values = nodes[: text.states], dict(zip(kept, nodes[text.states :], strict=True))
+        known = {n: v for n, v in values.items() if graph.nodes[v].op == "literal"}
+        moved = graph.substitute(fused, known)
+        rows = {n: f"q[{row}][l]" for row, n in enumerate(kept) if n not in known}
+        used = {a for n in graph.needed(moved, rows) for a in graph.nodes[n].args} | set(moved)
+        rows = {n: name for n, name in rows.items() if n in used}
+        now = [values[n] for n in rows]
         for weather in WEATHERS:
-            writer = Writer(graph, _input_names(graph, weather) | at_hand)
-            writer.write([*program.next_state, *kept])
-            writer.lines += [f"{name} = {_number(writer, n)};" for n, name in kept.items()]
-            writer.lines += _stores("s", range(text.states), program.next_state, writer)
+            writer = Writer(graph, _input_names(graph, weather) | hoist.names([*states, *now]))
+            writer.write([*states, *now])
+            writer.lines += [f"{name} = {_number(writer, n)};" for name, n in zip(rows.values(), now, strict=True)]
+            writer.lines += _stores("s", range(text.states), states, writer)
             arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *q"
             parts.append(_function(f"primal_day_{weather}_{seen}", arguments, writer.lines))
-        names = _input_names(graph, "spread") | at_hand | kept
-        truths = [n for n in kept if graph.nodes[n].truth]
-        writer = Writer(graph, names | dots.names(outputs, [*kept, *at_hand]) | {n: f"t{n}" for n in truths})
-        writer.lines = [f"const int t{n} = {kept[n]} != 0;" for n in truths]
-        writer.write(outputs)
-        writer.lines += _additions("ad", program.sums, writer)
-        writer.lines += _stores("sd", range(text.states), program.state, writer)
+        names = _input_names(graph, "spread") | at_hand | rows
+        truths = [n for n in rows if graph.nodes[n].truth]
+        writer = Writer(graph, names | dots.names(moved, [*rows, *at_hand]) | {n: f"t{n}" for n in truths})
+        writer.lines = [f"const int t{n} = {rows[n]} != 0;" for n in truths]
+        writer.write(moved)
+        writer.lines += _stores("sd", range(text.states), moved, writer)
+        writer.lines += _stores("ad", range(text.sums), moved[text.states :], writer)
         arguments = f"const lanes *q, {BLOCK}, const lanes *cd, const lanes *hd, lanes *sd, lanes *ad"
         parts.append(_function(f"tangent_day_{seen}", arguments, writer.lines))
     parts.append(dots.function("hoist_dot", "const lanes *c, const lanes *cd, lanes *hd"))
-    return _printed(text, hoist, parts, {"NQ": widest, "NHD": max(1, len(dots.rows))})
+    return _printed(text, hoist, parts, {"NQ": max(1, len(kept)), "NHD": max(1, len(dots.rows))})
 
 
-DOTS = frozenset(("state_dot", "constant_dot"))
+DOTS = frozenset(("state_dot", "constant_dot", "sum_dot"))
 
 
 def _number(writer: Writer, node: int) -> str:

@@ -70,36 +70,41 @@ def _scalars(text: Text, dtype: Any) -> tuple[list[Any], list[Any], list[Any], l
     return [one] * text.states, [one] * text.constants, [one] * text.weather, [one] * text.observed
 
 
-def _days(text: Text, graph: Graph, observed: bool) -> list[int]:
-    seen = graph.inputs("observed", text.observed) if observed else [graph.literal(0.0)] * text.observed
+def _day(text: Text, graph: Graph) -> list[int]:
     return [
         *graph.inputs("state", text.states),
         *graph.inputs("constant", text.constants),
         *graph.inputs("weather", text.weather),
-        *seen,
+        *graph.inputs("observed", text.observed),
     ]
 
 
-def forward(text: Text, graph: Graph, observed: bool) -> Forward:
+def unseen(text: Text, graph: Graph, nodes: Sequence[int]) -> list[int]:
+    """Return nodes on a day on which all observations and weights are 0: what these multiply drops out.
+
+    Only what adds or multiplies an exact 0 is left out, so that the bits are those of the full text.
+    """
+    return graph.substitute(nodes, {graph.input("observed", i): graph.literal(0.0) for i in range(text.observed)})
+
+
+def forward(text: Text, graph: Graph) -> Forward:
     """Add one day forward to a graph.
 
     Args:
         text: the model text.
         graph: where the operations go; its type is that of the trace.
-        observed: False on days on which all observations and weights are 0; what they multiply then drops out.
     """
     closed = jax.make_jaxpr(text.day)(*_scalars(text, graph.dtype))
-    found = graph.read(closed, _days(text, graph, observed), text.model.name)
+    found = graph.read(closed, _day(text, graph), text.model.name)
     return Forward(found[: text.states], found[text.states :])
 
 
-def adjoint(text: Text, graph: Graph, observed: bool, last: bool) -> Adjoint:
+def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
     """Add one day backward to a graph.
 
     Args:
         text: the model text.
         graph: where the operations go.
-        observed: as in `forward`.
         last: whether the last state has an adjoint. Without one, a state that no sum depends on has none either, and
             its adjoint code drops out.
     """
@@ -113,24 +118,24 @@ def adjoint(text: Text, graph: Graph, observed: bool, last: bool) -> Adjoint:
     bars = ([one] * text.states, [one] * text.sums)
     closed = jax.make_jaxpr(back)(state, constants, weather, observations, *bars)
 
-    def read(graph: Graph, active: Sequence[int], observed: bool) -> list[int]:
+    def read(graph: Graph, active: Sequence[int]) -> list[int]:
         bar = [graph.input("state_bar", i) if i in active else graph.literal(0.0) for i in range(text.states)]
-        inputs = [*_days(text, graph, observed), *bar, *graph.inputs("sums_bar", text.sums)]
+        inputs = [*_day(text, graph), *bar, *graph.inputs("sums_bar", text.sums)]
         return graph.read(closed, inputs, text.model.name)
 
     active: tuple[int, ...] = tuple(range(text.states)) if last else ()
     while not last:
         trial = Graph(graph.dtype)
-        found = read(trial, active, True)
+        found = read(trial, active)
         grown = tuple(sorted({*active, *(i for i in range(text.states) if trial.number(found[i]) != 0.0)}))
         if grown == active:
             break
         active = grown
-    found = read(graph, active, observed)
+    found = read(graph, active)
     bars_out = [found[i] for i in active]
     used = graph.needed([*bars_out, *found[text.states :]])
     saved = [n for n in used if graph.nodes[n].op in COSTLY and _of_the_day(graph, n)]
-    return Adjoint(forward(text, graph, False).state, list(active), bars_out, found[text.states :], saved)
+    return Adjoint(forward(text, graph).state, list(active), bars_out, found[text.states :], saved)
 
 
 def _of_the_day(graph: Graph, node: int) -> bool:
@@ -138,7 +143,7 @@ def _of_the_day(graph: Graph, node: int) -> bool:
     return bool(depends & {"state", "weather"}) and not depends & {"state_bar", "sums_bar", "observed"}
 
 
-def tangent(text: Text, graph: Graph, observed: bool) -> Tangent:
+def tangent(text: Text, graph: Graph) -> Tangent:
     """Add to a graph one day forward with one tangent of the state and of the constants."""
     state, constants, weather, observations = _scalars(text, graph.dtype)
 
@@ -147,6 +152,6 @@ def tangent(text: Text, graph: Graph, observed: bool) -> Tangent:
 
     closed = jax.make_jaxpr(push)(state, constants, weather, observations, state, constants)
     dots = [*graph.inputs("state_dot", text.states), *graph.inputs("constant_dot", text.constants)]
-    found = graph.read(closed, [*_days(text, graph, observed), *dots], text.model.name)
+    found = graph.read(closed, [*_day(text, graph), *dots], text.model.name)
     primal = text.states + text.sums
     return Tangent(found[: text.states], found[primal : primal + text.states], found[primal + text.states :])

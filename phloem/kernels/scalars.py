@@ -7,7 +7,8 @@ kinds of input it depends on, so that a printer can lift out of the day loop wha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,8 @@ class Graph:
         values = [self.number(a) for a in args]
         if op == "select":
             return self._simplify_select(args, values)
+        if op == "fma":
+            return self._simplify_fma(args, values)
         if all(v is not None for v in values):
             return self._fold(op, [v for v in values if v is not None])
         if op == "add" and 0.0 in values:
@@ -147,6 +150,16 @@ class Graph:
         if op == "mul" and any(n is not None for n in negated):
             product = self.apply("mul", *(a if n is None else n for a, n in zip(args, negated, strict=True)))
             return product if all(n is not None for n in negated) else self.apply("neg", product)
+        return None
+
+    def _simplify_fma(self, args: tuple[int, ...], values: list[float | None]) -> int | None:
+        x, y, z = args
+        if 0.0 in values[:2]:
+            return z
+        if values[2] == 0:
+            return self.apply("mul", x, y)
+        if 1.0 in values[:2]:
+            return self.apply("add", y if values[0] == 1 else x, z)
         return None
 
     def _simplify_select(self, args: tuple[int, ...], values: list[float | None]) -> int | None:
@@ -255,6 +268,62 @@ class Graph:
             return args[0]
         known = sorted({*UNARY, *BINARY, *COMPARISONS, *LOGIC, "div", "integer_pow", "neg", "select_n", "square"})
         raise UnprintableError(f"{name}: operation {op!r} has no scalar form here; known: {', '.join(known)}")
+
+    def substitute(self, outputs: Sequence[int], given: Mapping[int, int]) -> list[int]:
+        """Return outputs with some nodes replaced by others, simplified."""
+        new = dict(given)
+        for n in self.needed(outputs, given):
+            node = self.nodes[n]
+            args = [new.get(a, a) for a in node.args]
+            new[n] = n if args == list(node.args) else self.apply(node.op, *args)
+        return [new.get(n, n) for n in outputs]
+
+    def fuse(
+        self, outputs: Sequence[int], known: Iterable[int] = (), invariant: frozenset[str] = frozenset()
+    ) -> list[int]:
+        """Return outputs with a product that one sum alone reads made part of it: `fma(x, y, z)`, rounded once.
+
+        Args:
+            outputs: nodes.
+            known: nodes that are at hand, and stay as they are.
+            invariant: kinds of input that stay as they are from day to day; products of such are no part of a sum
+                that changes, since they are worked out before.
+        """
+        known = set(known)
+        needed = self.needed(outputs, known)
+        uses = Counter(a for n in needed for a in self.nodes[n].args)
+        uses.update(outputs)
+        new: dict[int, int] = {n: n for n in known}
+
+        def at(n: int) -> int:
+            return new.get(n, n)
+
+        for n in needed:
+            node = self.nodes[n]
+            part = next((a for a in node.args if self._is_part(a, node, uses, known, invariant)), None)
+            if part is None:
+                args = [at(a) for a in node.args]
+                new[n] = n if args == list(node.args) else self.apply(node.op, *args)
+                continue
+            x, y = (at(a) for a in self.nodes[part].args)
+            other = at(node.args[1] if node.args[0] == part else node.args[0])
+            if node.op == "sub":
+                x, other = (x, self.apply("neg", other)) if node.args[0] == part else (self.apply("neg", x), other)
+            new[n] = self.apply("fma", x, y, other)
+        return [at(n) for n in outputs]
+
+    def _is_part(
+        self, product: int, total: Node, uses: Counter[int], known: Container[int], invariant: frozenset[str]
+    ) -> bool:
+        node = self.nodes[product]
+        apart = node.depends <= invariant and not total.depends <= invariant
+        return (
+            total.op in ("add", "sub")
+            and node.op == "mul"
+            and uses[product] == 1
+            and product not in known
+            and not apart
+        )
 
     def needed(self, outputs: Iterable[int], known: Iterable[int] = ()) -> list[int]:
         """Return the operations that outputs rest on, in order; nothing below `known` nodes."""

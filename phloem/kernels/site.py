@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from phloem.kernels.canopy import canopy_efficiency
 from phloem.kernels.features import Weather, weather, year_ends
@@ -16,6 +17,9 @@ from phloem.kernels.records import Observed
 from phloem.kernels.series import series
 from phloem.kernels.switches import Switches
 from phloem.names import STREAMS
+
+ROW = 64
+"""Numbers a cell come in rows of a multiple of this: XLA's code for another length may have other last bits."""
 
 CONSTANT = 1e-20
 """Observations whose squared deviations are below this share of their squares are constant: only rounding is left."""
@@ -117,12 +121,17 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") ->
             spread.append(squares if squares > CONSTANT * (filled**2).sum() else 0.0)
         observed.append(Observed(**values))
         variances.append(spread)
-    ce_opt = [0.0 if np.isnan(one.ce_opt) else one.ce_opt for one in sites]
     return SiteData(
         series=series([one.weather for one in sites], observed, dtype),
-        variance=jnp.asarray(np.array(variances, dtype).T),
-        marked=jnp.asarray(np.array([one.year_end.sum() for one in sites], dtype)),
-        days=jnp.asarray(np.array([one.days for one in sites], dtype)),
-        ce_opt=jnp.asarray(np.array(ce_opt, dtype)),
-        mean_temperature=jnp.asarray(np.array([one.mean_temperature for one in sites], dtype)),
+        variance=_row(variances, dtype).T,
+        marked=_row([one.year_end.sum() for one in sites], dtype),
+        days=_row([one.days for one in sites], dtype),
+        ce_opt=_row([0.0 if np.isnan(one.ce_opt) else one.ce_opt for one in sites], dtype),
+        mean_temperature=_row([one.mean_temperature for one in sites], dtype),
     )
+
+
+def _row(numbers: Sequence[Any], dtype: Any) -> Array:
+    """Return one number (or row) a cell, repeated from the first cell on up to the next multiple of ROW cells."""
+    values = np.array(numbers, dtype)
+    return jnp.asarray(np.resize(values, (-(-len(values) // ROW) * ROW, *values.shape[1:])))

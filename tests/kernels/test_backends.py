@@ -235,9 +235,18 @@ class TestBits:
 
     LANES = 70
 
+    @staticmethod
+    def cells():
+        """Cells that are observed on days of their own: each alone has days without observations."""
+        cells = [made_site(128, 50 + i, MODES["strict"], wet=0.5 + 0.1 * i) for i in range(20)]
+        for i, cell in enumerate(cells):
+            for values in cell.observations.values():
+                values[np.arange(128) % 20 != i] = np.nan
+        return cells
+
     @pytest.fixture(scope="class")
     def case(self):
-        cells = [made_site(128, 50 + i, MODES["strict"], wet=0.5 + 0.1 * i) for i in range(20)]
+        cells = self.cells()
         data = site_data(cells, np.float32).series
         values = np.asarray(physical(jnp.asarray(raw_values(self.LANES)), CALIBRATED)).astype(np.float32)
         constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
@@ -276,6 +285,16 @@ class TestBits:
         chosen = np.flatnonzero(cell == cell[0])
         assert len(chosen) > 1
         for one, other in zip(self.found(data, self.some(numbers, chosen), cell[chosen]), whole, strict=True):
+            assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
+
+    @pytest.mark.parametrize("cell", range(0, 20, 3))
+    def test_not_what_else_is_in_the_table(self, case, cell):
+        """A day without observations has a shorter text: a table of one cell has many, that of all cells few."""
+        _, numbers, cells, whole = case
+        chosen = np.flatnonzero(cells == cell)
+        assert len(chosen)
+        alone = site_data([self.cells()[cell]], np.float32).series
+        for one, other in zip(self.found(alone, self.some(numbers, chosen), 0 * chosen), whole, strict=True):
             assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
 
     def test_neither_threads_nor_devices(self, tmp_path):
