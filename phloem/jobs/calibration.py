@@ -69,7 +69,7 @@ class BlockCalibration:
         experiment = configuration.experiment
         self.block = block
         self.options = configuration.optimiser.options()
-        self.objective = objective(experiment.mode, experiment.pools)
+        self.objective = objective(experiment.mode, experiment.pools, experiment.backend)
         self.dtype = np.dtype(experiment.precision)
         self.sites = [sites[position] for position in block.cells]
         self.data = site_data(self.sites, self.dtype)
@@ -162,9 +162,9 @@ class BlockCalibration:
         return np.where(np.asarray(data.variance)[:, np.asarray(self.lane_cell)].T > 0, by_stream, np.nan)
 
 
-def objective(mode: str, steady_pools: tuple[str, ...]) -> SiteObjective:
+def objective(mode: str, steady_pools: tuple[str, ...], backend: str) -> SiteObjective:
     """Return the site objective of a mode; equal arguments give equal (and once compiled) objectives."""
-    return SiteObjective(dalec(mode), switches(mode), steady_pools)
+    return SiteObjective(dalec(mode), switches(mode), steady_pools, backend)
 
 
 def _evaluate_fresh(objective: SiteObjective, raw: Any, sharpness: Any, data: Any, lane_cell: Any) -> tuple[Any, Any]:

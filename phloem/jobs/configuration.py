@@ -63,11 +63,15 @@ class Data(Section):
 
 
 class Experiment(Section):
-    """What is minimised and in which arithmetic."""
+    """What is minimised, in which arithmetic, and what runs the time loop.
+
+    `backend = "auto"` is settled when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
+    """
 
     name: Literal["site"] = "site"
     mode: Literal["strict", "compat"] = "strict"
     precision: Literal["float32", "float64"] = "float32"
+    backend: Literal["auto", "xla", "cpu"] = "auto"
     steady_pools: list[Literal["labile", "foliar", "root", "wood", "litter", "som"]] | Literal["all"] = "all"
 
     @property
@@ -123,6 +127,13 @@ class Configuration(Section):
     optimiser: Optimiser = Optimiser()
     tiles: Tiles = Tiles()
     engine: Engine = Engine()
+
+    def with_backend(self, backend: str) -> Configuration:
+        """Return the same configuration with `auto` settled; a backend that was chosen stays."""
+        if self.experiment.backend != "auto":
+            return self
+        experiment = self.experiment.model_copy(update={"backend": backend})
+        return self.model_copy(update={"experiment": experiment})
 
     def fingerprint(self) -> str:
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""

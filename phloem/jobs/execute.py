@@ -11,6 +11,7 @@ from typing import Any
 from phloem.errors import InputError, WorkError
 from phloem.hpc import LocalEngine, Outcome, Task, default_workers
 from phloem.io import append_event, merge_tiles, quarantine, sweep
+from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration, say
 from phloem.jobs.state import CampaignState, read_failures, read_state, total_steps
@@ -68,6 +69,7 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     """
     if not os.access(campaign.paths.root, os.W_OK):
         raise InputError(f"{campaign.paths.root}: not writable")
+    require_backend(campaign.configuration)
     campaign.paths.make()
     _warn_of_schedule(campaign)
     workers = workers or campaign.configuration.engine.workers or default_workers()

@@ -12,6 +12,7 @@ from typing import Any
 from phloem.errors import InputError
 from phloem.hpc import default_workers
 from phloem.io import CampaignPaths
+from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.progress import ProgressBar
@@ -57,6 +58,7 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
 
 def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
+    wanted = wanted.with_backend(campaign.configuration.experiment.backend)
     _refuse_other_science(campaign, wanted)
     if wanted.data.kind == "tower":
         folder = expand_path(str(wanted.data.path), base)
@@ -106,6 +108,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     """
     if root.exists() and not _is_unfinished_plan(root):
         raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
+    configuration = settle_backend(configuration)
     data = configuration.data
     if data.kind == "tower":
         sources = find_sources(configuration, base)

@@ -23,6 +23,7 @@ from phloem.io import (
     write_atomically,
     write_tile,
 )
+from phloem.jobs.backend import require_backend
 from phloem.jobs.calibration import Arrays, BlockCalibration, tile_arrays, tile_blocks
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.names import STATUS
@@ -68,6 +69,7 @@ class Attempt:
 
     def run(self) -> dict[str, Any]:
         """Go through the tile's life."""
+        require_backend(self.configuration)
         cells = [self.campaign.read_cell(cell) for cell in self.campaign.tile_cells(self.tile)]
         self.attempt = claim_attempt(self.paths, self.tile, on_full=self.pause)
         self.log("started", cells=[cell.name for cell in cells])

@@ -8,7 +8,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 from phloem.kernels.adam import AdamOptions, advance, begin  # noqa: E402
-from phloem.kernels.backends import BACKENDS, BackendWarning, resolve  # noqa: E402
+from phloem.kernels.backends import BACKENDS, BackendWarning, resolve, runs_here  # noqa: E402
 from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
 from phloem.kernels.fold import fold, trajectory  # noqa: E402
@@ -56,6 +56,7 @@ __all__ = [
     "nnse",
     "physical",
     "resolve",
+    "runs_here",
     "series",
     "site",
     "site_data",

@@ -35,6 +35,13 @@ def resolve(backend: str) -> str:
     return backend
 
 
+def runs_here(backend: str) -> bool:
+    """Return whether `xla`, `cpu` or `gpu` can run on this machine."""
+    if backend == "gpu":
+        return jax.default_backend() == "gpu"
+    return backend == "xla" or find_compiler() is not None
+
+
 @functools.cache
 def _warn_once() -> None:
     warnings.warn(
