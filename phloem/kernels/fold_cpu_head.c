@@ -18,10 +18,12 @@
 #if DOUBLE
 typedef double real;
 typedef int64_t whole;
+typedef uint64_t unsigned_whole;
 #define REAL(name) name
 #else
 typedef float real;
 typedef int32_t whole;
+typedef uint32_t unsigned_whole;
 #define REAL(name) name##f
 #endif
 
@@ -58,31 +60,27 @@ static INLINE long extent(XLA_FFI_CallFrame *call, int i, int axis) {
   return ((XLA_FFI_Buffer *)call->args.args[i])->dims[axis];
 }
 
-static INLINE real power_of_two(whole n) {
-  union {
-    whole bits;
-    real number;
-  } u;
-#if DOUBLE
-  u.bits = (n + 1023) << 52;
-#else
-  u.bits = (n + 127) << 23;
-#endif
-  return u.number;
-}
+typedef union {
+  whole bits;
+  real number;
+} Bits;
 
-/* e to the x within 1 ulp, without a call, so that loops over lanes stay vectors: x = n ln 2 + r, a polynomial in r, and
-   two powers of two, so that what overflows is infinite and what underflows is 0. NaN stays NaN. */
+/* e to the x within 1.1 ulp, without a call, so that loops over lanes stay vectors: x = n ln 2 + r, a polynomial in r, and
+   n added to the exponent. Adding MAGIC rounds to a whole number, which then stands in the lowest bits. What overflows
+   is infinite, what would be less than the least normal number is 0, and NaN stays NaN. */
 static INLINE real exp_(real x) {
 #if DOUBLE
-  const real high = 710, low = -746, ln2_high = 0x1.62e42fefa0000p-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
+  const real high = 0x1.62e42fefa39efp+9, low = -0x1.6232bdd7abcd2p+9, magic = 0x1.8p+52;
+  const real ln2_high = 0x1.62e42fefa0000p-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
+  const int digits = 52;
 #else
-  const real high = 89, low = -104, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+  const real high = 0x1.62e42ep+6f, low = -0x1.5d589ep+6f, magic = 0x1.8p+23f;
+  const real ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+  const int digits = 23;
 #endif
-  x = x > high ? high : x;
-  x = x < low ? low : x;
-  const real n = REAL(__builtin_rint)(x * (real)0x1.71547652b82fep+0);
-  const real r = FMA(-n, ln2_low, FMA(-n, ln2_high, x));
+  Bits n, e;
+  n.number = FMA(x, (real)0x1.71547652b82fep+0, magic);
+  const real r = FMA(-(n.number - magic), ln2_low, FMA(-(n.number - magic), ln2_high, x));
   /* Written out: a loop in here, which the compiler unrolls too late, kept the loop over lanes scalar. */
 #if DOUBLE
   real p = FMA(0x1.1f7385560be05p-29, r, 0x1.af4ecd2129492p-26);
@@ -101,9 +99,10 @@ static INLINE real exp_(real x) {
   p = FMA(p, r, 0x1.5554dcp-3f);
   p = FMA(p, r, 0x1.0p-1f);
 #endif
-  const real e = FMA(r * r, p, r) + 1;
-  const int32_t whole_n = (int32_t)n, half = whole_n / 2;
-  return e * power_of_two(half) * power_of_two(whole_n - half);
+  e.number = FMA(r * r, p, r) + 1;
+  e.bits = (whole)((unsigned_whole)e.bits + ((unsigned_whole)n.bits << digits));
+  const real found = x < low ? 0 : e.number;
+  return x > high ? (real)INFINITY : found;
 }
 
 static INLINE real sqrt_(real x) { return REAL(__builtin_sqrt)(x); }

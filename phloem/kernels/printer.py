@@ -66,13 +66,37 @@ class Writer:
             return str(int(found.value)) if found.truth else literal(found.value, self.graph.dtype)
         return self.names[node]
 
-    def write(self, outputs: Iterable[int]) -> None:
-        """Print what the outputs rest on and is not at hand."""
-        for n in self.graph.needed(outputs, self.names):
-            if n not in self.names:
-                kind = "int" if self.graph.nodes[n].truth else "real"
-                self.lines.append(f"const {kind} t{n} = {self._expression(n)};")
-                self.names[n] = f"t{n}"
+    def write(self, outputs: Iterable[int], totals: Mapping[int, str] | None = None) -> None:
+        """Print what the outputs rest on and is not at hand.
+
+        Args:
+            outputs: nodes.
+            totals: the array element that each running total among the outputs replaces. A total is printed and
+                stored as soon as the day's contribution to it is known, so that it takes up no register.
+        """
+        nodes, totals = self.graph.nodes, totals or {}
+        order = [n for n in self.graph.needed(outputs, self.names) if n not in self.names]
+        waiting: dict[int, list[int]] = {}
+        for n in totals:
+            waiting.setdefault(max((a for a in nodes[n].args if a in order), default=-1), []).append(n)
+        for n in waiting.get(-1, []):
+            self._store(n, totals[n])
+        for n in order:
+            if n not in totals:
+                self._print(n)
+            for total in waiting.get(n, []):
+                self._store(total, totals[total])
+
+    def _print(self, n: int) -> None:
+        kind = "int" if self.graph.nodes[n].truth else "real"
+        self.lines.append(f"const {kind} t{n} = {self._expression(n)};")
+        self.names[n] = f"t{n}"
+
+    def _store(self, n: int, where: str) -> None:
+        if self.graph.nodes[n].args:
+            self._print(n)
+        if self.names[n] != where:
+            self.lines.append(f"{where} = {self.name(n)};")
 
     def _expression(self, n: int) -> str:
         node = self.graph.nodes[n]
@@ -206,9 +230,8 @@ def value_bodies(text: Text, dtype: Any) -> Printed:
     bodies = _both(text, graph, [*program.state, *_totals(graph, "sum", program.sums)])
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs))
-        writer.write(outputs)
+        writer.write(outputs, _rows("a", outputs[text.states :]))
         writer.lines += _stores("s", range(text.states), outputs[: text.states], writer)
-        writer.lines += _stores("a", range(text.sums), outputs[text.states :], writer)
         arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *a"
         parts.append(_function(f"value_day_{weather}_{seen}", arguments, writer.lines))
     return _printed(text, hoist, parts, {})
@@ -224,8 +247,7 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
     bodies = _both(text, graph, [*program.state, *totals], saved)
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs, saved) | saved)
-        writer.write(outputs)
-        writer.lines += _stores("cb", range(text.constants), outputs[len(program.active) :], writer)
+        writer.write(outputs, _rows("cb", outputs[len(program.active) :]))
         writer.lines += _stores("sb", program.active, outputs, writer)
         arguments = f"const lanes *s, const lanes *r, {BLOCK}, {_weather_arguments(weather)}, {BARS}"
         parts.append(_function(f"adjoint_day_{weather}_{seen}", arguments, writer.lines))
@@ -239,6 +261,11 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
         arguments = f"const lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *r, lanes *n"
         parts.append(_function(f"again_day_{weather}", arguments, writer.lines))
     return _printed(text, hoist, parts, {"NR": max(1, len(saved))}, "const lanes *mb, ")
+
+
+def _rows(array: str, totals: Sequence[int]) -> dict[int, str]:
+    """Return the array element of each running total."""
+    return {n: f"{array}[{i}][l]" for i, n in enumerate(totals)}
 
 
 def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Writer) -> list[str]:
@@ -286,9 +313,8 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
         truths = [n for n in rows if graph.nodes[n].truth]
         writer = Writer(graph, names | dots.names(moved, [*rows, *at_hand]) | {n: f"t{n}" for n in truths})
         writer.lines = [f"const int t{n} = {rows[n]} != 0;" for n in truths]
-        writer.write(moved)
+        writer.write(moved, _rows("ad", moved[text.states :]))
         writer.lines += _stores("sd", range(text.states), moved, writer)
-        writer.lines += _stores("ad", range(text.sums), moved[text.states :], writer)
         arguments = f"const lanes *q, {BLOCK}, const lanes *cd, const lanes *hd, lanes *sd, lanes *ad"
         parts.append(_function(f"tangent_day_{seen}", arguments, writer.lines))
     parts.append(dots.function("hoist_dot", "const lanes *c, const lanes *cd, lanes *hd"))
