@@ -110,10 +110,11 @@ def _drainage(water: Any, capacity: Any) -> Any:
 def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
     """Return a value kept within bounds, and whether it was within; outside, its derivative is 0.
 
-    Two comparisons and two selections in the forward text became a maximum and a minimum, and one selection backwards.
+    Two comparisons and two selections in the forward text became a maximum and a minimum, and one selection backwards,
+    which asks for what did not fit: that number is at hand for the balance.
     """
     bound = lax.stop_gradient(jnp.minimum(jnp.maximum(new, lower), upper))
-    inside = bound == new
+    inside = lax.stop_gradient(new) - bound == 0
     return jnp.where(inside, new, bound), inside
 
 
@@ -310,4 +311,5 @@ def dalec(mode: str | Switches = "strict") -> Model:
         prepare=prepare,
         step=lambda s, c, w: _step(s, c, w, chosen),
         score=score,
+        rare=("year_end",),
     )

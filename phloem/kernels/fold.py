@@ -45,6 +45,7 @@ def fold(
     *,
     segment: int = SEGMENT,
     backend: str = "auto",
+    last: bool = True,
 ) -> tuple[Any, Any]:
     """Simulate and reduce; differentiable in both modes by `inputs` and `state0`.
 
@@ -56,9 +57,10 @@ def fold(
         lane_cell: cell of each lane, int32, shape (lanes,).
         segment: days a checkpointed segment; the tables' days are a multiple of it.
         backend: `auto`, `xla`, `cpu` or `gpu`.
+        last: whether the last state is wanted; what only it depends on need not be computed then.
 
     Returns:
-        The last state and the sums, NamedTuples of arrays of shape (lanes,). Sums are plain within a segment and
+        The last state (None where it is not wanted) and the sums, NamedTuples of arrays of shape (lanes,). Sums are plain within a segment and
         compensated from segment to segment.
 
     Raises:
@@ -70,11 +72,13 @@ def fold(
     constants = model.prepare(inputs)
     chosen = resolve(backend)
     if chosen == "xla":
-        return _fold_by_scan(model, constants, state0, data, lane_cell, segment)
+        state, found = _fold_by_scan(model, constants, state0, data, lane_cell, segment)
+        return (state if last else None), found
     leaves, structure = jax.tree.flatten(constants)
     numbers, first = _stack(leaves, data, lane_cell), _stack(list(state0), data, lane_cell)
-    last, sums = fold_by_primitive(Text(model, structure, segment), numbers, first, data, lane_cell, chosen)
-    return model.state(*last), model.sums(*sums)
+    text = Text(model, structure, segment, last)
+    end, sums = fold_by_primitive(text, numbers, first, data, lane_cell, chosen)
+    return (model.state(*end) if last else None), model.sums(*sums)
 
 
 def _stack(group: list[Any], data: Series, lane_cell: Array) -> Array:

@@ -1,7 +1,7 @@
 /* The loops of the cpu backend: blocks of lanes, segments, days. What a day does is printed above this text from the
    model's jaxprs, together with the sizes NC (constants), NS (states), NW (forcing terms), NO (observations), NM (sums),
    NH (hoisted values), NR (values saved for the way back), the lanes of a block B, the days of a segment SEGMENT,
-   and which KERNEL this is. A lane's numbers never meet another lane's. */
+   the bits of the RARE observations, and which KERNEL this is. A lane's numbers never meet another lane's. */
 
 /* ---------------------------------------------------------------- tables: forcing and observations of a day */
 
@@ -9,7 +9,7 @@ typedef struct {
   const real *constants, *first, *weather, *observed, *live;
   const int32_t *weather_row, *observed_row, *lane_cell;
   long lanes, days, cells, weather_rows, observed_rows, tangents;
-  unsigned char *seen; /* of each row of observations: whether any of it differs from 0 */
+  unsigned char *kind; /* of each row of observations: UNSEEN, SEEN or MARKED */
   unsigned char *all;  /* of each day: whether all cells live */
 } Tables;
 
@@ -69,27 +69,50 @@ static void take(real *restrict out, const real *row, int n, long cells, long ce
   for (int f = 0; f < n; ++f) out[f] = row[f * cells + cell];
 }
 
+enum { UNSEEN, SEEN, MARKED };
+
 typedef struct {
   lanes weather[NW], observed[NO];
   real alone_weather[NW], alone_observed[NO];
-  int seen;
+  int kind; /* of the day: UNSEEN, SEEN or MARKED */
 } Day;
 
 /* Bring up a day's forcing and, where a body reads them, its observations. */
 static INLINE void bring(const Tables *t, const Block *b, long d, int with_observed, Day *day) {
   const long wr = within(t->weather_row[d], t->weather_rows), or = within(t->observed_row[d], t->observed_rows);
   const real *weather = t->weather + wr * NW * t->cells, *observed = t->observed + or * NO * t->cells;
-  day->seen = with_observed && t->seen[or];
+  day->kind = with_observed ? t->kind[or] : UNSEEN;
   if (b->shared) {
     take(day->alone_weather, weather, NW, t->cells, b->cell[0]);
-    if (day->seen) take(day->alone_observed, observed, NO, t->cells, b->cell[0]);
+    if (day->kind) take(day->alone_observed, observed, NO, t->cells, b->cell[0]);
   } else {
     spread(day->weather, weather, t->weather + t->weather_rows * NW * t->cells, NW, t->cells, b);
-    if (day->seen) spread(day->observed, observed, t->observed + t->observed_rows * NO * t->cells, NO, t->cells, b);
+    if (day->kind) spread(day->observed, observed, t->observed + t->observed_rows * NO * t->cells, NO, t->cells, b);
   }
 }
 
 enum { NONE, SOME, ALL };
+
+/* Run a day's body of its kind, with the forcing of one cell or spread over the lanes. */
+#if RARE
+#define OF_KIND(name, kind, ...) \
+  do { \
+    if (kind == MARKED) name##_marked(__VA_ARGS__); \
+    else if (kind == SEEN) name##_seen(__VA_ARGS__); \
+    else name##_unseen(__VA_ARGS__); \
+  } while (0)
+#else
+#define OF_KIND(name, kind, ...) \
+  do { \
+    if (kind == SEEN) name##_seen(__VA_ARGS__); \
+    else name##_unseen(__VA_ARGS__); \
+  } while (0)
+#endif
+#define RUN(name, kind, block, day, ...) \
+  do { \
+    if ((block)->shared) OF_KIND(name##_shared, kind, (day)->alone_weather, (day)->alone_observed, __VA_ARGS__); \
+    else OF_KIND(name##_spread, kind, (day)->weather, (day)->observed, __VA_ARGS__); \
+  } while (0)
 
 /* Which lanes live on a day: on most days all. */
 static INLINE int living(const Tables *t, const Block *b, long d, unsigned char *alive) {
@@ -152,10 +175,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
       if (living_lanes == NONE) continue;
       if (living_lanes == SOME) memcpy(k->s_before, k->s, sizeof k->s), memcpy(k->a_before, k->a, sizeof k->a);
       bring(t, &b, d, 1, &k->day);
-      if (b.shared && k->day.seen) value_day_shared_seen(k->s, k->c, k->h, k->day.alone_weather, k->day.alone_observed, k->a);
-      else if (b.shared) value_day_shared_unseen(k->s, k->c, k->h, k->day.alone_weather, k->day.alone_observed, k->a);
-      else if (k->day.seen) value_day_spread_seen(k->s, k->c, k->h, k->day.weather, k->day.observed, k->a);
-      else value_day_spread_unseen(k->s, k->c, k->h, k->day.weather, k->day.observed, k->a);
+      RUN(value_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->a);
       if (living_lanes == SOME) put_back(k->s, k->s_before, NS, alive), put_back(k->a, k->a_before, NM, alive);
     }
     add_exactly(k->total, k->rest, k->a, NM);
@@ -204,8 +224,8 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
         continue;
       }
       bring(t, &b, d0 + i, 0, &k->day);
-      if (b.shared) again_day_shared(k->s[i], k->c, k->h, k->day.alone_weather, k->day.alone_observed, k->r[i], k->s[i + 1]);
-      else again_day_spread(k->s[i], k->c, k->h, k->day.weather, k->day.observed, k->r[i], k->s[i + 1]);
+      if (b.shared) again_day_shared(k->day.alone_weather, k->day.alone_observed, k->s[i], k->c, k->h, k->r[i], k->s[i + 1]);
+      else again_day_spread(k->day.weather, k->day.observed, k->s[i], k->c, k->h, k->r[i], k->s[i + 1]);
       if (lives[i] == SOME) put_back(k->s[i + 1], k->s[i], NS, alive[i]);
     }
     memset(k->cb, 0, sizeof k->cb);
@@ -213,11 +233,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
       if (lives[i] == NONE) continue;
       if (lives[i] == SOME) memcpy(k->sb_before, k->sb, sizeof k->sb), memcpy(k->cb_before, k->cb, sizeof k->cb);
       bring(t, &b, d0 + i, 1, &k->day);
-      const Day *y = &k->day;
-      if (b.shared && y->seen) adjoint_day_shared_seen(k->s[i], k->r[i], k->c, k->h, y->alone_weather, y->alone_observed, k->sb, k->mb, k->cb);
-      else if (b.shared) adjoint_day_shared_unseen(k->s[i], k->r[i], k->c, k->h, y->alone_weather, y->alone_observed, k->sb, k->mb, k->cb);
-      else if (y->seen) adjoint_day_spread_seen(k->s[i], k->r[i], k->c, k->h, y->weather, y->observed, k->sb, k->mb, k->cb);
-      else adjoint_day_spread_unseen(k->s[i], k->r[i], k->c, k->h, y->weather, y->observed, k->sb, k->mb, k->cb);
+      RUN(adjoint_day, k->day.kind, &b, &k->day, k->s[i], k->r[i], k->c, k->h, k->sb, k->mb, k->cb);
       if (lives[i] == SOME) put_back(k->sb, k->sb_before, NS, alive[i]), put_back(k->cb, k->cb_before, NC, alive[i]);
     }
     add_exactly(k->total, k->rest, k->cb, NC);
@@ -277,17 +293,12 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
       if (lives == NONE) continue;
       if (lives == SOME) memcpy(k->s_before, k->s, sizeof k->s);
       bring(t, &b, d, 1, &k->day);
-      const Day *y = &k->day;
-      if (b.shared && y->seen) primal_day_shared_seen(k->s, k->c, k->h, y->alone_weather, y->alone_observed, k->q);
-      else if (b.shared) primal_day_shared_unseen(k->s, k->c, k->h, y->alone_weather, y->alone_observed, k->q);
-      else if (y->seen) primal_day_spread_seen(k->s, k->c, k->h, y->weather, y->observed, k->q);
-      else primal_day_spread_unseen(k->s, k->c, k->h, y->weather, y->observed, k->q);
+      RUN(primal_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->q);
       if (lives == SOME) put_back(k->s, k->s_before, NS, alive);
       for (int i = 0; i < count; ++i) {
         Dot *dot = k->dot + i;
         if (lives == SOME) memcpy(k->sd_before, dot->sd, sizeof dot->sd), memcpy(k->ad_before, dot->ad, sizeof dot->ad);
-        if (y->seen) tangent_day_seen(k->q, k->c, k->h, dot->cd, dot->hd, dot->sd, dot->ad);
-        else tangent_day_unseen(k->q, k->c, k->h, dot->cd, dot->hd, dot->sd, dot->ad);
+        OF_KIND(tangent_day, k->day.kind, k->q, k->c, k->h, dot->cd, dot->hd, dot->sd, dot->ad);
         if (lives == SOME) put_back(dot->sd, k->sd_before, NS, alive), put_back(dot->ad, k->ad_before, NM, alive);
       }
     }
@@ -326,7 +337,7 @@ static void let_go(Job *job) {
   if (atomic_fetch_sub(&job->holders, 1) != 1) return;
   pthread_mutex_destroy(&job->lock);
   pthread_cond_destroy(&job->finished);
-  free(job->tables.seen);
+  free(job->tables.kind);
   free(job);
 }
 
@@ -386,13 +397,14 @@ static XLA_FFI_Error *complain(XLA_FFI_CallFrame *call, const char *message, XLA
   return call->api->XLA_FFI_Error_Create(&args);
 }
 
-/* Note which rows hold an observation and on which days all cells live. */
+/* Note which rows hold observations, usual or rare, and on which days all cells live. */
 static void survey(Tables *t) {
   const long width = NO * t->cells;
   for (long row = 0; row < t->observed_rows; ++row) {
-    int any = 0;
-    for (long i = 0; i < width; ++i) any |= t->observed[row * width + i] != 0;
-    t->seen[row] = any;
+    int kind = UNSEEN;
+    for (long i = 0; i < width; ++i)
+      if (t->observed[row * width + i] != 0) kind |= RARE >> i / t->cells & 1 ? MARKED : SEEN;
+    t->kind[row] = kind & MARKED ? MARKED : kind;
   }
   for (long d = 0; d < t->days; ++d) {
     int all = 1;
@@ -425,12 +437,12 @@ XLA_FFI_Error *phloem_fold(XLA_FFI_CallFrame *call) {
   bind(call, t, &job->results);
   job->blocks = (t->lanes + B - 1) / B * ((t->tangents + TOGETHER - 1) / TOGETHER);
   atomic_store(&job->holders, 1);
-  t->seen = malloc(t->observed_rows + t->days);
-  if (!t->seen) {
+  t->kind = malloc(t->observed_rows + t->days);
+  if (!t->kind) {
     free(job);
     return complain(call, "phloem: out of memory", XLA_FFI_Error_Code_RESOURCE_EXHAUSTED);
   }
-  t->all = t->seen + t->observed_rows;
+  t->all = t->kind + t->observed_rows;
   pthread_mutex_init(&job->lock, 0);
   pthread_cond_init(&job->finished, 0);
   survey(t);

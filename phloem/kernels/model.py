@@ -54,6 +54,7 @@ class Model:
         prepare: `(inputs) -> constants`, once a lane.
         step: `(state, constants, weather) -> (state, outputs)`, once a day.
         score: `(outputs, observed) -> contributions to the sums`, once a day.
+        rare: fields of `observed` that are 0 on most days, which then have a shorter text.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Model:
     prepare: Callable[[Tuple], Tuple]
     step: Callable[[Tuple, Tuple, Tuple], tuple[Tuple, Tuple]]
     score: Callable[[Tuple, Tuple], Tuple]
+    rare: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ BALANCE = {
     "litter": (("leaf_litter", "root_litter"), ("rh_litter", "litter_to_som")),
     "som": (("wood_litter", "litter_to_som"), ("rh_som",)),
 }
-"""Inflows and outflows of the six carbon pools (section 4.3)."""
+"""Inflows and outflows of the six carbon pools (section 4.3); a production is its share of total GPP."""
 
 
 class SiteData(NamedTuple):
@@ -104,12 +104,12 @@ class SiteObjective:
         logs = log_physical(raw, CALIBRATED)
         inputs = inputs_from_logs(logs[: len(PARAMETERS)])
         pools = jnp.exp(logs[len(PARAMETERS) :])
-        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell, backend=self.backend)
+        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell, backend=self.backend, last=False)
         terms = Terms(
             observations=-reduce(add, nnse(sums, data, lane_cell).values()),
             prior=self.prior(raw, data, lane_cell),
             edc=self.constraints(inputs, sharpness, data, lane_cell),
-            steady_state=self.steady_state(sums, pools, sharpness, data, lane_cell),
+            steady_state=self.steady_state(inputs, sums, pools, sharpness, data, lane_cell),
             violation=sums.violation,
         )
         return terms, sums
@@ -164,8 +164,11 @@ class SiteObjective:
             + self.penalty(5 * (foliar + labile), root, 100 * k)
         )
 
-    def steady_state(self, sums: Any, pools: Array, k: Array, data: SiteData, lane_cell: Array) -> Array:
+    def steady_state(self, p: Any, sums: Any, pools: Array, k: Array, data: SiteData, lane_cell: Array) -> Array:
         """Return the steady-state pairs of the chosen pools (section 4.3)."""
+        totals = sums._asdict()
+        for share, name in zip(allocation(p), ("leaf", "labile", "root", "wood"), strict=True):
+            totals[f"{name}_production"] = share * sums.gpp
         marked, days = data.marked[lane_cell], data.days[lane_cell]
         least = LEAST_RATIO_FLUX * days
         total = jnp.zeros_like(k)
@@ -174,7 +177,7 @@ class SiteObjective:
                 continue
             start = pools[row]
             mean = (start + getattr(sums, f"{name}_year_ends")) / (marked + 1)
-            inflow, outflow = (reduce(add, (getattr(sums, flux) for flux in fluxes)) for fluxes in (inflows, outflows))
+            inflow, outflow = (reduce(add, (totals[flux] for flux in fluxes)) for fluxes in (inflows, outflows))
             ratio = jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
             scaled = ratio * mean / start
             total += self.penalty(EQUILIBRIUM_FACTOR, jnp.abs(jnp.log(scaled)), 3 * k)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.kernels.programs import adjoint, forward, tangent, unseen
+from phloem.kernels.programs import adjoint, forward, tangent, without
 from phloem.kernels.scalars import BINARY, UNARY, Graph
 from phloem.kernels.text import Text
 
@@ -76,9 +76,10 @@ class Writer:
         """
         nodes, totals = self.graph.nodes, totals or {}
         order = [n for n in self.graph.needed(outputs, self.names) if n not in self.names]
+        todo = set(order)
         waiting: dict[int, list[int]] = {}
         for n in totals:
-            waiting.setdefault(max((a for a in nodes[n].args if a in order), default=-1), []).append(n)
+            waiting.setdefault(max((a for a in nodes[n].args if a in todo), default=-1), []).append(n)
         for n in waiting.get(-1, []):
             self._store(n, totals[n])
         for n in order:
@@ -203,18 +204,23 @@ BLOCK = "const lanes *c, const lanes *h"
 BARS = "lanes *sb, const lanes *mb, lanes *cb"
 
 
-SEEN = ("seen", "unseen")
-"""A day's body exists for days with observations, and a shorter one for days on which all of them weigh nothing."""
+def _days(text: Text, graph: Graph, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[str, list[int]]:
+    """Return outputs with their products fused, for each kind of day (see `_kinds`).
 
-
-def _both(text: Text, graph: Graph, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[str, list[int]]:
-    """Return outputs with their products fused, for days with and without observations.
-
-    The fusing is settled on the full text, so that both round alike: whether a day counts as seen depends on the other
-    cells in the table.
+    The fusing is settled on the full text, so that all round alike: of which kind a day is depends on the other cells
+    in the table.
     """
-    seen = graph.fuse(outputs, known, INVARIANT)
-    return dict(zip(SEEN, (seen, unseen(text, graph, seen)), strict=True))
+    full = graph.fuse(outputs, known, INVARIANT)
+    return {kind: without(graph, full, places) for kind, places in _kinds(text).items()}
+
+
+def _kinds(text: Text) -> dict[str, list[int]]:
+    """Return the observations that are 0, by kind of day.
+
+    On a `marked` day all may differ from 0, on a `seen` day not the rare ones, on an `unseen` day none.
+    """
+    kinds = {"marked": []} if text.rare else {}
+    return {**kinds, "seen": text.rare, "unseen": list(range(text.observed))}
 
 
 def _totals(graph: Graph, kind: str, contributions: Sequence[int]) -> list[int]:
@@ -223,33 +229,33 @@ def _totals(graph: Graph, kind: str, contributions: Sequence[int]) -> list[int]:
 
 
 def value_bodies(text: Text, dtype: Any) -> Printed:
-    """Print `value_day_{shared,spread}_{seen,unseen}` and `hoist`."""
+    """Print `value_day_{shared,spread}_{kind}` and `hoist`."""
     graph = Graph(dtype)
     hoist, parts = Hoist(graph), []
     program = forward(text, graph)
-    bodies = _both(text, graph, [*program.state, *_totals(graph, "sum", program.sums)])
+    bodies = _days(text, graph, [*program.state, *_totals(graph, "sum", program.sums)])
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs))
         writer.write(outputs, _rows("a", outputs[text.states :]))
         writer.lines += _stores("s", range(text.states), outputs[: text.states], writer)
-        arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *a"
+        arguments = f"{_weather_arguments(weather)}, lanes *s, {BLOCK}, lanes *a"
         parts.append(_function(f"value_day_{weather}_{seen}", arguments, writer.lines))
     return _printed(text, hoist, parts, {})
 
 
 def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
-    """Print `again_day_{shared,spread}`, `adjoint_day_{shared,spread}_{seen,unseen}` and `hoist`."""
+    """Print `again_day_{shared,spread}`, `adjoint_day_{shared,spread}_{kind}` and `hoist`."""
     graph = Graph(dtype)
     hoist, parts = Hoist(graph), []
     program = adjoint(text, graph, last)
     saved = {n: f"r[{row}][l]" for row, n in enumerate(program.saved)}
     totals = _totals(graph, "constant_bar", program.constants)
-    bodies = _both(text, graph, [*program.state, *totals], saved)
+    bodies = _days(text, graph, [*program.state, *totals], saved)
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs, saved) | saved)
         writer.write(outputs, _rows("cb", outputs[len(program.active) :]))
         writer.lines += _stores("sb", program.active, outputs, writer)
-        arguments = f"const lanes *s, const lanes *r, {BLOCK}, {_weather_arguments(weather)}, {BARS}"
+        arguments = f"{_weather_arguments(weather)}, const lanes *s, const lanes *r, {BLOCK}, {BARS}"
         parts.append(_function(f"adjoint_day_{weather}_{seen}", arguments, writer.lines))
     ahead = graph.fuse([*program.next_state, *program.saved], (), INVARIANT)
     at_hand = hoist.names(ahead)
@@ -258,7 +264,7 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
         writer.write(ahead)
         targets = [*(f"n[{i}][l]" for i in range(text.states)), *saved.values()]
         writer.lines += [f"{target} = {writer.name(n)};" for target, n in zip(targets, ahead, strict=True)]
-        arguments = f"const lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *r, lanes *n"
+        arguments = f"{_weather_arguments(weather)}, const lanes *s, {BLOCK}, lanes *r, lanes *n"
         parts.append(_function(f"again_day_{weather}", arguments, writer.lines))
     return _printed(text, hoist, parts, {"NR": max(1, len(saved))}, "const lanes *mb, ")
 
@@ -276,13 +282,14 @@ def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Write
 
 def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], extra: str = "") -> Printed:
     made = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
-    sizes = {"NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed, "NM": text.sums,
+    marked = sum(1 << i for i in text.rare)
+    sizes = {"RARE": marked, "NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed, "NM": text.sums,
              "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
     return Printed("\n".join([made, *parts]), sizes)
 
 
 def tangent_bodies(text: Text, dtype: Any) -> Printed:
-    """Print `primal_day_{shared,spread}_{seen,unseen}`, `tangent_day_{seen,unseen}`, `hoist` and `hoist_dot`."""
+    """Print `primal_day_{shared,spread}_{kind}`, `tangent_day_{kind}`, `hoist` and `hoist_dot`."""
     graph = Graph(dtype)
     hoist, dots, parts = Hoist(graph), Hoist(graph, DOTTED, "hd"), []
     program = tangent(text, graph)
@@ -291,7 +298,7 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
     read = {a for n in moving for a in graph.nodes[n].args} | set(outputs)
     still = [n for n in sorted(read) if graph.nodes[n].depends and not graph.nodes[n].depends & DOTS]
     kept = [n for n in still if not graph.nodes[n].depends <= INVARIANT]
-    primal = _both(text, graph, [*program.next_state, *kept])
+    primal = _days(text, graph, [*program.next_state, *kept])
     at_hand = hoist.names(still)
     fused = graph.fuse(outputs, [*kept, *at_hand], DOTTED)
     for seen, nodes in primal.items():
@@ -307,7 +314,7 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
             writer.write([*states, *now])
             writer.lines += [f"{name} = {_number(writer, n)};" for name, n in zip(rows.values(), now, strict=True)]
             writer.lines += _stores("s", range(text.states), states, writer)
-            arguments = f"lanes *s, {BLOCK}, {_weather_arguments(weather)}, lanes *q"
+            arguments = f"{_weather_arguments(weather)}, lanes *s, {BLOCK}, lanes *q"
             parts.append(_function(f"primal_day_{weather}_{seen}", arguments, writer.lines))
         names = _input_names(graph, "spread") | at_hand | rows
         truths = [n for n in rows if graph.nodes[n].truth]

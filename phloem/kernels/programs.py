@@ -14,8 +14,14 @@ import jax
 from phloem.kernels.scalars import Graph
 from phloem.kernels.text import Text
 
-COSTLY = ("exp", "log", "sqrt", "reciprocal", "sin", "cos", "tan", "tanh", "pow", "log1p", "expm1", "erf")
-"""Operations whose results the adjoint reads back from the segment's recomputation instead of doing them again."""
+COSTS = {"exp": 18, "sqrt": 8, "reciprocal": 8, "max": 2, "min": 2, "neg": 0} | dict.fromkeys(
+    ("add", "sub", "mul", "select", "abs", "and", "or", "not", "lt", "le", "gt", "ge", "eq", "ne"), 1
+)
+"""Vector instructions of an operation, about; one that is not named is a call to the C library."""
+
+CALL = 100
+SAVING = 4
+"""Instructions that reading a number back from the segment's recomputation must save, to be worth its store."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Adjoint:
         active: states whose adjoint can differ from 0.
         state: nodes of the adjoints of the day's first state, one an active state.
         constants: nodes of the day's contributions to the adjoints of the constants.
-        saved: costly nodes that the recomputation keeps for the way back.
+        saved: nodes that the recomputation keeps for the way back.
     """
 
     next_state: list[int]
@@ -79,12 +85,31 @@ def _day(text: Text, graph: Graph) -> list[int]:
     ]
 
 
-def unseen(text: Text, graph: Graph, nodes: Sequence[int]) -> list[int]:
-    """Return nodes on a day on which all observations and weights are 0: what these multiply drops out.
+def without(graph: Graph, nodes: Sequence[int], places: Sequence[int]) -> list[int]:
+    """Return nodes on a day on which some observations or weights are 0: what these multiply drops out.
 
     Only what adds or multiplies an exact 0 is left out, so that the bits are those of the full text.
+
+    Args:
+        graph: of the nodes.
+        nodes: of the full text.
+        places: of the observations that are 0.
     """
-    return graph.substitute(nodes, {graph.input("observed", i): graph.literal(0.0) for i in range(text.observed)})
+    return graph.substitute(nodes, {graph.input("observed", i): graph.literal(0.0) for i in places})
+
+
+def _live(text: Text, graph: Graph, found: Sequence[int]) -> set[int]:
+    """Return the states that matter: all where the last state is wanted, else those that a sum depends on."""
+    if text.last:
+        return set(range(text.states))
+
+    def read_by(nodes: Sequence[int]) -> set[int]:
+        return {i for i, s in enumerate(graph.inputs("state", text.states)) if s in graph.reached(nodes)}
+
+    live = read_by(found[text.states :])
+    while (more := live | read_by([found[i] for i in live])) != live:
+        live = more
+    return live
 
 
 def forward(text: Text, graph: Graph) -> Forward:
@@ -96,7 +121,9 @@ def forward(text: Text, graph: Graph) -> Forward:
     """
     closed = jax.make_jaxpr(text.day)(*_scalars(text, graph.dtype))
     found = graph.read(closed, _day(text, graph), text.model.name)
-    return Forward(found[: text.states], found[text.states :])
+    live = _live(text, graph, found)
+    state = [n if i in live else graph.input("state", i) for i, n in enumerate(found[: text.states])]
+    return Forward(state, found[text.states :])
 
 
 def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
@@ -133,9 +160,28 @@ def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
         active = grown
     found = read(graph, active)
     bars_out = [found[i] for i in active]
-    used = graph.needed([*bars_out, *found[text.states :]])
-    saved = [n for n in used if graph.nodes[n].op in COSTLY and _of_the_day(graph, n)]
+    saved = _worth_saving(graph, [*bars_out, *found[text.states :]])
     return Adjoint(forward(text, graph).state, list(active), bars_out, found[text.states :], saved)
+
+
+def _worth_saving(graph: Graph, outputs: Sequence[int]) -> list[int]:
+    """Return the numbers of a day that the way back should read instead of working them out again; greedily."""
+    candidates = {n for n in graph.needed(outputs) if _of_the_day(graph, n) and not graph.nodes[n].truth}
+    saved: set[int] = set()
+
+    def cost(known: set[int]) -> int:
+        return sum(COSTS.get(graph.nodes[n].op, CALL) for n in graph.needed(outputs, known))
+
+    now = cost(saved)
+    while candidates:
+        left, best = min((cost(saved | {n}), n) for n in candidates)
+        if now - left < SAVING:
+            break
+        saved.add(best)
+        now = left
+        candidates &= set(graph.needed(outputs, saved))
+    read = {a for n in graph.needed(outputs, saved) for a in graph.nodes[n].args} | set(outputs)
+    return sorted(saved & read)
 
 
 def _of_the_day(graph: Graph, node: int) -> bool:
@@ -154,4 +200,10 @@ def tangent(text: Text, graph: Graph) -> Tangent:
     dots = [*graph.inputs("state_dot", text.states), *graph.inputs("constant_dot", text.constants)]
     found = graph.read(closed, [*_day(text, graph), *dots], text.model.name)
     primal = text.states + text.sums
-    return Tangent(found[: text.states], found[primal : primal + text.states], found[primal + text.states :])
+    live = _live(text, graph, found[:primal])
+    moved = found[primal : primal + text.states]
+    state, moved = (
+        [n if i in live else graph.input(kind, i) for i, n in enumerate(nodes)]
+        for kind, nodes in (("state", found[: text.states]), ("state_dot", moved))
+    )
+    return Tangent(state, moved, found[primal + text.states :])

@@ -153,10 +153,7 @@ class Sums(NamedTuple):
     wood_year_ends: Any
     litter_year_ends: Any
     som_year_ends: Any
-    labile_production: Any
-    leaf_production: Any
-    root_production: Any
-    wood_production: Any
+    gpp: Any
     labile_release: Any
     leaf_litter: Any
     root_litter: Any

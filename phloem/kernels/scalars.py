@@ -169,10 +169,17 @@ class Graph:
         if yes == no:
             return yes
         asked = self.nodes[condition]
-        if asked.op == "eq" and set(asked.args) == {yes, no}:
+        if asked.op == "eq" and {yes, no} in (set(asked.args), self._difference(asked.args)):
             return no
         if asked.op == "not":
             return self.apply("select", self.nodes[condition].args[0], no, yes)
+        return None
+
+    def _difference(self, args: tuple[int, ...]) -> set[int] | None:
+        """Return a and b where the arguments are a - b and 0."""
+        for one, other in (args, args[::-1]):
+            if self.number(one) == 0 and self.nodes[other].op == "sub":
+                return set(self.nodes[other].args)
         return None
 
     def _fold(self, op: str, values: list[float]) -> int | None:
@@ -283,6 +290,8 @@ class Graph:
     ) -> list[int]:
         """Return outputs with a product that one sum alone reads made part of it: `fma(x, y, z)`, rounded once.
 
+        A difference that is compared for equality is left alone: it would tell the rounding of its product from 0.
+
         Args:
             outputs: nodes.
             known: nodes that are at hand, and stay as they are.
@@ -293,6 +302,7 @@ class Graph:
         needed = self.needed(outputs, known)
         uses = Counter(a for n in needed for a in self.nodes[n].args)
         uses.update(outputs)
+        compared = {a for n in needed for a in self.nodes[n].args if self.nodes[n].op in ("eq", "ne")}
         new: dict[int, int] = {n: n for n in known}
 
         def at(n: int) -> int:
@@ -300,7 +310,8 @@ class Graph:
 
         for n in needed:
             node = self.nodes[n]
-            part = next((a for a in node.args if self._is_part(a, node, uses, known, invariant)), None)
+            parts = (a for a in node.args if n not in compared and self._is_part(a, node, uses, known, invariant))
+            part = next(parts, None)
             if part is None:
                 args = [at(a) for a in node.args]
                 new[n] = n if args == list(node.args) else self.apply(node.op, *args)
@@ -327,6 +338,10 @@ class Graph:
 
     def needed(self, outputs: Iterable[int], known: Iterable[int] = ()) -> list[int]:
         """Return the operations that outputs rest on, in order; nothing below `known` nodes."""
+        return sorted(n for n in self.reached(outputs, known) if self.nodes[n].args)
+
+    def reached(self, outputs: Iterable[int], known: Iterable[int] = ()) -> set[int]:
+        """Return all nodes that outputs rest on, inputs too; no `known` nodes and nothing below them."""
         stop = set(known)
         seen: set[int] = set()
         stack = [n for n in outputs if n not in stop]
@@ -335,7 +350,7 @@ class Graph:
             if n not in seen:
                 seen.add(n)
                 stack.extend(a for a in self.nodes[n].args if a not in stop)
-        return sorted(n for n in seen if self.nodes[n].args)
+        return seen
 
 
 def _inner(equation: Any) -> tuple[Any, Sequence[Any]] | None:

@@ -19,11 +19,13 @@ class Text:
         model: the model text.
         structure: tree structure of the model's constants.
         segment: days from one checkpoint to the next.
+        last: whether the last state is wanted; without it, states that no sum depends on stay as they are.
     """
 
     model: Model
     structure: jax.tree_util.PyTreeDef
     segment: int
+    last: bool = True
 
     @property
     def constants(self) -> int:
@@ -49,6 +51,11 @@ class Text:
     def sums(self) -> int:
         """Number of sums."""
         return len(self.model.sums._fields)  # type: ignore[attr-defined]
+
+    @property
+    def rare(self) -> list[int]:
+        """Places of the observations that are 0 on most days."""
+        return [self.model.observed._fields.index(name) for name in self.model.rare]  # type: ignore[attr-defined]
 
     def day(
         self, state: Sequence[Any], constants: Sequence[Any], weather: Sequence[Any], observed: Sequence[Any]

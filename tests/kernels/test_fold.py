@@ -17,7 +17,7 @@ from phloem.kernels.transform import physical, unbounded
 
 LANES = 64
 MODEL = dalec("strict")
-FLUXES = ("labile_release", "leaf_litter", "rh_litter", "rh_som", "wood_production", "violation")
+FLUXES = ("labile_release", "leaf_litter", "rh_litter", "rh_som", "gpp", "violation")
 
 
 @jax.jit

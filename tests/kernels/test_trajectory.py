@@ -113,5 +113,5 @@ def test_the_fold_is_the_trajectory_summed(runs):
         )
         for name in FINALS:
             assert float(getattr(last, name)[0]) == pytest.approx(runs[mode][name][-1], rel=1e-12), name
-        for name in ("labile_release", "leaf_litter", "rh_som", "litter_to_som", "wood_production", "violation"):
+        for name in ("labile_release", "leaf_litter", "rh_som", "litter_to_som", "gpp", "violation"):
             assert float(getattr(sums, name)[0]) == pytest.approx(runs[mode][name].sum(), rel=1e-12), name
