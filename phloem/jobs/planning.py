@@ -181,6 +181,7 @@ def project(campaign: Campaign) -> Projection:
     from phloem.kernels.series import SEGMENT
 
     configuration = campaign.configuration
+    backend = configuration.with_backend("xla").experiment.backend
     members, size = (
         configuration.campaign.members,
         4 if configuration.experiment.precision == "float32" else 8,
@@ -192,7 +193,7 @@ def project(campaign: Campaign) -> Projection:
         cells = campaign.tile_cells(tile)
         for block in blocks(len(cells), members):
             days = max(cells[position].days for position in block.cells)
-            used = projected_bytes(days, len(block.cells), fields, len(State._fields), SEGMENT, BLOCK, size)
+            used = projected_bytes(days, len(block.cells), fields, len(State._fields), SEGMENT, BLOCK, size, backend)
             memory = max(memory, used)
     a_lane = 8 * (38 + 38 + 20) + 4 * configuration.optimiser.options().trace
     checkpoint = BLOCK * (size * 38 * 5 + 4 * configuration.optimiser.options().trace)

@@ -60,8 +60,8 @@ def fold(
         last: whether the last state is wanted; what only it depends on need not be computed then.
 
     Returns:
-        The last state (None where it is not wanted) and the sums, NamedTuples of arrays of shape (lanes,). Sums are plain within a segment and
-        compensated from segment to segment.
+        The last state (None where it is not wanted) and the sums, NamedTuples of arrays of shape (lanes,). Sums are
+        plain within a segment and compensated from segment to segment.
 
     Raises:
         ValueError: the days are no multiple of the segment, or the backend is unknown.

@@ -413,6 +413,8 @@ static void survey(Tables *t) {
   }
 }
 
+long phloem_scratch(void) { return sizeof(Scratch); }
+
 XLA_FFI_Error *phloem_fold(XLA_FFI_CallFrame *call) {
   for (XLA_FFI_Extension_Base *e = call->extension_start; e; e = e->next)
     if (e->type == XLA_FFI_Extension_Metadata) {

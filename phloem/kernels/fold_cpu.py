@@ -88,6 +88,14 @@ def _target(kernel: str, text: Text, dtype: np.dtype, last: bool) -> str:
     return name
 
 
+def scratch_bytes() -> int:
+    """Return the bytes in which a thread works on a block of lanes: the most of the kernels loaded so far."""
+    sizes = [library.phloem_scratch for library in _loaded.values()]
+    for size in sizes:
+        size.restype = ctypes.c_long
+    return max((size() for size in sizes), default=0)
+
+
 def _call(kernel: str, text: Text, shapes: Sequence[tuple[int, ...]], arguments: Sequence[Array], last: bool) -> Any:
     dtype = arguments[0].dtype
     results = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]

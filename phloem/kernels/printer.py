@@ -283,8 +283,8 @@ def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Write
 def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], extra: str = "") -> Printed:
     made = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
     marked = sum(1 << i for i in text.rare)
-    sizes = {"RARE": marked, "NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed, "NM": text.sums,
-             "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
+    sizes = {"RARE": marked, "NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed,
+             "NM": text.sums, "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
     return Printed("\n".join([made, *parts]), sizes)
 
 

@@ -49,11 +49,17 @@ def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
     return result
 
 
-def projected_bytes(days: int, cells: int, fields: int, states: int, segment: int, width: int, size: int) -> int:
+RECOMPUTED = {"xla": 128, "cpu": 40}
+"""Numbers a lane and day of one segment that the reverse sweep recomputes and keeps, at most: about 100 were counted in
+XLA's compiled program, 31 in the scratch of the cpu backend."""
+
+
+def projected_bytes(
+    days: int, cells: int, fields: int, states: int, segment: int, width: int, size: int, backend: str
+) -> int:
     """Project the memory that the gradient of one block needs.
 
-    Three parts: the tables, shared by the members; the states at segment starts; one segment's residuals, which the
-    reverse sweep recomputes, bounded by 128 numbers a lane and day (about 100 were counted in the compiled program).
+    Three parts: the tables, shared by the members; the states at segment starts; one segment's recomputation.
 
     Args:
         days: days of the simulation.
@@ -63,8 +69,9 @@ def projected_bytes(days: int, cells: int, fields: int, states: int, segment: in
         segment: days a segment.
         width: lanes a block.
         size: bytes a number.
+        backend: what runs the time loop, `xla` or `cpu`.
     """
     tables = days * cells * fields
     kept = -(-days // segment) * states * width
-    residuals = segment * 128 * width
+    residuals = segment * RECOMPUTED[backend] * width
     return size * (tables + kept + residuals)
