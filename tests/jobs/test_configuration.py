@@ -25,6 +25,7 @@ SCIENCE = [
     ("data", "years", 5),
     ("experiment", "mode", "compat"),
     ("experiment", "precision", "float64"),
+    ("experiment", "backend", "xla"),
     ("experiment", "steady_pools", ["wood"]),
     ("optimiser", "iterations", 24_999),
     ("optimiser", "learning_rate", 6e-4),
