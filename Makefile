@@ -36,6 +36,7 @@ format: venv
 
 bench: venv
 	$(BIN)/python -m benchmarks.fold --lanes 64,512,4096 --years 9,107 --threads 1,2 --backends xla,cpu --record
+	$(BIN)/python -m benchmarks.precision --record
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

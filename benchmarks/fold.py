@@ -3,7 +3,9 @@
     python -m benchmarks.fold --lanes 512 --years 9 --threads 1 --backends xla --json
 
 Every case of one thread count runs in a process that is bound to that many cores; all are measured in one run. The
-forcing is made by the weather generator, one cell for all lanes of a block; times are the median of several warm calls.
+forcing is made by the weather generator, one cell for all lanes of a block; times are the median of several warm calls
+(of as many as fit into 20 s, one at least). Memory is that of the gradient beyond the shared tables: XLA's buffers, and
+the scratch of each thread of the cpu backend. Compiling is timed once a backend, with an empty cache and again from it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +26,20 @@ from typing import Any
 
 BACKENDS = ("xla", "cpu", "gpu")
 RECORD = Path(__file__).with_name("fold.json")
-FIELDS = ("forward_us_per_cell_year", "gradient_us_per_cell_year", "tangents_us_per_cell_year", "bytes_per_lane")
+FIELDS = (
+    "forward_us_per_cell_year",
+    "gradient_us_per_cell_year",
+    "tangents_us_per_cell_year",
+    "bytes_per_lane",
+    "compile_seconds",
+    "compile_seconds_cached",
+)
+ENOUGH = 20.0
+"""Seconds after which a call is not repeated any more."""
+
+
+compiled: set[str] = set()
+"""Backends whose compiling has been timed in this process."""
 
 
 def _numbers(text: str) -> list[int]:
@@ -36,7 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--years", type=_numbers, default=[9], help="comma-separated")
     parser.add_argument("--threads", type=_numbers, default=[1], help="comma-separated numbers of cores")
     parser.add_argument("--backends", default="xla,cpu", help="comma-separated: xla, cpu, gpu")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--no-tangents", action="store_true", help="skip the forward-mode block")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--record", action="store_true", help=f"also write {RECORD.name}")
@@ -52,15 +68,36 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
     import jax
 
     jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) < repeats and sum(times) < ENOUGH:
         begun = time.perf_counter()
         jax.block_until_ready(call())
         times.append(time.perf_counter() - begun)
     return statistics.median(times)
 
 
-def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool) -> dict[str, Any]:
+def compile_seconds(program: Any, backend: str) -> tuple[float, float | None]:
+    """Return how long a program takes to compile with an empty cache, and from the cache (None: there is none)."""
+    import jax
+
+    from phloem.kernels import compiler, fold_cpu
+
+    found = []
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["PHLOEM_CACHE"] = cache
+        for _ in range(2 if backend == "cpu" else 1):
+            fold_cpu._target.cache_clear()
+            compiler.find_compiler.cache_clear()
+            jax.clear_caches()
+            begun = time.perf_counter()
+            program().compile()
+            found.append(time.perf_counter() - begun)
+        del os.environ["PHLOEM_CACHE"]
+        fold_cpu._target.cache_clear()
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, threads: int) -> dict[str, Any]:
     """Time one case in this process."""
     import jax
     import jax.numpy as jnp
@@ -68,6 +105,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool) 
 
     from phloem.io import boreal_weather
     from phloem.kernels import CALIBRATED, SiteObjective, dalec, site, site_data, switches
+    from phloem.kernels.fold_cpu import scratch_bytes
     from phloem.names import STREAMS
 
     made = boreal_weather(61.0, years, np.random.default_rng(0))
@@ -84,7 +122,10 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool) 
     def loss(raw: Any) -> Any:
         return objective.loss(raw, sharpness, data, lane_cell)
 
-    gradient = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lane_cell)).lower(raw).compile()
+    program = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lane_cell))
+    compiling = compile_seconds(lambda: program.lower(raw), backend) if backend not in compiled else (None, None)
+    compiled.add(backend)
+    gradient = program.lower(raw).compile()
     forward = jax.jit(loss)
     basis = jnp.broadcast_to(jnp.eye(len(CALIBRATED), dtype=jnp.float32)[:, :, None], (38, 38, lanes))
     block = jax.jit(lambda raw: jax.vmap(lambda t: jax.jvp(loss, (raw,), (t,))[1])(basis))
@@ -94,9 +135,11 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool) 
     result: dict[str, Any] = {"backend": backend, "lanes": lanes, "years": years}
     result["forward_us_per_cell_year"] = 1e6 * median_seconds(lambda: forward(raw), repeats) / cell_years
     result["gradient_us_per_cell_year"] = 1e6 * median_seconds(lambda: gradient(raw), repeats) / cell_years
-    spent = 1e6 * median_seconds(lambda: block(raw), 1) / cell_years if tangents else None
+    scratch = threads * scratch_bytes(np.float32) if backend == "cpu" else 0
+    result["bytes_per_lane"] = round((memory.temp_size_in_bytes + scratch) / lanes) if memory else None
+    spent = 1e6 * median_seconds(lambda: block(raw), repeats) / cell_years if tangents else None
     result["tangents_us_per_cell_year"] = spent
-    result["bytes_per_lane"] = round(memory.temp_size_in_bytes / lanes) if memory else None
+    result["compile_seconds"], result["compile_seconds_cached"] = compiling
     result["shared_forcing_bytes"] = shared
     return result
 
@@ -124,8 +167,8 @@ def inner(options: argparse.Namespace) -> None:
             for backend in options.backends.split(","):
                 print(f"{backend}, {lanes} lanes, {years} years, {threads} threads ...", file=sys.stderr, flush=True)
                 tangents = not options.no_tangents and (backend != "xla" or lanes * years <= 1024)
-                repeats = options.repeats if lanes * years <= 5000 else min(options.repeats, 2)
-                cases.append(measure(backend, lanes, years, repeats, tangents) | {"threads": threads})
+                case = measure(backend, lanes, years, options.repeats, tangents, threads)
+                cases.append(case | {"threads": threads})
     print(json.dumps(cases))
 
 

@@ -251,6 +251,7 @@ static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
 
 #if KERNEL == TANGENT
 #define TOGETHER K
+#define AT_ONCE 4 /* days that a tangent goes before it is the next one's turn: what they read stays in the nearest cache */
 /* ---------------------------------------------------------------- a block of tangents forward */
 
 typedef struct {
@@ -259,54 +260,59 @@ typedef struct {
 } Results;
 
 typedef struct {
-  lanes cd[NC], hd[NHD], sd[NS], ad[NM], total[NM], rest[NM];
-} Dot;
+  lanes total[NM], rest[NM];
+} Totals;
 
 typedef struct {
-  lanes c[NC], h[NH], s[NS], q[NQ], s_before[NS], sd_before[NS], ad_before[NM];
-  Dot dot[K];
+  lanes c[NC], h[NH], s[NS], q[AT_ONCE][NQ], s_before[NS];
+  Dot dot[K], before;
+  Totals totals[K];
   Day day;
 } Scratch;
 
 /* One block of lanes with K tangents at most: the primal runs once for them. */
 static void run_block(const Tables *t, const Results *r, long number, Scratch *k) {
   Block b;
-  unsigned char alive[B];
+  unsigned char alive[AT_ONCE][B], lives[AT_ONCE], kind[AT_ONCE];
   const long groups = (t->tangents + K - 1) / K, first = number % groups * K;
   const int count = (int)(t->tangents - first < K ? t->tangents - first : K);
   lay_out(t, number / groups, &b);
   load(k->c, t->constants, NC, t, &b);
   load(k->s, t->first, NS, t, &b);
   hoist(k->c, k->h);
+  memset(k->totals, 0, sizeof k->totals);
   for (int i = 0; i < count; ++i) {
-    Dot *dot = k->dot + i;
-    load(dot->cd, r->constants_dot + (first + i) * NC * t->lanes, NC, t, &b);
-    load(dot->sd, r->state0_dot + (first + i) * NS * t->lanes, NS, t, &b);
-    hoist_dot(k->c, dot->cd, dot->hd);
-    memset(dot->total, 0, sizeof dot->total);
-    memset(dot->rest, 0, sizeof dot->rest);
+    load(k->dot[i].cd, r->constants_dot + (first + i) * NC * t->lanes, NC, t, &b);
+    load(k->dot[i].sd, r->state0_dot + (first + i) * NS * t->lanes, NS, t, &b);
   }
   for (long d0 = 0; d0 < t->days; d0 += SEGMENT) {
     for (int i = 0; i < count; ++i) memset(k->dot[i].ad, 0, sizeof k->dot[i].ad);
-    for (long d = d0; d < d0 + SEGMENT; ++d) {
-      const int lives = living(t, &b, d, alive);
-      if (lives == NONE) continue;
-      if (lives == SOME) memcpy(k->s_before, k->s, sizeof k->s);
-      bring(t, &b, d, 1, &k->day);
-      RUN(primal_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->q);
-      if (lives == SOME) put_back(k->s, k->s_before, NS, alive);
+    for (long d = d0; d < d0 + SEGMENT; d += AT_ONCE) {
+      const int days = d0 + SEGMENT - d < AT_ONCE ? (int)(d0 + SEGMENT - d) : AT_ONCE;
+      for (int j = 0; j < days; ++j) {
+        lives[j] = living(t, &b, d + j, alive[j]);
+        if (lives[j] == NONE) continue;
+        if (lives[j] == SOME) memcpy(k->s_before, k->s, sizeof k->s);
+        bring(t, &b, d + j, 1, &k->day);
+        kind[j] = k->day.kind;
+        RUN(primal_day, kind[j], &b, &k->day, k->s, k->c, k->h, k->q[j]);
+        if (lives[j] == SOME) put_back(k->s, k->s_before, NS, alive[j]);
+      }
       for (int i = 0; i < count; ++i) {
         Dot *dot = k->dot + i;
-        if (lives == SOME) memcpy(k->sd_before, dot->sd, sizeof dot->sd), memcpy(k->ad_before, dot->ad, sizeof dot->ad);
-        OF_KIND(tangent_day, k->day.kind, k->q, k->c, k->h, dot->cd, dot->hd, dot->sd, dot->ad);
-        if (lives == SOME) put_back(dot->sd, k->sd_before, NS, alive), put_back(dot->ad, k->ad_before, NM, alive);
+        for (int j = 0; j < days; ++j) {
+          if (lives[j] == NONE) continue;
+          if (lives[j] == SOME) k->before = *dot;
+          OF_KIND(tangent_day, kind[j], k->q[j], k->c, k->h, dot);
+          if (lives[j] == SOME) put_back(dot->sd, k->before.sd, NS, alive[j]), put_back(dot->ad, k->before.ad, NM, alive[j]);
+        }
       }
     }
-    for (int i = 0; i < count; ++i) add_exactly(k->dot[i].total, k->dot[i].rest, k->dot[i].ad, NM);
+    for (int i = 0; i < count; ++i) add_exactly(k->totals[i].total, k->totals[i].rest, k->dot[i].ad, NM);
   }
   for (int i = 0; i < count; ++i) {
     store(r->last_dot + (first + i) * NS * t->lanes, k->dot[i].sd, NS, t, &b);
-    store(r->sums_dot + (first + i) * NM * t->lanes, k->dot[i].total, NM, t, &b);
+    store(r->sums_dot + (first + i) * NM * t->lanes, k->totals[i].total, NM, t, &b);
   }
 }
 
@@ -399,11 +405,14 @@ static XLA_FFI_Error *complain(XLA_FFI_CallFrame *call, const char *message, XLA
 
 /* Note which rows hold observations, usual or rare, and on which days all cells live. */
 static void survey(Tables *t) {
-  const long width = NO * t->cells;
+  const real *values = t->observed;
   for (long row = 0; row < t->observed_rows; ++row) {
     int kind = UNSEEN;
-    for (long i = 0; i < width; ++i)
-      if (t->observed[row * width + i] != 0) kind |= RARE >> i / t->cells & 1 ? MARKED : SEEN;
+    for (int f = 0; f < NO; ++f, values += t->cells) {
+      int any = 0;
+      for (long i = 0; i < t->cells; ++i) any |= values[i] != 0;
+      if (any) kind |= RARE >> f & 1 ? MARKED : SEEN;
+    }
     t->kind[row] = kind & MARKED ? MARKED : kind;
   }
   for (long d = 0; d < t->days; ++d) {

@@ -9,7 +9,7 @@ import ctypes
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,17 @@ TANGENT_LANES = 16
 """Lanes a block where each lane carries so many tangents."""
 
 HERE = Path(__file__).parent
-_loaded: dict[str, ctypes.CDLL] = {}
+
+
+class Loaded(NamedTuple):
+    """A kernel in this process."""
+
+    library: ctypes.CDLL
+    kernel: str
+    dtype: np.dtype
+
+
+_loaded: dict[str, Loaded] = {}
 """Libraries by the name XLA knows: equal texts have one, whichever cache it came from."""
 
 ARGUMENTS = {"VALUE": 8, "ADJOINT": 9, "TANGENT": 10}
@@ -83,17 +93,19 @@ def _target(kernel: str, text: Text, dtype: np.dtype, last: bool) -> str:
     library = build(source(kernel, text, dtype, last), "fold", headers=headers, includes=[str(include)])
     name = f"phloem_{library.stem}"
     if name not in _loaded:
-        _loaded[name] = ctypes.CDLL(str(library))
-        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_loaded[name].phloem_fold), platform="cpu")
+        _loaded[name] = Loaded(ctypes.CDLL(str(library)), kernel, dtype)
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_loaded[name].library.phloem_fold), platform="cpu")
     return name
 
 
-def scratch_bytes() -> int:
-    """Return the bytes in which a thread works on a block of lanes: the most of the kernels loaded so far."""
-    sizes = [library.phloem_scratch for library in _loaded.values()]
-    for size in sizes:
-        size.restype = ctypes.c_long
-    return max((size() for size in sizes), default=0)
+def scratch_bytes(dtype: Any) -> int:
+    """Return the bytes in which a thread works on a block's gradient: the most of the kernels loaded so far."""
+    sizes = [0]
+    for library, kernel, kind in _loaded.values():
+        if kernel != "TANGENT" and kind == np.dtype(dtype):
+            library.phloem_scratch.restype = ctypes.c_long
+            sizes.append(library.phloem_scratch())
+    return max(sizes)
 
 
 def _call(kernel: str, text: Text, shapes: Sequence[tuple[int, ...]], arguments: Sequence[Array], last: bool) -> Any:

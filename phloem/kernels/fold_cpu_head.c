@@ -41,6 +41,11 @@ typedef real loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(size
 typedef whole index_vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef real lanes[B] __attribute__((aligned(64)));
 
+/* One tangent: of the constants, of the state, of the sums of a segment. */
+typedef struct {
+  lanes cd[NC], sd[NS], ad[NM];
+} Dot;
+
 #if defined __GNUC__ && !defined __clang__
 #define SHUFFLES 1
 #else

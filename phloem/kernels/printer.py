@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from phloem.kernels.linear import preaccumulate
 from phloem.kernels.programs import adjoint, forward, tangent, without
 from phloem.kernels.scalars import BINARY, UNARY, Graph
 from phloem.kernels.text import Text
@@ -21,9 +22,6 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">",
            "and": "&", "or": "|"}  # fmt: skip
 INVARIANT = frozenset(("constant", "sums_bar"))
 """Kinds of input that stay as they are from day to day."""
-
-DOTTED = frozenset(("constant", "constant_dot"))
-"""The same of a tangent."""
 
 WEATHERS = ("shared", "spread")
 """A day's body exists for forcing that all lanes of a block share, and for forcing spread over the lanes."""
@@ -135,8 +133,8 @@ class Writer:
 def _lanes(kind: str) -> str:
     """Return the C name of an input array, by kind."""
     return {"state": "s", "constant": "c", "weather": "w", "observed": "o", "state_bar": "sb", "sums_bar": "mb",
-            "state_dot": "sd", "constant_dot": "cd", "sum": "a", "constant_bar": "cb",
-            "sum_dot": "ad"}[kind]  # fmt: skip
+            "state_dot": "dot->sd", "constant_dot": "dot->cd", "sum": "a", "constant_bar": "cb",
+            "sum_dot": "dot->ad"}[kind]  # fmt: skip
 
 
 def _input_names(graph: Graph, weather: str) -> dict[int, str]:
@@ -219,7 +217,7 @@ def _kinds(text: Text) -> dict[str, list[int]]:
 
     On a `marked` day all may differ from 0, on a `seen` day not the rare ones, on an `unseen` day none.
     """
-    kinds = {"marked": []} if text.rare else {}
+    kinds: dict[str, list[int]] = {"marked": []} if text.rare else {}
     return {**kinds, "seen": text.rare, "unseen": list(range(text.observed))}
 
 
@@ -289,48 +287,39 @@ def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], 
 
 
 def tangent_bodies(text: Text, dtype: Any) -> Printed:
-    """Print `primal_day_{shared,spread}_{kind}`, `tangent_day_{kind}`, `hoist` and `hoist_dot`."""
+    """Print `primal_day_{shared,spread}_{kind}`, `tangent_day_{kind}` and `hoist`."""
     graph = Graph(dtype)
-    hoist, dots, parts = Hoist(graph), Hoist(graph, DOTTED, "hd"), []
+    hoist, parts = Hoist(graph), []
     program = tangent(text, graph)
-    outputs = [*program.state, *_totals(graph, "sum_dot", program.sums)]
-    moving = [n for n in graph.needed(outputs) if graph.nodes[n].depends & DOTS]
-    read = {a for n in moving for a in graph.nodes[n].args} | set(outputs)
-    still = [n for n in sorted(read) if graph.nodes[n].depends and not graph.nodes[n].depends & DOTS]
-    kept = [n for n in still if not graph.nodes[n].depends <= INVARIANT]
-    primal = _days(text, graph, [*program.next_state, *kept])
-    at_hand = hoist.names(still)
-    fused = graph.fuse(outputs, [*kept, *at_hand], DOTTED)
-    for seen, nodes in primal.items():
+    linear = preaccumulate(graph, [*program.state, *program.sums], DOTS)
+    outputs = [*linear[: text.states], *_totals(graph, "sum_dot", linear[text.states :])]
+    factors = {
+        a for n in graph.needed(outputs) if _moves(graph, n) for a in graph.nodes[n].args if not _moves(graph, a)
+    }
+    kept = sorted(n for n in factors if not graph.nodes[n].depends <= INVARIANT)
+    at_hand = hoist.names(sorted(n for n in factors if graph.nodes[n].depends))
+    for kind, nodes in _days(text, graph, [*program.next_state, *kept]).items():
         states, values = nodes[: text.states], dict(zip(kept, nodes[text.states :], strict=True))
-        known = {n: v for n, v in values.items() if graph.nodes[v].op == "literal"}
-        moved = graph.substitute(fused, known)
-        rows = {n: f"q[{row}][l]" for row, n in enumerate(kept) if n not in known}
-        used = {a for n in graph.needed(moved, rows) for a in graph.nodes[n].args} | set(moved)
-        rows = {n: name for n, name in rows.items() if n in used}
+        moved = graph.substitute(outputs, {n: v for n, v in values.items() if graph.nodes[v].op == "literal"})
+        read = graph.reached(moved, kept) | {a for n in graph.needed(moved, kept) for a in graph.nodes[n].args}
+        rows = {n: f"q[{row}][l]" for row, n in enumerate(kept) if n in read}
         now = [values[n] for n in rows]
         for weather in WEATHERS:
             writer = Writer(graph, _input_names(graph, weather) | hoist.names([*states, *now]))
             writer.write([*states, *now])
-            writer.lines += [f"{name} = {_number(writer, n)};" for name, n in zip(rows.values(), now, strict=True)]
+            writer.lines += [f"{name} = {writer.name(n)};" for name, n in zip(rows.values(), now, strict=True)]
             writer.lines += _stores("s", range(text.states), states, writer)
             arguments = f"{_weather_arguments(weather)}, lanes *s, {BLOCK}, lanes *q"
-            parts.append(_function(f"primal_day_{weather}_{seen}", arguments, writer.lines))
-        names = _input_names(graph, "spread") | at_hand | rows
-        truths = [n for n in rows if graph.nodes[n].truth]
-        writer = Writer(graph, names | dots.names(moved, [*rows, *at_hand]) | {n: f"t{n}" for n in truths})
-        writer.lines = [f"const int t{n} = {rows[n]} != 0;" for n in truths]
-        writer.write(moved, _rows("ad", moved[text.states :]))
-        writer.lines += _stores("sd", range(text.states), moved, writer)
-        arguments = f"const lanes *q, {BLOCK}, const lanes *cd, const lanes *hd, lanes *sd, lanes *ad"
-        parts.append(_function(f"tangent_day_{seen}", arguments, writer.lines))
-    parts.append(dots.function("hoist_dot", "const lanes *c, const lanes *cd, lanes *hd"))
-    return _printed(text, hoist, parts, {"NQ": max(1, len(kept)), "NHD": max(1, len(dots.rows))})
+            parts.append(_function(f"primal_day_{weather}_{kind}", arguments, writer.lines))
+        writer = Writer(graph, _input_names(graph, "spread") | at_hand | rows)
+        writer.write(moved, _rows("dot->ad", moved[text.states :]))
+        writer.lines += _stores("dot->sd", range(text.states), moved, writer)
+        parts.append(_function(f"tangent_day_{kind}", f"const lanes *q, {BLOCK}, Dot *dot", writer.lines))
+    return _printed(text, hoist, parts, {"NQ": max(1, len(kept))})
 
 
 DOTS = frozenset(("state_dot", "constant_dot", "sum_dot"))
 
 
-def _number(writer: Writer, node: int) -> str:
-    """Return a node as a number, also where it is true or false."""
-    return f"{writer.name(node)} ? 1 : 0" if writer.graph.nodes[node].truth else writer.name(node)
+def _moves(graph: Graph, node: int) -> bool:
+    return bool(graph.nodes[node].depends & DOTS)

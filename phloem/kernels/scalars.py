@@ -158,8 +158,9 @@ class Graph:
             return z
         if values[2] == 0:
             return self.apply("mul", x, y)
-        if 1.0 in values[:2]:
-            return self.apply("add", y if values[0] == 1 else x, z)
+        for one, other in ((0, 1), (1, 0)):
+            if values[one] in (1, -1):
+                return self.apply("add" if values[one] == 1 else "sub", z, args[other])
         return None
 
     def _simplify_select(self, args: tuple[int, ...], values: list[float | None]) -> int | None:
