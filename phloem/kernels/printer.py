@@ -292,7 +292,7 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
     hoist, parts = Hoist(graph), []
     program = tangent(text, graph)
     linear = preaccumulate(graph, [*program.state, *program.sums], DOTS)
-    outputs = [*linear[: text.states], *_totals(graph, "sum_dot", linear[text.states :])]
+    outputs = graph.fuse([*linear[: text.states], *_totals(graph, "sum_dot", linear[text.states :])])
     factors = {
         a for n in graph.needed(outputs) if _moves(graph, n) for a in graph.nodes[n].args if not _moves(graph, a)
     }
