@@ -273,9 +273,15 @@ def _rows(array: str, totals: Sequence[int]) -> dict[int, str]:
 
 
 def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Writer) -> list[str]:
-    """Return the stores of an array's new rows; a row that stays as it is is not written."""
+    """Return the stores of an array's new rows; a row that stays as it is is not written.
+
+    What moves from one row to another is taken up before the first store.
+    """
     stores = [(f"{array}[{i}][l]", writer.name(n)) for i, n in zip(rows, nodes, strict=False)]
-    return [f"{row} = {value};" for row, value in stores if row != value]
+    stores = [(row, value) for row, value in stores if row != value]
+    moved = {value: f"m{i}" for i, (_, value) in enumerate(stores) if value.startswith(f"{array}[")}
+    taken = [f"const real {name} = {value};" for value, name in moved.items()]
+    return taken + [f"{row} = {moved.get(value, value)};" for row, value in stores]
 
 
 def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], extra: str = "") -> Printed:

@@ -183,6 +183,33 @@ class TestEveryBackend:
 
         assert_close(found(backend), found("xla"), np.float64)
 
+    @pytest.mark.parametrize("backend", COMPILED)
+    def test_states_that_change_places(self, backend):
+        """Rows are stored in place: what moves to another row must not be overwritten on the way."""
+
+        def step(s, c, w):
+            _, out = POND.step(s, c, w)
+            return Pond(s.heat, s.level), out._replace(heat=w.rain * s.heat, spill=s.level)
+
+        turning = dataclasses.replace(POND, name="turning pond", step=step)
+        days = np.arange(7.0)
+        data = series([Weather(days, days)], [Observed(days, days)], np.float64, segment=7)
+        p, lanes = Inputs(jnp.full(3, 0.5), jnp.ones(3)), jnp.zeros(3, jnp.int32)
+
+        def found(backend):
+            def run(s):
+                last, sums = fold(turning, p, s, data, lanes, segment=7, backend=backend)
+                return jnp.stack(last), jnp.stack(sums)
+
+            first = Pond(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([0.1, 0.2, 0.3]))
+            value, pull = jax.vjp(run, first)
+            ahead = jax.jvp(run, (first,), (Pond(jnp.ones(3), jnp.full(3, 2.0)),))[1]
+            return {"value": list(value), "slope": [*pull((jnp.ones((2, 3)), jnp.ones((3, 3))))[0], *ahead]}
+
+        wanted = found("xla")
+        np.testing.assert_allclose(wanted["value"][0], [[0.1, 0.2, 0.3], [1, 2, 3]])  # 7 days: changed places
+        assert_close(found(backend), wanted, np.float64)
+
 
 class TestTransformations:
     """Of the compiled folds under JAX's own."""
