@@ -215,7 +215,8 @@ class TestTransformations:
     """Of the compiled folds under JAX's own."""
 
     @pytest.fixture(scope="class")
-    def case(self):
+    @classmethod
+    def case(cls):
         data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2], jnp.int32)
         return data, lanes, jnp.asarray(raw_values(3))
 
@@ -272,14 +273,15 @@ class TestBits:
         return cells
 
     @pytest.fixture(scope="class")
-    def case(self):
-        cells = self.cells()
+    @classmethod
+    def case(cls):
+        cells = cls.cells()
         data = site_data(cells, np.float32).series
-        values = np.asarray(physical(jnp.asarray(raw_values(self.LANES)), CALIBRATED)).astype(np.float32)
+        values = np.asarray(physical(jnp.asarray(raw_values(cls.LANES)), CALIBRATED)).astype(np.float32)
         constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
         numbers = jax.tree.map(np.asarray, (constants, state(jnp.asarray(values[30:]))))
-        cell = np.random.default_rng(2).integers(0, 20, self.LANES)
-        return data, numbers, cell, self.found(data, numbers, cell)
+        cell = np.random.default_rng(2).integers(0, 20, cls.LANES)
+        return data, numbers, cell, cls.found(data, numbers, cell)
 
     @staticmethod
     def found(data, numbers, cell):
