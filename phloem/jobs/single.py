@@ -147,7 +147,8 @@ def simulate(
 ) -> Path:
     """Write a simulation of one tower file: every member, every day.
 
-    Daily output comes from the `xla` loop whatever the backend, which is only checked: the others keep no field of time.
+    Daily output comes from the `xla` loop whatever the backend, which is only checked: the others keep no field of
+    time.
 
     Raises:
         InputError: bad drivers, parameters or choices; nothing is written.

@@ -74,6 +74,7 @@ def fold(
     if chosen == "xla":
         state, found = _fold_by_scan(model, constants, state0, data, lane_cell, segment)
         return (state if last else None), found
+    data, lane_cell = _as_the_backends_read(data, lane_cell)
     leaves, structure = jax.tree.flatten(constants)
     numbers, first = _stack(leaves, data, lane_cell), _stack(list(state0), data, lane_cell)
     text = Text(model, structure, segment, last)
@@ -81,9 +82,27 @@ def fold(
     return (model.state(*end) if last else None), model.sums(*sums)
 
 
+def _as_the_backends_read(data: Series, lane_cell: Array) -> tuple[Series, Array]:
+    """Return tables of one floating type and 32-bit indices: the generated folds read bare memory."""
+    weather, whole = jnp.asarray(data.weather), jnp.int32
+    cells = weather.shape[2]
+    return (
+        Series(
+            weather=weather,
+            observed=jnp.asarray(data.observed, weather.dtype),
+            weather_row=jnp.asarray(data.weather_row, whole),
+            observed_row=jnp.asarray(data.observed_row, whole),
+            live=jnp.asarray(data.live, weather.dtype),
+        ),
+        jnp.clip(jnp.asarray(lane_cell, whole), 0, max(cells - 1, 0)),
+    )
+
+
 def _stack(group: list[Any], data: Series, lane_cell: Array) -> Array:
     """Return one row of lanes for each number of a group, of the tables' type."""
     dtype = data.weather.dtype
+    if not group:
+        return jnp.zeros((0, *lane_cell.shape), dtype)
     return jnp.stack([jnp.broadcast_to(jnp.asarray(one, dtype), lane_cell.shape) for one in group])
 
 

@@ -200,13 +200,14 @@ typedef struct {
 
 typedef struct {
   lanes c[NC], h[NH], mb[NM], sb[NS], cb[NC], total[NC], rest[NC], sb_before[NS], cb_before[NC];
+  unsigned char alive[SEGMENT][B], lives[SEGMENT];
   lanes s[SEGMENT + 1][NS], r[SEGMENT][NR]; /* the segment's states, and what the way back reads again */
   Day day;
 } Scratch;
 
 static void run_block(const Tables *t, const Results *r, long number, Scratch *k) {
   Block b;
-  unsigned char alive[SEGMENT][B], lives[SEGMENT];
+  unsigned char(*const alive)[B] = k->alive, *const lives = k->lives;
   lay_out(t, number, &b);
   load(k->c, t->constants, NC, t, &b);
   load(k->mb, r->sums_bar, NM, t, &b);
@@ -445,6 +446,8 @@ XLA_FFI_Error *phloem_fold(XLA_FFI_CallFrame *call) {
   t->lanes = extent(call, 7, 0), t->days = extent(call, 4, 0), t->cells = extent(call, 2, 2);
   t->weather_rows = extent(call, 2, 0), t->observed_rows = extent(call, 3, 0);
   t->tangents = 1;
+  if (t->lanes && t->days && (t->cells < 1 || t->weather_rows < 1 || t->observed_rows < 1))
+    return free(job), complain(call, "phloem: tables without cells or rows", XLA_FFI_Error_Code_INVALID_ARGUMENT);
   bind(call, t, &job->results);
   job->blocks = (t->lanes + B - 1) / B * ((t->tangents + TOGETHER - 1) / TOGETHER);
   atomic_store(&job->holders, 1);

@@ -107,7 +107,7 @@ static INLINE real exp_(real x) {
   e.number = FMA(r * r, p, r) + 1;
   e.bits = (whole)((unsigned_whole)e.bits + ((unsigned_whole)n.bits << digits));
   const real found = x < low ? 0 : e.number;
-  return x > high ? (real)INFINITY : found;
+  return x <= high ? found : x + (real)INFINITY; /* infinite, or the NaN that x is: its bits would shift into a number */
 }
 
 static INLINE real sqrt_(real x) { return REAL(__builtin_sqrt)(x); }

@@ -115,7 +115,7 @@ def _widen(array: Any, dim: int | None, size: int) -> Any:
     if dim is None:
         return jnp.tile(array, (1,) * (array.ndim - 1) + (size,))
     moved = jnp.moveaxis(array, dim, -2)
-    return moved.reshape(*moved.shape[:-2], -1)
+    return moved.reshape(*moved.shape[:-2], moved.shape[-2] * moved.shape[-1])
 
 
 def _batch(primitive: Primitive, args: Sequence[Any], dims: Sequence[Any], params: Any) -> tuple[list[Any], list[int]]:
@@ -123,7 +123,7 @@ def _batch(primitive: Primitive, args: Sequence[Any], dims: Sequence[Any], param
     if primitive is tangent_p and all(dim is None for dim in dims[:9]):
         return _batch_of_tangents(args, dims, size, params)
     out = primitive.bind(*_merge(args, dims, size), **params)
-    lanes = [array.reshape(*array.shape[:-1], size, -1) for array in out]
+    lanes = [array.reshape(*array.shape[:-1], size, array.shape[-1] // size) for array in out]
     return lanes, [array.ndim - 2 for array in lanes]
 
 
@@ -133,9 +133,9 @@ def _batch_of_tangents(
     dots = []
     for array, dim in zip(args[9:], dims[9:], strict=True):
         whole = jnp.broadcast_to(array, (size, *array.shape)) if dim is None else jnp.moveaxis(array, dim, 0)
-        dots.append(whole.reshape(-1, *whole.shape[2:]))
+        dots.append(whole.reshape(whole.shape[0] * whole.shape[1], *whole.shape[2:]))
     out = tangent_p.bind(*args[:9], *dots, **params)
-    return [array.reshape(size, -1, *array.shape[1:]) for array in out], [0, 0]
+    return [array.reshape(size, array.shape[0] // size, *array.shape[1:]) for array in out], [0, 0]
 
 
 def _jvp_of_value(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[list[Any], list[Any]]:

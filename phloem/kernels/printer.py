@@ -176,7 +176,12 @@ class Hoist:
         wanted -= known
         for n in sorted(wanted):
             self.rows.setdefault(n, len(self.rows))
-        return {n: f"{self.table}[{self.rows[n]}][l]" for n in wanted}
+        return {n: self._name(n) for n in wanted}
+
+    def _name(self, node: int) -> str:
+        """Return the C name of a node in the table, which holds numbers: true or false stands there as 1 or 0."""
+        name = f"{self.table}[{self.rows[node]}][l]"
+        return f"({name} != 0)" if self.graph.nodes[node].truth else name
 
     def function(self, name: str, arguments: str) -> str:
         """Return the C function that fills the table."""
@@ -306,7 +311,7 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
     at_hand = hoist.names(sorted(n for n in factors if graph.nodes[n].depends))
     for kind, nodes in _days(text, graph, [*program.next_state, *kept]).items():
         states, values = nodes[: text.states], dict(zip(kept, nodes[text.states :], strict=True))
-        moved = graph.substitute(outputs, {n: v for n, v in values.items() if graph.nodes[v].op == "literal"})
+        moved = graph.substitute(outputs, {n: v if graph.nodes[v].op == "literal" else n for n, v in values.items()})
         read = graph.reached(moved, kept) | {a for n in graph.needed(moved, kept) for a in graph.nodes[n].args}
         rows = {n: f"q[{row}][l]" for row, n in enumerate(kept) if n in read}
         now = [values[n] for n in rows]

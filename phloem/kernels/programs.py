@@ -88,7 +88,8 @@ def _day(text: Text, graph: Graph) -> list[int]:
 def without(graph: Graph, nodes: Sequence[int], places: Sequence[int]) -> list[int]:
     """Return nodes on a day on which some observations or weights are 0: what these multiply drops out.
 
-    Only what adds or multiplies an exact 0 is left out, so that the bits are those of the full text.
+    Only what adds or multiplies an exact 0 is left out, so that the bits are those of the full text as long as the
+    lane's numbers are finite (0 times infinity is not 0).
 
     Args:
         graph: of the nodes.

@@ -23,6 +23,18 @@ UNARY = ("exp", "log", "sqrt", "abs", "sin", "cos", "tan", "tanh", "log1p", "exp
 BINARY = ("add", "sub", "mul", "max", "min", "pow", "atan2")
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 LOGIC = ("and", "or", "not")
+OTHERS = (
+    "div",
+    "integer_pow",
+    "neg",
+    "select_n",
+    "square",
+    "rsqrt",
+    "exp2",
+    "logistic",
+    "clamp",
+    "convert_element_type",
+)
 TRANSPARENT = (
     "reduce_sum",
     "copy",
@@ -109,7 +121,8 @@ class Graph:
         if op in ("add", "mul", "and", "or", "eq", "ne"):
             args = tuple(sorted(args))
         depends = frozenset().union(*(self.nodes[a].depends for a in args))
-        return self._add(Node(op, args, depends=depends, truth=op in COMPARISONS or op in LOGIC))
+        truth = op in COMPARISONS or op in LOGIC or (op == "select" and self.nodes[args[1]].truth)
+        return self._add(Node(op, args, depends=depends, truth=truth))
 
     def _simplify(self, op: str, args: tuple[int, ...]) -> int | None:
         values = [self.number(a) for a in args]
@@ -269,12 +282,10 @@ class Graph:
         if op == "clamp":
             return self.apply("min", self.apply("max", args[1], args[0]), args[2])
         if op == "convert_element_type":
-            if self.nodes[args[0]].truth and equation.params["new_dtype"] != np.bool_:
-                return self.apply("select", args[0], self.literal(1.0), self.literal(0.0))
-            return args[0]
+            return self._converted(args[0], np.dtype(equation.params["new_dtype"]), name)
         if op in TRANSPARENT:
             return args[0]
-        known = sorted({*UNARY, *BINARY, *COMPARISONS, *LOGIC, "div", "integer_pow", "neg", "select_n", "square"})
+        known = sorted({*UNARY, *BINARY, *COMPARISONS, *LOGIC, *OTHERS})
         raise UnprintableError(f"{name}: operation {op!r} has no scalar form here; known: {', '.join(known)}")
 
     def substitute(self, outputs: Sequence[int], given: Mapping[int, int]) -> list[int]:
@@ -336,6 +347,19 @@ class Graph:
             and product not in known
             and not apart
         )
+
+    def _converted(self, node: int, dtype: np.dtype, name: str) -> int:
+        """Return a node as another type: truths become numbers and numbers truths; no number changes its type."""
+        truth, number = self.nodes[node].truth, self.number(node)
+        if dtype == np.bool_:
+            return node if truth else self.apply("ne", node, self.literal(0.0))
+        if truth:
+            return self.apply("select", node, self.literal(1.0), self.literal(0.0))
+        if number is not None:
+            return self.literal(dtype.type(number))
+        if dtype != self.dtype:
+            raise UnprintableError(f"{name}: a number is turned into {dtype}; a model text keeps the type of its state")
+        return node
 
     def needed(self, outputs: Iterable[int], known: Iterable[int] = ()) -> list[int]:
         """Return the operations that outputs rest on, in order; nothing below `known` nodes."""

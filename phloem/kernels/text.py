@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from phloem.kernels.model import Model
 
@@ -64,4 +65,7 @@ class Text:
         model = self.model
         tree = jax.tree.unflatten(self.structure, constants)
         new, outputs = model.step(model.state(*state), tree, model.weather(*weather))
-        return list(new), list(model.score(outputs, model.observed(*observed)))
+        dtype = (*state, *constants, *weather)[0].dtype  # a bare 0.25 among the results has a type of its own
+        results = new, model.score(outputs, model.observed(*observed))
+        first, second = ([jnp.asarray(value, dtype) for value in group] for group in results)
+        return first, second
