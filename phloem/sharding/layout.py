@@ -49,7 +49,7 @@ def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
     return result
 
 
-RECOMPUTED = {"xla": 128, "cpu": 40}
+RECOMPUTED = {"xla": 128, "cpu": 48}
 """Numbers a lane and day of one segment that the reverse sweep recomputes and keeps, at most: about 100 were counted in
 XLA's compiled program, 31 in the scratch of the cpu backend."""
 

@@ -51,8 +51,14 @@ def start(*arguments: object, folder: Path) -> subprocess.Popen[str]:
     with (folder / "stderr").open("w") as errors:
         words = [str(PHLOEM), *map(str, arguments)]
         return subprocess.Popen(
-            words, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True
-        )
+            words, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True,
+            preexec_fn=_hear_interrupts,
+        )  # fmt: skip
+
+
+def _hear_interrupts() -> None:
+    """A shell starts what runs in its background deaf to interrupts, and so would be what these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -50,7 +50,7 @@ def test_a_plan_never_takes_or_removes_files_of_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_plan_can_be_planned_again(tmp_path: Path, number: signal.Signals) -> None:
-    path = write_campaign(tmp_path, data={"cells": 200})
+    path = write_campaign(tmp_path, data={"cells": 60})
     process = start("plan", path, "--out", "made", folder=tmp_path)
     try:
         wait_for("the first drivers", lambda: len(list((tmp_path / "made").glob("drivers/*.nc"))) > 1)
