@@ -181,7 +181,7 @@ def project(campaign: Campaign) -> Projection:
     from phloem.kernels.series import SEGMENT
 
     configuration = campaign.configuration
-    backend = configuration.with_backend("xla").experiment.backend
+    backend = configuration.experiment.backend
     members, size = (
         configuration.campaign.members,
         4 if configuration.experiment.precision == "float32" else 8,

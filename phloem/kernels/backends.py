@@ -28,8 +28,8 @@ def resolve(backend: str) -> str:
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r}: valid are {', '.join(BACKENDS)}")
     if backend == "auto":
-        backend = "gpu" if jax.default_backend() == "gpu" else "cpu"
-    if backend == "cpu" and find_compiler() is None:
+        backend = "gpu" if runs_here("gpu") else "cpu"
+    if backend == "cpu" and not runs_here("cpu"):
         _warn_once()
         return "xla"
     return backend

@@ -84,17 +84,17 @@ def fold(
 
 def _as_the_backends_read(data: Series, lane_cell: Array) -> tuple[Series, Array]:
     """Return tables of one floating type and 32-bit indices: the generated folds read bare memory."""
-    weather, whole = jnp.asarray(data.weather), jnp.int32
+    weather = jnp.asarray(data.weather)
     cells = weather.shape[2]
     return (
         Series(
             weather=weather,
             observed=jnp.asarray(data.observed, weather.dtype),
-            weather_row=jnp.asarray(data.weather_row, whole),
-            observed_row=jnp.asarray(data.observed_row, whole),
+            weather_row=jnp.asarray(data.weather_row, jnp.int32),
+            observed_row=jnp.asarray(data.observed_row, jnp.int32),
             live=jnp.asarray(data.live, weather.dtype),
         ),
-        jnp.clip(jnp.asarray(lane_cell, whole), 0, max(cells - 1, 0)),
+        jnp.clip(jnp.asarray(lane_cell, jnp.int32), 0, max(cells - 1, 0)),
     )
 
 

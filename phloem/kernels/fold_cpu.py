@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from phloem.kernels.compiler import build, find_compiler
+from phloem.kernels.compiler import build
 from phloem.kernels.printer import Printed, adjoint_bodies, tangent_bodies, value_bodies
 from phloem.kernels.series import Series
 from phloem.kernels.text import Text
@@ -45,11 +44,6 @@ _loaded: dict[str, Loaded] = {}
 """Libraries by the name XLA knows: equal texts have one, whichever cache it came from."""
 
 ARGUMENTS = {"VALUE": 8, "ADJOINT": 9, "TANGENT": 10}
-
-
-def available() -> bool:
-    """Return whether this machine has a C compiler that works."""
-    return find_compiler() is not None
 
 
 def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
@@ -195,5 +189,5 @@ def tangent(
     lanes, tangents = lane_cell.shape[0], constants_dot.shape[0]
     arguments = [constants, state0, *_tables(data, lane_cell), constants_dot, state0_dot]
     shapes = [(tangents, text.states, lanes), (tangents, text.sums, lanes)]
-    last_dot, sums_dot = _call("TANGENT", text, shapes, [jnp.asarray(a) for a in arguments], True)
+    last_dot, sums_dot = _call("TANGENT", text, shapes, arguments, True)
     return last_dot, sums_dot

@@ -53,9 +53,9 @@ def _form(graph: Graph, n: int, form: Callable[[int], Form], dots: frozenset[str
     if node.op == "add":
         parts = [form(node.args[0]), form(node.args[1])]
     elif node.op == "sub":
-        parts = [form(node.args[0]), _scaled(graph, form(node.args[1]), "neg")]
+        parts = [form(node.args[0]), _negated(graph, form(node.args[1]))]
     elif node.op == "neg":
-        parts = [_scaled(graph, form(node.args[0]), "neg")]
+        parts = [_negated(graph, form(node.args[0]))]
     elif node.op == "mul":
         moving, factor = node.args if graph.nodes[node.args[0]].depends & dots else node.args[::-1]
         parts = [{b: graph.apply("mul", c, factor) for b, c in form(moving).items()}]
@@ -74,8 +74,8 @@ def _form(graph: Graph, n: int, form: Callable[[int], Form], dots: frozenset[str
     return {b: c for b, c in total.items() if graph.number(c) != 0}
 
 
-def _scaled(graph: Graph, form: Form, op: str) -> Form:
-    return {b: graph.apply(op, c) for b, c in form.items()}
+def _negated(graph: Graph, form: Form) -> Form:
+    return {b: graph.apply("neg", c) for b, c in form.items()}
 
 
 def _combined(graph: Graph, form: Form) -> int:

@@ -23,6 +23,9 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">",
 INVARIANT = frozenset(("constant", "sums_bar"))
 """Kinds of input that stay as they are from day to day."""
 
+DOTS = frozenset(("state_dot", "constant_dot", "sum_dot"))
+"""Kinds of input that are tangents."""
+
 WEATHERS = ("shared", "spread")
 """A day's body exists for forcing that all lanes of a block share, and for forcing spread over the lanes."""
 
@@ -100,7 +103,7 @@ class Writer:
     def _expression(self, n: int) -> str:
         node = self.graph.nodes[n]
         args = [self.name(a) for a in node.args]
-        if node.op in SYMBOLS and node.op not in ("max", "min"):
+        if node.op in SYMBOLS:
             return f"{args[0]} {SYMBOLS[node.op]} {args[1]}"
         if node.op == "select":
             return f"{args[0]} ? {args[1]} : {args[2]}"
@@ -153,17 +156,15 @@ class Hoist:
 
     Args:
         graph: the operations.
-        kinds: kinds of input that stay as they are; what rests on nothing else is worked out before the days.
-        table: C name of the table.
     """
 
-    def __init__(self, graph: Graph, kinds: frozenset[str] = INVARIANT, table: str = "h") -> None:
-        self.graph, self.kinds, self.table = graph, kinds, table
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
         self.rows: dict[int, int] = {}
 
     def holds(self, node: int) -> bool:
         """Return whether a node is one that this table may hold."""
-        return self.graph.nodes[node].depends <= self.kinds and bool(self.graph.nodes[node].args)
+        return self.graph.nodes[node].depends <= INVARIANT and bool(self.graph.nodes[node].args)
 
     def names(self, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[int, str]:
         """Return the C names of the invariant nodes that are read by others, after adding them to the table."""
@@ -180,14 +181,14 @@ class Hoist:
 
     def _name(self, node: int) -> str:
         """Return the C name of a node in the table, which holds numbers: true or false stands there as 1 or 0."""
-        name = f"{self.table}[{self.rows[node]}][l]"
+        name = f"h[{self.rows[node]}][l]"
         return f"({name} != 0)" if self.graph.nodes[node].truth else name
 
     def function(self, name: str, arguments: str) -> str:
         """Return the C function that fills the table."""
         writer = Writer(self.graph, _input_names(self.graph, "spread"))
         writer.write(self.rows)
-        stores = [f"{self.table}[{row}][l] = {writer.name(n)};" for n, row in self.rows.items()]
+        stores = [f"h[{row}][l] = {writer.name(n)};" for n, row in self.rows.items()]
         return _function(name, arguments, [*writer.lines, *stores])
 
 
@@ -312,7 +313,7 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
     for kind, nodes in _days(text, graph, [*program.next_state, *kept]).items():
         states, values = nodes[: text.states], dict(zip(kept, nodes[text.states :], strict=True))
         moved = graph.substitute(outputs, {n: v if graph.nodes[v].op == "literal" else n for n, v in values.items()})
-        read = graph.reached(moved, kept) | {a for n in graph.needed(moved, kept) for a in graph.nodes[n].args}
+        read = graph.used(moved, kept)
         rows = {n: f"q[{row}][l]" for row, n in enumerate(kept) if n in read}
         now = [values[n] for n in rows]
         for weather in WEATHERS:
@@ -327,9 +328,6 @@ def tangent_bodies(text: Text, dtype: Any) -> Printed:
         writer.lines += _stores("dot->sd", range(text.states), moved, writer)
         parts.append(_function(f"tangent_day_{kind}", f"const lanes *q, {BLOCK}, Dot *dot", writer.lines))
     return _printed(text, hoist, parts, {"NQ": max(1, len(kept))})
-
-
-DOTS = frozenset(("state_dot", "constant_dot", "sum_dot"))
 
 
 def _moves(graph: Graph, node: int) -> bool:

@@ -181,8 +181,7 @@ def _worth_saving(graph: Graph, outputs: Sequence[int]) -> list[int]:
         saved.add(best)
         now = left
         candidates &= set(graph.needed(outputs, saved))
-    read = {a for n in graph.needed(outputs, saved) for a in graph.nodes[n].args} | set(outputs)
-    return sorted(saved & read)
+    return sorted(graph.used(outputs, saved))
 
 
 def _of_the_day(graph: Graph, node: int) -> bool:

@@ -365,6 +365,11 @@ class Graph:
         """Return the operations that outputs rest on, in order; nothing below `known` nodes."""
         return sorted(n for n in self.reached(outputs, known) if self.nodes[n].args)
 
+    def used(self, outputs: Iterable[int], known: Iterable[int]) -> set[int]:
+        """Return the `known` nodes that outputs read, or are."""
+        known, outputs = set(known), set(outputs)
+        return known & outputs.union(*(self.nodes[n].args for n in self.needed(outputs, known)))
+
     def reached(self, outputs: Iterable[int], known: Iterable[int] = ()) -> set[int]:
         """Return all nodes that outputs rest on, inputs too; no `known` nodes and nothing below them."""
         stop = set(known)
