@@ -1,0 +1,109 @@
+"""What engines and their workers tell one another: tasks, outcomes, and the flag that asks a task to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call to make in a worker.
+
+    Attributes:
+        key: name of the task.
+        function: where the callable is, `package.module:name`; it is called as `function(arguments, context)`.
+        arguments: what it is called with; must pickle.
+    """
+
+    key: int
+    function: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        key: name of the task.
+        kind: `done`, `stopped` (asked to stop, kept its state), `failed` (raised) or `lost` (its process died).
+        value: what the function returned, when done or stopped.
+        error: class name of the exception when failed; else empty.
+        message: what went wrong, for people.
+    """
+
+    key: int
+    kind: str
+    value: Any = None
+    error: str = ""
+    message: str = ""
+
+
+class Stopped(Exception):  # noqa: N818
+    """Raised by a task that was asked to stop and has kept its state."""
+
+
+class StopFlag:
+    """A flag that signals set; polled, never raised."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def set(self, number: int, _frame: object = None) -> None:
+        """Take note of a signal."""
+        self.name = signal.Signals(number).name
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+    def install(self) -> dict[signal.Signals, Any]:
+        """Handle the stop signals with this flag; return the handlers that were there."""
+        return {number: signal.signal(number, self.set) for number in STOP_SIGNALS}
+
+
+@dataclass
+class Context:
+    """What a running task knows of its surroundings.
+
+    Attributes:
+        worker: name of the worker process.
+        stopping: true once the task should keep its state and raise `Stopped`; also when the parent is gone.
+        report: sends a small message to the parent.
+    """
+
+    worker: str
+    flag: StopFlag
+    parent: int
+    send: Callable[[Any], None]
+
+    def stopping(self) -> bool:
+        """Tell whether to stop."""
+        return bool(self.flag) or os.getppid() != self.parent
+
+    def report(self, message: Any) -> None:
+        """Send a message to the parent; a parent that is gone is noticed by `stopping`."""
+        try:
+            self.send(message)
+        except OSError:
+            self.flag.name = self.flag.name or "parent gone"
+
+
+class Engine(Protocol):
+    """Whatever runs tasks.
+
+    Attributes:
+        on_report: called with (task key, message) for each report of a task.
+        flag: set by a stop signal, or by whoever wants the run to end.
+    """
+
+    on_report: Callable[[int, Any], None]
+    flag: StopFlag
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Run the tasks and yield each outcome as it comes; each task has exactly one."""
