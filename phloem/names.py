@@ -60,5 +60,7 @@ STATUS = {
     "calibrated_after_redraw": 1,
     "diverged": 2,
     "missing": 3,
+    "set_aside": 4,
 }
-"""What became of a lane; `missing` appears only in a merged product that was asked to leave holes."""
+"""What became of a lane. `missing` appears only where holes were asked for; `set_aside` are the lanes of a cell whose
+computation crashes, hangs or takes all memory whenever it is tried alone."""

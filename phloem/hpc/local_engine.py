@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from phloem.hpc.tasks import STOP_SIGNALS, Context, Outcome, StopFlag, Stopped, Task
@@ -23,14 +29,22 @@ POLL_SECONDS = 0.5
 GRACE_SECONDS = 30
 """How long a worker may take to end after its pipe was closed."""
 
+ABORT_SECONDS = 3
+"""How long a hanging worker may take to write down where it was."""
+
+TRACE_CHARACTERS = 20_000
+"""So much of a dying interpreter's last words is kept."""
+
 
 def _send_report(pipe: Connection, key: int, message: Any) -> None:
     pipe.send(("report", key, message))
 
 
-def _worker(pipe: Connection, parent: int, environment: Mapping[str, str]) -> None:
+def _worker(pipe: Connection, parent: int, environment: Mapping[str, str], trace: str) -> None:
     """Serve tasks until the pipe closes."""
     os.environ.update(environment)
+    # The interpreter writes where it was into this file when a signal such as SIGSEGV or SIGABRT ends it.
+    faulthandler.enable(open(trace, "w"))  # noqa: SIM115
     flag = StopFlag()
     flag.install()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -64,11 +78,14 @@ def _worker(pipe: Connection, parent: int, environment: Mapping[str, str]) -> No
 
 @dataclass
 class _Slot:
-    """One worker process and what it is doing."""
+    """One worker process, what it is doing, when it was last heard, and why it was killed if it was."""
 
     process: BaseProcess
     pipe: Connection
+    trace: Path
     task: Task | None = None
+    heard: float = 0.0
+    verdict: str = ""
 
 
 @dataclass
@@ -83,20 +100,30 @@ class LocalEngine:
         environment: variables set in each worker before it imports anything.
         on_report: called in the parent with (task key, message) for each report of a task.
         flag: set by a stop signal.
+        stopping: asked now and then; true stops as a signal does.
+        hang_seconds: a busy worker that says nothing for so long is killed; 0 waits for ever.
+        memory_bytes: a worker that holds more memory is killed; 0 sets no limit.
     """
 
     workers: int
     environment: Mapping[str, str] = field(default_factory=dict)
     on_report: Callable[[int, Any], None] = lambda key, message: None
     flag: StopFlag = field(default_factory=StopFlag)
+    stopping: Callable[[], bool] = lambda: False
+    hang_seconds: float = 0.0
+    memory_bytes: int = 0
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Run the tasks, in order as workers come free, and yield each outcome as it comes."""
-        waiting = deque(tasks)
+        """Run the tasks, in order as workers come free, and yield each outcome as it comes.
+
+        A task is asked for when a worker is there to take it.
+        """
+        waiting = _Waiting(tasks)
         slots: list[_Slot] = []
         before = self.flag.install()
+        folder = Path(tempfile.mkdtemp(prefix="phloem-"))
         try:
-            yield from self._serve(slots, waiting)
+            yield from self._serve(slots, waiting, folder)
         finally:
             for slot in slots:
                 slot.pipe.close()
@@ -105,13 +132,15 @@ class LocalEngine:
                 if slot.process.is_alive():
                     slot.process.kill()
                     slot.process.join()
+            shutil.rmtree(folder, ignore_errors=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _start(self) -> _Slot:
+    def _start(self, trace: Path) -> _Slot:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_worker, args=(theirs, os.getpid(), dict(self.environment)), daemon=True)
+        arguments = (theirs, os.getpid(), dict(self.environment), str(trace))
+        process = context.Process(target=_worker, args=arguments)
         # A worker is born with the stop signals blocked: before it has its handlers they would kill it. The resource
         # tracker must run before that, since starting it unblocks two of them (Python 3.11).
         resource_tracker.ensure_running()
@@ -121,52 +150,74 @@ class LocalEngine:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Slot(process, ours)
+        return _Slot(process, ours, trace)
 
-    def _serve(self, slots: list[_Slot], waiting: deque[Task]) -> Iterator[Outcome]:
+    def _serve(self, slots: list[_Slot], waiting: _Waiting, folder: Path) -> Iterator[Outcome]:
         told = False
+        kills = _out_of_memory_kills()
         while True:
+            if self.stopping():
+                self.flag.name = self.flag.name or "parent gone"
             if self.flag and not told:
                 told = True
                 for slot in slots:
                     if slot.process.is_alive() and slot.process.pid:
                         os.kill(slot.process.pid, signal.SIGTERM)
             if not self.flag:
-                self._assign(slots, waiting)
-            if not any(slot.task for slot in slots) and (not waiting or self.flag):
+                self._assign(slots, waiting, folder)
+            if not any(slot.task for slot in slots) and (self.flag or not waiting):
                 return
             wait([slot.pipe for slot in slots] + [slot.process.sentinel for slot in slots], POLL_SECONDS)
             for slot in list(slots):
                 alive = slot.process.is_alive()
                 outcome = self._drain(slot)
                 if not alive:
-                    outcome = outcome or self._loss(slot)
+                    before, kills = kills, _out_of_memory_kills()
+                    outcome = outcome or self._loss(slot, kills > before)
                     slots.remove(slot)
                     slot.pipe.close()
+                elif slot.task is not None:
+                    self._watch(slot)
                 if outcome is not None:
                     yield outcome
 
-    def _assign(self, slots: list[_Slot], waiting: deque[Task]) -> None:
+    def _assign(self, slots: list[_Slot], waiting: _Waiting, folder: Path) -> None:
         """Give waiting tasks to idle workers, starting as many as are missing."""
         idle = [slot for slot in slots if slot.task is None]
-        while waiting and (idle or len(slots) < self.workers):
+        while (idle or len(slots) < self.workers) and waiting:
             if not idle:
-                slots.append(self._start())
+                slots.append(self._start(folder / f"{len(list(folder.iterdir()))}-{time.monotonic_ns()}"))
                 idle.append(slots[-1])
             slot = idle.pop()
-            task = waiting.popleft()
+            task = waiting.take()
             try:
                 slot.pipe.send(task)
-                slot.task = task
+                slot.task, slot.heard = task, time.monotonic()
             except OSError:
-                waiting.appendleft(task)
+                waiting.back(task)
                 return
+
+    def _watch(self, slot: _Slot) -> None:
+        """Kill a worker that hangs or holds too much memory; its death is seen in the next round."""
+        if slot.verdict or slot.process.pid is None:
+            return
+        silent = time.monotonic() - slot.heard
+        if self.memory_bytes and (used := _resident_bytes(slot.process.pid)) > self.memory_bytes:
+            limit = self.memory_bytes / 2**30
+            slot.verdict = f"MemoryError:it held {used / 2**30:.2f} GiB, more than the {limit:.2f} GiB a worker may"
+            slot.process.kill()
+        elif self.hang_seconds and silent > self.hang_seconds:
+            slot.verdict = f"Hang:it said nothing for {silent:.0f} s"
+            os.kill(slot.process.pid, signal.SIGABRT)  # the interpreter says where it was
+            slot.process.join(ABORT_SECONDS)
+            slot.process.kill()
 
     def _drain(self, slot: _Slot) -> Outcome | None:
         """Read what a busy worker has sent; return its task's outcome if it is among it."""
         try:
             while slot.task is not None and slot.pipe.poll():
                 kind, key, content = slot.pipe.recv()
+                slot.heard = time.monotonic()
                 if kind == "report":
                     self.on_report(key, content)
                 else:
@@ -176,15 +227,65 @@ class LocalEngine:
             pass
         return None
 
-    def _loss(self, slot: _Slot) -> Outcome | None:
+    def _loss(self, slot: _Slot, out_of_memory: bool) -> Outcome | None:
         """Return the outcome of a task whose worker died under it."""
         if slot.task is None:
             return None
         key, slot.task = slot.task.key, None
         code = slot.process.exitcode or 0
+        name = f"worker process {slot.process.pid}"
+        where = _where(slot.trace)
+        if slot.verdict:
+            error, _, why = slot.verdict.partition(":")
+            return Outcome(key, "lost", where, error, f"{name} was killed: {why}")
+        if code == -signal.SIGKILL and out_of_memory:
+            return Outcome(key, "lost", where, "MemoryError", f"{name} was killed by the system: out of memory")
         cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        hint = " (the system does this when memory runs out)" if code == -signal.SIGKILL else ""
-        return Outcome(key, "lost", error="WorkerLost", message=f"worker process {slot.process.pid} was {cause}{hint}")
+        return Outcome(key, "lost", where, "WorkerLost", f"{name} was {cause}")
+
+
+class _Waiting:
+    """Tasks that are asked for one by one; true while there is another."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.tasks, self.ahead = iter(tasks), deque[Task]()
+
+    def __bool__(self) -> bool:
+        if not self.ahead:
+            self.ahead.extend(islice(self.tasks, 1))
+        return bool(self.ahead)
+
+    def take(self) -> Task:
+        """Return the next task."""
+        return self.ahead.popleft()
+
+    def back(self, task: Task) -> None:
+        """Put a task back in front."""
+        self.ahead.appendleft(task)
+
+
+def _where(trace: Path) -> str:
+    """Return what a dying interpreter wrote of where it was."""
+    try:
+        return trace.read_text(errors="replace")[-TRACE_CHARACTERS:]
+    except OSError:
+        return ""
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _out_of_memory_kills() -> int:
+    """Return how many processes the system has killed for want of memory, where it says so."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 def default_workers() -> int:

@@ -1,7 +1,8 @@
 """Journals: what happened in a campaign, one checksummed JSON line an event.
 
 Each worker appends to its own file. A kill can tear the last line, a bad disk can alter any: such lines are
-skipped and counted, and cost no other line.
+skipped and counted, and cost no other line. When its writer is gone a journal is rolled up into one that holds many;
+a kill in between leaves lines twice, which count once.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phloem.io.atomic import FULL_DISK, OnFull, sync_directory
+from phloem.io.atomic import FULL_DISK, OnFull, sync_directory, write_atomically
 
 _SEAL = b',"crc32":"'
 
@@ -70,11 +71,10 @@ def _sealed(body: bytes) -> bytes:
 
 
 def _opened(line: bytes) -> dict[str, Any] | None:
-    head, seal, _ = line.rpartition(_SEAL)
-    body = head + b"}"
-    if not seal or _sealed(body) != line:
+    head, seal, tail = line.rpartition(_SEAL)
+    if not seal or tail != b'%08x"}' % zlib.crc32(b"}", zlib.crc32(head)):
         return None
-    event = json.loads(body)
+    event = json.loads(head + b"}")
     return event if isinstance(event, dict) else None
 
 
@@ -82,21 +82,46 @@ def read_events(path: Path) -> Events:
     """The events of a journal, or of all journals of a folder; none where there is nothing.
 
     Args:
-        path: a journal, or a folder of journals (*.jsonl, taken in the order of their names).
+        path: a journal, or a folder of journals (*.jsonl and *.log, taken in the order of their names).
 
     Returns:
-        The whole events; `skipped` counts the damaged lines.
+        The whole events, each line once however often it stands there; `skipped` counts the damaged lines.
     """
     events = Events()
-    for journal in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
+    seen: set[bytes] = set()
+    for journal in _journals(path) if path.is_dir() else [path]:
         try:
             lines = journal.read_bytes().split(b"\n")
         except FileNotFoundError:
             continue
-        for line in filter(None, lines):
+        for line in lines:
+            if not line or line in seen:
+                continue
             event = _opened(line)
             if event is None:
                 events.skipped += 1
             else:
+                seen.add(line)
                 events.append(event)
     return events
+
+
+def _journals(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".jsonl", ".log"))
+
+
+def roll_up(sources: Sequence[Path], target: Path) -> None:
+    """Put the lines of journals whose writers are gone into one journal, and remove them.
+
+    Args:
+        sources: journals that nobody appends to any more.
+        target: a journal in the same folder, which is extended.
+    """
+    sources = [path for path in sources if path != target]
+    if not sources:
+        return
+    parts = [path.read_bytes() for path in (target, *sources) if path.exists()]
+    lines = dict.fromkeys(line for part in parts for line in part.split(b"\n") if line)
+    write_atomically(target, b"\n".join(lines) + b"\n")
+    for path in sources:
+        path.unlink(missing_ok=True)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TILES_A_FOLDER = 1000
+"""Tiles whose attempts share a folder."""
+
 
 @dataclass(frozen=True)
 class CampaignPaths:
@@ -47,7 +50,7 @@ class CampaignPaths:
 
     @property
     def attempts_dir(self) -> Path:
-        """Folder of the empty files whose names are the claimed attempts."""
+        """Folder of the attempts: who claimed which, where it stands, how it ended."""
         return self.root / "attempts"
 
     @property
@@ -62,8 +65,22 @@ class CampaignPaths:
 
     @property
     def failures_dir(self) -> Path:
-        """Folder of the descriptions of failed attempts."""
+        """Folder of the tracebacks of failed attempts, the last one a tile."""
         return self.root / "failures"
+
+    def traceback(self, index: int) -> Path:
+        """The traceback of a tile's last failed attempt."""
+        return self.failures_dir / f"tile_{index:05d}.txt"
+
+    @property
+    def batches_dir(self) -> Path:
+        """Folder of what was handed to a batch system: scripts, lists of tiles, output."""
+        return self.root / "batches"
+
+    @property
+    def stop(self) -> Path:
+        """The file that stops a campaign which fails everywhere alike; it says why."""
+        return self.root / "STOPPED"
 
     @property
     def report_dir(self) -> Path:
@@ -92,17 +109,37 @@ class CampaignPaths:
         """What an attempt writes before it commits."""
         return self.tiles_dir / f"tile_{index:05d}.{attempt}.tmp"
 
-    def checkpoint(self, index: int) -> Path:
-        """The newest checkpoint of a tile."""
-        return self.checkpoints_dir / f"tile_{index:05d}.h5"
+    def checkpoint(self, index: int, part: str = "") -> Path:
+        """The newest checkpoint of a tile, or of a part of it that is computed alone."""
+        return self.checkpoints_dir / f"tile_{index:05d}{part}.h5"
 
-    def checkpoint_previous(self, index: int) -> Path:
+    def checkpoint_previous(self, index: int, part: str = "") -> Path:
         """The checkpoint before the newest."""
-        return self.checkpoints_dir / f"tile_{index:05d}.previous.h5"
+        return self.checkpoints_dir / f"tile_{index:05d}{part}.previous.h5"
 
-    def attempt(self, index: int, attempt: int) -> Path:
-        """The file whose exclusive creation claims an attempt (the first attempt is 1)."""
-        return self.attempts_dir / f"tile_{index:05d}.{attempt:04d}"
+    def part(self, index: int, part: str) -> Path:
+        """The result of a part of a tile that was computed alone."""
+        return self.checkpoints_dir / f"tile_{index:05d}{part}.done.h5"
+
+    def attempt_folder(self, index: int) -> Path:
+        """Folder of the attempts of a tile and its neighbours: a thousand tiles share one, so that a look is quick."""
+        return self.attempts_dir / f"{index // TILES_A_FOLDER:03d}"
+
+    def claim(self, index: int, attempt: int) -> Path:
+        """The file whose exclusive creation claims an attempt (the first attempt is 1); it says who holds it."""
+        return self.attempt_folder(index) / f"tile_{index:05d}.{attempt:04d}.claim"
+
+    def end(self, index: int, attempt: int) -> Path:
+        """The file that says how an attempt ended."""
+        return self.claim(index, attempt).with_suffix(".end")
+
+    def beat(self, index: int, attempt: int) -> Path:
+        """The file in which a running attempt says where it stands."""
+        return self.claim(index, attempt).with_suffix(".beat")
+
+    def forgiven(self, index: int, attempt: int) -> Path:
+        """The empty file that says: the ends up to this attempt count no more."""
+        return self.claim(index, attempt).with_suffix(".forgiven")
 
     def journal(self, worker: str) -> Path:
         """The journal of a worker, which only that worker appends to."""

@@ -10,7 +10,9 @@ import enum
 import itertools
 import os
 import socket
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ import numpy as np
 
 from phloem.errors import WorkError
 from phloem.io.atomic import (
-    FULL_DISK,
     CorruptFile,
     OnFull,
     checksum,
@@ -28,12 +29,30 @@ from phloem.io.atomic import (
     sync_directory,
     write_atomically,
 )
+from phloem.io.attempts import count_attempts
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths
 from phloem.io.schema import SCHEMA, SCHEMA_VERSION, validate
+from phloem.names import STATUS
 
-Commits = dict[int, dict[str, int]]
-"""By tile: each journalled checksum and the first attempt that has it."""
+
+@dataclass(frozen=True)
+class Commit:
+    """What the journals know of one set of bytes.
+
+    Attributes:
+        attempt: the first attempt that has it.
+        size: bytes of the file.
+        lanes: lanes by the name of their status.
+    """
+
+    attempt: int
+    size: int
+    lanes: Mapping[str, int]
+
+
+Commits = dict[int, dict[str, Commit]]
+"""By tile: each journalled checksum and what is known of it."""
 
 
 class StaleAttempt(WorkError):  # noqa: N818
@@ -48,33 +67,6 @@ class TileState(enum.Enum):
     MISSING = "missing"
 
 
-def claim_attempt(paths: CampaignPaths, index: int, on_full: OnFull | None = None) -> int:
-    """Claim the next attempt of a tile; no two callers ever get the same number.
-
-    Returns:
-        1 for the first attempt.
-    """
-    for attempt in itertools.count(count_attempts(paths, index) + 1):
-        path = paths.attempt(index, attempt)
-        while True:
-            try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-                sync_directory(paths.attempts_dir)
-                return attempt
-            except FileExistsError:
-                break
-            except OSError as error:
-                if error.errno not in FULL_DISK or on_full is None:
-                    raise
-                on_full(path)
-    raise AssertionError("unreachable")
-
-
-def count_attempts(paths: CampaignPaths, index: int) -> int:
-    """How many attempts of a tile were claimed; this is also the number of the newest."""
-    return next(n for n in itertools.count() if not paths.attempt(index, n + 1).exists())
-
-
 def write_tile(
     paths: CampaignPaths,
     index: int,
@@ -84,6 +76,7 @@ def write_tile(
     on_full: OnFull | None = None,
     *,
     worker: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> str:
     """Commit a tile: exactly one set of bytes ever becomes the result of a tile.
 
@@ -93,11 +86,12 @@ def write_tile(
     Args:
         paths: the campaign.
         index: the tile.
-        attempt: what `claim_attempt` gave.
+        attempt: what `take_tile` gave.
         arrays: one array a variable of the schema.
         attributes: of the file; nothing that differs between attempts.
         on_full: called while the disk is full, and waits.
         worker: whose journal to append to; by default one of this process.
+        facts: more JSON values for the journal's line, such as `seconds`.
 
     Returns:
         SHA-256 of the committed file, in hexadecimal.
@@ -117,7 +111,9 @@ def write_tile(
     image = hdf5_image(validate(arrays), {**attributes, **own}, describe)
     sha256 = checksum(image)
     journal = paths.journal(worker or default_worker())
-    line = {"tile": index, "attempt": attempt, "sha256": sha256}
+    names = {code: name for name, code in STATUS.items()}
+    counts = Counter(names[int(code)] for code in arrays["status"].flat)
+    line = {"tile": index, "attempt": attempt, "sha256": sha256, "bytes": len(image), "lanes": counts}
     path = paths.tile(index)
 
     def check(temporary: Path) -> None:
@@ -139,7 +135,7 @@ def write_tile(
             write_atomically(path, image, temporary, on_full, before_commit=check, exclusive=True)
         except FileExistsError:
             continue
-    append_event(journal, {"event": "committed", **line}, on_full)
+    append_event(journal, {"event": "committed", **line, **(facts or {})}, on_full)
     return sha256
 
 
@@ -185,11 +181,18 @@ def _parse_tile(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str
 
 def read_commits(paths: CampaignPaths) -> Commits:
     """The checksums that the journals know, by tile; read once for many calls of `diagnose_tile`."""
+    return commits_in(read_events(paths.journals_dir))
+
+
+def commits_in(events: Iterable[Mapping[str, Any]]) -> Commits:
+    """The checksums that some events tell of, by tile."""
     commits: Commits = {}
-    for event in read_events(paths.journals_dir):
+    for event in events:
         if event.get("event") in ("prepared", "committed"):
             known = commits.setdefault(event["tile"], {})
-            known[event["sha256"]] = min(event["attempt"], known.get(event["sha256"], event["attempt"]))
+            before = known.get(event["sha256"])
+            if before is None or event["attempt"] < before.attempt:
+                known[event["sha256"]] = Commit(event["attempt"], event["bytes"], event["lanes"])
     return commits
 
 
@@ -217,7 +220,7 @@ def load_tile(
     if state is not TileState.DONE:
         raise CorruptFile(reason)
     arrays, attributes = _parse_tile(data, str(paths.tile(index)))
-    return arrays, attributes, commits[index][checksum(data)]
+    return arrays, attributes, commits[index][checksum(data)].attempt
 
 
 def _examine(paths: CampaignPaths, index: int, commits: Commits | None) -> tuple[TileState, str, bytes]:
@@ -250,8 +253,10 @@ def sweep(paths: CampaignPaths) -> list[Path]:
     """
     swept = []
     mine = paths.merged_temporary(socket.gethostname(), 0).name.removesuffix("0.tmp")
-    for folder in (paths.root, paths.tiles_dir, paths.checkpoints_dir, paths.report_dir, paths.failures_dir):
-        for path in sorted(folder.glob("*.tmp")):
+    attempts = sorted(paths.attempts_dir.glob("[0-9]*")) if paths.attempts_dir.is_dir() else []
+    folders = (paths.root, paths.tiles_dir, paths.checkpoints_dir, paths.report_dir, paths.failures_dir)
+    for folder in (*folders, paths.journals_dir, paths.logs_dir, paths.attempts_dir, *attempts):
+        for path in sorted(entry for entry in folder.glob("*.tmp")):
             pid = path.name.removeprefix(mine).removesuffix(".tmp")
             if path.name.startswith(mine) and pid.isdecimal() and Path(f"/proc/{pid}").exists():
                 continue

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, overload
 
 from phloem.errors import InputError
-from phloem.io import CampaignPaths, Cell, list_towers, read_tower, write_atomically
+from phloem.io import (
+    CampaignPaths,
+    Cell,
+    CorruptFile,
+    copy_of,
+    list_towers,
+    read_sealed,
+    read_tower,
+    write_atomically,
+    write_sealed,
+)
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.version import VERSION
 
@@ -24,6 +34,8 @@ class PlannedCell:
         checksum: sha256 of the driver file when the campaign was planned.
         days: length of the record.
         training_days: length of the calibration window.
+        latitude: degrees north.
+        longitude: degrees east.
         findings: what quality control said.
     """
 
@@ -32,7 +44,55 @@ class PlannedCell:
     checksum: str
     days: int
     training_days: int
-    findings: tuple[str, ...]
+    latitude: float
+    longitude: float
+    findings: tuple[str, ...] = ()
+
+
+_COLUMNS = ("name", "source", "checksum", "days", "training_days", "latitude", "longitude")
+
+
+class CellTable(Sequence[PlannedCell]):
+    """The cells of a campaign, kept by column: a hundred thousand are opened in a moment.
+
+    Attributes:
+        columns: one list a column, equally long.
+        findings: what quality control said, by position (as text) of the cells that have any.
+    """
+
+    def __init__(self, columns: Mapping[str, list[Any]], findings: Mapping[str, list[str]]) -> None:
+        lengths = {len(columns[name]) for name in _COLUMNS}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of {sorted(lengths)} cells")
+        self.columns, self.findings = columns, findings
+        (self.length,) = lengths
+
+    @classmethod
+    def of(cls, cells: Sequence[PlannedCell]) -> CellTable:
+        """Return the table of some cells."""
+        columns = {name: [getattr(cell, name) for cell in cells] for name in _COLUMNS}
+        return cls(columns, {str(n): list(cell.findings) for n, cell in enumerate(cells) if cell.findings})
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, position: int) -> PlannedCell: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[PlannedCell]: ...
+    def __getitem__(self, position: int | slice) -> PlannedCell | list[PlannedCell]:
+        if isinstance(position, slice):
+            return [self[one] for one in range(*position.indices(self.length))]
+        if not -self.length <= position < self.length:
+            raise IndexError(position)
+        position %= self.length
+        values = {name: self.columns[name][position] for name in _COLUMNS}
+        return PlannedCell(**values, findings=tuple(self.findings.get(str(position), ())))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all cells."""
+        return self.columns["name"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +108,8 @@ class Campaign:
 
     paths: CampaignPaths
     configuration: Configuration
-    cells: tuple[PlannedCell, ...]
-    tiles: tuple[tuple[int, ...], ...]
+    cells: Sequence[PlannedCell]
+    tiles: Sequence[Sequence[int]]
 
     @property
     def version(self) -> str:
@@ -127,29 +187,34 @@ def freeze(paths: CampaignPaths, configuration: Configuration, cells: Sequence[C
             checksum=cell.checksum,
             days=len(cell.time),
             training_days=cell.training_days,
+            latitude=float(cell.latitude),
+            longitude=float(cell.longitude),
             findings=tuple(f"{f.variable}: {f.message} [{f.severity}]" for f in cell.findings),
         )
         for cell in cells
     ]
+    return freeze_table(paths, configuration, CellTable.of(planned))
+
+
+def freeze_table(paths: CampaignPaths, configuration: Configuration, cells: CellTable) -> Campaign:
+    """Write the plan of a campaign whose cells have been checked: `freeze` without the drivers at hand."""
     width = configuration.tiles.cells
-    positions = list(range(len(planned)))
-    tiles = [positions[first : first + width] for first in range(0, len(planned), width)]
+    tiles = [list(range(first, min(first + width, len(cells)))) for first in range(0, len(cells), width)]
     paths.make()
     write_atomically(paths.configuration, configuration.to_toml().encode())
-    _write_table(paths, configuration.fingerprint(), planned, tiles)
+    _write_table(paths, configuration.fingerprint(), cells, tiles)
     return open_campaign(paths.root)
 
 
-def _write_table(
-    paths: CampaignPaths, fingerprint: str, cells: Sequence[PlannedCell], tiles: Sequence[Sequence[int]]
-) -> None:
+def _write_table(paths: CampaignPaths, fingerprint: str, cells: CellTable, tiles: Sequence[Sequence[int]]) -> None:
     table = {
         "version": VERSION,
         "configuration_hash": fingerprint,
-        "cells": [asdict(cell) for cell in cells],
-        "tiles": [list(tile) for tile in tiles],
+        "cells": {name: cells.columns[name] for name in _COLUMNS},
+        "findings": dict(cells.findings),
+        "tiles": tiles,
     }
-    write_atomically(paths.plan, (json.dumps(table, indent=1) + "\n").encode())
+    write_sealed(paths.plan, table)
 
 
 def relocate(campaign: Campaign, folder: Path) -> Campaign:
@@ -160,7 +225,7 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
     """
     sources = list_towers(folder, [cell.name for cell in campaign.cells])
     cells = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
-    _write_table(campaign.paths, campaign.configuration.fingerprint(), cells, campaign.tiles)
+    _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable.of(cells), campaign.tiles)
     return open_campaign(campaign.paths.root)
 
 
@@ -172,7 +237,8 @@ def _relative(path: Path, root: Path) -> str:
 
 def is_campaign(root: Path) -> bool:
     """Tell whether a directory holds a planned campaign."""
-    return CampaignPaths(root).plan.is_file()
+    plan = CampaignPaths(root).plan
+    return plan.is_file() or copy_of(plan).is_file()
 
 
 def open_campaign(root: Path) -> Campaign:
@@ -182,13 +248,13 @@ def open_campaign(root: Path) -> Campaign:
         InputError: when there is none; the message says how to make one.
     """
     paths = CampaignPaths(root)
-    if not paths.plan.is_file():
+    if not is_campaign(root):
         raise InputError(f"{root}: no campaign here (no {paths.plan.name}); plan one with `phloem plan CAMPAIGN.toml`")
     try:
-        table = json.loads(paths.plan.read_text())
-        cells = tuple(PlannedCell(**{**cell, "findings": tuple(cell["findings"])}) for cell in table["cells"])
-        tiles = tuple(tuple(tile) for tile in table["tiles"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        table = read_sealed(paths.plan)
+        cells = CellTable(table["cells"], table["findings"])
+        tiles: Sequence[Sequence[int]] = table["tiles"]
+    except (OSError, ValueError, KeyError, TypeError, CorruptFile) as error:
         raise InputError(f"{paths.plan}: damaged ({error}); plan the campaign anew in another directory") from error
     if table.get("version") != VERSION:
         raise InputError(

@@ -110,12 +110,58 @@ class Tiles(Section):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
 
 
-class Engine(Section):
-    """What executes tiles; `workers` 0 is one a core."""
+class Failures(Section):
+    """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
 
-    name: Literal["local"] = "local"
+    Losses count while no checkpoint was written between them. Preemption, walltime and interruption never count; bad
+    input is never tried again. `max_failures` tiles that failed alike, and more than were done, stop the campaign.
+    """
+
+    worker_lost: Positive = 3
+    node_lost: Positive = 10
+    out_of_memory: Positive = 6
+    hang: Positive = 2
+    bug: Positive = 2
+    max_failures: Positive = 20
+
+    def budget(self, kind: str) -> int:
+        """Return how often a tile may fail in a way."""
+        return 1 if kind == "bad input" else getattr(self, kind.replace(" ", "_"), self.bug)
+
+
+class Engine(Section):
+    """What executes tiles.
+
+    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a node, `ray`: tasks at once); 0 is one a core.
+    """
+
+    name: Literal["local", "ray", "mpi", "slurm"] = "local"
     workers: Annotated[int, Field(ge=0)] = 0
-    max_attempts: Positive = 3
+    devices: Annotated[int, Field(gt=0, le=64)] = 1
+    memory_gb: Annotated[float, Field(ge=0)] = 0.0
+    hang_minutes: Annotated[float, Field(gt=0)] = 30.0
+    address: str = ""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    gres: str = ""
+    constraint: str = ""
+    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,3}:\d{2}:\d{2}$")] = "24:00:00"
+    cpus: Annotated[int, Field(ge=0)] = 0
+    memory: str = ""
+    nodes: Annotated[int, Field(ge=0)] = 0
+    tiles_per_task: Annotated[int, Field(ge=0)] = 0
+    requeue: bool = True
+    exclude: list[str] = []
+    setup: list[str] = []
+    sbatch: dict[str, str | int | bool] = {}
+
+    @property
+    def walltime_minutes(self) -> int:
+        """Walltime of a batch job, from [days-]hours:minutes:seconds."""
+        days, _, rest = self.walltime.rpartition("-")
+        parts = [int(part) for part in rest.split(":")]
+        return 1440 * int(days or 0) + 60 * parts[0] + parts[1]
 
 
 class Configuration(Section):
@@ -127,6 +173,7 @@ class Configuration(Section):
     optimiser: Optimiser = Optimiser()
     tiles: Tiles = Tiles()
     engine: Engine = Engine()
+    failures: Failures = Failures()
 
     def with_backend(self, backend: str) -> Configuration:
         """Return the same configuration with `auto` settled; a backend that was chosen stays."""
@@ -219,6 +266,25 @@ def _set(tree: dict[str, Any], assignment: str) -> None:
     tree[parts[-1]] = value
 
 
+def _add_site(tree: dict[str, Any], base: Path) -> None:
+    """Take from the site file that `engine.site` names what the campaign file leaves open of [engine].
+
+    Raises:
+        InputError: unreadable file, or something else than an [engine] table in it.
+    """
+    engine = tree.get("engine")
+    if not isinstance(engine, dict) or "site" not in engine:
+        return
+    path = expand_path(str(engine.pop("site")), base)
+    try:
+        site = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"engine.site: {path}: {getattr(error, 'strerror', None) or error}") from error
+    if set(site) != {"engine"} or not isinstance(site["engine"], dict):
+        raise InputError(f"engine.site: {path} must hold one table, [engine]; it has: {', '.join(site) or 'nothing'}")
+    tree["engine"] = {**site["engine"], **engine}
+
+
 def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configuration:
     """Read a campaign file.
 
@@ -237,6 +303,7 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
         raise InputError(f"campaign file {path} is not valid TOML: {error}") from error
     for assignment in assignments:
         _set(tree, assignment)
+    _add_site(tree, path.resolve().parent)
     try:
         return Configuration.model_validate(tree)
     except ValidationError as error:

@@ -4,62 +4,111 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc import LocalEngine, Outcome, Task, default_workers
-from phloem.io import append_event, merge_tiles, quarantine, sweep
+from phloem.hpc import Engine, LocalEngine, default_workers
+from phloem.io import (
+    Commits,
+    Verdict,
+    append_event,
+    keep_floor,
+    list_attempts,
+    merge_tiles,
+    quarantine,
+    read_commits,
+    sweep,
+)
+from phloem.io import forgive as forgive_attempts
 from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.progress import ProgressBar, duration, say
-from phloem.jobs.state import CampaignState, read_failures, read_state, total_steps
-from phloem.jobs.tile import beat_path, record_failure
-
-WORKER_ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-"""One worker is one core. On blocks of 64 lanes a second thread of XLA's only costs: 86 ms an iteration against 74."""
+from phloem.jobs.failures import describe_classes, stopped
+from phloem.jobs.progress import ProgressBar, say
+from phloem.jobs.state import CampaignState, read_state, total_steps
+from phloem.jobs.supervisor import Supervisor, Watch
+from phloem.sharding import device_environment
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
 
-CLASSES = {"InputError": "bad input", "MemoryError": "out of memory", "WorkerLost": "worker lost"}
+
+def worker_environment(campaign: Campaign) -> dict[str, str]:
+    """Return the variables of a worker. One worker is one core a device.
+
+    On blocks of 64 lanes a second thread of XLA's only costs: 86 ms an iteration against 74.
+    """
+    one = {"NPROC": "1", "OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+    return one | device_environment(campaign.configuration.engine.devices)
 
 
-@dataclass
-class Watch:
-    """Follows running tiles and shows how far they are."""
-
-    bar: ProgressBar
-    steps: dict[int, int] = field(default_factory=dict)
-    waiting: bool = False
-
-    def report(self, tile: int, message: dict[str, object]) -> None:
-        """Take note of what a tile says."""
-        if "note" in message:
-            self.bar.note(f"tile {tile}: {message['note']}")
-        if "steps" in message:
-            self.steps[tile] = int(str(message["steps"]))
-            self.show()
-
-    def show(self) -> None:
-        """Show the sum."""
-        self.bar.update(sum(self.steps.values()))
+def local_engine(campaign: Campaign, workers: int) -> LocalEngine:
+    """Return the engine of this machine's processes."""
+    engine = campaign.configuration.engine
+    return LocalEngine(
+        workers or engine.workers or max(1, default_workers() // engine.devices),
+        environment=worker_environment(campaign),
+        hang_seconds=60 * engine.hang_minutes,
+        memory_bytes=int(engine.memory_gb * 2**30),
+    )
 
 
-def classify(outcome: Outcome) -> str:
-    """Return the failure class of an outcome."""
-    if "RESOURCE_EXHAUSTED" in outcome.message or "out of memory" in outcome.message.lower():
-        return "out of memory"
-    return CLASSES.get(outcome.error, "bug")
+def choose_engine(campaign: Campaign, workers: int) -> Engine:
+    """Return the engine that the configuration names, where it runs tasks for this process."""
+    engine = campaign.configuration.engine
+    if engine.name == "ray":
+        from phloem.hpc.ray_engine import RayEngine
+
+        return RayEngine(
+            workers or engine.workers or default_workers(),
+            environment=worker_environment(campaign),
+            address=engine.address,
+            cpus_per_task=engine.devices,
+        )
+    return local_engine(campaign, workers)
 
 
-def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
+def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState:
+    """Sweep, check every committed byte, quarantine what does not agree; return the state.
+
+    Raises:
+        InputError: the directory is not writable, or the backend cannot run here.
+        WorkError: the campaign was stopped because everything failed alike.
+    """
+    paths = campaign.paths
+    if not os.access(paths.root, os.W_OK):
+        raise InputError(f"{paths.root}: not writable")
+    require_backend(campaign.configuration)
+    paths.make()
+    if why := stopped(paths):
+        raise WorkError(f"{paths.root} was stopped: {why}. Mend the cause, then: phloem retry {paths.root}")
+    _warn_of_schedule(campaign)
+    for path in sweep(paths):
+        say(f"swept {path.name}, left by a killed attempt")
+    files = sum(1 for _ in paths.tiles_dir.glob("*.h5"))
+    with ProgressBar("checking tile files", files) as bar:
+        state = read_state(campaign, True, verdict, bar.update)
+    commits = read_commits(paths) if state.corrupt else {}
+    for tile, reason in state.corrupt.items():
+        _set_aside_file(campaign, tile, reason, commits)
+    return state
+
+
+def _set_aside_file(campaign: Campaign, tile: int, reason: str, commits: Commits) -> None:
+    """Quarantine a tile file, and see that the next attempt's number is higher than any that is known."""
+    known = [commit.attempt for commit in commits.get(tile, {}).values()]
+    keep_floor(campaign.paths, tile, max(known, default=0))
+    moved = quarantine(campaign.paths, campaign.paths.tile(tile), reason, worker="campaign")
+    say(f"tile {tile} is quarantined as {moved} and will be computed again: {reason}")
+
+
+def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = None) -> CampaignState:
     """Execute every tile without a committed result.
 
     Args:
         campaign: planned.
         workers: processes; 0 for what the configuration says (there 0 is one a core).
+        engine: what runs the tiles; by default the one that the configuration names.
 
     Returns:
         The state afterwards.
@@ -67,44 +116,56 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     Raises:
         WorkError: some tiles have no result; the message says why and what to do.
     """
-    if not os.access(campaign.paths.root, os.W_OK):
-        raise InputError(f"{campaign.paths.root}: not writable")
-    require_backend(campaign.configuration)
-    campaign.paths.make()
-    _warn_of_schedule(campaign)
-    workers = workers or campaign.configuration.engine.workers or default_workers()
-    for path in sweep(campaign.paths):
-        say(f"swept {path.name}, left by a killed attempt")
-    state = read_state(campaign)
-    for tile, reason in state.corrupt.items():
-        moved = quarantine(campaign.paths, campaign.paths.tile(tile), reason, worker="campaign")
-        say(f"tile {tile} is quarantined as {moved} and will be computed again: {reason}")
+    state = prepare(campaign)
     if len(state.done) == len(campaign.tiles):
         return state
-    engine = LocalEngine(workers, environment=WORKER_ENVIRONMENT)
-    total = sum(total_steps(campaign, tile) for tile in range(len(campaign.tiles)))
-    before = sum(total_steps(campaign, tile) for tile in state.done)
+    engine = engine or choose_engine(campaign, workers)
     begun = time.time()
-    with ProgressBar("calibrating", total, before) as bar:
-        watch = Watch(bar, {tile: total_steps(campaign, tile) for tile in state.done})
-        engine.on_report = watch.report
-        while (todo := _todo(campaign, state)) and not engine.flag:
-            todo = [tile for tile in todo if tile not in state.beats]
-            if not todo:
-                _wait_for(state.beats, watch)
-                state = read_state(campaign)
-                continue
-            for outcome in engine.run([_task(campaign, tile) for tile in todo]):
-                _settle(campaign, outcome, watch)
-            state = read_state(campaign)
-    append_event(campaign.paths.journal("campaign"), {"event": "ran", "seconds": round(time.time() - begun, 1)})
-    if engine.flag:
-        raise WorkError(
-            f"stopped by {engine.flag.name}; checkpoints are kept. Go on with: phloem run {campaign.paths.root}"
-        )
-    if len(state.done) < len(campaign.tiles):
-        raise WorkError(describe_failures(campaign, state))
-    return state
+    total = sum(total_steps(campaign, tile) for tile in range(len(campaign.tiles)))
+    watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})
+    with ProgressBar("calibrating", total, sum(watch.steps.values())) as watch.bar:
+        supervisor = Supervisor(campaign, engine, watch, done=set(state.done))
+        state = supervise(supervisor)
+    journal = campaign.paths.journal(supervisor.name)
+    append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})
+    return conclude(campaign, state, engine.flag.name)
+
+
+def supervise(supervisor: Supervisor) -> CampaignState:
+    """Compute what is free, and wait for what others hold, until nothing is left; return the state."""
+    campaign, watch = supervisor.campaign, supervisor.watch
+    told: set[int] = set()
+    while True:
+        supervisor.run()
+        state = read_state(campaign, None, supervisor.verdict)
+        supervisor.done = set(state.done)
+        if supervisor.engine.flag or stopped(campaign.paths) or not todo(campaign, state):
+            return state
+        for tile, beat in state.beats.items():
+            if tile not in told:
+                watch.note(f"tile {tile} is being computed by {beat['worker']}, of another run; waiting for it")
+            told.add(tile)
+            watch.steps[tile] = beat["steps"]
+        for tile in state.done:
+            watch.steps[tile] = total_steps(campaign, tile)
+        watch.show()
+        time.sleep(WAIT_SECONDS)
+
+
+def conclude(campaign: Campaign, state: CampaignState, stop: str | None) -> CampaignState:
+    """Return the state of a finished campaign.
+
+    Raises:
+        WorkError: it is not finished; the message says why, and how to go on.
+    """
+    root = campaign.paths.root
+    if why := stopped(campaign.paths):
+        raise WorkError(f"stopped: {why}.\n{describe_failures(campaign, state)}")
+    if len(state.done) == len(campaign.tiles):
+        return state
+    if stop:
+        raise WorkError(f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}")
+    raise WorkError(describe_failures(campaign, state))
 
 
 def _warn_of_schedule(campaign: Campaign) -> None:
@@ -119,78 +180,51 @@ def _warn_of_schedule(campaign: Campaign) -> None:
         )
 
 
-def _todo(campaign: Campaign, state: CampaignState) -> list[int]:
+def todo(campaign: Campaign, state: CampaignState) -> list[int]:
     """Return the tiles without result whose failures leave them another attempt."""
-    budget = campaign.configuration.engine.max_attempts
+    budgets, done = campaign.configuration.failures, set(state.done)
     return [
         tile
         for tile in range(len(campaign.tiles))
-        if tile not in state.done and not (tile in state.failures and state.failures[tile].exhausted(budget))
+        if tile not in done and not (tile in state.failures and state.failures[tile].exhausted(budgets))
     ]
 
 
-def _task(campaign: Campaign, tile: int) -> Task:
-    """Return the call that computes a tile; keys that no result depends on come from this run's configuration."""
-    arguments = {
-        "root": str(campaign.paths.root),
-        "tile": tile,
-        "checkpoint_minutes": campaign.configuration.tiles.checkpoint_minutes,
-    }
-    return Task(tile, "phloem.jobs.tile:run_tile", arguments)
-
-
-def _wait_for(elsewhere: dict[int, dict[str, Any]], watch: Watch) -> None:
-    """Wait a little while another run of the same campaign works on what is left."""
-    for tile, beat in elsewhere.items():
-        if not watch.waiting:
-            watch.bar.note(f"tile {tile} is being computed by {beat['worker']}, of another run; waiting for it")
-        watch.steps[tile] = beat["steps"]
-    watch.waiting = True
-    watch.show()
-    time.sleep(WAIT_SECONDS)
-
-
-def _settle(campaign: Campaign, outcome: Outcome, watch: Watch) -> None:
-    """Journal how an attempt ended."""
-    tile = outcome.key
-    if outcome.error != "StaleAttempt":
-        beat_path(campaign.paths, tile).unlink(missing_ok=True)
-    if outcome.kind == "done":
-        watch.steps[tile] = total_steps(campaign, tile)
-        watch.show()
-        took = duration(outcome.value["seconds"])
-        watch.bar.note(f"tile {tile} committed: {outcome.value['lanes']} lanes in {took}")
-    elif outcome.kind == "stopped":
-        watch.bar.note(outcome.message)
-    elif outcome.error == "StaleAttempt":
-        watch.bar.note(f"tile {tile}: another run has it: {outcome.message}")
-    else:
-        failure = classify(outcome)
-        trace = outcome.value if isinstance(outcome.value, str) else None
-        record_failure(campaign.paths, tile, failure, outcome.message, trace)
-        watch.bar.note(f"tile {tile} failed ({failure}): {outcome.message}")
-
-
-def describe_failures(campaign: Campaign, state: CampaignState) -> str:
+def describe_failures(campaign: Campaign, state: CampaignState, most: int = 20) -> str:
     """Return what failed, and the command that mends it."""
     lines = [f"{len(campaign.tiles) - len(state.done)} of {len(campaign.tiles)} tiles have no result."]
-    for tile, failure in sorted(state.failures.items()):
+    for tile, failure in sorted(state.failures.items())[:most]:
         cells = ", ".join(cell.name for cell in campaign.tile_cells(tile))
-        counts = ", ".join(f"{name} {count}x" for name, count in failure.classes.items())
-        lines.append(f"  tile {tile} ({cells}): {counts}: {failure.message}")
-        trace = campaign.paths.failures_dir / f"tile_{tile:05d}.txt"
+        lines.append(f"  tile {tile} ({cells}): {describe_classes(failure.classes)}: {failure.message}")
+        trace = campaign.paths.traceback(tile)
         if trace.exists():
             lines.append(f"    traceback: {trace}")
+    if len(state.failures) > most:
+        lines.append(f"  and {len(state.failures) - most} more: phloem status {campaign.paths.root} --json")
     lines.append(f"Mend the cause, then: phloem retry {campaign.paths.root}")
     return "\n".join(lines)
 
 
 def forgive(campaign: Campaign) -> list[int]:
-    """Let tiles that used up their attempts be tried again; return them."""
-    failures = read_failures(campaign)
-    for tile in sorted(failures):
-        append_event(campaign.paths.journal("campaign"), {"event": "forgiven", "tile": tile})
-    return sorted(failures)
+    """Let tiles that failed be tried again, and a stopped campaign go on; return the tiles."""
+    paths = campaign.paths
+    state = read_state(campaign)
+    numbers = list_attempts(paths)
+    for tile in sorted(state.failures):
+        forgive_attempts(paths, tile, numbers[tile])
+        paths.traceback(tile).unlink(missing_ok=True)
+        append_event(paths.journal("campaign"), {"event": "forgiven", "tile": tile, "time": time.time()})
+    paths.stop.unlink(missing_ok=True)
+    return sorted(state.failures)
+
+
+def describe_set_aside(state: CampaignState, root: Path) -> str:
+    """Return which cells were set aside and why, and the command that tries them again; empty where none was."""
+    if not state.set_aside:
+        return ""
+    lines = [f"{len(state.set_aside)} cells are set aside; their neighbours are calibrated:"]
+    lines += [f"  {e['cell']} (tile {e['tile']}): {e['class']}: {e['message']}" for e in state.set_aside]
+    return "\n".join([*lines, f"Mend the cause, then: phloem retry {root} --lanes"])
 
 
 def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
@@ -211,7 +245,9 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
         "precision": campaign.configuration.experiment.precision,
         "parameter_units": [parameter.unit for parameter in PARAMETERS],
     }
-    plan = [[cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))]
+    plan: list[Sequence[str]] = [
+        [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
+    ]
     with ProgressBar("merging", len(plan)) as bar:
         return merge_tiles(
             campaign.paths,

@@ -25,7 +25,7 @@ KINDS = ("tower", "synthetic")
 MARKER = ".planning"
 """Stands in a campaign directory from the first to the last file of its plan."""
 
-FREE_KEYS = ("campaign.name", "engine", "tiles.checkpoint_minutes", "data.path", "data.reference")
+FREE_KEYS = ("campaign.name", "engine", "failures", "tiles.checkpoint_minutes", "data.path", "data.reference")
 """What may differ between a campaign file and the campaign it planned: no result depends on it."""
 
 

@@ -1,43 +1,37 @@
-"""What is known of a campaign's tiles: committed, failed, running, waiting."""
+"""What is known of a campaign's tiles: committed, failed, running, waiting; and of its lanes, hours and pace."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from phloem.io import TileState, diagnose_tile, load_tile, read_commits, read_events
+from phloem.io import (
+    Commits,
+    TileState,
+    Verdict,
+    commits_in,
+    diagnose_tile,
+    file_system_now,
+    is_alive,
+    list_attempts,
+    read_attempt,
+    read_beat,
+    read_events,
+)
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.tile import beat_path
+from phloem.jobs.failures import MENDS, TileFailures, stopped, tile_failures
 from phloem.names import STATUS
 
-ALIVE_SECONDS = 120.0
-"""A tile whose last beat is younger than this is running; clocks of hosts may differ by less than that."""
+VERIFY_BYTES = 256 * 2**20
+"""Tile files that are smaller in all are read and checked whenever a campaign is looked at."""
 
-FINAL = ("bad input",)
-"""Failure classes that another attempt cannot mend."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Failed attempts of one tile since they were last forgiven.
-
-    Attributes:
-        classes: how often by class.
-        message: of the last one.
-    """
-
-    classes: Counter[str]
-    message: str
-
-    def exhausted(self, budget: int) -> bool:
-        """Tell whether the tile is to be left alone until `phloem retry`."""
-        return any(name in FINAL for name in self.classes) or self.classes.total() >= budget
+READERS = 8
+"""Threads that read tile files: a parallel file system answers many as fast as one."""
 
 
 @dataclass
@@ -50,118 +44,192 @@ class CampaignState:
         failures: failed attempts by tile.
         beats: what running tiles last said.
         lanes: lanes by what became of them.
+        seconds: of all ended attempts, by how they ended.
+        set_aside: cells that were set aside: tile, cell, class, message.
+        verified: whether every byte of the tile files was read.
+        retried: tiles made of failed lanes, done and all.
     """
 
     done: list[int] = field(default_factory=list)
     corrupt: dict[int, str] = field(default_factory=dict)
-    failures: dict[int, Failure] = field(default_factory=dict)
+    failures: dict[int, TileFailures] = field(default_factory=dict)
     beats: dict[int, dict[str, Any]] = field(default_factory=dict)
     lanes: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    verified: bool = False
 
 
-def read_failures(campaign: Campaign) -> dict[int, Failure]:
-    """Return the failed attempts by tile since `phloem retry` last forgave them."""
-    failures: dict[int, Failure] = {}
-    for event in read_events(campaign.paths.journal("campaign")) if campaign.paths.journal("campaign").exists() else []:
-        if event["event"] == "failed":
-            before = failures.get(event["tile"], Failure(Counter(), ""))
-            failures[event["tile"]] = Failure(before.classes + Counter([event["class"]]), event["message"])
-        elif event["event"] == "forgiven":
-            failures.pop(event["tile"], None)
-    return failures
+def read_state(
+    campaign: Campaign,
+    verify: bool | None = None,
+    verdict: Verdict | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> CampaignState:
+    """Look at every tile of a campaign.
 
-
-def read_beats(campaign: Campaign) -> dict[int, dict[str, Any]]:
-    """Return what running tiles last said: lately, and by a worker that exists where that can be seen."""
-    beats = {}
-    for tile in range(len(campaign.tiles)):
-        path = beat_path(campaign.paths, tile)
-        try:
-            age = time.time() - path.stat().st_mtime
-            beat = json.loads(path.read_text())
-            here = beat["host"] == os.uname().nodename
-            alive = age < ALIVE_SECONDS and (not here or _exists(beat["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if alive:
-            beats[tile] = beat
-    return beats
-
-
-def _exists(pid: int) -> bool:
-    """Tell whether a process of this host is there; one that is dead and not yet reaped is not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return True
-
-
-def read_state(campaign: Campaign) -> CampaignState:
-    """Look at every tile of a campaign."""
-    state = CampaignState(failures=read_failures(campaign), beats=read_beats(campaign))
-    commits = read_commits(campaign.paths)
-    names = {code: name for name, code in STATUS.items()}
-    for tile in range(len(campaign.tiles)):
-        found, reason = diagnose_tile(campaign.paths, tile, commits)
-        if found is TileState.DONE:
-            state.done.append(tile)
-            arrays, _, _ = load_tile(campaign.paths, tile, commits)
-            state.lanes.update(names[int(code)] for code in arrays["status"].flat)
-        elif found is TileState.CORRUPT:
-            state.corrupt[tile] = reason
+    Args:
+        campaign: planned.
+        verify: read every byte of the tile files; None does so while they are few (`VERIFY_BYTES`). Without, names
+            and sizes are compared with the journals.
+        verdict: tells how a batch job ended.
+        on_progress: called with the number of files that were read.
+    """
+    events = read_events(campaign.paths.journals_dir)
+    commits = commits_in(events)
+    sizes = _sizes(campaign)
+    state = CampaignState(seconds=_seconds(events))
+    state.verified = sum(sizes.values()) <= VERIFY_BYTES if verify is None else verify
+    present = [tile for tile in range(len(campaign.tiles)) if tile in sizes]
+    if state.verified:
+        state.corrupt = _verify(campaign, present, commits, on_progress)
+    else:
+        state.corrupt = {tile: why for tile in present if (why := _odd_size(tile, sizes[tile], commits))}
+    state.done = [tile for tile in present if tile not in state.corrupt]
     for tile in state.done:
-        state.failures.pop(tile, None)
-        state.beats.pop(tile, None)
+        state.lanes.update(_lanes_of(tile, sizes[tile], commits))
+    state.set_aside = _set_aside(events, set(state.done))
+    _look_at_attempts(campaign, state, verdict)
     return state
+
+
+def _sizes(campaign: Campaign) -> dict[int, int]:
+    """Return the bytes of the tile files that are there."""
+    sizes = {}
+    with os.scandir(campaign.paths.tiles_dir) as entries:
+        for entry in entries:
+            number = entry.name.removeprefix("tile_").removesuffix(".h5")
+            if entry.name.endswith(".h5") and number.isdecimal():
+                sizes[int(number)] = entry.stat().st_size
+    return sizes
+
+
+def _odd_size(tile: int, size: int, commits: Commits) -> str:
+    known = commits.get(tile, {})
+    if any(commit.size == size for commit in known.values()):
+        return ""
+    return f"tile_{tile:05d}.h5: {size} bytes, " + ("journalled sizes are others" if known else "no journal knows it")
+
+
+def _verify(
+    campaign: Campaign, tiles: Iterable[int], commits: Commits, on_progress: Callable[[int], None] | None
+) -> dict[int, str]:
+    """Return the tiles whose file, journal and checksum do not agree, and why."""
+
+    def look(tile: int) -> tuple[int, TileState, str]:
+        return tile, *diagnose_tile(campaign.paths, tile, commits)
+
+    corrupt = {}
+    with ThreadPoolExecutor(READERS) as pool:
+        for count, (tile, found, reason) in enumerate(pool.map(look, tiles)):
+            if found is TileState.CORRUPT:
+                corrupt[tile] = reason
+            if on_progress is not None:
+                on_progress(count + 1)
+    return corrupt
+
+
+def _lanes_of(tile: int, size: int, commits: Commits) -> Mapping[str, int]:
+    return next(commit.lanes for commit in commits[tile].values() if commit.size == size)
+
+
+def _seconds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Return the seconds of all attempts that ended, by class."""
+    seconds: Counter[str] = Counter()
+    for event in events:
+        if event["event"] in ("committed", "ended"):
+            seconds[event.get("class", "committed")] += event.get("seconds", 0.0)
+    return seconds
+
+
+def _set_aside(events: Iterable[dict[str, Any]], done: set[int]) -> list[dict[str, Any]]:
+    """Return the cells that committed tiles have set aside, each once."""
+    found = {
+        (event["tile"], event["cell"]): event
+        for event in events
+        if event["event"] == "set aside" and event["tile"] in done
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def _look_at_attempts(campaign: Campaign, state: CampaignState, verdict: Verdict | None) -> None:
+    """Fill in what runs and what failed among the tiles without result."""
+    done, paths = set(state.done), campaign.paths
+    now = file_system_now(paths.attempts_dir)
+    for tile, numbers in list_attempts(paths).items():
+        if tile in done:
+            continue
+        if numbers.open:
+            attempt = read_attempt(paths, tile, numbers.open)
+            if is_alive(paths, attempt, now, verdict=verdict):
+                nothing = {"worker": attempt.holder.worker, "steps": 0, "first": 0, "elapsed": 0.0}
+                state.beats[tile] = {**nothing, **read_beat(paths, tile, numbers.open)}
+        failures = tile_failures(paths, tile, numbers)
+        if failures.classes:
+            state.failures[tile] = failures
 
 
 def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
     """Return the JSON object of `phloem status`."""
-    budget = campaign.configuration.engine.max_attempts
+    budgets = campaign.configuration.failures
     members = campaign.configuration.campaign.members
-    failed = [tile for tile, failure in state.failures.items() if failure.exhausted(budget)]
+    failed = [tile for tile, failure in state.failures.items() if failure.exhausted(budgets)]
     running = [tile for tile in state.beats if tile not in failed]
     pending = len(campaign.tiles) - len(state.done) - len(failed) - len(running)
-    lanes = dict.fromkeys(("calibrated", "calibrated_after_redraw", "diverged"), 0) | dict(state.lanes)
+    lanes = dict.fromkeys((name for name in STATUS if name != "missing"), 0) | dict(state.lanes)
     lanes["running"] = members * sum(len(campaign.tiles[tile]) for tile in running)
     lanes["failed"] = members * sum(len(campaign.tiles[tile]) for tile in failed)
     lanes["pending"] = members * len(campaign.cells) - sum(lanes.values())
+    pace = sum(rate(beat) for beat in state.beats.values())
+    running_seconds = sum(beat["elapsed"] for beat in state.beats.values())
     return {
-        "tiles": {
-            "done": len(state.done),
-            "running": len(running),
-            "failed": len(failed),
-            "pending": pending,
-        },
+        "tiles": {"done": len(state.done), "running": len(running), "failed": len(failed), "pending": pending},
         "lanes": lanes,
-        "eta_seconds": _eta(campaign, state, failed),
+        "eta_seconds": _eta(campaign, state, failed, pace),
+        "steps_per_second": round(pace, 1),
+        "hours": {name: round(seconds / 3600, 3) for name, seconds in sorted(state.seconds.items())}
+        | {"running": round(running_seconds / 3600, 3)},
         "failures": {
             str(tile): {
                 "classes": dict(failure.classes),
                 "message": failure.message,
                 "exhausted": tile in failed,
+                "cells": [cell.name for cell in campaign.tile_cells(tile)],
             }
             for tile, failure in sorted(state.failures.items())
         },
+        "failures_by_class": by_class(campaign, state),
+        "set_aside": [{key: event[key] for key in ("tile", "cell", "class", "message")} for event in state.set_aside],
         "corrupt": {str(tile): reason for tile, reason in state.corrupt.items()},
+        "stopped": stopped(campaign.paths),
+        "verified": state.verified,
     }
 
 
-def _eta(campaign: Campaign, state: CampaignState, failed: list[int]) -> float | None:
+def by_class(campaign: Campaign, state: CampaignState) -> dict[str, dict[str, Any]]:
+    """Return, for each failure class, its attempts and tiles and the command that mends it."""
+    attempts: Counter[str] = Counter()
+    tiles: Counter[str] = Counter()
+    for failure in state.failures.values():
+        attempts.update(failure.classes)
+        tiles.update(failure.classes.keys())
+    root = campaign.paths.root
+    return {
+        name: {"attempts": attempts[name], "tiles": tiles[name], "mend": MENDS[name].format(root=root)}
+        for name in sorted(attempts)
+    }
+
+
+def _eta(campaign: Campaign, state: CampaignState, failed: list[int], pace: float) -> float | None:
     """Return the seconds left at the pace of the running tiles; None when nothing runs, 0 when all is done."""
-    left = 0.0
-    for tile in range(len(campaign.tiles)):
-        if tile not in state.done and tile not in failed:
-            left += total_steps(campaign, tile) - state.beats.get(tile, {}).get("steps", 0)
+    out = set(state.done) | set(failed)
+    left = sum(
+        total_steps(campaign, tile) - state.beats.get(tile, {}).get("steps", 0)
+        for tile in range(len(campaign.tiles))
+        if tile not in out
+    )
     if not left:
         return 0.0
-    pace = sum(rate(beat) for beat in state.beats.values())
     return round(left / pace, 1) if pace > 0 else None
 
 
@@ -172,5 +240,10 @@ def total_steps(campaign: Campaign, tile: int) -> int:
 
 
 def rate(beat: Mapping[str, Any]) -> float:
-    """Return the steps a second of a running tile since its attempt began."""
+    """Return the steps a second of a running tile since its attempt began; a beat that is old counts as it was."""
     return (beat["steps"] - beat.get("first", 0)) / max(beat["elapsed"], 1e-3)
+
+
+def wall_clock() -> float:
+    """Return the seconds since the epoch, for journals."""
+    return round(time.time(), 1)

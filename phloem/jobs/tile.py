@@ -1,12 +1,13 @@
-"""A tile's life in a worker: read, resume, optimise in chunks, commit (DESIGN.md, "A tile's life")."""
+"""A tile's life in a worker: claim, read, resume, optimise in chunks, commit (DESIGN.md, "A tile's life")."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,32 +15,44 @@ import numpy as np
 
 from phloem.hpc import Context, Stopped
 from phloem.io import (
+    COMMITTED,
     CampaignPaths,
+    Cell,
     append_event,
-    claim_attempt,
     drop_checkpoint,
+    end_attempt,
+    holder,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
+    take_tile,
     write_tile,
 )
 from phloem.jobs.backend import require_backend
-from phloem.jobs.calibration import Arrays, BlockCalibration, tile_arrays, tile_blocks
+from phloem.jobs.calibration import Arrays, TileCalibration
 from phloem.jobs.campaign import Campaign, open_campaign
+from phloem.jobs.failures import classify, keep_traceback
 from phloem.names import STATUS
 
 CHUNK_SECONDS = 2.0
 """A chunk is made as long as this, so that a signal is noticed and a beat given every few seconds."""
 
+BEAT_SECONDS = 15.0
+"""Time between two beats in the file that other machines see; the parent hears of every chunk."""
+
 FULL_DISK_SECONDS = 15.0
 """How long a tile pauses before it tries a full disk again."""
+
+STOPS = {"SIGUSR1": "walltime", "SIGUSR2": "walltime", "SIGTERM": "preempted"}
+"""What a signal means inside a batch job; outside of one every signal is an interruption."""
 
 
 def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Execute one attempt of a tile and commit it.
 
     Args:
-        arguments: `root` (campaign directory), `tile` (its number), `checkpoint_minutes`.
+        arguments: `root` (campaign directory), `tile` (its number), `checkpoint_minutes`, `supervisor` (name of who
+            hands out the tiles), `devices`, `halvings` and `isolate` (what its failures so far ask for), `job` and
+            `restart` (the batch job), `hang_seconds`, `memory_bytes`.
         context: of the worker.
 
     Returns:
@@ -47,49 +60,85 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
     Raises:
         Stopped: asked to stop; a checkpoint was written.
+        TakenError: another worker has the tile.
         InputError: the tile's input is not what it should be.
     """
-    campaign = open_campaign(Path(arguments["root"]))
-    return Attempt(campaign, int(arguments["tile"]), 60 * arguments["checkpoint_minutes"], context).run()
+    return Attempt(arguments, context).run()
+
+
+@lru_cache(maxsize=1)
+def _opened(root: str, _stamp: int) -> Campaign:
+    return open_campaign(Path(root))
+
+
+def opened(root: str) -> Campaign:
+    """Open a campaign, once a process while its plan stays as it is."""
+    try:
+        stamp = CampaignPaths(Path(root)).plan.stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    return _opened(root, stamp)
 
 
 class Attempt:
-    """One execution of a tile."""
+    """One execution of a tile, or of a part of one that is computed alone.
 
-    def __init__(self, campaign: Campaign, tile: int, checkpoint_seconds: float, context: Context) -> None:
-        self.campaign, self.tile, self.context = campaign, tile, context
-        self.checkpoint_seconds = checkpoint_seconds
-        self.paths = campaign.paths
-        self.configuration = campaign.configuration
-        self.fingerprint = campaign.fingerprint(tile)
-        self.started = time.monotonic()
-        self.saved_at = time.monotonic()
+    Attributes:
+        campaign: whose tile it is.
+        tile: its number.
+        number: of the attempt.
+        part: names the part; empty for the whole.
+        saved: whether it wrote a checkpoint.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], context: Context, part: str = "") -> None:
+        self.arguments, self.context, self.part = arguments, context, part
+        self.campaign = opened(str(arguments["root"]))
+        self.tile = int(arguments["tile"])
+        self.number = int(arguments.get("attempt", 0))
+        self.paths = self.campaign.paths
+        self.configuration = self.campaign.configuration
+        self.fingerprint = self.campaign.fingerprint(self.tile)
+        self.worker = f"{arguments['supervisor']}.{context.worker}"
+        self.started = self.saved_at = time.monotonic()
+        self.beaten_at = -np.inf
+        self.saved = False
         self.chunk = 1
         self.first = self.total = 0
 
     def run(self) -> dict[str, Any]:
-        """Go through the tile's life."""
+        """Claim the tile, go through its life, and write down how the attempt ended."""
         require_backend(self.configuration)
-        cells = [self.campaign.read_cell(cell) for cell in self.campaign.tile_cells(self.tile)]
-        self.attempt = claim_attempt(self.paths, self.tile, on_full=self.pause)
-        self.log("started", cells=[cell.name for cell in cells])
-        self.beat([])
-        parts = tile_blocks(self.configuration, cells)
-        self.total = len(cells) * self.configuration.campaign.members * self.configuration.optimiser.iterations
-        resumed = self.resume(parts)
-        self.first = self.steps(parts)
-        self.log("resumed" if resumed else "fresh", steps=self.steps(parts))
-        for part in parts:
-            while part.running:
-                if self.context.stopping():
-                    self.stop(parts)
-                begun = time.monotonic()
-                part.advance(self.chunk)
-                self.adapt(time.monotonic() - begun)
-                self.beat(parts)
-                if time.monotonic() - self.saved_at > self.checkpoint_seconds:
-                    self.checkpoint(parts)
-        arrays = tile_arrays(self.configuration, cells, parts)
+        me = holder(self.worker, str(self.arguments.get("job", "")), int(self.arguments.get("restart", 0)))
+        self.number = take_tile(self.paths, self.tile, me, self.pause)
+        try:
+            counts = self.live()
+        except Stopped as stop:
+            self.end(self.why_stopped(), str(stop))
+            raise
+        except Exception as error:
+            kind = classify(error)
+            trace = "".join(traceback.format_exception(error))
+            self.log("failed", error=str(error), **{"class": kind})
+            self.end(kind, str(error) or type(error).__name__)
+            keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
+            raise
+        self.end(COMMITTED)
+        self.paths.traceback(self.tile).unlink(missing_ok=True)
+        return counts
+
+    def live(self) -> dict[str, Any]:
+        """Read the tile's cells, calibrate them, commit."""
+        planned = self.campaign.tile_cells(self.tile)
+        self.log("started", cells=[cell.name for cell in planned])
+        self.total = len(planned) * self.configuration.campaign.members * self.configuration.optimiser.iterations
+        self.beat(0)
+        if self.arguments.get("isolate"):
+            from phloem.jobs.isolation import calibrate_apart
+
+            arrays = calibrate_apart(self)
+        else:
+            arrays = self.calibrate([self.campaign.read_cell(cell) for cell in planned])
         attributes = {
             "version": self.campaign.version,
             "configuration_hash": self.configuration.fingerprint(),
@@ -99,91 +148,145 @@ class Attempt:
         write_tile(
             self.paths,
             self.tile,
-            self.attempt,
+            self.number,
             arrays,
             attributes,
             on_full=self.pause,
-            worker=self.context.worker,
+            worker=self.worker,
+            facts={"seconds": round(time.monotonic() - self.started, 1)},
         )
         drop_checkpoint(self.paths, self.tile)
         counts = self.counts(arrays)
         self.log("finished", **counts)
         return counts
 
-    def stop(self, parts: list[BlockCalibration]) -> NoReturn:
+    def calibrate(self, cells: Sequence[Cell]) -> Arrays:
+        """Take every lane of some cells to its end, from the newest checkpoint or from the start.
+
+        Raises:
+            Stopped: asked to stop; a checkpoint was written.
+            MemoryError: not even one lane fits.
+        """
+        work = TileCalibration(self.configuration, cells, devices=int(self.arguments["devices"]))
+        for _ in range(int(self.arguments.get("halvings", 0))):
+            work.halve()
+        self.total = work.total_steps
+        resumed = self.resume(work)
+        self.first = work.steps_taken
+        self.log("resumed" if resumed else "fresh", steps=self.first)
+        while work.running:
+            if self.context.stopping():
+                self.stop(work)
+            begun = time.monotonic()
+            try:
+                work.advance(self.chunk)
+            except Exception as error:
+                if classify(error) != "out of memory" or not work.halve():
+                    raise
+                self.log("halved", lanes=work.in_flight, error=str(error))
+                self.context.report({"tile": self.tile, "note": f"out of memory: {work.in_flight} lanes at once now"})
+                self.chunk = 1
+                continue
+            self.adapt(time.monotonic() - begun)
+            if time.monotonic() - self.saved_at > 60 * float(self.arguments["checkpoint_minutes"]):
+                self.checkpoint(work)
+            self.beat(work.steps_taken)
+        return work.arrays()
+
+    def stop(self, work: TileCalibration) -> NoReturn:
         """Keep where the tile stands, and end the attempt."""
-        if self.steps(parts) > self.first:
-            self.checkpoint(parts)
-        self.log("stopped", steps=self.steps(parts))
-        raise Stopped(f"tile {self.tile} stopped at {self.steps(parts) / self.total:.1%}; checkpoint kept")
+        steps = work.steps_taken
+        if steps > self.first:
+            self.checkpoint(work)
+        self.log("stopped", steps=steps)
+        raise Stopped(f"tile {self.tile} stopped at {steps / self.total:.1%}; checkpoint kept")
+
+    def why_stopped(self) -> str:
+        """Return the class of a stop: what the signal means inside a batch job, an interruption outside of one."""
+        return STOPS.get(self.context.flag.name or "", "interrupted") if self.arguments.get("job") else "interrupted"
 
     def adapt(self, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
         wanted = self.chunk * CHUNK_SECONDS / max(seconds, 1e-3)
         self.chunk = int(np.clip(wanted, 1, min(4 * self.chunk, 10_000)))
 
-    def steps(self, parts: list[BlockCalibration]) -> int:
-        """Return the steps taken by all lanes."""
-        return sum(part.steps_taken for part in parts)
-
     def counts(self, arrays: Arrays) -> dict[str, Any]:
         """Return what the log tells of a finished tile."""
         return {
-            "attempt": self.attempt,
+            "attempt": self.number,
             "seconds": round(time.monotonic() - self.started, 1),
             "lanes": int(arrays["status"].size),
             "redraws": int(arrays["redraws"].sum()),
             "diverged": int((arrays["status"] == STATUS["diverged"]).sum()),
+            "set_aside": int((arrays["status"] == STATUS["set_aside"]).sum()),
         }
 
-    def checkpoint(self, parts: list[BlockCalibration]) -> None:
-        """Write down where all blocks stand."""
-        arrays = {
-            f"{number}{name}": values for number, part in enumerate(parts) for name, values in part.saved().items()
-        }
-        attributes = {"fingerprint": self.fingerprint, "steps": self.steps(parts), "attempt": self.attempt}
-        save_checkpoint(self.paths, self.tile, arrays, attributes, on_full=self.pause)
+    def checkpoint(self, work: TileCalibration) -> None:
+        """Write down where all lanes stand."""
+        steps = work.steps_taken
+        attributes = {"fingerprint": self.fingerprint, "steps": steps, "attempt": self.number}
+        save_checkpoint(self.paths, self.tile, work.saved(), attributes, on_full=self.pause, part=self.part)
         self.saved_at = time.monotonic()
-        self.log("checkpoint", steps=self.steps(parts))
+        self.saved = True
+        self.beaten_at = -np.inf
+        self.log("checkpoint", steps=steps)
 
-    def resume(self, parts: list[BlockCalibration]) -> bool:
+    def resume(self, work: TileCalibration) -> bool:
         """Go on from the newest valid checkpoint, if there is one."""
-        found = load_checkpoint(self.paths, self.tile, self.fingerprint)
+        found = load_checkpoint(self.paths, self.tile, self.fingerprint, self.part)
         if found is None:
             return False
-        arrays, _ = found
-        for number, part in enumerate(parts):
-            prefix = str(number)
-            part.restore({n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(f"{prefix}.")})
+        work.restore(found[0])
         return True
 
-    def beat(self, parts: list[BlockCalibration]) -> None:
-        """Say where the tile stands: to the parent, and to `phloem status` through a small file."""
+    def beat(self, steps: int) -> None:
+        """Say where the tile stands: to the parent, and now and then through a small file that others see."""
+        elapsed = round(time.monotonic() - self.started, 1)
         state = {
             "tile": self.tile,
-            "attempt": self.attempt,
-            "worker": self.context.worker,
+            "attempt": self.number,
+            "worker": self.worker,
             "host": os.uname().nodename,
-            "pid": os.getpid(),
-            "steps": self.steps(parts),
+            "steps": steps,
             "first": self.first,
             "total": self.total,
-            "elapsed": round(time.monotonic() - self.started, 1),
+            "elapsed": elapsed,
+            "saved": self.saved,
         }
         self.context.report(state)
-        path = beat_path(self.paths, self.tile)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        if self.part or time.monotonic() - self.beaten_at < BEAT_SECONDS:
+            return
+        self.beaten_at = time.monotonic()
+        path = self.paths.beat(self.tile, self.number)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             temporary.write_text(json.dumps(state))
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
 
+    def end(self, kind: str, message: str = "") -> None:
+        """Write down how the attempt ended; a full disk is waited for, another trouble left to who comes next."""
+        facts = {
+            "seconds": round(time.monotonic() - self.started, 1),
+            "saved": self.saved,
+            "worker": self.worker,
+            "host": os.uname().nodename,
+            "job": str(self.arguments.get("job", "")),
+        }
+        try:
+            journal = self.paths.journal(self.worker)
+            end_attempt(self.paths, self.tile, self.number, kind, message, self.pause, journal, **facts)
+        except (OSError, Stopped) as error:
+            self.context.report({"tile": self.tile, "note": f"the end of attempt {self.number} is not kept: {error}"})
+
     def log(self, event: str, **facts: Any) -> None:
         """Append one event to this worker's log; a full disk costs the line, not the tile."""
-        line = {"event": event, "tile": self.tile, "attempt": self.attempt, "time": time.time(), **facts}
+        line = {"event": event, "tile": self.tile, "attempt": self.number, "time": time.time(), **facts}
+        if self.part:
+            line["part"] = self.part
         try:
-            append_event(self.paths.log(self.context.worker), line)
+            append_event(self.paths.log(self.worker), line)
         except OSError:
             self.context.report({"tile": self.tile, "note": f"log line lost: {event}"})
 
@@ -199,18 +302,6 @@ class Attempt:
             if self.context.stopping():
                 raise Stopped(f"tile {self.tile} stopped while the disk was full; the last checkpoint stands")
             time.sleep(0.2)
-        with contextlib.suppress(OSError):
-            beat_path(self.paths, self.tile).touch()
-
-
-def beat_path(paths: CampaignPaths, tile: int) -> Path:
-    """Return the file in which a running tile says where it stands."""
-    return paths.logs_dir / f"beat_{tile:05d}.json"
-
-
-def record_failure(paths: CampaignPaths, tile: int, failure: str, message: str, trace: str | None) -> None:
-    """Journal a failed attempt, and keep its traceback beside."""
-    event = {"event": "failed", "tile": tile, "class": failure, "message": message, "time": time.time()}
-    append_event(paths.journal("campaign"), event)
-    if trace:
-        write_atomically(paths.failures_dir / f"tile_{tile:05d}.txt", trace.encode())
+        beat = self.paths.beat(self.tile, self.number)
+        if self.number and beat.exists():
+            beat.touch()

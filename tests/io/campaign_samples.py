@@ -12,7 +12,8 @@ import numpy as np
 
 from phloem.io.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import claim_attempt, write_tile
+from phloem.io.attempts import claim_attempt
+from phloem.io.tiles import write_tile
 from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
 
 ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phloem.io import tiles
+from phloem.io.attempts import claim_attempt, count_attempts
 from phloem.io.atomic import CorruptFile, checksum
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.journals import append_event, read_events
@@ -32,8 +33,6 @@ from phloem.io.paths import CampaignPaths
 from phloem.io.tiles import (
     StaleAttempt,
     TileState,
-    claim_attempt,
-    count_attempts,
     inspect_tile,
     load_tile,
     quarantine,
