@@ -24,8 +24,9 @@ from phloem.io import (
     write_tile,
 )
 from phloem.jobs.backend import require_backend
-from phloem.jobs.calibration import Arrays, BlockCalibration, tile_arrays, tile_blocks
+from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign, open_campaign
+from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS
 
 CHUNK_SECONDS = 2.0
@@ -73,23 +74,22 @@ class Attempt:
         cells = [self.campaign.read_cell(cell) for cell in self.campaign.tile_cells(self.tile)]
         self.attempt = claim_attempt(self.paths, self.tile, on_full=self.pause)
         self.log("started", cells=[cell.name for cell in cells])
-        self.beat([])
-        parts = tile_blocks(self.configuration, cells)
-        self.total = len(cells) * self.configuration.campaign.members * self.configuration.optimiser.iterations
-        resumed = self.resume(parts)
-        self.first = self.steps(parts)
-        self.log("resumed" if resumed else "fresh", steps=self.steps(parts))
-        for part in parts:
-            while part.running:
-                if self.context.stopping():
-                    self.stop(parts)
-                begun = time.monotonic()
-                part.advance(self.chunk)
-                self.adapt(time.monotonic() - begun)
-                self.beat(parts)
-                if time.monotonic() - self.saved_at > self.checkpoint_seconds:
-                    self.checkpoint(parts)
-        arrays = tile_arrays(self.configuration, cells, parts)
+        self.beat(None)
+        lanes = TileCalibration(self.configuration, cells)
+        self.total = lanes.total_steps
+        resumed = self.resume(lanes)
+        self.first = lanes.steps_taken
+        self.log("resumed" if resumed else "fresh", steps=lanes.steps_taken)
+        while lanes.running:
+            if self.context.stopping():
+                self.stop(lanes)
+            begun = time.monotonic()
+            lanes.advance(self.chunk)
+            self.adapt(time.monotonic() - begun)
+            self.beat(lanes)
+            if time.monotonic() - self.saved_at > self.checkpoint_seconds:
+                self.checkpoint(lanes)
+        arrays = lanes.arrays()
         attributes = {
             "version": self.campaign.version,
             "configuration_hash": self.configuration.fingerprint(),
@@ -110,21 +110,17 @@ class Attempt:
         self.log("finished", **counts)
         return counts
 
-    def stop(self, parts: list[BlockCalibration]) -> NoReturn:
+    def stop(self, lanes: TileCalibration) -> NoReturn:
         """Keep where the tile stands, and end the attempt."""
-        if self.steps(parts) > self.first:
-            self.checkpoint(parts)
-        self.log("stopped", steps=self.steps(parts))
-        raise Stopped(f"tile {self.tile} stopped at {self.steps(parts) / self.total:.1%}; checkpoint kept")
+        if lanes.steps_taken > self.first:
+            self.checkpoint(lanes)
+        self.log("stopped", steps=lanes.steps_taken)
+        raise Stopped(f"tile {self.tile} stopped at {lanes.steps_taken / self.total:.1%}; checkpoint kept")
 
     def adapt(self, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
         wanted = self.chunk * CHUNK_SECONDS / max(seconds, 1e-3)
         self.chunk = int(np.clip(wanted, 1, min(4 * self.chunk, 10_000)))
-
-    def steps(self, parts: list[BlockCalibration]) -> int:
-        """Return the steps taken by all lanes."""
-        return sum(part.steps_taken for part in parts)
 
     def counts(self, arrays: Arrays) -> dict[str, Any]:
         """Return what the log tells of a finished tile."""
@@ -136,28 +132,22 @@ class Attempt:
             "diverged": int((arrays["status"] == STATUS["diverged"]).sum()),
         }
 
-    def checkpoint(self, parts: list[BlockCalibration]) -> None:
-        """Write down where all blocks stand."""
-        arrays = {
-            f"{number}{name}": values for number, part in enumerate(parts) for name, values in part.saved().items()
-        }
-        attributes = {"fingerprint": self.fingerprint, "steps": self.steps(parts), "attempt": self.attempt}
-        save_checkpoint(self.paths, self.tile, arrays, attributes, on_full=self.pause)
+    def checkpoint(self, lanes: TileCalibration) -> None:
+        """Write down where all lanes stand."""
+        attributes = {"fingerprint": self.fingerprint, "steps": lanes.steps_taken, "attempt": self.attempt}
+        save_checkpoint(self.paths, self.tile, lanes.saved(), attributes, on_full=self.pause)
         self.saved_at = time.monotonic()
-        self.log("checkpoint", steps=self.steps(parts))
+        self.log("checkpoint", steps=lanes.steps_taken)
 
-    def resume(self, parts: list[BlockCalibration]) -> bool:
+    def resume(self, lanes: TileCalibration) -> bool:
         """Go on from the newest valid checkpoint, if there is one."""
         found = load_checkpoint(self.paths, self.tile, self.fingerprint)
         if found is None:
             return False
-        arrays, _ = found
-        for number, part in enumerate(parts):
-            prefix = str(number)
-            part.restore({n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(f"{prefix}.")})
+        lanes.restore(found[0])
         return True
 
-    def beat(self, parts: list[BlockCalibration]) -> None:
+    def beat(self, lanes: TileCalibration | None) -> None:
         """Say where the tile stands: to the parent, and to `phloem status` through a small file."""
         state = {
             "tile": self.tile,
@@ -165,7 +155,7 @@ class Attempt:
             "worker": self.context.worker,
             "host": os.uname().nodename,
             "pid": os.getpid(),
-            "steps": self.steps(parts),
+            "steps": lanes.steps_taken if lanes else 0,
             "first": self.first,
             "total": self.total,
             "elapsed": round(time.monotonic() - self.started, 1),
