@@ -1,38 +1,39 @@
-"""The calibration of one tile: lanes in blocks, chunk after chunk, resumable between any two of them."""
+"""The calibration of one tile: lanes over the worker's devices, round after round, resumable between any two chunks.
+
+A round is what the devices work on at once, one block of lanes each. Where the lanes stand is kept lane by lane and
+apart from the devices, so that more or fewer of them can take it up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from phloem.io import Cell
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import Configuration
+from phloem.jobs.lane_results import Arrays, fill_tile, lane_results
 from phloem.kernels import (
-    CALIBRATED,
     DIVERGED,
-    PARAMETERS,
+    MAX_REDRAWS,
     RUNNING,
+    Lanes,
     Site,
     SiteData,
     SiteObjective,
-    advance,
     begin,
     dalec,
-    nnse,
-    physical,
     site,
-    site_data,
     switches,
 )
-from phloem.names import STATUS, STREAMS
-from phloem.sharding import BLOCK, Block, blocks
+from phloem.sharding import BLOCK, Block, Layout, lay_out, local_devices
+from phloem.sharding.placement import Flight, Program, advance_program
 
-Arrays = dict[str, np.ndarray]
+MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
+"""Redraws that a lane may bring along: a tile file counts them in a byte."""
 
 
 def build_site(cell: Cell, mode: str) -> Site:
@@ -49,150 +50,211 @@ def build_site(cell: Cell, mode: str) -> Site:
     )
 
 
-class BlockCalibration:
-    """One block of lanes under calibration.
-
-    Attributes:
-        block: which lanes.
-        lanes: where they stand.
-    """
-
-    def __init__(self, configuration: Configuration, cells: Sequence[Cell], sites: Sequence[Site], block: Block):
-        """Lay out a block at its first step.
-
-        Args:
-            configuration: of the campaign.
-            cells: the tile's cells.
-            sites: the same, as the kernels read them.
-            block: the lanes.
-        """
-        experiment = configuration.experiment
-        self.block = block
-        self.options = configuration.optimiser.options()
-        self.objective = objective(experiment.mode, experiment.pools, experiment.backend)
-        self.dtype = np.dtype(experiment.precision)
-        self.sites = [sites[position] for position in block.cells]
-        self.data = site_data(self.sites, self.dtype)
-        count = len(block.members)
-        self.lane_cell = jnp.asarray(np.pad(np.array(block.lane_cell), (0, BLOCK - count)), jnp.int32)
-        self.lanes = begin(
-            self.options,
-            configuration.campaign.seed,
-            [cell_number(cells[block.cells[c]].name) for c in block.lane_cell],
-            block.members,
-            [self.sites[c].ce_opt for c in block.lane_cell],
-            self.dtype,
-            BLOCK,
-        )
-
-    @property
-    def running(self) -> bool:
-        """Whether any lane still has steps to take."""
-        return bool((np.asarray(self.lanes.phase) == RUNNING).any())
-
-    @property
-    def steps_taken(self) -> int:
-        """Steps of all lanes since their last start; a lane that was given up counts as finished."""
-        count = len(self.block.members)
-        phase, step = (np.asarray(a)[:count] for a in (self.lanes.phase, self.lanes.step))
-        return int(np.where(phase == DIVERGED, self.options.iterations, step).sum())
-
-    def advance(self, steps: int) -> None:
-        """Take up to `steps` steps in every running lane."""
-        moved = advance(self.objective, self.options, self.data, self.lane_cell, self.lanes, jnp.int32(steps))
-        self.lanes = jax.block_until_ready(moved)
-
-    def saved(self) -> Arrays:
-        """Return everything that a checkpoint must hold."""
-        leaves, _ = jax.tree_util.tree_flatten_with_path(self.lanes)
-        return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-
-    def restore(self, arrays: Arrays) -> None:
-        """Go back to a saved state.
-
-        Raises:
-            ValueError: when the arrays are not those of this block.
-        """
-        leaves, tree = jax.tree_util.tree_flatten_with_path(self.lanes)
-        new = []
-        for path, leaf in leaves:
-            value = arrays.get(jax.tree_util.keystr(path))
-            if value is None or value.shape != leaf.shape or value.dtype != leaf.dtype:
-                raise ValueError(f"checkpoint does not fit: {jax.tree_util.keystr(path)}")
-            new.append(jnp.asarray(value))
-        self.lanes = jax.tree_util.tree_unflatten(tree, new)
-
-    def results(self) -> Arrays:
-        """Evaluate the lanes where they stand: arrays with a leading dimension of lanes, padding cut off."""
-        count = len(self.block.members)
-        sharpness = jnp.full(BLOCK, self.options.sharpness, self.dtype)
-        raw = self.lanes.raw
-        terms, sums = _evaluate(self.objective, raw, sharpness, self.data, self.lane_cell)
-        later = site_data(self.sites, self.dtype, "validation")
-        _, held_out = _evaluate(self.objective, raw, sharpness, later, self.lane_cell)
-        values = np.asarray(physical(raw.T.astype(jnp.float64), CALIBRATED)).T[:count]
-        phase, redraws = (np.asarray(a)[:count] for a in (self.lanes.phase, self.lanes.redraws))
-        status = np.where(redraws > 0, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
-        parts = np.stack([np.asarray(term, float) for term in terms], 1)[:count]
-        loss = parts.sum(1)
-        status = np.where((phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status).astype(np.int8)
-        best_loss = np.asarray(self.lanes.best_loss, float)[:count]
-        best_raw = np.asarray(self.lanes.best_raw)[:count]
-        last_is_best = ~(best_loss <= loss)
-        return {
-            "raw": np.asarray(raw)[:count],
-            "parameters": values[:, : len(PARAMETERS)],
-            "initial_pools": values[:, len(PARAMETERS) :],
-            "loss": loss,
-            "loss_terms": parts,
-            "nnse": self._scores(sums, self.data)[:count],
-            "nnse_validation": self._scores(held_out, later)[:count],
-            "best_loss": np.where(last_is_best, loss, best_loss),
-            "best_raw": np.where(last_is_best[:, None], np.asarray(raw)[:count], best_raw),
-            "status": status,
-            "redraws": redraws.astype(np.int8),
-            "iterations": np.asarray(self.lanes.step)[:count],
-            "gradient_evaluations": np.asarray(self.lanes.evaluations)[:count],
-            "loss_trace": np.asarray(self.lanes.trace)[:count],
-        }
-
-    def _scores(self, scores: dict[str, Any], data: SiteData) -> np.ndarray:
-        """Return NNSE as (lanes, streams), NaN where a cell has nothing to score in the window."""
-        by_stream = np.stack([np.asarray(scores[name], float) for name in STREAMS], 1)
-        return np.where(np.asarray(data.variance)[:, np.asarray(self.lane_cell)].T > 0, by_stream, np.nan)
-
-
 def objective(mode: str, steady_pools: tuple[str, ...], backend: str) -> SiteObjective:
     """Return the site objective of a mode; equal arguments give equal (and once compiled) objectives."""
     return SiteObjective(dalec(mode), switches(mode), steady_pools, backend)
 
 
-def _evaluate_fresh(objective: SiteObjective, raw: Any, sharpness: Any, data: Any, lane_cell: Any) -> tuple[Any, Any]:
-    terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
-    return terms, nnse(sums, data, lane_cell)
+class Aloft(NamedTuple):
+    """What the devices hold of a round: which lanes, their cells' tables, where they stand, and what advances them."""
+
+    flight: Flight
+    data: SiteData
+    lanes: Lanes
+    program: Program
 
 
-_evaluate: Callable[..., tuple[Any, Any]] = jax.jit(_evaluate_fresh, static_argnames="objective")
+class TileCalibration:
+    """The lanes of one tile, or some of them, under calibration.
+
+    No bit of a result depends on the devices, on the lanes in flight, or on what stands beside a lane.
+
+    Attributes:
+        lanes: (cell position, member) of each lane.
+        devices: devices that the lanes may be laid over.
+        in_flight: lanes worked on at once, at most.
+        layout: how the lanes that were running when it was made are worked through.
+        aloft: the round on the devices, None between two rounds.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        cells: Sequence[Cell],
+        lanes: Sequence[tuple[int, int, int]] | None = None,
+        devices: int = 1,
+        in_flight: int | None = None,
+    ):
+        """Lay out the lanes at their first step.
+
+        Args:
+            configuration: of the campaign.
+            cells: the tile's cells.
+            lanes: (cell position, member, redraws used before) of the lanes to calibrate; by default all of the tile,
+                none of them redrawn. A lane starts from the draw of that number and has MAX_REDRAWS more.
+            devices: devices of this process to lay the lanes over.
+            in_flight: lanes to work on at once; by default as many as the devices hold.
+
+        Raises:
+            ValueError: lanes that the tile does not have, or twice, or redrawn too often; more lanes in flight than
+                the devices hold.
+            WorkError: this process has fewer devices.
+        """
+        experiment, members = configuration.experiment, configuration.campaign.members
+        if lanes is None:
+            lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
+        _check(lanes, len(cells), members)
+        self.lanes = [(cell, member) for cell, member, _ in lanes]
+        self.options = configuration.optimiser.options()
+        self.objective = objective(experiment.mode, experiment.pools, experiment.backend)
+        self.dtype = np.dtype(experiment.precision)
+        self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
+        self.in_flight = devices * BLOCK if in_flight is None else in_flight
+        if not 1 <= self.in_flight <= devices * BLOCK:
+            raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
+        self._cells, self._members = list(cells), members
+        self._sites = {position: build_site(cells[position], experiment.mode) for position, _ in self.lanes}
+        self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
+        self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])
+        self._lay_out()
+
+    def _first(self, seed: int, redraws: list[int]) -> Lanes:
+        """Return all lanes at their first step, lanes first, drawn block by block."""
+        drawn = []
+        with jax.default_device(self.devices[0]):
+            for first in range(0, len(self.lanes), BLOCK):
+                part = self.lanes[first : first + BLOCK]
+                lanes = begin(
+                    self.options,
+                    seed,
+                    [cell_number(self._cells[cell].name) for cell, _ in part],
+                    [member for _, member in part],
+                    [self._sites[cell].ce_opt for cell, _ in part],
+                    self.dtype,
+                    BLOCK,
+                    redraws[first : first + BLOCK],
+                )
+                drawn.append(jax.device_get(lanes))
+        state: Lanes = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self.lanes)].copy(), *drawn)
+        return state
+
+    def _lay_out(self) -> None:
+        """Lay the running lanes out anew; nothing is on the devices then."""
+        phases = zip(self.lanes, self._state.phase, strict=True)
+        self.layout = lay_out([lane for lane, phase in phases if phase == RUNNING], self.in_flight)
+        self.aloft: Aloft | None = None
+        self._waiting = list(self.layout.rounds)
+
+    @property
+    def running(self) -> bool:
+        """Whether any lane still has steps to take."""
+        return bool((self._state.phase == RUNNING).any())
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of all lanes since their last start; a lane that was given up counts as finished."""
+        return int(np.where(self._state.phase == DIVERGED, self.options.iterations, self._state.step).sum())
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all lanes when all is done."""
+        return len(self.lanes) * self.options.iterations
+
+    def advance(self, steps: int) -> None:
+        """Take up to `steps` steps in every running lane of the round; waits for the devices once.
+
+        Raises:
+            jax.errors.JaxRuntimeError: what went wrong on a device, such as want of memory; no lane has moved.
+        """
+        if self.aloft is None:
+            if not self._waiting:
+                return
+            self.aloft = self._take_off(self._waiting[0])
+        flight, data, lanes, program = self.aloft
+        moved = program(data, flight.lane_cell, lanes, np.int32(steps))
+        flight.bring_home((moved.phase, moved.step), (self._state.phase, self._state.step))
+        self.aloft = self.aloft._replace(lanes=moved)
+        if not (self._state.phase[flight.lanes] == RUNNING).any():
+            self._bring_home()
+            self.aloft = None
+            self._waiting.pop(0)
+
+    def _take_off(self, blocks: Sequence[Block]) -> Aloft:
+        """Bring a round to the devices."""
+        flight = self._flight(self.layout, blocks)
+        program = advance_program(self.objective, self.options, flight.mesh)
+        return Aloft(flight, flight.tables(self.dtype), flight.put_lanes(self._state), program)
+
+    def _flight(self, layout: Layout, blocks: Sequence[Block]) -> Flight:
+        return Flight(self.devices[: layout.devices], blocks, self._numbers, self._sites, layout.cells)
+
+    def _bring_home(self) -> None:
+        """Note where the lanes on the devices stand."""
+        if self.aloft is not None:
+            self.aloft.flight.bring_home(self.aloft.lanes, self._state)
+
+    def halve(self) -> bool:
+        """Halve the lanes in flight and go on from where they stand: fewer devices first, then fewer lanes on one.
+
+        Returns:
+            Whether fewer lanes are in flight than before; not so where there was but one.
+        """
+        flown = min(self.in_flight, int((self._state.phase == RUNNING).sum()) or len(self.lanes))
+        if flown == 1:
+            return False
+        self._bring_home()
+        self.in_flight = flown // 2
+        self._lay_out()
+        return True
+
+    def saved(self) -> Arrays:
+        """Return everything that a checkpoint must hold, lanes first; it tells nothing of devices or rounds."""
+        self._bring_home()
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self._state)
+        return {jax.tree_util.keystr(path): leaf.copy() for path, leaf in leaves}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go back to a saved state, whatever devices and lanes in flight it was saved with.
+
+        Raises:
+            ValueError: the arrays are not those of these lanes; nothing has changed then.
+        """
+        leaves, tree = jax.tree_util.tree_flatten_with_path(self._state)
+        names = [jax.tree_util.keystr(path) for path, _ in leaves]
+        wrong = sorted(set(names).symmetric_difference(arrays))
+        for name, (_, leaf) in zip(names, leaves, strict=True):
+            if name in arrays and (arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype):
+                wrong.append(name)
+        if not wrong and not np.array_equal(arrays[".key"], self._state.key):
+            wrong.append(".key")
+        if wrong:
+            raise ValueError(f"checkpoint does not fit: {wrong[0]}")
+        self._state = jax.tree_util.tree_unflatten(tree, [arrays[name].copy() for name in names])
+        self._lay_out()
+
+    def results(self) -> Arrays:
+        """Evaluate the lanes where they stand: arrays with a leading dimension of lanes."""
+        self._bring_home()
+        layout = lay_out(self.lanes, self.in_flight)
+        flights = (self._flight(layout, blocks) for blocks in layout.rounds)
+        return lane_results(self.objective, self.options, flights, self._state)
+
+    def arrays(self) -> Arrays:
+        """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""
+        filled = fill_tile(self.results(), self.lanes, (len(self._cells), self._members))
+        filled["cell"] = np.array([cell.name for cell in self._cells])
+        filled["latitude"] = np.array([cell.latitude for cell in self._cells])
+        filled["longitude"] = np.array([cell.longitude for cell in self._cells])
+        filled["trace_iteration"] = self.options.trace_iteration
+        return filled
 
 
-def tile_blocks(configuration: Configuration, cells: Sequence[Cell]) -> list[BlockCalibration]:
-    """Return the blocks of a tile, at their first step."""
-    sites = [build_site(cell, configuration.experiment.mode) for cell in cells]
-    layout = blocks(len(cells), configuration.campaign.members)
-    return [BlockCalibration(configuration, cells, sites, block) for block in layout]
-
-
-def tile_arrays(configuration: Configuration, cells: Sequence[Cell], parts: Sequence[BlockCalibration]) -> Arrays:
-    """Gather the results of a tile's blocks into the arrays of its file."""
-    shape = (len(cells), configuration.campaign.members)
-    gathered: Arrays = {}
-    for part in parts:
-        where = tuple(np.array(part.block.lanes).T)
-        for name, values in part.results().items():
-            full = gathered.setdefault(name, np.zeros((*shape, *values.shape[1:]), values.dtype))
-            full[where] = values
-    gathered["cell"] = np.array([cell.name for cell in cells])
-    gathered["latitude"] = np.array([cell.latitude for cell in cells])
-    gathered["longitude"] = np.array([cell.longitude for cell in cells])
-    gathered["trace_iteration"] = parts[0].options.trace_iteration
-    return gathered
+def _check(lanes: Sequence[tuple[int, int, int]], cells: int, members: int) -> None:
+    """Refuse lanes that cannot be calibrated."""
+    if not lanes or len({(cell, member) for cell, member, _ in lanes}) < len(lanes):
+        raise ValueError("a calibration needs lanes, and each of them once")
+    for cell, member, redraws in lanes:
+        if not (0 <= cell < cells and 0 <= member < members):
+            raise ValueError(f"no lane ({cell}, {member}): the tile has {cells} cells of {members} members")
+        if not 0 <= redraws <= MOST_REDRAWS:
+            raise ValueError(f"lane ({cell}, {member}): {redraws} redraws before; valid are 0 to {MOST_REDRAWS}")

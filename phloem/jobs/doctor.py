@@ -118,21 +118,21 @@ def _gradient() -> tuple[str, str]:
     import numpy as np
 
     from phloem.jobs.backend import settle_backend
-    from phloem.jobs.calibration import tile_blocks
+    from phloem.jobs.calibration import TileCalibration
     from phloem.jobs.configuration import Campaign, Configuration, Data
     from phloem.jobs.twin import make_cell
 
     cell, _ = make_cell("doctor", 60.0, 2, 0)
     configuration = settle_backend(Configuration(campaign=Campaign(name="doctor"), data=Data(kind="synthetic")))
     backend = configuration.experiment.backend
-    part = tile_blocks(configuration, [cell])[0]
+    lanes = TileCalibration(configuration, [cell])
     begun = time.perf_counter()
-    part.advance(1)
+    lanes.advance(1)
     compiled = time.perf_counter() - begun
     begun = time.perf_counter()
-    part.advance(100)
+    lanes.advance(100)
     milliseconds = 10 * (time.perf_counter() - begun)
-    finite = np.isfinite(np.asarray(part.lanes.raw)).all()
+    finite = np.isfinite(lanes.saved()[".raw"]).all()
     text = f"{backend}: ready in {compiled:.1f} s; {milliseconds:.1f} ms an iteration of 64 lanes x 2 years"
     return ("ok", text) if finite else ("problem", f"{text}; the numbers are not finite")
 

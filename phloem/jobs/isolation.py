@@ -15,8 +15,8 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.hpc import Context, LocalEngine, Outcome, Stopped, Task
 from phloem.io import append_event, load_part, save_part
-from phloem.jobs.calibration import Arrays
 from phloem.jobs.failures import LOSSES, classify
+from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS
 
 if TYPE_CHECKING:

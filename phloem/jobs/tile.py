@@ -28,9 +28,10 @@ from phloem.io import (
     write_tile,
 )
 from phloem.jobs.backend import require_backend
-from phloem.jobs.calibration import Arrays, TileCalibration
+from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.failures import classify, keep_traceback
+from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS
 
 CHUNK_SECONDS = 2.0

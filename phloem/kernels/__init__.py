@@ -12,7 +12,7 @@ from phloem.kernels.backends import BACKENDS, BackendWarning, resolve, runs_here
 from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
 from phloem.kernels.fold import fold, trajectory  # noqa: E402
-from phloem.kernels.lanes import DIVERGED, DONE, PADDING, RUNNING, Lanes  # noqa: E402
+from phloem.kernels.lanes import DIVERGED, DONE, MAX_REDRAWS, PADDING, RUNNING, Lanes  # noqa: E402
 from phloem.kernels.model import Model, Parameter  # noqa: E402
 from phloem.kernels.objective import SiteData, SiteObjective, Terms, nnse  # noqa: E402
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS, POOLS  # noqa: E402
@@ -27,6 +27,7 @@ __all__ = [
     "CALIBRATED",
     "DIVERGED",
     "DONE",
+    "MAX_REDRAWS",
     "MODES",
     "PADDING",
     "PARAMETERS",

@@ -88,6 +88,7 @@ def begin(
     ce_opt: Sequence[float],
     dtype: Any,
     block: int,
+    redraws: Sequence[int] | None = None,
 ) -> Lanes:
     """Return a block of lanes at their first step, padded to its fixed width.
 
@@ -99,12 +100,15 @@ def begin(
         ce_opt: pre-calibrated canopy efficiency of each lane's cell, NaN where there is none.
         dtype: floating type.
         block: lanes in the block; the rest is padding.
+        redraws: redraws that each lane has used already, none by default; it starts from the draw of that number and
+            may be drawn anew MAX_REDRAWS more times.
     """
     missing = block - len(cells)
     key = lane_keys(seed, list(cells) + [0] * missing, list(members) + [0] * missing)
     start = jnp.asarray(start_values(list(ce_opt) + [np.nan] * missing, dtype))
     count = jnp.zeros(block, jnp.int32)
-    raw = draw(jnp.asarray(key), count, start, options.init)
+    used = jnp.asarray([*(redraws or [0] * len(cells)), *[0] * missing], jnp.int32)
+    raw = draw(jnp.asarray(key), used, start, options.init)
     phase = np.full(block, RUNNING, np.int32)
     phase[len(cells) :] = PADDING
     return Lanes(
@@ -114,7 +118,8 @@ def begin(
         optimiser=jax.vmap(options.transformation().init)(raw),
         step=count,
         evaluations=count,
-        redraws=count,
+        redraws=used,
+        last_redraw=used + MAX_REDRAWS,
         phase=jnp.asarray(phase),
         best_loss=jnp.full(block, jnp.inf, dtype),
         best_raw=raw,
@@ -160,7 +165,7 @@ def _iterate(objective: SiteObjective, options: AdamOptions, data: SiteData, lan
 
 def _redraw(options: AdamOptions, bad: Array, lanes: Lanes) -> Lanes:
     """Start the bad lanes anew, or give them up after the last redraw; the others stay as they are."""
-    again = bad & (lanes.redraws < MAX_REDRAWS)
+    again = bad & (lanes.redraws < lanes.last_redraw)
     redraws = lanes.redraws + again
     raw = draw(lanes.key, redraws, lanes.start, options.init)
     fresh = lanes._replace(

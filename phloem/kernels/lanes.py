@@ -21,6 +21,7 @@ START_PAW = 500.0
 """mm: with the geometric centre instead, random starts spend most days at the floor and have no gradient."""
 
 MAX_REDRAWS = 5
+"""Redraws of a lane in one calibration; a lane that is tried again later has as many more."""
 
 RUNNING, DONE, DIVERGED, PADDING = 0, 1, 2, 3
 """States of a lane while its tile runs; a padding lane fills a block and is never looked at."""
@@ -36,7 +37,8 @@ class Lanes(NamedTuple):
         optimiser: optax state, one a lane.
         step: steps since the lane's last start, int32 (lanes,).
         evaluations: gradient evaluations altogether, int32 (lanes,).
-        redraws: new starts after a non-finite loss or gradient, int32 (lanes,).
+        redraws: new starts after a non-finite loss or gradient, those of earlier calibrations included, int32 (lanes,).
+        last_redraw: value of `redraws` beyond which a lane is given up, int32 (lanes,).
         phase: RUNNING, DONE, DIVERGED or PADDING, int32 (lanes,).
         best_loss: least loss seen at the end value of the sharpness, inf before, (lanes,).
         best_raw: where it was seen, (lanes, 38).
@@ -50,6 +52,7 @@ class Lanes(NamedTuple):
     step: Array
     evaluations: Array
     redraws: Array
+    last_redraw: Array
     phase: Array
     best_loss: Array
     best_raw: Array

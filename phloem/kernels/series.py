@@ -39,6 +39,7 @@ def series(
     segment: int = SEGMENT,
     weather_row: ArrayLike | None = None,
     observed_row: ArrayLike | None = None,
+    least: int = 0,
 ) -> Series:
     """Stack cells of unequal length; the number of days is rounded up to whole segments.
 
@@ -50,17 +51,24 @@ def series(
         weather_row: row of the weather for each simulated day, shape (days,), for cycled forcing; then all cells
             simulate all these days. Default: each day its own row.
         observed_row: the same for the observations.
+        least: rows that the tables have at least, so that those of other cells can have their shape.
 
     Returns:
         The tables; padded days repeat the last row and are not live.
     """
-    rows = max(len(w[0]) for w in weather)
+    rows = max(least, *(len(w[0]) for w in weather))
     lengths = [len(w[0]) for w in weather] if weather_row is None else [len(np.asarray(weather_row))] * len(weather)
-    days = -(-max(lengths) // segment) * segment
+    days = -(-(rows if weather_row is None else max(lengths)) // segment) * segment
 
     def stack(tables: list[Any]) -> np.ndarray:
-        height = max(len(t[0]) for t in tables)
-        return np.stack([np.pad(np.stack(t, 1), ((0, height - len(t[0])), (0, 0)), "edge") for t in tables], 2)
+        """Fill one table cell by cell; stacked from copies it took six times its size for a moment."""
+        height = max(least, *(len(t[0]) for t in tables))
+        whole = np.empty((height, len(tables[0]), len(tables)), dtype)
+        for cell, table in enumerate(tables):
+            for field, column in enumerate(table):
+                whole[: len(column), field, cell] = column
+                whole[len(column) :, field, cell] = column[-1:]
+        return whole
 
     def index(given: ArrayLike | None, height: int) -> np.ndarray:
         table = np.arange(height) if given is None else np.asarray(given)
@@ -69,8 +77,8 @@ def series(
     live = np.arange(days)[:, None] < np.array(lengths)[None, :]
     seen = stack(observed)
     return Series(
-        weather=jnp.asarray(stack(weather).astype(dtype)),
-        observed=jnp.asarray(seen.astype(dtype)),
+        weather=jnp.asarray(stack(weather)),
+        observed=jnp.asarray(seen),
         weather_row=jnp.asarray(index(weather_row, rows)),
         observed_row=jnp.asarray(index(observed_row, len(seen))),
         live=jnp.asarray(live.astype(dtype)),

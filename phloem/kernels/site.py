@@ -90,13 +90,14 @@ def site(
     )
 
 
-def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") -> SiteData:
+def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration", least: int = 0) -> SiteData:
     """Stack cells for the objective.
 
     Args:
         sites: the cells.
         dtype: floating type of tables and results.
         window: `calibration` or `validation`: the days on which observations weigh.
+        least: days that the tables have at least, so that those of other cells can have their shape.
 
     Returns:
         The tables; masked observations are 0 with weight 0, so that NaN never enters a sum. A lone cell stands in
@@ -122,7 +123,7 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration") ->
         observed.append(Observed(**values))
         variances.append(spread)
     return SiteData(
-        series=series([one.weather for one in sites], observed, dtype),
+        series=series([one.weather for one in sites], observed, dtype, least=least),
         variance=_row(variances, dtype).T,
         marked=_row([one.year_end.sum() for one in sites], dtype),
         days=_row([one.days for one in sites], dtype),

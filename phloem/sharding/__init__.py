@@ -1,5 +1,19 @@
-"""How lanes are laid on devices and processes, and the memory that takes."""
+"""How lanes are laid on devices and processes, and the memory that takes.
 
-from phloem.sharding.layout import BLOCK, Block, blocks, projected_bytes
+`placement`, which needs JAX, is imported by its own name: planning and starting workers do without JAX.
+"""
 
-__all__ = ["BLOCK", "Block", "blocks", "projected_bytes"]
+from phloem.sharding.devices import device_environment, local_devices
+from phloem.sharding.layout import BLOCK, Block, Layout, blocks, cut, lay_out, projected_bytes
+
+__all__ = [
+    "BLOCK",
+    "Block",
+    "Layout",
+    "blocks",
+    "cut",
+    "device_environment",
+    "lay_out",
+    "local_devices",
+    "projected_bytes",
+]

@@ -6,6 +6,7 @@ on its tile, every block has the same width, whatever it holds; what is left ove
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BLOCK = 64
@@ -32,21 +33,64 @@ class Block:
         return [(self.cells[c], m) for c, m in zip(self.lane_cell, self.members, strict=True)]
 
 
-def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
-    """Lay a tile's lanes out, cell by cell, in blocks of at most `width` lanes.
+def cut(lanes: Sequence[tuple[int, int]], width: int = BLOCK) -> list[Block]:
+    """Lay lanes out, in the order given, in blocks of at most `width` lanes.
 
     Args:
-        cells: cells in the tile.
-        members: members a cell.
+        lanes: (cell, member) of each, cells as positions in the tile.
         width: lanes a block.
     """
-    lanes = [(cell, member) for cell in range(cells) for member in range(members)]
     result = []
     for first in range(0, len(lanes), width):
         part = lanes[first : first + width]
         present = tuple(sorted({cell for cell, _ in part}))
         result.append(Block(present, tuple(present.index(c) for c, _ in part), tuple(m for _, m in part)))
     return result
+
+
+def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
+    """Lay a whole tile's lanes out, cell by cell, in blocks of at most `width` lanes.
+
+    Args:
+        cells: cells in the tile.
+        members: members a cell.
+        width: lanes a block.
+    """
+    return cut([(cell, member) for cell in range(cells) for member in range(members)], width)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Lanes in rounds: what is worked on at once, one block a device.
+
+    Attributes:
+        devices: devices at work.
+        cells: cells of the fullest block: so many stand in every device's tables, and one program serves all rounds.
+        rounds: blocks of each round; those of the last may be fewer than the devices.
+    """
+
+    devices: int
+    cells: int
+    rounds: tuple[tuple[Block, ...], ...]
+
+
+def lay_out(lanes: Sequence[tuple[int, int]], in_flight: int) -> Layout:
+    """Lay lanes out in rounds of at most `in_flight` lanes.
+
+    A block costs the same whatever it holds. So blocks are filled before another device is taken, and where fewer
+    lanes may be in flight, devices are given up first.
+
+    Args:
+        lanes: (cell, member) of each; there may be none.
+        in_flight: lanes that may be worked on at once, 1 or more.
+    """
+    devices = max(1, -(-min(len(lanes), in_flight) // BLOCK))
+    laid = cut(lanes, min(BLOCK, in_flight // devices))
+    return Layout(
+        devices,
+        max((len(block.cells) for block in laid), default=0),
+        tuple(tuple(laid[first : first + devices]) for first in range(0, len(laid), devices)),
+    )
 
 
 RECOMPUTED = {"xla": 128, "cpu": 48}

@@ -1,0 +1,90 @@
+"""What a tile's file tells of its lanes: evaluated where they stand, and laid out by cell and member."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from phloem.kernels import CALIBRATED, DIVERGED, PARAMETERS, AdamOptions, Lanes, SiteObjective, physical
+from phloem.names import LOSS_TERMS, STATUS, STREAMS
+from phloem.sharding import BLOCK
+from phloem.sharding.placement import Flight, terms_program
+
+Arrays = dict[str, np.ndarray]
+
+
+def lane_results(objective: SiteObjective, options: AdamOptions, flights: Iterable[Flight], lanes: Lanes) -> Arrays:
+    """Evaluate lanes where they stand.
+
+    Args:
+        objective: what was minimised.
+        options: its schedule.
+        flights: rounds in which each lane stands once.
+        lanes: host arrays.
+
+    Returns:
+        The variables of a tile that have a value a lane, each with a leading dimension of lanes.
+    """
+    count = len(lanes.phase)
+    parts = np.empty((count, len(LOSS_TERMS)))
+    scores = {window: np.empty((count, len(STREAMS))) for window in ("calibration", "validation")}
+    for flight in flights:
+        raw = flight.put(lanes.raw)
+        sharpness = flight.put(np.full(count, options.sharpness, lanes.raw.dtype))
+        program = terms_program(objective, flight.mesh)
+        for window, found in scores.items():
+            terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
+            flight.bring_home([by_stream[name] for name in STREAMS], list(found.T))
+            if window == "calibration":
+                flight.bring_home(list(terms), list(parts.T))
+    loss = parts.sum(1)
+    status = np.where(lanes.redraws > 0, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
+    status = np.where((lanes.phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status)
+    best_loss = lanes.best_loss.astype(float)
+    last_is_best = ~(best_loss <= loss)
+    values = _physical(np.asarray(lanes.raw))
+    return {
+        "raw": lanes.raw.copy(),
+        "parameters": values[:, : len(PARAMETERS)],
+        "initial_pools": values[:, len(PARAMETERS) :],
+        "loss": loss,
+        "loss_terms": parts,
+        "nnse": scores["calibration"],
+        "nnse_validation": scores["validation"],
+        "best_loss": np.where(last_is_best, loss, best_loss),
+        "best_raw": np.where(last_is_best[:, None], lanes.raw, lanes.best_raw),
+        "status": status.astype(np.int8),
+        "redraws": lanes.redraws.astype(np.int8),
+        "iterations": lanes.step.copy(),
+        "gradient_evaluations": lanes.evaluations.copy(),
+        "loss_trace": lanes.trace.copy(),
+    }
+
+
+def _physical(raw: np.ndarray) -> np.ndarray:
+    """Return physical values, float64 (lanes, 38), block by block: bits may change with the width."""
+    values = np.empty(raw.shape)
+    for first in range(0, len(raw), BLOCK):
+        part = raw[first : first + BLOCK]
+        block = jnp.asarray(np.resize(part, (BLOCK, raw.shape[1])).T, jnp.float64)
+        values[first : first + BLOCK] = np.asarray(physical(block, CALIBRATED)).T[: len(part)]
+    return values
+
+
+def fill_tile(results: Arrays, lanes: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Arrays:
+    """Lay results out by cell and member; a lane that is not among them is `missing`, its numbers NaN or 0.
+
+    Args:
+        results: arrays with a leading dimension of lanes.
+        lanes: (cell position, member) of each lane.
+        shape: cells and members of the tile.
+    """
+    where = tuple(np.array(lanes).T)
+    filled: Arrays = {}
+    for name, values in results.items():
+        nothing = STATUS["missing"] if name == "status" else np.nan if values.dtype.kind == "f" else 0
+        filled[name] = np.full((*shape, *values.shape[1:]), nothing, values.dtype)
+        filled[name][where] = values
+    return filled

@@ -1,0 +1,185 @@
+"""Lanes on devices: one block of lanes a device, each with the tables of its own cells, all under one program.
+
+The program is the same for one device as for many. It holds no collective: each device goes on until its own lanes
+are done. Planning reads the rest of `phloem.sharding` without JAX; so this file is imported by name.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from phloem.kernels import (
+    PADDING,
+    AdamOptions,
+    Lanes,
+    Series,
+    Site,
+    SiteData,
+    SiteObjective,
+    advance,
+    nnse,
+    site_data,
+)
+from phloem.names import STREAMS
+from phloem.sharding.layout import BLOCK, Block
+
+AXIS = "lanes"
+
+BY_LANE: Any = P(AXIS)
+SAME: Any = P()
+BY_CELL: Any = P(None, AXIS)
+ROWS_BY_CELL: Any = P(None, None, AXIS)
+
+TABLES = SiteData(
+    series=Series(weather=ROWS_BY_CELL, observed=ROWS_BY_CELL, weather_row=SAME, observed_row=SAME, live=BY_CELL),
+    variance=BY_CELL,
+    marked=BY_LANE,
+    days=BY_LANE,
+    ce_opt=BY_LANE,
+    mean_temperature=BY_LANE,
+)
+"""How the tables lie on the devices: the last axis is that of the cells, and each device has its own."""
+
+Program = Callable[..., Any]
+
+
+def place(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
+    """Make arrays over all devices of what each of them holds.
+
+    Args:
+        mesh: the devices.
+        specs: how the leaves lie on the devices, as one tree or as the beginning of one.
+        parts: one tree a device, leaves of equal shapes; a leaf whose spec names no axis is the same in all.
+    """
+
+    def join(spec: P, *pieces: Any) -> Any:
+        def one(*leaves: Any) -> jax.Array:
+            shape = list(leaves[0].shape)
+            for axis, name in enumerate(spec):
+                shape[axis] *= len(leaves) if name else 1
+            there = [jax.device_put(leaf, device) for leaf, device in zip(leaves, mesh.devices.flat, strict=True)]
+            return jax.make_array_from_single_device_arrays(tuple(shape), NamedSharding(mesh, spec), there)
+
+        return jax.tree.map(one, *pieces)
+
+    return jax.tree.map(join, specs, *parts, is_leaf=lambda leaf: isinstance(leaf, P))
+
+
+class Flight:
+    """A round of lanes on their devices: a block of BLOCK places a device, the places without a lane being padding.
+
+    Attributes:
+        mesh: the devices.
+        lane_of: lane in each place, -1 where there is none, (devices, BLOCK).
+        lane_cell: cell of each place as a position in its device's tables, on the devices.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[jax.Device],
+        blocks: Sequence[Block],
+        numbers: Mapping[tuple[int, int], int],
+        sites: Mapping[int, Site],
+        table: int,
+    ):
+        """Seat the lanes.
+
+        Args:
+            devices: as many as there are blocks, or more.
+            blocks: of the round; a device without one has nothing but padding.
+            numbers: number of each lane, by cell and member.
+            sites: the cells, by their position in the tile.
+            table: cells in the tables of a device; those of a block are repeated up to it.
+        """
+        self.mesh = Mesh(np.array(devices), (AXIS,))
+        self.lane_of = np.full((len(devices), BLOCK), -1)
+        cells = np.zeros((len(devices), BLOCK), np.int32)
+        self.sites = [[sites[cell] for cell in np.resize(blocks[0].cells, table)]] * len(devices)
+        for row, block in enumerate(blocks):
+            self.lane_of[row, : len(block.lanes)] = [numbers[lane] for lane in block.lanes]
+            cells[row, : len(block.lanes)] = block.lane_cell
+            self.sites[row] = [sites[cell] for cell in np.resize(block.cells, table)]
+        self.lane_cell = place(self.mesh, BY_LANE, list(cells))
+
+    @property
+    def lanes(self) -> np.ndarray:
+        """Numbers of the lanes that have a place, int (lanes,)."""
+        return self.lane_of[self.lane_of >= 0]
+
+    def tables(self, dtype: Any, window: str = "calibration") -> SiteData:
+        """Build each device's tables where it reads them.
+
+        Args:
+            dtype: floating type.
+            window: `calibration` or `validation`.
+        """
+        longest = max(site.days for group in self.sites for site in group)
+        parts = []
+        for device, group in zip(self.mesh.devices.flat, self.sites, strict=True):
+            with jax.default_device(device):
+                parts.append(site_data(group, dtype, window, least=longest))
+        placed: SiteData = place(self.mesh, TABLES, parts)
+        return placed
+
+    def seat(self, leaves: Any) -> list[Any]:
+        """Return each device's part of a tree of host arrays, lanes first; padding copies the tile's first lanes."""
+        return [jax.tree.map(lambda leaf, row=row: leaf[np.maximum(row, 0)], leaves) for row in self.lane_of]
+
+    def put(self, leaves: Any) -> Any:
+        """Bring a tree of host arrays, lanes first, to the devices."""
+        return place(self.mesh, BY_LANE, self.seat(leaves))
+
+    def put_lanes(self, lanes: Lanes) -> Lanes:
+        """Bring lanes to the devices; padding is marked as such."""
+        parts = [
+            part._replace(phase=np.where(row < 0, np.int32(PADDING), part.phase))
+            for row, part in zip(self.lane_of, self.seat(lanes), strict=True)
+        ]
+        placed: Lanes = place(self.mesh, BY_LANE, parts)
+        return placed
+
+    def bring_home(self, there: Any, home: Any) -> None:
+        """Write a tree of arrays on the devices into one of host arrays, all lanes first; padding is left behind."""
+        taken = np.flatnonzero(self.lane_of >= 0)
+        for target, source in zip(jax.tree.leaves(home), jax.tree.leaves(jax.device_get(there)), strict=True):
+            target[self.lanes] = source[taken]
+
+
+@functools.cache
+def advance_program(objective: SiteObjective, options: AdamOptions, mesh: Mesh) -> Program:
+    """Return the program (tables, lane_cell, lanes, steps) -> lanes: `kernels.advance` on each device.
+
+    Its arguments stay valid: a chunk that fails, as for want of memory, leaves the lanes as they were before it.
+    """
+
+    def shard(data: SiteData, lane_cell: jax.Array, lanes: Lanes, steps: jax.Array) -> Lanes:
+        return advance(objective, options, data, lane_cell, lanes, steps)
+
+    specs = (TABLES, BY_LANE, BY_LANE, SAME)
+    return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
+
+
+@functools.cache
+def terms_program(objective: SiteObjective, mesh: Mesh) -> Program:
+    """Return the program (raw, sharpness, tables, lane_cell) -> (terms of the loss, NNSE by stream) of all lanes.
+
+    NNSE is NaN where a cell has nothing to score in the tables' window.
+    """
+
+    def shard(raw: jax.Array, sharpness: jax.Array, data: SiteData, lane_cell: jax.Array) -> tuple[Any, Any]:
+        terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
+        found = nnse(sums, data, lane_cell)
+        spread = data.variance[:, lane_cell]
+        scores = {name: jnp.where(spread[row] > 0, found[name], jnp.nan) for row, name in enumerate(STREAMS)}
+        return terms, scores
+
+    specs = (BY_LANE, BY_LANE, TABLES, BY_LANE)
+    return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
