@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.tasks import STOP_SIGNALS, Context, Outcome, StopFlag, Stopped, Task
+from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Stopped, Task
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30
@@ -76,6 +76,14 @@ def _worker(pipe: Connection, parent: int, environment: Mapping[str, str], trace
             return
 
 
+def _ignore(_key: int, _message: Any) -> None:
+    return None
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class _Slot:
     """One worker process, what it is doing, when it was last heard, and why it was killed if it was."""
@@ -89,7 +97,7 @@ class _Slot:
 
 
 @dataclass
-class LocalEngine:
+class LocalEngine(Engine):
     """Runs tasks in `workers` processes of this machine.
 
     Signals to the parent (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) are passed on: running tasks keep their state and stop,
@@ -107,9 +115,9 @@ class LocalEngine:
 
     workers: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    on_report: Callable[[int, Any], None] = lambda key, message: None
+    on_report: Callable[[int, Any], None] = field(default_factory=lambda: _ignore)
     flag: StopFlag = field(default_factory=StopFlag)
-    stopping: Callable[[], bool] = lambda: False
+    stopping: Callable[[], bool] = field(default_factory=lambda: _never)
     hang_seconds: float = 0.0
     memory_bytes: int = 0
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -43,6 +44,10 @@ class Outcome:
     value: Any = None
     error: str = ""
     message: str = ""
+
+
+class EngineError(RuntimeError):
+    """An engine cannot be used, or a command of it failed; the message names the command and what it said."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -94,7 +99,7 @@ class Context:
             self.flag.name = self.flag.name or "parent gone"
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """Whatever runs tasks.
 
     Attributes:
@@ -105,5 +110,6 @@ class Engine(Protocol):
     on_report: Callable[[int, Any], None]
     flag: StopFlag
 
+    @abstractmethod
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Run the tasks and yield each outcome as it comes; each task has exactly one."""

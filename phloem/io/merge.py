@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from phloem.errors import InputError, WorkError
 from phloem.io.atomic import CorruptFile, sync_directory
+from phloem.io.mended import Mended
 from phloem.io.merged_layout import BLOCK_CELLS, DERIVED, define, fixed_values
 from phloem.io.paths import CampaignPaths
 from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SUCCESSES
@@ -37,6 +38,7 @@ def merge_tiles(
     plan: Sequence[Sequence[str]],
     campaign_attributes: Mapping[str, Any],
     *,
+    retries: Iterable[int] = (),
     allow_holes: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -48,6 +50,7 @@ def merge_tiles(
         campaign_attributes: global attributes (version, configuration_hash, seed, title, ...), and under
             "parameter_units" the units of the 30 parameters. A tile whose own configuration_hash is
             another is refused.
+        retries: numbers of the tiles that hold failed lanes calibrated again; those that are there count.
         allow_holes: mark the cells of absent tiles as missing instead of refusing.
         on_progress: called with the number of tiles done and of all tiles.
 
@@ -64,6 +67,7 @@ def merge_tiles(
     _refuse_duplicates(plan)
     reader = _Reader(paths, plan, campaign_attributes, allow_holes)
     reader.look_ahead()
+    mended = Mended(paths, retries, reader.commits, reader.configuration_hash)
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
         with netCDF4.Dataset(temporary, "w") as file:
@@ -74,6 +78,7 @@ def merge_tiles(
             start = 0
             for rows in _blocks(reader.rows(on_progress)):
                 stop = start + len(rows["cell"])
+                mended.apply(rows)
                 for name, values in {**rows, **_statistics(rows)}.items():
                     file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
                 start = stop

@@ -42,6 +42,11 @@ _EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
         "i4",
         {"long_name": "attempt of the tile that was committed, 0 where the cell is missing", "units": "1"},
     ),
+    "retried": (
+        ("cell", "member"),
+        "i4",
+        {"long_name": "tile in which the failed lane was calibrated again, -1 where it was not", "units": "1"},
+    ),
     "parameters_median": (
         ("cell", "parameter"),
         "f8",

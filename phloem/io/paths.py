@@ -34,6 +34,11 @@ class CampaignPaths:
         return self.root / "plan.json"
 
     @property
+    def retries(self) -> Path:
+        """The failed lanes that are calibrated again, in batches."""
+        return self.root / "retries.json"
+
+    @property
     def tiles_dir(self) -> Path:
         """Folder of the committed tile files."""
         return self.root / "tiles"

@@ -87,11 +87,12 @@ SCHEMA = {
 where a lane never came that far."""
 
 
-def validate(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def validate(arrays: Mapping[str, np.ndarray], whole: bool = True) -> dict[str, np.ndarray]:
     """Check the arrays of a tile against the table.
 
     Args:
         arrays: one array a variable of `SCHEMA`, no more and no fewer.
+        whole: every lane of its cells is there; else some may be missing.
 
     Returns:
         The same values in the types in which they are stored, in the order of the table.
@@ -109,7 +110,7 @@ def validate(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if len(set(cells)) != len(cells) or "" in cells:
         raise ValueError("variable 'cell': identifiers must be unique and not empty")
     status = stored["status"]
-    unknown = set(status.flat) - (set(STATUS.values()) - {STATUS["missing"]})
+    unknown = set(status.flat) - (set(STATUS.values()) - ({STATUS["missing"]} if whole else set()))
     if unknown:
         raise ValueError(f"variable 'status': {sorted(map(int, unknown))} are not states of a computed lane")
     counts = np.isin(status, SUCCESSES)

@@ -88,7 +88,8 @@ def write_tile(
         index: the tile.
         attempt: what `take_tile` gave.
         arrays: one array a variable of the schema.
-        attributes: of the file; nothing that differs between attempts.
+        attributes: of the file; nothing that differs between attempts. `whole` (true) says that every lane of the
+            cells is there.
         on_full: called while the disk is full, and waits.
         worker: whose journal to append to; by default one of this process.
         facts: more JSON values for the journal's line, such as `seconds`.
@@ -108,7 +109,7 @@ def write_tile(
         for name, v in SCHEMA.items()
     }
     own = {"tile": index, "schema": SCHEMA_VERSION}
-    image = hdf5_image(validate(arrays), {**attributes, **own}, describe)
+    image = hdf5_image(validate(arrays, bool(attributes.get("whole", True))), {**attributes, **own}, describe)
     sha256 = checksum(image)
     journal = paths.journal(worker or default_worker())
     names = {code: name for name, code in STATUS.items()}
@@ -174,7 +175,7 @@ def _parse_tile(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str
     if attributes.get("schema") != SCHEMA_VERSION:
         raise CorruptFile(f"{name}: schema {attributes.get('schema')}, not {SCHEMA_VERSION}")
     try:
-        return validate(arrays), attributes
+        return validate(arrays, bool(attributes.get("whole", True))), attributes
     except ValueError as error:
         raise CorruptFile(f"{name}: {error}") from error
 

@@ -95,21 +95,35 @@ class CellTable(Sequence[PlannedCell]):
         return self.columns["name"]
 
 
+Lane = tuple[int, int, int]
+"""Position of a cell, member, redraws used before."""
+
+
 @dataclass(frozen=True)
 class Campaign:
     """A planned campaign.
+
+    Tiles are numbered as planned. The batches of lanes that `phloem retry --lanes` makes are tiles too, in every way:
+    their numbers follow those of the planned ones.
 
     Attributes:
         paths: its files.
         configuration: its frozen configuration.
         cells: all cells.
-        tiles: positions of the cells of each tile.
+        tiles: positions of the cells of each planned tile.
+        retries: batches of failed lanes: (cell position, member, redraws used before) of each.
     """
 
     paths: CampaignPaths
     configuration: Configuration
     cells: Sequence[PlannedCell]
     tiles: Sequence[Sequence[int]]
+    retries: Sequence[Sequence[Lane]] = ()
+
+    @property
+    def all_tiles(self) -> range:
+        """Numbers of all tiles, planned ones and batches of lanes."""
+        return range(len(self.tiles) + len(self.retries))
 
     @property
     def version(self) -> str:
@@ -118,12 +132,31 @@ class Campaign:
 
     def tile_cells(self, tile: int) -> list[PlannedCell]:
         """Return the cells of a tile."""
-        return [self.cells[position] for position in self.tiles[tile]]
+        return [self.cells[position] for position in self._positions(tile)]
+
+    def _positions(self, tile: int) -> Sequence[int]:
+        if tile < len(self.tiles):
+            return self.tiles[tile]
+        return sorted({cell for cell, _, _ in self.retries[tile - len(self.tiles)]})
+
+    def tile_lanes(self, tile: int) -> list[Lane] | None:
+        """Return the lanes of a batch, cells as positions in it; None for a planned tile, which has them all."""
+        if tile < len(self.tiles):
+            return None
+        place = {position: number for number, position in enumerate(self._positions(tile))}
+        return [(place[cell], member, redraws) for cell, member, redraws in self.retries[tile - len(self.tiles)]]
+
+    def count_lanes(self, tile: int) -> int:
+        """Return the number of lanes of a tile."""
+        if tile < len(self.tiles):
+            return len(self.tiles[tile]) * self.configuration.campaign.members
+        return len(self.retries[tile - len(self.tiles)])
 
     def fingerprint(self, tile: int) -> str:
         """Return a hash of all that a tile's numbers depend on; a checkpoint is valid for one fingerprint."""
         parts = [VERSION, self.configuration.fingerprint()]
         parts += [f"{cell.name}:{cell.checksum}" for cell in self.tile_cells(tile)]
+        parts += [str(lane) for lane in self.tile_lanes(tile) or ()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def read_cell(self, cell: PlannedCell) -> Cell:
@@ -267,4 +300,25 @@ def open_campaign(root: Path) -> Campaign:
             f"{paths.configuration} was edited after the campaign was planned; put it back (plan.json has the hash "
             f"{table.get('configuration_hash')}), or plan a new campaign from it with --out"
         )
-    return Campaign(paths, configuration, cells, tiles)
+    return Campaign(paths, configuration, cells, tiles, _read_retries(paths))
+
+
+def _read_retries(paths: CampaignPaths) -> list[list[Lane]]:
+    """Return the batches of failed lanes.
+
+    Raises:
+        InputError: they are damaged.
+    """
+    try:
+        batches = read_sealed(paths.retries)["batches"]
+        return [[(cell, member, redraws) for cell, member, redraws in batch] for batch in batches]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, CorruptFile) as error:
+        raise InputError(f"{paths.retries}: damaged ({error}); put it back from a copy") from error
+
+
+def add_retries(campaign: Campaign, batches: Sequence[Sequence[Lane]]) -> Campaign:
+    """Append batches of failed lanes to a campaign; they are computed by the next run."""
+    write_sealed(campaign.paths.retries, {"batches": [*campaign.retries, *batches]})
+    return replace(campaign, retries=[*campaign.retries, *batches])

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from phloem.errors import InputError, WorkError
+from phloem.hpc import EngineError
 from phloem.version import VERSION
 
 app = typer.Typer(
@@ -33,6 +34,10 @@ Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file 
 Mode = Annotated[str, typer.Option("--mode", help="strict, or compat (the published arithmetic).")]
 Precision = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, xla, cpu (generated C) or gpu.")]
+Verify = Annotated[
+    bool | None, typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few.")
+]
+EngineName = Annotated[str | None, typer.Option("--engine", help="local, ray, mpi or slurm.")]
 Quality = Annotated[str, typer.Option("--quality", help="Mendable defects of the drivers: repair, keep or refuse.")]
 
 
@@ -124,7 +129,7 @@ def plan(target: Target, out: Out = None, assignments: Set = None, as_json: Json
 def run(
     target: Target,
     out: Out = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="local.")] = None,
+    engine: EngineName = None,
     workers: Workers = 0,
     assignments: Set = None,
 ) -> None:
@@ -132,15 +137,24 @@ def run(
 
     Example: phloem run examples/fluxnet.toml --out campaigns/fluxnet --set engine.workers=2
     """
-    from phloem.jobs.execute import merge, run_campaign
-    from phloem.jobs.planning import open_or_plan
+    from phloem.jobs.engines import run as run_on_engine
 
-    campaign = open_or_plan(target, out, [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])])
-    state = run_campaign(campaign, workers)
-    merged = merge(campaign)
+    keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+    _report_run(run_on_engine(target, out, keys, workers))
+
+
+def _report_run(finished: Any) -> None:
+    """Say what a run has reached; None is a process that has nothing to say, such as a rank that is not the first."""
+    from phloem.jobs.execute import describe_set_aside
+
+    if finished is None:
+        return
+    campaign, state, merged = finished
     if state.lanes["diverged"]:
         print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
+    if told := describe_set_aside(state, campaign.paths.root):
+        raise WorkError(told)
     print(f"next: phloem report {campaign.paths.root}")
 
 
@@ -148,9 +162,13 @@ def run(
 def status(
     directory: Directory,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds until nothing is left.")] = False,
+    verify: Annotated[
+        bool | None,
+        typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Count tiles and lanes by state, with an ETA and the failures.
+    """Count tiles and lanes by state, with pace, ETA, hours, and failures by class with the command that mends each.
 
     Example: phloem status campaigns/fluxnet --json
     """
@@ -160,7 +178,7 @@ def status(
 
     campaign = open_campaign(directory)
     while True:
-        found = summary(campaign, read_state(campaign))
+        found = summary(campaign, read_state(campaign, verify))
         if as_json:
             _print_json(found)
         else:
@@ -172,19 +190,32 @@ def status(
 
 
 @app.command()
-def retry(directory: Directory, workers: Workers = 0) -> None:
-    """Try again the tiles that used up their attempts.
+def retry(
+    directory: Directory,
+    lanes: Annotated[
+        bool, typer.Option("--lanes", help="Also calibrate diverged and set-aside lanes again, in full batches.")
+    ] = False,
+    engine: EngineName = None,
+    workers: Workers = 0,
+    assignments: Set = None,
+) -> None:
+    """Try again the tiles that used up their attempts; with --lanes also the lanes that failed inside finished tiles.
 
-    Example: phloem retry campaigns/fluxnet
+    Example: phloem retry campaigns/fluxnet --lanes
     """
-    from phloem.jobs.campaign import open_campaign
-    from phloem.jobs.execute import forgive, merge, run_campaign
+    from phloem.jobs.engines import run_planned
+    from phloem.jobs.execute import forgive
+    from phloem.jobs.planning import open_or_plan
+    from phloem.jobs.retries import retry_lanes
 
-    campaign = open_campaign(directory)
+    keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+    campaign = open_or_plan(directory, None, keys)
     forgiven = forgive(campaign)
     print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
-    run_campaign(campaign, workers)
-    print(f"all {len(campaign.tiles)} tiles are done and merged: {merge(campaign)}")
+    if lanes:
+        campaign, count = retry_lanes(campaign)
+        print(f"{count} lanes are calibrated again" if count else "no lane had failed")
+    _report_run(run_planned(campaign, workers, keys))
 
 
 @app.command()
@@ -287,10 +318,12 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        print(f"phloem: {error}", file=sys.stderr)
+        if str(error):
+            print(f"phloem: {error}", file=sys.stderr)
         sys.exit(2)
-    except WorkError as error:
-        print(f"phloem: {error}", file=sys.stderr)
+    except (WorkError, EngineError) as error:
+        if str(error):
+            print(f"phloem: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

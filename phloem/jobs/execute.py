@@ -117,11 +117,11 @@ def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = N
         WorkError: some tiles have no result; the message says why and what to do.
     """
     state = prepare(campaign)
-    if len(state.done) == len(campaign.tiles):
+    if len(state.done) == len(campaign.all_tiles):
         return state
     engine = engine or choose_engine(campaign, workers)
     begun = time.time()
-    total = sum(total_steps(campaign, tile) for tile in range(len(campaign.tiles)))
+    total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
     watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})
     with ProgressBar("calibrating", total, sum(watch.steps.values())) as watch.bar:
         supervisor = Supervisor(campaign, engine, watch, done=set(state.done))
@@ -161,7 +161,7 @@ def conclude(campaign: Campaign, state: CampaignState, stop: str | None) -> Camp
     root = campaign.paths.root
     if why := stopped(campaign.paths):
         raise WorkError(f"stopped: {why}.\n{describe_failures(campaign, state)}")
-    if len(state.done) == len(campaign.tiles):
+    if len(state.done) == len(campaign.all_tiles):
         return state
     if stop:
         raise WorkError(f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}")
@@ -185,14 +185,15 @@ def todo(campaign: Campaign, state: CampaignState) -> list[int]:
     budgets, done = campaign.configuration.failures, set(state.done)
     return [
         tile
-        for tile in range(len(campaign.tiles))
+        for tile in campaign.all_tiles
         if tile not in done and not (tile in state.failures and state.failures[tile].exhausted(budgets))
     ]
 
 
 def describe_failures(campaign: Campaign, state: CampaignState, most: int = 20) -> str:
     """Return what failed, and the command that mends it."""
-    lines = [f"{len(campaign.tiles) - len(state.done)} of {len(campaign.tiles)} tiles have no result."]
+    tiles = len(campaign.all_tiles)
+    lines = [f"{tiles - len(state.done)} of {tiles} tiles have no result."]
     for tile, failure in sorted(state.failures.items())[:most]:
         cells = ", ".join(cell.name for cell in campaign.tile_cells(tile))
         lines.append(f"  tile {tile} ({cells}): {describe_classes(failure.classes)}: {failure.message}")
@@ -253,6 +254,7 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
             campaign.paths,
             plan,
             attributes,
+            retries=range(len(campaign.tiles), len(campaign.all_tiles)),
             allow_holes=allow_holes,
             on_progress=lambda done, _total: bar.update(done),
         )

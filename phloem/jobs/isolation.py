@@ -51,7 +51,10 @@ def run_part(arguments: Mapping[str, Any], context: Context) -> None:
     planned = attempt.campaign.tile_cells(attempt.tile)[part[0] : part[1]]
     attempt.log("started", cells=[cell.name for cell in planned])
     attempt.beat(0)
-    arrays = attempt.calibrate([attempt.campaign.read_cell(cell) for cell in planned])
+    lanes = attempt.campaign.tile_lanes(attempt.tile)
+    if lanes is not None:
+        lanes = [(cell - part[0], *rest) for cell, *rest in lanes if part[0] <= cell < part[1]]
+    arrays = attempt.calibrate([attempt.campaign.read_cell(cell) for cell in planned], lanes)
     attributes = {"fingerprint": attempt.fingerprint}
     save_part(attempt.paths, attempt.tile, attempt.part, arrays, attributes, on_full=attempt.pause)
 
@@ -176,6 +179,7 @@ def calibrate_apart(attempt: Attempt) -> Arrays:
 def _gather(isolation: Isolation) -> Arrays:
     """Put the parts together in the order of the cells; a guilty cell has NaN, zeros and its status."""
     attempt = isolation.attempt
+    lanes = attempt.campaign.tile_lanes(attempt.tile)
     shared = {"trace_iteration"}
     sample = next(iter(isolation.found.values()))
     arrays: Arrays = {
@@ -191,6 +195,10 @@ def _gather(isolation: Isolation) -> Arrays:
     for position in isolation.guilty:
         cell = attempt.campaign.tile_cells(attempt.tile)[position]
         arrays["status"][position] = STATUS["set_aside"]
+        if lanes is not None:
+            members = [member for place, member, _ in lanes if place == position]
+            arrays["status"][position] = STATUS["missing"]
+            arrays["status"][position, members] = STATUS["set_aside"]
         arrays["latitude"][position], arrays["longitude"][position] = cell.latitude, cell.longitude
     arrays["cell"] = np.array(isolation.names)
     return arrays | {name: sample[name] for name in shared}

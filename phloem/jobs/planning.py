@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
         frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
         if folder != frozen:
             campaign = relocate(campaign, folder)
-    return Campaign(campaign.paths, wanted, campaign.cells, campaign.tiles)
+    return replace(campaign, configuration=wanted)
 
 
 def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:

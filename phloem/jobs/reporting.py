@@ -11,7 +11,7 @@ import xarray as xr
 
 from phloem.analysis import CampaignFacts, SiteSeries, write_report
 from phloem.errors import WorkError
-from phloem.io import count_attempts, read_events
+from phloem.io import list_attempts, read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.single import simulate_cell
@@ -52,11 +52,14 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
     for event in read_events(campaign.paths.journals_dir):
         if event["event"] == "ran":
             seconds += event["seconds"]
-        elif event["event"] == "failed":
-            events[f"failed attempts: {event['class']}"] += 1
+        elif event["event"] == "ended":
+            events[f"ended attempts: {event['class']}"] += 1
+        elif event["event"] == "set aside":
+            events["cells set aside"] += 1
         elif event["event"] == "quarantined":
             events["files quarantined"] += 1
-    events["attempts"] = sum(count_attempts(campaign.paths, tile) for tile in range(len(campaign.tiles)))
+    newest = {tile: numbers.newest for tile, numbers in list_attempts(campaign.paths).items()}
+    events["attempts"] = sum(newest.values())
     events["tiles"] = len(campaign.tiles)
     events["lanes drawn anew"] = int((merged["redraws"].values > 0).sum())
     events["gradient evaluations"] = int(merged["gradient_evaluations"].values.sum())

@@ -47,7 +47,6 @@ class CampaignState:
         seconds: of all ended attempts, by how they ended.
         set_aside: cells that were set aside: tile, cell, class, message.
         verified: whether every byte of the tile files was read.
-        retried: tiles made of failed lanes, done and all.
     """
 
     done: list[int] = field(default_factory=list)
@@ -58,6 +57,19 @@ class CampaignState:
     seconds: Counter[str] = field(default_factory=Counter)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     verified: bool = False
+
+    def count_lanes(self, planned: bool, lanes: Mapping[str, int]) -> None:
+        """Count the lanes of a committed tile; a lane that a batch has mended is no failed one any more."""
+        if planned:
+            self.lanes.update(lanes)
+            return
+        for name in ("calibrated", "calibrated_after_redraw"):
+            mended = lanes.get(name, 0)
+            self.lanes[name] += mended
+            for failed in ("diverged", "set_aside"):
+                taken = min(mended, self.lanes[failed])
+                self.lanes[failed] -= taken
+                mended -= taken
 
 
 def read_state(
@@ -80,14 +92,14 @@ def read_state(
     sizes = _sizes(campaign)
     state = CampaignState(seconds=_seconds(events))
     state.verified = sum(sizes.values()) <= VERIFY_BYTES if verify is None else verify
-    present = [tile for tile in range(len(campaign.tiles)) if tile in sizes]
+    present = [tile for tile in campaign.all_tiles if tile in sizes]
     if state.verified:
         state.corrupt = _verify(campaign, present, commits, on_progress)
     else:
         state.corrupt = {tile: why for tile in present if (why := _odd_size(tile, sizes[tile], commits))}
     state.done = [tile for tile in present if tile not in state.corrupt]
     for tile in state.done:
-        state.lanes.update(_lanes_of(tile, sizes[tile], commits))
+        state.count_lanes(tile < len(campaign.tiles), _lanes_of(tile, sizes[tile], commits))
     state.set_aside = _set_aside(events, set(state.done))
     _look_at_attempts(campaign, state, verdict)
     return state
@@ -172,14 +184,14 @@ def _look_at_attempts(campaign: Campaign, state: CampaignState, verdict: Verdict
 def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
     """Return the JSON object of `phloem status`."""
     budgets = campaign.configuration.failures
-    members = campaign.configuration.campaign.members
     failed = [tile for tile, failure in state.failures.items() if failure.exhausted(budgets)]
     running = [tile for tile in state.beats if tile not in failed]
-    pending = len(campaign.tiles) - len(state.done) - len(failed) - len(running)
+    pending = len(campaign.all_tiles) - len(state.done) - len(failed) - len(running)
     lanes = dict.fromkeys((name for name in STATUS if name != "missing"), 0) | dict(state.lanes)
-    lanes["running"] = members * sum(len(campaign.tiles[tile]) for tile in running)
-    lanes["failed"] = members * sum(len(campaign.tiles[tile]) for tile in failed)
-    lanes["pending"] = members * len(campaign.cells) - sum(lanes.values())
+    planned = range(len(campaign.tiles))
+    lanes["running"] = sum(campaign.count_lanes(tile) for tile in running if tile in planned)
+    lanes["failed"] = sum(campaign.count_lanes(tile) for tile in failed if tile in planned)
+    lanes["pending"] = sum(map(campaign.count_lanes, planned)) - sum(lanes.values())
     pace = sum(rate(beat) for beat in state.beats.values())
     running_seconds = sum(beat["elapsed"] for beat in state.beats.values())
     return {
@@ -225,7 +237,7 @@ def _eta(campaign: Campaign, state: CampaignState, failed: list[int], pace: floa
     out = set(state.done) | set(failed)
     left = sum(
         total_steps(campaign, tile) - state.beats.get(tile, {}).get("steps", 0)
-        for tile in range(len(campaign.tiles))
+        for tile in campaign.all_tiles
         if tile not in out
     )
     if not left:
@@ -235,8 +247,7 @@ def _eta(campaign: Campaign, state: CampaignState, failed: list[int], pace: floa
 
 def total_steps(campaign: Campaign, tile: int) -> int:
     """Return the steps of all lanes of a tile."""
-    configuration = campaign.configuration
-    return len(campaign.tiles[tile]) * configuration.campaign.members * configuration.optimiser.iterations
+    return campaign.count_lanes(tile) * campaign.configuration.optimiser.iterations
 
 
 def rate(beat: Mapping[str, Any]) -> float:

@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from phloem.jobs.campaign import Campaign
+from phloem.jobs.failures import describe_classes
 from phloem.jobs.progress import duration
 from phloem.names import STREAMS
+
+MOST = 20
+"""Tiles that are named one by one."""
 
 
 def show(campaign: Campaign, found: dict[str, Any]) -> str:
     """Return a campaign's state in words, with the command that goes on or mends."""
     tiles, lanes, root = found["tiles"], found["lanes"], campaign.paths.root
+    hours = {name: value for name, value in found["hours"].items() if value}
     lines = [
         f"campaign {campaign.configuration.campaign.name} in {root}",
         "tiles  " + "  ".join(f"{name} {count}" for name, count in tiles.items()),
         "lanes  " + "  ".join(f"{name} {count}" for name, count in lanes.items() if count),
     ]
+    if hours:
+        lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
     if tiles["running"]:
-        lines.append(f"ETA    {duration(found['eta_seconds'])}")
-    for tile, reason in found["corrupt"].items():
+        lines.append(f"pace   {found['steps_per_second']:.0f} steps a second, ETA {duration(found['eta_seconds'])}")
+    if not found["verified"]:
+        lines.append("       tile files were judged by name and size; --verify reads every byte")
+    for tile, reason in list(found["corrupt"].items())[:MOST]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
-    for tile, failure in found["failures"].items():
-        classes = ", ".join(f"{name} {count}x" for name, count in failure["classes"].items())
-        mend = f"phloem retry {root}" if failure["exhausted"] else "tried again by itself"
-        lines.append(f"tile {tile} failed ({classes}): {failure['message']}  [{mend}]")
+    for name, counts in found["failures_by_class"].items():
+        lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
+    for tile, failure in list(found["failures"].items())[:MOST]:
+        classes = describe_classes(failure["classes"])
+        left = "left alone" if failure["exhausted"] else "tried again by itself"
+        cells = ", ".join(failure["cells"])
+        lines.append(f"  tile {tile} ({cells}) failed ({classes}): {failure['message']}  [{left}]")
+    if len(found["failures"]) > MOST:
+        lines.append(f"  and {len(found['failures']) - MOST} more tiles: --json names them all")
+    for event in found["set_aside"][:MOST]:
+        lines.append(f"cell {event['cell']} (tile {event['tile']}) is set aside: {event['class']}: {event['message']}")
+    return "\n".join([*lines, *_next(found, root)])
+
+
+def _next(found: dict[str, Any], root: Path) -> list[str]:
+    """Return the command that goes on or mends."""
+    tiles = found["tiles"]
+    if found["stopped"]:
+        return [f"the campaign was stopped: {found['stopped']}", f"next: mend the cause, then phloem retry {root}"]
     if tiles["failed"]:
-        lines.append(f"next: mend the cause, then phloem retry {root}")
-    elif tiles["pending"] and not tiles["running"]:
-        lines.append(f"next: phloem run {root}")
-    elif not tiles["pending"] + tiles["running"]:
-        lines.append(f"next: phloem report {root}")
-    return "\n".join(lines)
+        return [f"next: mend the cause, then phloem retry {root}"]
+    if tiles["pending"] and not tiles["running"]:
+        return [f"next: phloem run {root}"]
+    if tiles["pending"] or tiles["running"]:
+        return []
+    if found["set_aside"]:
+        return [f"next: phloem report {root}; or mend the cause, then phloem retry {root} --lanes"]
+    return [f"next: phloem report {root}"]
 
 
 def score_table(found: dict[str, Any]) -> str:

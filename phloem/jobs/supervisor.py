@@ -27,6 +27,7 @@ from phloem.io import (
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
 from phloem.jobs.progress import ProgressBar, duration
+from phloem.jobs.state import total_steps
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Supervisor:
 
     def tasks(self) -> Iterator[Task]:
         """Yield a task for each tile that is free at the moment when a worker asks for one."""
-        for tile in range(len(self.campaign.tiles)) if self.order is None else self.order:
+        for tile in self.campaign.all_tiles if self.order is None else self.order:
             if self.engine.flag or stopped(self.paths):
                 return
             failures = self.look(tile)
@@ -112,6 +113,7 @@ class Supervisor:
             return None
         if self.paths.tile(tile).exists():
             self.done.add(tile)
+            self.watch.steps[tile] = total_steps(self.campaign, tile)
             return None
         numbers = attempt_numbers(self.paths, tile)
         if numbers.open:
@@ -156,7 +158,7 @@ class Supervisor:
         tile = outcome.key
         if outcome.kind == "done":
             self.done.add(tile)
-            self.watch.steps[tile] = self.lately.get(tile, {}).get("total", self.watch.steps.get(tile, 0))
+            self.watch.steps[tile] = total_steps(self.campaign, tile)
             self.watch.show()
             took = duration(outcome.value["seconds"])
             self.watch.note(f"tile {tile} committed: {outcome.value['lanes']} lanes in {took}")

@@ -29,7 +29,7 @@ from phloem.io import (
 )
 from phloem.jobs.backend import require_backend
 from phloem.jobs.calibration import TileCalibration
-from phloem.jobs.campaign import Campaign, open_campaign
+from phloem.jobs.campaign import Campaign, Lane, open_campaign
 from phloem.jobs.failures import classify, keep_traceback
 from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS
@@ -75,7 +75,8 @@ def _opened(root: str, _stamp: int) -> Campaign:
 def opened(root: str) -> Campaign:
     """Open a campaign, once a process while its plan stays as it is."""
     try:
-        stamp = CampaignPaths(Path(root)).plan.stat().st_mtime_ns
+        paths = CampaignPaths(Path(root))
+        stamp = sum(path.stat().st_mtime_ns for path in (paths.plan, paths.retries) if path.exists())
     except OSError:
         stamp = 0
     return _opened(root, stamp)
@@ -132,19 +133,21 @@ class Attempt:
         """Read the tile's cells, calibrate them, commit."""
         planned = self.campaign.tile_cells(self.tile)
         self.log("started", cells=[cell.name for cell in planned])
-        self.total = len(planned) * self.configuration.campaign.members * self.configuration.optimiser.iterations
+        self.total = self.campaign.count_lanes(self.tile) * self.configuration.optimiser.iterations
         self.beat(0)
         if self.arguments.get("isolate"):
             from phloem.jobs.isolation import calibrate_apart
 
             arrays = calibrate_apart(self)
         else:
-            arrays = self.calibrate([self.campaign.read_cell(cell) for cell in planned])
+            lanes = self.campaign.tile_lanes(self.tile)
+            arrays = self.calibrate([self.campaign.read_cell(cell) for cell in planned], lanes)
         attributes = {
             "version": self.campaign.version,
             "configuration_hash": self.configuration.fingerprint(),
             "fingerprint": self.fingerprint,
             "seed": self.configuration.campaign.seed,
+            "whole": self.campaign.tile_lanes(self.tile) is None,
         }
         write_tile(
             self.paths,
@@ -161,14 +164,14 @@ class Attempt:
         self.log("finished", **counts)
         return counts
 
-    def calibrate(self, cells: Sequence[Cell]) -> Arrays:
-        """Take every lane of some cells to its end, from the newest checkpoint or from the start.
+    def calibrate(self, cells: Sequence[Cell], lanes: Sequence[Lane] | None) -> Arrays:
+        """Take every lane of some cells, or those given, to its end, from the newest checkpoint or from the start.
 
         Raises:
             Stopped: asked to stop; a checkpoint was written.
             MemoryError: not even one lane fits.
         """
-        work = TileCalibration(self.configuration, cells, devices=int(self.arguments["devices"]))
+        work = TileCalibration(self.configuration, cells, lanes, int(self.arguments["devices"]))
         for _ in range(int(self.arguments.get("halvings", 0))):
             work.halve()
         self.total = work.total_steps
@@ -216,7 +219,7 @@ class Attempt:
         return {
             "attempt": self.number,
             "seconds": round(time.monotonic() - self.started, 1),
-            "lanes": int(arrays["status"].size),
+            "lanes": int((arrays["status"] != STATUS["missing"]).sum()),
             "redraws": int(arrays["redraws"].sum()),
             "diverged": int((arrays["status"] == STATUS["diverged"]).sum()),
             "set_aside": int((arrays["status"] == STATUS["set_aside"]).sum()),

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from phloem.io.attempts import claim_attempt
 from phloem.io.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.paths import CampaignPaths
-from phloem.io.attempts import claim_attempt
 from phloem.io.tiles import write_tile
 from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
 

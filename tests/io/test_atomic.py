@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.io.atomic import CorruptFile, hdf5_image, parse_hdf5, read_hdf5, write_atomically
+from phloem.io.attempts import claim_attempt
 from phloem.io.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths
-from phloem.io.attempts import claim_attempt
 from phloem.io.tiles import TileState, inspect_tile, write_tile
 
 ARRAYS = {"x": np.linspace(0, 1, 999).reshape(3, 333), "cell": np.array(["FI-Hyy", "Hyytiälä"])}

@@ -25,8 +25,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phloem.io import tiles
-from phloem.io.attempts import claim_attempt, count_attempts
 from phloem.io.atomic import CorruptFile, checksum
+from phloem.io.attempts import claim_attempt, count_attempts
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths

@@ -16,7 +16,7 @@ import netCDF4
 import numpy as np
 import tomli_w
 
-from phloem.io import Cell, boreal_weather, count_training_days, read_events, write_tower
+from phloem.io import FREE, Cell, boreal_weather, count_training_days, read_events, write_tower
 from phloem.names import FORCING
 
 PHLOEM = Path(sys.executable).with_name("phloem")
@@ -85,8 +85,9 @@ def count(root: Path, event: str) -> int:
 
 
 def failures(root: Path) -> list[dict[str, Any]]:
-    """Return the failed attempts that a campaign has journalled."""
-    return [event for event in read_events(root / "journals") if event["event"] == "failed"]
+    """Return the failed attempts that a campaign has journalled; interrupted ones have not failed."""
+    events = read_events(root / "journals")
+    return [event for event in events if event["event"] == "ended" and event["class"] not in FREE]
 
 
 def write_campaign(folder: Path, **sections: dict[str, Any]) -> Path:
@@ -113,7 +114,7 @@ def write_campaign(folder: Path, **sections: dict[str, Any]) -> Path:
 def write_long(folder: Path) -> Path:
     """Write the campaign of one tile that runs long enough to be interrupted."""
     tiles = {"cells": 3, "checkpoint_minutes": OFTEN}
-    return write_campaign(folder, optimiser={"iterations": LONG}, tiles=tiles, engine={"max_attempts": 1000})
+    return write_campaign(folder, optimiser={"iterations": LONG}, tiles=tiles)
 
 
 def merged(root: Path) -> Merged:

@@ -116,5 +116,5 @@ def test_status_after_a_kill_of_everything(planned_long: Path) -> None:
         end(process)
     assert len(workers) == 1
     wait_for("the worker's end", lambda: not Path(f"/proc/{workers[0]}").exists(), 20)
-    assert (planned_long / "logs/beat_00000.json").exists()
+    assert list(planned_long.glob("attempts/000/*.beat"))
     assert look(planned_long)["tiles"] == {"done": 0, "running": 0, "failed": 0, "pending": 1}

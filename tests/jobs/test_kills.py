@@ -130,11 +130,12 @@ def test_killed_and_resumed(undisturbed: Path, planned_long: Path) -> None:
 
 
 def test_too_many_losses_end_the_attempts(planned_long: Path) -> None:
-    """After as many as the configuration allows the tile is left alone until `phloem retry`."""
-    process = start("run", planned_long, "--set", "engine.max_attempts=2", folder=planned_long.parent)
+    """After as many as the configuration allows, no checkpoint between them, the tile is left to `phloem retry`."""
+    keys = ("--set", "failures.worker_lost=2", "--set", "tiles.checkpoint_minutes=1000")
+    process = start("run", planned_long, *keys, folder=planned_long.parent)
     try:
         for loss in range(2):
-            wait_for("a checkpoint", partial(exceeds, checkpoints, planned_long, loss, process))
+            wait_for("an attempt", partial(exceeds, begun, planned_long, loss, process))
             wait_for("a worker", lambda: kill(process, "worker"))
             wait_for("the loss", partial(exceeds, losses, planned_long, loss, process))
         assert process.wait(120) == 1

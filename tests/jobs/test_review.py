@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,6 @@ from campaigns import (
 
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.single import FILE_COLUMNS, read_parameters
-from phloem.jobs.state import read_beats
 from phloem.kernels import CALIBRATED
 
 QUICK = ("--set", "optimiser.iterations=3", "--set", "campaign.members=1")
@@ -63,21 +61,6 @@ def test_an_interrupted_plan_can_be_planned_again(tmp_path: Path, number: signal
     succeed("plan", path, "--out", "made", "--set", "data.cells=2", folder=tmp_path)
     assert len(open_campaign(left).cells) == 2
     assert not (left / ".planning").exists()
-
-
-def test_beats_that_say_nothing_are_not_believed(tmp_path: Path) -> None:
-    succeed("plan", write_campaign(tmp_path, data={"cells": 1}), "--out", "made", folder=tmp_path)
-    campaign = open_campaign(tmp_path / "made")
-    beat = {"tile": 0, "host": os.uname().nodename, "pid": os.getpid(), "steps": 1, "elapsed": 1.0, "worker": "x"}
-    path = campaign.paths.logs_dir / "beat_00000.json"
-    path.write_text(json.dumps(beat))
-    assert list(read_beats(campaign)) == [0]
-    long_ago = time.time() - 3 * 86_400
-    os.utime(path, (long_ago, long_ago))
-    assert read_beats(campaign) == {}, "the process number may be another process's by now"
-    for text in ("null", "{}", "", json.dumps({**beat, "pid": 2**22 + 1})):
-        path.write_text(text)
-        assert read_beats(campaign) == {}
 
 
 def test_empty_folders_may_be_lost_in_a_copy(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""`run` on the engine that the configuration names: in this process, in an MPI world, or through SLURM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from phloem.errors import InputError, WorkError
+from phloem.hpc import default_workers
+from phloem.hpc.mpi_engine import inside_world, launch
+from phloem.jobs.campaign import Campaign
+from phloem.jobs.execute import merge, run_campaign
+from phloem.jobs.planning import open_or_plan
+from phloem.jobs.state import CampaignState
+
+Finished = tuple[Campaign, CampaignState, Path]
+"""A campaign, its state, and its merged product."""
+
+
+def run(target: Path, out: Path | None, assignments: Sequence[str], workers: int = 0) -> Finished | None:
+    """Plan if need be, compute what has no committed result on the configured engine, and merge.
+
+    Args:
+        target: campaign file or directory.
+        out: where to plan it.
+        assignments: `key.path=value` texts.
+        workers: processes; 0: as the configuration says.
+
+    Returns:
+        None in a process that has nothing to say: a rank that is not the first, or who only started the world.
+
+    Raises:
+        InputError: bad file, key, value or input.
+        WorkError: some tiles have no result.
+    """
+    if inside_world():
+        from phloem.jobs.world import run_in_world
+
+        found = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
+        return None if found is None else (*found, merge(found[0]))
+    campaign = open_or_plan(target, out, assignments)
+    return run_planned(campaign, workers, assignments)
+
+
+def run_planned(campaign: Campaign, workers: int = 0, assignments: Sequence[str] = ()) -> Finished | None:
+    """Compute what a planned campaign has no committed result for, and merge; arguments and errors as in `run`."""
+    name = campaign.configuration.engine.name
+    if name == "mpi":
+        _start_world(campaign, workers, assignments)
+        return None
+    if name == "slurm":
+        from phloem.jobs.batches import run_through_slurm
+
+        return run_through_slurm(campaign)
+    state = run_campaign(campaign, workers)
+    return campaign, state, merge(campaign)
+
+
+def _start_world(campaign: Campaign, workers: int, assignments: Sequence[str]) -> None:
+    """Start a world of ranks that run this campaign; its first rank says what came of it.
+
+    Raises:
+        InputError: a rank found its input wrong.
+        WorkError: some tiles have no result, or the world ended before its time.
+    """
+    ranks = workers or campaign.configuration.engine.workers or default_workers()
+    words = [word for assignment in assignments for word in ("--set", assignment)]
+    root = campaign.paths.root
+    status = launch(ranks, "phloem", ["run", str(root), "--engine", "mpi", *words])
+    if status == 2:
+        raise InputError("")
+    if status == 1:
+        raise WorkError("")
+    if status:
+        raise WorkError(
+            f"the MPI world ended with status {status}; what was done is kept. Go on with: phloem run {root}"
+        )
