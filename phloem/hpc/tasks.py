@@ -47,7 +47,17 @@ class Outcome:
 
 
 class EngineError(RuntimeError):
-    """An engine cannot be used, or a command of it failed; the message names the command and what it said."""
+    """An engine cannot do what it was asked: the message names the command that failed and what it said.
+
+    Attributes:
+        said: what the command printed, for callers that must tell one failure from another; else empty.
+        answered: whether the command ended by itself; false where it is missing or was stopped after its time.
+    """
+
+    def __init__(self, message: str, said: str = "", answered: bool = False) -> None:
+        super().__init__(message)
+        self.said = said
+        self.answered = answered
 
 
 class Stopped(Exception):  # noqa: N818

@@ -1,0 +1,109 @@
+"""States of SLURM jobs, as the controller and the accounting know them, and what each means for the work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from phloem.hpc.commands import EngineError, run_command
+from phloem.hpc.slurm_control import ASK_SECONDS, ask_queue, job_lists
+
+UNKNOWN = "UNKNOWN"
+
+_CLASSES = {
+    "completed": ("COMPLETED",),
+    "running": ("RUNNING", "COMPLETING", "CONFIGURING", "SIGNALING", "STAGE_OUT", "SUSPENDED", "STOPPED", "RESIZING"),
+    "pending": ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
+    "preempted": ("PREEMPTED",),
+    "walltime": ("TIMEOUT", "DEADLINE"),
+    "node lost": ("NODE_FAIL", "BOOT_FAIL"),
+    "out of memory": ("OUT_OF_MEMORY",),
+    "cancelled": ("CANCELLED", "REVOKED"),
+    "worker lost": ("FAILED",),
+}
+_CLASS_OF = {state: name for name, states in _CLASSES.items() for state in states}
+_MAY_RETURN = ("preempted", "node lost")
+_NOT_ENDED = ("pending", "running", "unknown")
+
+
+def end_class(state: str) -> str:
+    """Return what a state means for the work in the job.
+
+    Returns:
+        `completed`, `running`, `pending`, `preempted`, `walltime`, `node lost`, `out of memory`, `cancelled`,
+        `worker lost`, or `unknown` for every state that is not known here.
+    """
+    return _CLASS_OF.get(state, "unknown")
+
+
+def job_states(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, str]:
+    """Return the states of jobs or array tasks.
+
+    The controller is asked first. A lost or preempted job is in the accounting as ended for some seconds before its
+    requeued self appears there (4 s seen), while the controller already has it pending. So the accounting is asked
+    only about jobs that the controller has forgotten or cannot speak of, and believed only about ends; in the latter
+    case not even about ends that a requeue may follow.
+
+    Args:
+        ids: `123` for a job and, if it is an array, for all of its tasks; `123_4` for one task.
+        seconds: bound of each of the two questions.
+
+    Returns:
+        State by task; `UNKNOWN` for each id of which neither says anything that can be believed.
+
+    Raises:
+        EngineError: an id is not one.
+    """
+    lists = job_lists(ids)
+    try:
+        live = dict(ask_queue(ids, "%i|%T", "-t", "all", seconds=seconds))
+        silent = False
+    except EngineError:
+        live, silent = {}, True
+    known = dict(live)
+    # an id that is no task's stands for an array, some tasks of which the controller may have forgotten
+    if silent or any(one not in live for one in ids):
+        doubted = (*_NOT_ENDED, *_MAY_RETURN) if silent else _NOT_ENDED
+        for task, state in _accounted(lists, seconds).items():
+            if task not in known and end_class(state) not in doubted:
+                known[task] = state
+    states: dict[str, str] = {}
+    for one in ids:
+        states |= {task: known[task] for task in _tasks(one, known)} or {one: UNKNOWN}
+    return states
+
+
+def _tasks(one: str, known: dict[str, str]) -> list[str]:
+    """Return the tasks among those known that an id stands for."""
+    if one in known or "_" in one:
+        return [one] if one in known else []
+    return [task for task in known if task.startswith(f"{one}_")]
+
+
+def _accounted(lists: Sequence[str], seconds: float) -> dict[str, str]:
+    """Ask sacct; return nothing where accounting is off or does not answer."""
+    states: dict[str, str] = {}
+    for some in lists:
+        try:
+            text = run_command(["sacct", "-n", "-X", "-P", "-o", "JobID,State", "-j", some], seconds)
+        except EngineError:
+            return {}
+        for line in text.splitlines():
+            job, _, state = line.partition("|")
+            for task in expand_tasks(job):
+                # "CANCELLED by 1000"
+                states[task] = (state.split() or [UNKNOWN])[0]
+    return states
+
+
+def expand_tasks(job: str) -> list[str]:
+    """Return the single tasks in an id such as `123_[1-3,7,10-20:5%4]`, which stands for tasks that wait."""
+    found = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", job)
+    if not found:
+        return [job]
+    tasks = []
+    for part in found[2].split(","):
+        first, _, rest = part.partition("-")
+        last, _, step = rest.partition(":")
+        tasks += [f"{found[1]}_{index}" for index in range(int(first), int(last or first) + 1, int(step or 1))]
+    return tasks

@@ -1,0 +1,32 @@
+"""Fixtures of the engines' tests: what they bring up is shared and taken down again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import NoSlurm, SlurmCluster
+from slurm_runs import Run
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmCluster]:
+    """A SLURM cluster of 3 nodes with 4 cores each, arrays of at most 11 tasks; SLURM_CONF is set."""
+    try:
+        cluster = SlurmCluster.start(nodes=3, cpus=4, array_size=11)
+    except NoSlurm as missing:
+        pytest.skip(f"no SLURM here: {missing}")
+    cluster.enter()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
+    """A run on the cluster; afterwards its tasks are let go or cancelled, and the queue is empty."""
+    run = Run.in_folder(slurm, tmp_path)
+    yield run
+    run.release()
+    slurm.say("scancel", "--me")
+    slurm.wait_until_empty()
