@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,7 +35,7 @@ class Outcome:
     Attributes:
         key: name of the task.
         kind: `done`, `stopped` (asked to stop, kept its state), `failed` (raised) or `lost` (its process died).
-        value: what the function returned, when done or stopped.
+        value: what the function returned when done; the traceback when failed.
         error: class name of the exception when failed; else empty.
         message: what went wrong, for people.
     """
@@ -47,6 +49,10 @@ class Outcome:
 
 class Stopped(Exception):  # noqa: N818
     """Raised by a task that was asked to stop and has kept its state."""
+
+
+class EngineError(RuntimeError):
+    """The engine cannot run tasks at all: the message says what it lacks. No task is to blame."""
 
 
 class StopFlag:
@@ -92,6 +98,20 @@ class Context:
             self.send(message)
         except OSError:
             self.flag.name = self.flag.name or "parent gone"
+
+
+def call(task: Task, context: Context) -> Outcome:
+    """Import a task's function, call it, and return how that ended: done, stopped or failed; nothing is raised."""
+    try:
+        module, _, attribute = task.function.partition(":")
+        return Outcome(task.key, "done", getattr(importlib.import_module(module), attribute)(task.arguments, context))
+    except Stopped as stopped:
+        return Outcome(task.key, "stopped", message=str(stopped))
+    except MemoryError as error:
+        return Outcome(task.key, "failed", error="MemoryError", message=str(error) or "out of memory")
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        return Outcome(task.key, "failed", value=trace, error=type(error).__name__, message=str(error))
 
 
 class Engine(Protocol):
