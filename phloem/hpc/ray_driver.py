@@ -1,25 +1,29 @@
-"""The Ray driver: a process of its own between a campaign and Ray, so that nothing which happens to Ray ends the campaign.
+"""The Ray driver: a process of its own between campaign and Ray, so that what happens to Ray cannot end the campaign.
 
-It leads a session of its own, which signals to the campaign's process group do not reach, and learns of a stop through
-its pipe. When the campaign is gone, even by SIGKILL, the pipe ends: the driver asks the tasks to keep their state, waits
+It leads its own session, which signals to the campaign's process group do not reach, and learns of a stop through its
+pipe. When the campaign is gone, even by SIGKILL, the pipe ends: the driver asks the tasks to keep their state, waits
 for them, and shuts Ray down.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import os
-import pickle
 import queue
 import shutil
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from phloem.hpc.ray_worker import BEGUN, Mailbox, attempt
+from phloem.hpc.ray_worker import HERE, SILENCE_SECONDS, Mailbox, attempt
 from phloem.hpc.tasks import Outcome, Task
 
 POLL_SECONDS = 0.1
@@ -64,22 +68,20 @@ class Settings:
         return int(min(fits) + 1e-6) if fits else self.workers or 1
 
 
-def losses(error: Exception, key: int, settings: Settings) -> Outcome:
+def outcome_of(error: Exception, key: int, retries: int) -> Outcome:
     """Return the outcome of a task for which Ray has an exception instead of a result."""
     from ray import exceptions
 
-    tries = f"in each of {settings.worker_retries + 1} attempts" if settings.worker_retries else "once"
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    tries = f"in each of {retries + 1} attempts" if retries else "once"
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, exceptions.OutOfMemoryError):
-        return Outcome(key, "lost", error="WorkerLost", message=f"worker killed by Ray {tries}: out of memory: {said}")
+        return Outcome(key, "lost", error="WorkerLost", message=f"out of memory: worker killed by Ray {tries}: {said}")
     if isinstance(error, exceptions.WorkerCrashedError):
-        return Outcome(key, "lost", error="WorkerLost", message=f"worker process died {tries}; Ray: {said}")
-    if isinstance(error, exceptions.RayTaskError):
-        cause = type(error.cause).__name__ if error.cause is not None else "RayTaskError"
-        return Outcome(key, "failed", value=str(error), error=cause, message=str(error.cause or said))
-    if isinstance(error, exceptions.RuntimeEnvSetupError | exceptions.TaskUnschedulableError):
-        return Outcome(key, "failed", error=type(error).__name__, message=said)
-    return Outcome(key, "lost", error="NodeLost", message=f"its node or its result was lost {tries}; Ray: {said}")
+        return Outcome(key, "lost", error="WorkerLost", message=f"its worker process died {tries}: {said}")
+    if isinstance(error, exceptions.NodeDiedError | exceptions.LocalRayletDiedError | exceptions.ObjectLostError):
+        return Outcome(key, "lost", error="NodeLost", message=f"its node was lost {tries}: {said}")
+    cause = getattr(error, "cause", None) or error
+    return Outcome(key, "failed", value=str(error), error=type(cause).__name__, message=str(cause))
 
 
 class Driver:
@@ -94,7 +96,7 @@ class Driver:
         self._pipe = pipe
         self._inbox: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
         self._running: dict[Any, Task] = {}
-        self._begun: set[int] = set()
+        self._heard: dict[int, float] = {}
         self._letter: Any = None
         self._stopping = False
         self._deadline = math.inf
@@ -115,7 +117,7 @@ class Driver:
             retry_exceptions=False,
         )(attempt)
         threading.Thread(target=self._listen, daemon=True).start()
-        while self._running and time.monotonic() < self._deadline or self._deadline == math.inf:
+        while self._deadline == math.inf or (self._running and time.monotonic() < self._deadline):
             self._look_at_nodes()
             self._read_inbox()
             self._settle()
@@ -131,7 +133,7 @@ class Driver:
         ray.init(
             address=self.settings.address or "local",
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             runtime_env={"env_vars": dict(self.settings.environment)},
             **local,
         )
@@ -142,7 +144,7 @@ class Driver:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        return ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
+        return ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).options(scheduling_strategy=here).remote()
 
     def _listen(self) -> None:
         """Read the pipe to its end, so that the campaign can always write."""
@@ -164,14 +166,19 @@ class Driver:
 
     def _stop(self) -> None:
         """Ask every task to stop. What Ray has not begun is cancelled; what has begun only hears of it."""
-        import ray
-
         if self._stopping:
             return
         self._stopping = True
         self._collect()
+        self._heard = dict.fromkeys(self._heard, time.monotonic())
+        self._cancel_silent()
+
+    def _cancel_silent(self) -> None:
+        """Cancel what no worker speaks for: not begun, or waiting for another try after its worker died."""
+        import ray
+
         for reference, task in self._running.items():
-            if task.key not in self._begun:
+            if time.monotonic() - self._heard.get(task.key, -math.inf) > SILENCE_SECONDS:
                 ray.cancel(reference)
 
     def _read_inbox(self) -> None:
@@ -196,6 +203,8 @@ class Driver:
         if ready:
             ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         self._collect()
+        if self._stopping:
+            self._cancel_silent()
         for reference in ready:
             key = self._running[reference].key
             try:
@@ -205,11 +214,11 @@ class Driver:
             except ray.exceptions.TaskCancelledError:
                 outcome = None
             except ray.exceptions.RayError as error:
-                outcome = losses(error, key, self.settings)
-            if outcome is None and (key in self._begun or not self._stopping):
-                outcome = Outcome(key, "stopped", message="stopped as it began")
+                outcome = outcome_of(error, key, self.settings.worker_retries)
+            if outcome is None and (key in self._heard or not self._stopping):
+                outcome = Outcome(key, "stopped", message="stopped by Ray")
             del self._running[reference]
-            self._begun.discard(key)
+            self._heard.pop(key, None)
             self._say("outcome", key, outcome)
 
     def _collect(self) -> None:
@@ -225,8 +234,8 @@ class Driver:
             letters = []
         self._letter = None
         for kind, key, content in letters:
-            if kind == BEGUN:
-                self._begun.add(key)
+            if kind == HERE:
+                self._heard[key] = time.monotonic()
             else:
                 self._say(kind, key, content)
 
@@ -263,20 +272,44 @@ class Driver:
         return f"no node of the Ray cluster ({len(nodes)} alive) can run a task: it asks for {wanted}"
 
 
+def session_members(leader: int) -> list[int]:
+    """Return the living processes of a session but its leader."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX" and int(entry.name) != leader:
+                found.append(int(entry.name))
+    return found
+
+
+def end_session(leader: int) -> None:
+    """Kill what a driver has started. Ray's own way takes 6 s, since its processes have the stop signals blocked."""
+    while members := session_members(leader):
+        for process in members:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def main(descriptor: int) -> None:
     """Serve as the driver of the engine at the other end of an inherited pipe."""
     pipe: Connection = Connection(descriptor)
     _, settings = pipe.recv()
+    status = 1
     try:
-        import ray
-
-        try:
-            Driver(pipe, settings).run()
-        finally:
-            ray.shutdown()
-            shutil.rmtree(settings.folder, ignore_errors=True)
+        Driver(pipe, settings).run()
+        status = 0
     except Exception as error:
-        pipe.send(("error", 0, f"{type(error).__name__}: {error}"))
-        raise
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            pipe.send(("error", 0, f"{type(error).__name__}: {error}"))
     finally:
-        pipe.close()
+        if settings.address:
+            import ray
+
+            ray.shutdown()
+        end_session(os.getpid())
+        shutil.rmtree(settings.folder, ignore_errors=True)
+        # Ray's own end would wait for processes that are gone.
+        os._exit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import multiprocessing
 import os
@@ -10,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.hpc.local_engine import default_workers
-from phloem.hpc.ray_driver import GRACE_SECONDS, Message, Settings
+from phloem.hpc.ray_driver import GRACE_SECONDS, Message, Settings, end_session
 from phloem.hpc.tasks import STOP_SIGNALS, EngineError, Outcome, StopFlag, Task
 
 POLL_SECONDS = 0.5
@@ -110,7 +110,7 @@ class RayEngine:
         return Settings(
             self.address,
             self.workers or (0 if self.address else default_workers()),
-            dict(self.environment),
+            {**self.environment, "PYTHONPATH": _import_path(self.environment.get("PYTHONPATH", ""))},
             self.worker_retries,
             self.node_seconds if self.address else 0.0,
             self.cpus_per_task,
@@ -164,7 +164,7 @@ class _Link:
         self._pipe, theirs = multiprocessing.Pipe()
         variables = {**os.environ, **QUIET, **({} if settings.address else LOOPBACK)}
         variables.pop("RAY_ADDRESS", None)
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        variables["PYTHONPATH"] = settings.environment["PYTHONPATH"]
         variables["RAY_task_oom_retries"] = str(settings.worker_retries)
         # The driver and what it starts are born with the stop signals blocked: a batch system that signals every
         # process of a job would otherwise end Ray before the tasks have kept their state.
@@ -220,14 +220,22 @@ class _Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for process in _session(self._process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        end_session(self._process.pid)
 
     def _death(self) -> _DriverDied:
         self._process.wait()
         lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         return _DriverDied(f"the Ray driver ended with status {self._process.returncode}: {lines[-1]}")
+
+
+def _import_path(wanted: str) -> str:
+    """Return the PYTHONPATH of workers: what the user wants, and what this process imports from beside Python's own.
+
+    Ray hands on only the folder of the script that was started.
+    """
+    own = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    ours = [os.path.abspath(path) for path in sys.path if os.path.isdir(path or ".")]
+    return os.pathsep.join([*filter(None, [wanted]), *(path for path in ours if not path.startswith(own))])
 
 
 def _private_folder() -> Path:
@@ -237,13 +245,3 @@ def _private_folder() -> Path:
         os.rmdir(folder)
         folder = tempfile.mkdtemp(prefix="phloem-ray-", dir="/tmp")
     return Path(folder)
-
-
-def _session(leader: int) -> list[int]:
-    """Return the processes of a session."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ProcessLookupError):
-            if os.getsid(int(entry.name)) == leader:
-                found.append(int(entry.name))
-    return found

@@ -14,7 +14,7 @@ from phloem.hpc.tasks import STOP_SIGNALS, Context, Outcome, StopFlag, Task, cal
 SILENCE_SECONDS = 10.0
 """A driver that has not answered for so long is taken for gone: the task keeps its state and stops."""
 
-BEGUN, REPORT = "begun", "report"
+HERE, REPORT = "here", "report"
 
 
 class Mailbox:
@@ -25,7 +25,7 @@ class Mailbox:
         self._stopping = False
 
     def tell(self, letters: list[tuple[str, int, Any]]) -> bool:
-        """Take a worker's letters; return whether it should stop."""
+        """Take the letters of a task; return whether it should stop."""
         self._letters += letters
         return self._stopping
 
@@ -51,7 +51,7 @@ class Line:
         self._mailbox = mailbox
         self._key = key
         self._period = period
-        self._letters: deque[tuple[str, int, Any]] = deque([(BEGUN, key, None)])
+        self._letters: deque[tuple[str, int, Any]] = deque([(HERE, key, None)])
         self._heard = time.monotonic()
         self._answered = threading.Event()
         self._end = threading.Event()
@@ -87,6 +87,7 @@ class Line:
         try:
             if ray.get(self._mailbox.tell.remote(letters), timeout=SILENCE_SECONDS):
                 self._stop("the driver")
+                self._letters.append((HERE, self._key, None))
             self._heard = time.monotonic()
         except ray.exceptions.ActorDiedError:
             self._stop("driver gone")
