@@ -2,6 +2,7 @@
 
 from phloem.hpc.local_engine import LocalEngine, default_workers
 from phloem.hpc.mpi_engine import World, inside_world, launch, world
+from phloem.hpc.ray_engine import RayEngine
 from phloem.hpc.slurm_control import ClusterLimits, cancel_jobs, exclude_node, limits
 from phloem.hpc.slurm_engine import SlurmLauncher, SlurmOptions, Submission
 from phloem.hpc.slurm_job import JobIdentity, requeue_this_job, resubmit_this_task, this_job
@@ -16,6 +17,7 @@ __all__ = [
     "JobIdentity",
     "LocalEngine",
     "Outcome",
+    "RayEngine",
     "SlurmLauncher",
     "SlurmOptions",
     "StopFlag",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import multiprocessing
 import os
 import shutil
@@ -11,7 +10,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Stopped, Task
+from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Task, call
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30
@@ -59,17 +57,7 @@ def _worker(pipe: Connection, parent: int, environment: Mapping[str, str], trace
         except (EOFError, OSError):
             return
         context = Context(name, flag, parent, partial(_send_report, pipe, task.key))
-        try:
-            module, _, attribute = task.function.partition(":")
-            value = getattr(importlib.import_module(module), attribute)(task.arguments, context)
-            outcome = Outcome(task.key, "done", value)
-        except Stopped as stopped:
-            outcome = Outcome(task.key, "stopped", message=str(stopped))
-        except MemoryError as error:
-            outcome = Outcome(task.key, "failed", error="MemoryError", message=str(error) or "out of memory")
-        except Exception as error:
-            trace = "".join(traceback.format_exception(error))
-            outcome = Outcome(task.key, "failed", value=trace, error=type(error).__name__, message=str(error))
+        outcome = call(task, context)
         try:
             pipe.send(("outcome", task.key, outcome))
         except OSError:

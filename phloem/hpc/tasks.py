@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +36,7 @@ class Outcome:
     Attributes:
         key: name of the task.
         kind: `done`, `stopped` (asked to stop, kept its state), `failed` (raised) or `lost` (its process died).
-        value: what the function returned, when done or stopped.
+        value: what the function returned when done; the traceback when failed.
         error: class name of the exception when failed; else empty.
         message: what went wrong, for people.
     """
@@ -107,6 +109,20 @@ class Context:
             self.send(message)
         except OSError:
             self.flag.name = self.flag.name or "parent gone"
+
+
+def call(task: Task, context: Context) -> Outcome:
+    """Import a task's function, call it, and return how that ended: done, stopped or failed; nothing is raised."""
+    try:
+        module, _, attribute = task.function.partition(":")
+        return Outcome(task.key, "done", getattr(importlib.import_module(module), attribute)(task.arguments, context))
+    except Stopped as stopped:
+        return Outcome(task.key, "stopped", message=str(stopped))
+    except MemoryError as error:
+        return Outcome(task.key, "failed", error="MemoryError", message=str(error) or "out of memory")
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        return Outcome(task.key, "failed", value=trace, error=type(error).__name__, message=str(error))
 
 
 class Engine(ABC):

@@ -1,0 +1,315 @@
+"""The Ray driver: a process of its own between campaign and Ray, so that what happens to Ray cannot end the campaign.
+
+It leads its own session, which signals to the campaign's process group do not reach, and learns of a stop through its
+pipe. When the campaign is gone, even by SIGKILL, the pipe ends: the driver asks the tasks to keep their state, waits
+for them, and shuts Ray down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import queue
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from phloem.hpc.ray_worker import HERE, SILENCE_SECONDS, Mailbox, attempt
+from phloem.hpc.tasks import Outcome, Task
+
+POLL_SECONDS = 0.1
+NODES_SECONDS = 1.0
+"""Time between two looks at the nodes."""
+
+ANSWER_SECONDS = 5.0
+"""How long one question to Ray may take."""
+
+GRACE_SECONDS = 25.0
+"""How long running tasks may take to stop once nobody waits for them."""
+
+CALLS_A_SECOND = 2000
+"""What a mailbox answers without effort; with more workers than that each asks less often than twice a second."""
+
+OBJECT_STORE_BYTES = 100 * 2**20
+
+Message = tuple[str, int, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the driver is told of the engine; see `RayEngine`."""
+
+    address: str
+    workers: int
+    environment: Mapping[str, str]
+    worker_retries: int
+    node_seconds: float
+    cpus_per_task: float
+    gpus_per_task: float
+    folder: str
+
+    def demand(self) -> dict[str, float]:
+        """Return what one task asks of its node."""
+        wanted = {"CPU": self.cpus_per_task, "GPU": self.gpus_per_task}
+        return {name: amount for name, amount in wanted.items() if amount}
+
+    def slots(self, resources: Mapping[str, float]) -> int:
+        """Return how many tasks fit on a node at once."""
+        fits = [resources.get(name, 0.0) / amount for name, amount in self.demand().items()]
+        return int(min(fits) + 1e-6) if fits else self.workers or 1
+
+
+def outcome_of(error: Exception, key: int, retries: int) -> Outcome:
+    """Return the outcome of a task for which Ray has an exception instead of a result."""
+    from ray import exceptions
+
+    tries = f"in each of {retries + 1} attempts" if retries else "once"
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return Outcome(key, "lost", error="WorkerLost", message=f"out of memory: worker killed by Ray {tries}: {said}")
+    if isinstance(error, exceptions.WorkerCrashedError):
+        return Outcome(key, "lost", error="WorkerLost", message=f"its worker process died {tries}: {said}")
+    if isinstance(error, exceptions.NodeDiedError | exceptions.LocalRayletDiedError | exceptions.ObjectLostError):
+        return Outcome(key, "lost", error="NodeLost", message=f"its node was lost {tries}: {said}")
+    cause = getattr(error, "cause", None) or error
+    return Outcome(key, "failed", value=str(error), error=type(cause).__name__, message=str(cause))
+
+
+class Driver:
+    """Takes tasks from a pipe, has Ray run them, and sends outcomes and reports back.
+
+    Messages are (kind, key, content). In: `task`, `stop`. Out: `limit` (how many tasks may be in flight), `report`,
+    `outcome` (content None: stopped before it began) and `error` (the engine cannot go on).
+    """
+
+    def __init__(self, pipe: Connection, settings: Settings) -> None:
+        self.settings = settings
+        self._pipe = pipe
+        self._inbox: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
+        self._running: dict[Any, Task] = {}
+        self._heard: dict[int, float] = {}
+        self._letter: Any = None
+        self._stopping = False
+        self._deadline = math.inf
+        self._limit = 0
+        self._looked = -math.inf
+        self._fitting = time.monotonic()
+
+    def run(self) -> None:
+        """Connect, and serve until the pipe ends and no task runs."""
+        import ray
+
+        self._connect()
+        self._mailbox = self._open_mailbox()
+        self._attempt = ray.remote(
+            num_cpus=self.settings.cpus_per_task,
+            num_gpus=self.settings.gpus_per_task,
+            max_retries=self.settings.worker_retries,
+            retry_exceptions=False,
+        )(attempt)
+        threading.Thread(target=self._listen, daemon=True).start()
+        while self._deadline == math.inf or (self._running and time.monotonic() < self._deadline):
+            self._look_at_nodes()
+            self._read_inbox()
+            self._settle()
+
+    def _connect(self) -> None:
+        import ray
+
+        local: dict[str, Any] = {}
+        if not self.settings.address:
+            cpus = math.ceil(self.settings.workers * self.settings.cpus_per_task)
+            local = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            local |= {"_temp_dir": self.settings.folder, "_node_ip_address": "127.0.0.1"}
+        ray.init(
+            address=self.settings.address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": dict(self.settings.environment)},
+            **local,
+        )
+
+    def _open_mailbox(self) -> Any:
+        """Start the mailbox on this node: what loses it loses the driver too."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        return ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).options(scheduling_strategy=here).remote()
+
+    def _listen(self) -> None:
+        """Read the pipe to its end, so that the campaign can always write."""
+        try:
+            while True:
+                self._inbox.put(self._pipe.recv())
+        except (EOFError, OSError):
+            self._inbox.put(("end", None))
+
+    def _say(self, kind: str, key: int, content: Any) -> None:
+        try:
+            self._pipe.send((kind, key, content))
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        self._deadline = min(self._deadline, time.monotonic() + GRACE_SECONDS)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Ask every task to stop. What Ray has not begun is cancelled; what has begun only hears of it."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._collect()
+        self._heard = dict.fromkeys(self._heard, time.monotonic())
+        self._cancel_silent()
+
+    def _cancel_silent(self) -> None:
+        """Cancel what no worker speaks for: not begun, or waiting for another try after its worker died."""
+        import ray
+
+        for reference, task in self._running.items():
+            if time.monotonic() - self._heard.get(task.key, -math.inf) > SILENCE_SECONDS:
+                ray.cancel(reference)
+
+    def _read_inbox(self) -> None:
+        period = max(0.5, self._limit / CALLS_A_SECOND)
+        while not self._inbox.empty():
+            kind, task = self._inbox.get()
+            if task is None:
+                self._end() if kind == "end" else self._stop()
+            elif self._stopping:
+                self._say("outcome", task.key, None)
+            else:
+                self._running[self._attempt.remote(task, self._mailbox, period)] = task
+
+    def _settle(self) -> None:
+        """Wait a little, then pass on reports, and the outcomes of what has ended after them."""
+        import ray
+
+        if not self._running:
+            time.sleep(POLL_SECONDS / 5)
+            return
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=POLL_SECONDS)
+        if ready:
+            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        self._collect()
+        if self._stopping:
+            self._cancel_silent()
+        for reference in ready:
+            key = self._running[reference].key
+            try:
+                outcome = ray.get(reference, timeout=ANSWER_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                continue
+            except ray.exceptions.TaskCancelledError:
+                outcome = None
+            except ray.exceptions.RayError as error:
+                outcome = outcome_of(error, key, self.settings.worker_retries)
+            if outcome is None and (key in self._heard or not self._stopping):
+                outcome = Outcome(key, "stopped", message="stopped by Ray")
+            del self._running[reference]
+            self._heard.pop(key, None)
+            self._say("outcome", key, outcome)
+
+    def _collect(self) -> None:
+        """Empty the mailbox, and tell it whether workers should stop."""
+        import ray
+
+        self._letter = self._letter or self._mailbox.collect.remote(self._stopping)
+        try:
+            letters = ray.get(self._letter, timeout=ANSWER_SECONDS)
+        except ray.exceptions.GetTimeoutError:
+            return
+        except ray.exceptions.RayActorError:
+            letters = []
+        self._letter = None
+        for kind, key, content in letters:
+            if kind == HERE:
+                self._heard[key] = time.monotonic()
+            else:
+                self._say(kind, key, content)
+
+    def _look_at_nodes(self) -> None:
+        """Tell the campaign how many tasks the nodes hold; give up when none has held one for too long."""
+        import ray
+
+        if time.monotonic() - self._looked < NODES_SECONDS:
+            return
+        self._looked = time.monotonic()
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        slots = sum(map(self.settings.slots, nodes))
+        if slots:
+            self._fitting = time.monotonic()
+        elif time.monotonic() - self._fitting >= self.settings.node_seconds and self._deadline == math.inf:
+            self._say("error", 0, self._lack(nodes))
+            self._end()
+            self._deadline = time.monotonic()
+        limit = min(self.settings.workers, slots) if self.settings.workers else slots
+        limit = max(1, 2 * slots if limit == slots else limit)
+        if limit != self._limit:
+            self._limit = limit
+            self._say("limit", 0, limit)
+
+    def _lack(self, nodes: list[Mapping[str, float]]) -> str:
+        """Say which resource no node has enough of."""
+        most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in self.settings.demand()}
+        short = [
+            f"{amount:g} {name}, where no node has more than {most[name]:g}"
+            for name, amount in self.settings.demand().items()
+            if most[name] < amount
+        ]
+        wanted = "; ".join(short) or " and ".join(f"{a:g} {name}" for name, a in self.settings.demand().items())
+        return f"no node of the Ray cluster ({len(nodes)} alive) can run a task: it asks for {wanted}"
+
+
+def session_members(leader: int) -> list[int]:
+    """Return the living processes of a session but its leader."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX" and int(entry.name) != leader:
+                found.append(int(entry.name))
+    return found
+
+
+def end_session(leader: int) -> None:
+    """Kill what a driver has started. Ray's own way takes 6 s, since its processes have the stop signals blocked."""
+    while members := session_members(leader):
+        for process in members:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def main(descriptor: int) -> None:
+    """Serve as the driver of the engine at the other end of an inherited pipe."""
+    pipe: Connection = Connection(descriptor)
+    _, settings = pipe.recv()
+    status = 1
+    try:
+        Driver(pipe, settings).run()
+        status = 0
+    except Exception as error:
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            pipe.send(("error", 0, f"{type(error).__name__}: {error}"))
+    finally:
+        if settings.address:
+            import ray
+
+            ray.shutdown()
+        end_session(os.getpid())
+        shutil.rmtree(settings.folder, ignore_errors=True)
+        # Ray's own end would wait for processes that are gone.
+        os._exit(status)

@@ -1,0 +1,125 @@
+"""What runs inside Ray: one attempt at a task in a Ray worker, and the mailbox through which it talks to the driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from phloem.hpc.tasks import STOP_SIGNALS, Context, Outcome, StopFlag, Task, call
+
+SILENCE_SECONDS = 10.0
+"""A driver that has not answered for so long is taken for gone: the task keeps its state and stops."""
+
+HERE, REPORT = "here", "report"
+
+
+class Mailbox:
+    """A Ray actor between the driver and its workers: letters go one way, the wish to stop goes the other."""
+
+    def __init__(self) -> None:
+        self._letters: list[tuple[str, int, Any]] = []
+        self._stopping = False
+
+    def tell(self, letters: list[tuple[str, int, Any]]) -> bool:
+        """Take the letters of a task; return whether it should stop."""
+        self._letters += letters
+        return self._stopping
+
+    def collect(self, stopping: bool) -> list[tuple[str, int, Any]]:
+        """Hand the driver what came since it last asked; `stopping` is what workers are told from now on."""
+        self._stopping = stopping
+        letters, self._letters = self._letters, []
+        return letters
+
+
+class Line:
+    """A running task's line to the mailbox: a thread that sends letters and sets the flag when it should stop.
+
+    All waiting for Ray is done in this thread: a task that waits for Ray in its main thread gives back its cores while
+    it waits, and Ray then starts one task too many.
+
+    Attributes:
+        flag: set when the driver asks to stop, or is gone.
+    """
+
+    def __init__(self, mailbox: Any, key: int, period: float, flag: StopFlag) -> None:
+        self.flag = flag
+        self._mailbox = mailbox
+        self._key = key
+        self._period = period
+        self._letters: deque[tuple[str, int, Any]] = deque([(HERE, key, None)])
+        self._heard = time.monotonic()
+        self._answered = threading.Event()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def open(self) -> None:
+        """Start; return when the driver has answered for the first time, or cannot."""
+        self._thread.start()
+        self._answered.wait()
+
+    def send(self, message: Any) -> None:
+        """Put a report on its way."""
+        self._letters.append((REPORT, self._key, message))
+
+    def close(self) -> None:
+        """Send what is left, and end."""
+        self._end.set()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        last = False
+        while not last:
+            last = self._end.is_set()
+            self._exchange()
+            self._answered.set()
+            if not last:
+                self._end.wait(self._period)
+
+    def _exchange(self) -> None:
+        import ray
+
+        letters = [self._letters.popleft() for _ in range(len(self._letters))]
+        try:
+            if ray.get(self._mailbox.tell.remote(letters), timeout=SILENCE_SECONDS):
+                self._stop("the driver")
+                self._letters.append((HERE, self._key, None))
+            self._heard = time.monotonic()
+        except ray.exceptions.ActorDiedError:
+            self._stop("driver gone")
+        except (ray.exceptions.RayError, TimeoutError):
+            if time.monotonic() - self._heard > SILENCE_SECONDS:
+                self._stop("driver silent")
+
+    def _stop(self, reason: str) -> None:
+        self.flag.name = self.flag.name or reason
+
+
+def attempt(task: Task, mailbox: Any, period: float) -> Outcome | None:
+    """Make a task's call in this Ray worker.
+
+    Args:
+        task: what to call.
+        mailbox: handle of the driver's `Mailbox`.
+        period: seconds between two exchanges with it.
+
+    Returns:
+        The outcome; nothing if the driver was stopping before the call was made.
+    """
+    flag = StopFlag()
+    before = flag.install()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    line = Line(mailbox, task.key, period, flag)
+    line.open()
+    try:
+        if flag:
+            return None
+        return call(task, Context(f"{os.uname().nodename}-{os.getpid()}", flag, os.getppid(), line.send))
+    finally:
+        line.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
