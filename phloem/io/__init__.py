@@ -2,10 +2,11 @@
 
 from phloem.io.atomic import CorruptFile, write_atomically
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.drivers import Cell, Finding, count_training_days
+from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
 from phloem.io.journals import append_event, read_events
 from phloem.io.merge import merge_tiles
 from phloem.io.netcdf import write_netcdf
+from phloem.io.normalisation import write_normalisation
 from phloem.io.paths import CampaignPaths
 from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.tiles import (
@@ -25,6 +26,7 @@ from phloem.io.towers import list_towers, read_tower, write_tower
 from phloem.io.weather import boreal_weather
 
 __all__ = [
+    "VARIABLES",
     "CampaignPaths",
     "Cell",
     "CorruptFile",
@@ -53,6 +55,7 @@ __all__ = [
     "sweep",
     "write_atomically",
     "write_netcdf",
+    "write_normalisation",
     "write_tile",
     "write_tower",
 ]
