@@ -19,7 +19,7 @@ from typing import Any
 
 from phloem.hpc.local_engine import default_workers
 from phloem.hpc.ray_driver import GRACE_SECONDS, Message, Settings, end_session
-from phloem.hpc.tasks import STOP_SIGNALS, EngineError, Outcome, StopFlag, Task
+from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task
 
 POLL_SECONDS = 0.5
 SHUTDOWN_SECONDS = 15.0
@@ -42,7 +42,7 @@ LONGEST_FOLDER = 40
 
 
 @dataclass
-class RayEngine:
+class RayEngine(Engine):
     """Runs tasks in Ray workers. Ray itself tries a task again whose worker or node died, `worker_retries` times.
 
     Signals to the campaign's process (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) set the flag: running tasks are asked to keep

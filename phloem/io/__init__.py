@@ -28,10 +28,11 @@ from phloem.io.attempts import (
     unforgiven_ends,
 )
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, load_part, save_checkpoint, save_part
-from phloem.io.drivers import Cell, Finding, count_training_days
+from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
 from phloem.io.journals import append_event, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.netcdf import write_netcdf
+from phloem.io.normalisation import write_normalisation
 from phloem.io.paths import CampaignPaths
 from phloem.io.sealed import copy_of, read_sealed, write_sealed
 from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
@@ -55,6 +56,7 @@ from phloem.io.weather import boreal_weather
 __all__ = [
     "COMMITTED",
     "FREE",
+    "VARIABLES",
     "Attempt",
     "CampaignPaths",
     "Cell",
@@ -111,6 +113,7 @@ __all__ = [
     "unforgiven_ends",
     "write_atomically",
     "write_netcdf",
+    "write_normalisation",
     "write_sealed",
     "write_tile",
     "write_tower",

@@ -102,6 +102,11 @@ class CampaignPaths:
         """The merged product."""
         return self.root / "merged.nc"
 
+    @property
+    def normalisation(self) -> Path:
+        """The campaign-wide statistics of every variable."""
+        return self.root / "normalisation.nc"
+
     def merged_temporary(self, host: str, pid: int) -> Path:
         """Where a process writes the product before it gets its name."""
         return self.root / f"merged.nc.{host}.{pid}.tmp"

@@ -310,6 +310,35 @@ def demo(
     print(f"The demo is done. Look at the report: {page.resolve()}")
 
 
+@app.command()
+def normalise(
+    directory: Directory,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Start so many here; default: this one, or mpiexec's.")
+    ] = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="CPU devices of each process.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write DIR/normalisation.nc: mean, deviation and range of every variable over all cells.
+
+    Example: phloem normalise campaigns/fluxnet --processes 2
+    """
+    from dataclasses import asdict
+
+    from phloem.jobs.normalisation import normalise as write
+    from phloem.jobs.normalisation import table
+
+    found = write(directory, processes, devices, as_json)
+    if found is None:
+        return
+    if as_json:
+        rows = {name: {key: None if x != x else x for key, x in asdict(row).items()} for name, row in found.items()}
+        _print_json({"file": str(directory / "normalisation.nc"), "variables": rows})
+        return
+    for line in table(found):
+        print(line)
+
+
 def main() -> NoReturn:
     """Run the command line; exit 0 on success, 1 on failed work, 2 on wrong use or wrong input."""
     try:

@@ -1,8 +1,5 @@
 """How lanes are laid on devices and processes, and the memory that takes.
 
-`placement`, which needs JAX, is imported by its own name: planning and starting workers do without JAX.
-"""
-
 from phloem.sharding.devices import device_environment, local_devices
 from phloem.sharding.layout import BLOCK, Block, Layout, blocks, cut, lay_out, projected_bytes
 
