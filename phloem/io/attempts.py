@@ -81,10 +81,10 @@ def _started(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def holder(worker: str, job: str = "", restart: int = 0) -> Holder:
-    """Return this process as a holder."""
+def holder(worker: str, job: str = "", restart: int = 0, host: str = "") -> Holder:
+    """Return this process as a holder; `host` where the batch system has a name of its own for this machine."""
     pid = os.getpid()
-    return Holder(worker, os.uname().nodename, pid, _started(pid) or 0, _place(), job, restart)
+    return Holder(worker, host or os.uname().nodename, pid, _started(pid) or 0, _place(), job, restart)
 
 
 @dataclass(frozen=True)

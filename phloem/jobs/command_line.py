@@ -131,6 +131,9 @@ def run(
     out: Out = None,
     engine: EngineName = None,
     workers: Workers = 0,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="slurm: submit and return; the last job merges by itself.")
+    ] = False,
     assignments: Set = None,
 ) -> None:
     """Plan if need be, then compute every tile without a committed result, and merge. Run it again to go on.
@@ -140,7 +143,7 @@ def run(
     from phloem.jobs.engines import run as run_on_engine
 
     keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
-    _report_run(run_on_engine(target, out, keys, workers))
+    _report_run(run_on_engine(target, out, keys, workers, detach))
 
 
 def _report_run(finished: Any) -> None:
@@ -156,6 +159,35 @@ def _report_run(finished: Any) -> None:
     if told := describe_set_aside(state, campaign.paths.root):
         raise WorkError(told)
     print(f"next: phloem report {campaign.paths.root}")
+
+
+@app.command(hidden=True)
+def work(
+    directory: Directory,
+    number: Annotated[int, typer.Option("--round", help="Round of the campaign.")],
+    task: Annotated[int, typer.Option("--task", help="Index of the task in the round.")],
+) -> None:
+    """Work through the tiles of one task: what a batch job runs.
+
+    Example: phloem work campaigns/fluxnet --round 1 --task 0
+    """
+    from phloem.jobs.scheduler import work as work_through
+
+    print(work_through(directory, number, task))
+
+
+@app.command(hidden=True)
+def finish(
+    directory: Directory,
+    number: Annotated[int, typer.Option("--round", help="Round that has ended.")],
+) -> None:
+    """Go on after a round: merge, or submit the next: what the last batch job runs.
+
+    Example: phloem finish campaigns/fluxnet --round 1
+    """
+    from phloem.jobs.batches import finish as go_on
+
+    print(go_on(directory, number))
 
 
 @app.command()

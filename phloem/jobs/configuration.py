@@ -132,7 +132,9 @@ class Failures(Section):
 class Engine(Section):
     """What executes tiles.
 
-    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a node, `ray`: tasks at once); 0 is one a core.
+    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.
+    `devices` are what each of them lays its lanes over. What follows `address` (of a Ray cluster) is for `slurm`; empty
+    texts and zeros leave the cluster's own defaults.
     """
 
     name: Literal["local", "ray", "mpi", "slurm"] = "local"
@@ -147,21 +149,24 @@ class Engine(Section):
     gres: str = ""
     constraint: str = ""
     walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,3}:\d{2}:\d{2}$")] = "24:00:00"
-    cpus: Annotated[int, Field(ge=0)] = 0
+    cpus_per_task: Annotated[int, Field(ge=0)] = 1
     memory: str = ""
-    nodes: Annotated[int, Field(ge=0)] = 0
-    tiles_per_task: Annotated[int, Field(ge=0)] = 0
-    requeue: bool = True
     exclude: list[str] = []
+    throttle: Annotated[int, Field(ge=0)] = 0
+    tiles_per_task: Annotated[int, Field(ge=0)] = 0
+    signal_seconds: Annotated[int, Field(gt=0)] = 120
+    requeue: bool = True
+    arrays: bool = True
     setup: list[str] = []
     sbatch: dict[str, str | int | bool] = {}
+    use_srun: bool = False
 
     @property
     def walltime_minutes(self) -> int:
-        """Walltime of a batch job, from [days-]hours:minutes:seconds."""
+        """Walltime of a batch job, from [days-]hours:minutes:seconds; at least a minute."""
         days, _, rest = self.walltime.rpartition("-")
-        parts = [int(part) for part in rest.split(":")]
-        return 1440 * int(days or 0) + 60 * parts[0] + parts[1]
+        hours, minutes, seconds = (int(part) for part in rest.split(":"))
+        return max(1, 1440 * int(days or 0) + 60 * hours + minutes + seconds // 60)
 
 
 class Configuration(Section):

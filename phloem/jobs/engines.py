@@ -17,7 +17,9 @@ Finished = tuple[Campaign, CampaignState, Path]
 """A campaign, its state, and its merged product."""
 
 
-def run(target: Path, out: Path | None, assignments: Sequence[str], workers: int = 0) -> Finished | None:
+def run(
+    target: Path, out: Path | None, assignments: Sequence[str], workers: int = 0, detach: bool = False
+) -> Finished | None:
     """Plan if need be, compute what has no committed result on the configured engine, and merge.
 
     Args:
@@ -25,9 +27,11 @@ def run(target: Path, out: Path | None, assignments: Sequence[str], workers: int
         out: where to plan it.
         assignments: `key.path=value` texts.
         workers: processes; 0: as the configuration says.
+        detach: with SLURM, return when all is submitted.
 
     Returns:
-        None in a process that has nothing to say: a rank that is not the first, or who only started the world.
+        None in a process that has nothing to say: a rank that is not the first, who only started the world, or who
+        does not wait.
 
     Raises:
         InputError: bad file, key, value or input.
@@ -39,10 +43,12 @@ def run(target: Path, out: Path | None, assignments: Sequence[str], workers: int
         found = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
         return None if found is None else (*found, merge(found[0]))
     campaign = open_or_plan(target, out, assignments)
-    return run_planned(campaign, workers, assignments)
+    return run_planned(campaign, workers, assignments, detach)
 
 
-def run_planned(campaign: Campaign, workers: int = 0, assignments: Sequence[str] = ()) -> Finished | None:
+def run_planned(
+    campaign: Campaign, workers: int = 0, assignments: Sequence[str] = (), detach: bool = False
+) -> Finished | None:
     """Compute what a planned campaign has no committed result for, and merge; arguments and errors as in `run`."""
     name = campaign.configuration.engine.name
     if name == "mpi":
@@ -51,7 +57,7 @@ def run_planned(campaign: Campaign, workers: int = 0, assignments: Sequence[str]
     if name == "slurm":
         from phloem.jobs.batches import run_through_slurm
 
-        return run_through_slurm(campaign)
+        return run_through_slurm(campaign, detach)
     state = run_campaign(campaign, workers)
     return campaign, state, merge(campaign)
 

@@ -14,21 +14,17 @@ from phloem.io import VARIABLES, write_normalisation
 from phloem.jobs.campaign import Campaign, PlannedCell, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import FORCING, STREAMS
-from phloem.sharding import (
+from phloem.sharding import Processes, end_with_parent, find_processes, run_processes
+from phloem.sharding.normalisation import (
     Moments,
-    Processes,
     Statistics,
     deal,
-    end_with_parent,
-    find_processes,
-    gather_messages,
     moments,
-    process_mesh,
     reduce_moments,
     round_size,
-    run_processes,
     statistics,
 )
+from phloem.sharding.processes import gather_messages, process_mesh
 
 NAMES = (*FORCING, *STREAMS)
 THREADS = {"OMP_NUM_THREADS": "1", "NPROC": "1"}

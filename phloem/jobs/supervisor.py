@@ -65,6 +65,7 @@ class Supervisor:
         done: tiles that are known to be committed.
         job: id of the batch job this runs in.
         restart: how often that job was requeued.
+        node: name of this machine to the batch system, which may differ from its own.
         verdict: tells how another holder's batch job ended.
         name: of this supervisor, in journals and logs.
     """
@@ -76,12 +77,13 @@ class Supervisor:
     done: set[int] = field(default_factory=set)
     job: str = ""
     restart: int = 0
+    node: str = ""
     verdict: Verdict | None = None
     name: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
 
     def __post_init__(self) -> None:
         self.paths = self.campaign.paths
-        self.me = holder(self.name, self.job, self.restart)
+        self.me = holder(self.name, self.job, self.restart, self.node)
         self.engine.on_report = self.report
         self.handed: dict[int, int] = {}
         self.lately: dict[int, dict[str, Any]] = {}
@@ -141,6 +143,7 @@ class Supervisor:
             "isolate": failures.isolate,
             "job": self.job,
             "restart": self.restart,
+            "node": self.node,
         }
         return Task(tile, "phloem.jobs.tile:run_tile", arguments)
 
@@ -182,7 +185,7 @@ class Supervisor:
             facts: dict[str, Any] = {
                 "seconds": said.get("elapsed", 0.0),
                 "saved": bool(said.get("saved")),
-                "host": os.uname().nodename,
+                "host": self.me.host,
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)

@@ -53,7 +53,7 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     Args:
         arguments: `root` (campaign directory), `tile` (its number), `checkpoint_minutes`, `supervisor` (name of who
             hands out the tiles), `devices`, `halvings` and `isolate` (what its failures so far ask for), `job` and
-            `restart` (the batch job), `hang_seconds`, `memory_bytes`.
+            `restart` (the batch job), `node` (its name for this machine), `hang_seconds`, `memory_bytes`.
         context: of the worker.
 
     Returns:
@@ -101,6 +101,7 @@ class Attempt:
         self.paths = self.campaign.paths
         self.configuration = self.campaign.configuration
         self.fingerprint = self.campaign.fingerprint(self.tile)
+        self.node = str(arguments["node"]) or os.uname().nodename
         self.worker = f"{arguments['supervisor']}.{context.worker}"
         self.started = self.saved_at = time.monotonic()
         self.beaten_at = -np.inf
@@ -111,8 +112,8 @@ class Attempt:
     def run(self) -> dict[str, Any]:
         """Claim the tile, go through its life, and write down how the attempt ended."""
         require_backend(self.configuration)
-        me = holder(self.worker, str(self.arguments.get("job", "")), int(self.arguments.get("restart", 0)))
-        self.number = take_tile(self.paths, self.tile, me, self.pause)
+        batch = (str(self.arguments["job"]), int(self.arguments["restart"]), self.node)
+        self.number = take_tile(self.paths, self.tile, holder(self.worker, *batch), self.pause)
         try:
             counts = self.live()
         except Stopped as stop:
@@ -135,7 +136,7 @@ class Attempt:
         self.log("started", cells=[cell.name for cell in planned])
         self.total = self.campaign.count_lanes(self.tile) * self.configuration.optimiser.iterations
         self.beat(0)
-        if self.arguments.get("isolate"):
+        if self.arguments["isolate"]:
             from phloem.jobs.isolation import calibrate_apart
 
             arrays = calibrate_apart(self)
@@ -172,7 +173,7 @@ class Attempt:
             MemoryError: not even one lane fits.
         """
         work = TileCalibration(self.configuration, cells, lanes, int(self.arguments["devices"]))
-        for _ in range(int(self.arguments.get("halvings", 0))):
+        for _ in range(int(self.arguments["halvings"])):
             work.halve()
         self.total = work.total_steps
         resumed = self.resume(work)
@@ -207,7 +208,7 @@ class Attempt:
 
     def why_stopped(self) -> str:
         """Return the class of a stop: what the signal means inside a batch job, an interruption outside of one."""
-        return STOPS.get(self.context.flag.name or "", "interrupted") if self.arguments.get("job") else "interrupted"
+        return STOPS.get(self.context.flag.name or "", "interrupted") if self.arguments["job"] else "interrupted"
 
     def adapt(self, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
@@ -250,7 +251,7 @@ class Attempt:
             "tile": self.tile,
             "attempt": self.number,
             "worker": self.worker,
-            "host": os.uname().nodename,
+            "host": self.node,
             "steps": steps,
             "first": self.first,
             "total": self.total,
@@ -275,8 +276,8 @@ class Attempt:
             "seconds": round(time.monotonic() - self.started, 1),
             "saved": self.saved,
             "worker": self.worker,
-            "host": os.uname().nodename,
-            "job": str(self.arguments.get("job", "")),
+            "host": self.node,
+            "job": str(self.arguments["job"]),
         }
         try:
             journal = self.paths.journal(self.worker)
