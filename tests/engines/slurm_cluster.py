@@ -20,7 +20,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +37,7 @@ class NoSlurm(Exception):  # noqa: N818
 
 @dataclass
 class SlurmCluster:
-    """Nodes `n1`, `n2`, ... of one partition, `main`, in `folder`."""
+    """Nodes `n1`, `n2`, ..., all in the partitions `main` (the default) and `urgent` (preempts `main`), in `folder`."""
 
     folder: Path
     nodes: int
@@ -172,6 +173,13 @@ class SlurmCluster:
         self.say("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
         return killed
 
+    def preempt(self, node: str, seconds: int = 3600) -> str:
+        """Take a whole node away from the jobs on it, for so long; they are requeued. Return the job that took it."""
+        words = ["--parsable", "--partition=urgent", f"--nodelist={node}", "--exclusive", "--output=/dev/null"]
+        job = self.say("sbatch", *words, f"--wrap=sleep {seconds}")
+        self.wait_for(lambda: self.squeue("-j", job) == {job: "RUNNING"}, f"job {job} on {node}")
+        return job
+
     def restart_node(self, node: str) -> None:
         """Start a killed node's slurmd again and wait until the node takes jobs."""
         self._daemon(node, "slurmd", "-D", "-N", node)
@@ -179,15 +187,29 @@ class SlurmCluster:
 
     def stop_controller(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End slurmctld (SIGTERM saves its state, SIGKILL is a crash) and wait until it is gone."""
-        pid = int((self.folder / "run/slurmctld.pid").read_text())
+        pid = self._controller()
         assert _comm(pid) == "slurmctld", "the controller was down already"
         _kill(pid, how)
         self.wait_for(lambda: _comm(pid) != "slurmctld", "the controller's end")
 
     def start_controller(self) -> None:
-        """Start slurmctld from its saved state and wait until it answers."""
+        """Start slurmctld from its saved state, unless it runs, and wait until it answers."""
+        if _comm(self._controller()) == "slurmctld":
+            return
         self._daemon("slurmctld", "slurmctld", "-D")
         self.wait_for(lambda: "is UP" in self.say("scontrol", "ping", check=False), "the controller")
+
+    @contextmanager
+    def frozen_controller(self) -> Iterator[None]:
+        """Stop slurmctld without ending it: connections are taken and nothing is answered."""
+        _kill(self._controller(), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _kill(self._controller(), signal.SIGCONT)
+
+    def _controller(self) -> int:
+        return int((self.folder / "run/slurmctld.pid").read_text())
 
     def _daemon(self, name: str, *command: str) -> None:
         with (self.folder / f"log/{name}.out").open("a") as log:

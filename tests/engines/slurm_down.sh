@@ -17,14 +17,13 @@ fi
 ours() { # a recorded process may have ended long ago and its id be another's
   case $(cat "/proc/$1/comm" 2>/dev/null) in slurmctld | slurmd | slurmdbd | mariadbd) true ;; *) false ;; esac
 }
-# all at once: one after the other they take 12 s, each waiting for the next
-for pid in $(tac "$folder/pids"); do ours "$pid" && kill "$pid"; done
+# SIGKILL, since nothing of theirs is kept: asked to end they take 12 s, and with accounting more
+for pid in $(cat "$folder/pids"); do ours "$pid" && kill -9 "$pid"; done
 for pid in $(cat "$folder/pids"); do
   for _ in $(seq 50); do
     ours "$pid" || break
     sleep 0.1
   done
-  ours "$pid" && kill -9 "$pid"
 done
 # what jobs are left where the controller could not end them: the steps' keepers and the processes below them
 for process in /proc/[0-9]*; do

@@ -63,7 +63,7 @@ def main() -> None:
         file.write(json.dumps(note) + "\n")
     print(f"task {given.task} of job {job.id}", flush=True)
     while given.hold and not (given.folder / "release").exists():
-        if heard:
+        if heard and given.on_usr2:
             go_on_later(given.folder / f"{given.task}", given.on_usr2)
         time.sleep(0.05)
     with (given.folder / "ended.jsonl").open("a") as file:

@@ -111,6 +111,9 @@ SlurmdParameters=config_overrides
 PropagateResourceLimits=NONE
 # a requeued job waits for its old credential to expire: 120 s unless told otherwise, and less than 5 s is refused
 AuthInfo=cred_expire=5
+# jobs of the partition `urgent` take the nodes of those in `main`, which are requeued
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 # quick: jobs start at once, a silent node is down after about 25 s, SIGKILL follows SIGTERM after 3 s
 SchedulerType=sched/backfill
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,sched_interval=2,bf_interval=1
@@ -125,7 +128,8 @@ CONF
   for i in $(seq "$nodes"); do
     echo "NodeName=n$i NodeHostName=$host NodeAddr=127.0.0.1 Port=${ports[$((i + 1))]} CPUs=$cpus RealMemory=4000 State=UNKNOWN"
   done
-  echo "PartitionName=main Nodes=n[1-$nodes] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO"
+  echo "PartitionName=main Nodes=n[1-$nodes] Default=YES PriorityTier=1 MaxTime=INFINITE State=UP OverSubscribe=NO"
+  echo "PartitionName=urgent Nodes=n[1-$nodes] PriorityTier=10 MaxTime=INFINITE State=UP OverSubscribe=NO"
 } > "$folder/slurm.conf"
 
 # ---------------------------------------------------------------- daemons
