@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.cluster_scenarios import HOUR, SCENARIOS, Policy, Work
@@ -35,6 +35,7 @@ COLUMNS = {
     "lost": "lost",
     "idle": "idle",
     "overhead": "overhead",
+    "isolated": "taken apart",
     "given_up": "given up",
     "false_give_ups": "falsely",
     "set_aside": "poison found",
@@ -118,20 +119,23 @@ def averaged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"scenario": first["scenario"], "set": first["set"], **means}
 
 
-def table(rows: Iterable[dict[str, Any]]) -> str:
-    """Return rows as a Markdown table."""
-    lines = ["| " + " | ".join(COLUMNS.values()) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
+def table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
+    """Return rows as a Markdown table; columns are those of COLUMNS or fields that were set."""
+    lines = ["| " + " | ".join(COLUMNS.get(name, name) for name in columns) + " |", "| --- " * len(columns) + "|"]
     for found in rows:
-        lines.append("| " + " | ".join(_cell(name, found[name]) for name in COLUMNS) + " |")
+        values = [found["set"][name] if name in found["set"] else found[name] for name in columns]
+        lines.append("| " + " | ".join(map(_cell, columns, values)) + " |")
     return "\n".join(lines)
 
 
 def _cell(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | bool):
+        return str(value)
     if name in SHARES:
         return f"{100 * value:.1f} %"
-    return f"{value:,.1f}" if isinstance(value, float) and value < 1000 else f"{value:,.0f}"
+    if 0 < abs(value) < 0.1:
+        return f"{value:g}"
+    return f"{value:,.1f}" if isinstance(value, float) and value % 1 and value < 1000 else f"{value:,.0f}"
 
 
 def _number(text: str) -> float:
@@ -145,11 +149,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f"--{name}", help="comma-separated numbers; see Work, Machine and Policy")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUES", help="e.g. budgets.bug=2,3")
     parser.add_argument("--seed", default="0", help="comma-separated; the table shows means")
+    parser.add_argument("--columns", default=",".join(COLUMNS), help="comma-separated columns, or fields that are set")
     parser.add_argument("--json", action="store_true", help="one JSON list on standard output")
     found = parser.parse_args(arguments)
     unknown = [name for name in found.scenario.split(",") if name not in SCENARIOS]
     if unknown:
         parser.error(f"scenario {unknown[0]!r}: valid are {', '.join(SCENARIOS)}")
+    known = [*COLUMNS, *axes(found)]
+    unknown = [name for name in found.columns.split(",") if name not in known]
+    if unknown:
+        parser.error(f"column {unknown[0]!r}: valid are {', '.join(known)}")
     return found
 
 
@@ -169,7 +178,7 @@ def main() -> None:
         print(f"{scenario} {some[0]['set']}: {sum(found['seconds'] for found in some):.1f} s", file=sys.stderr)
         rows += some
         means.append(averaged(some))
-    print(json.dumps(rows, indent=1) if options.json else table(means))
+    print(json.dumps(rows, indent=1) if options.json else table(means, options.columns.split(",")))
 
 
 if __name__ == "__main__":

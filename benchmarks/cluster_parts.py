@@ -26,6 +26,7 @@ class Tile:
         poison: by position of a cell, at which part of the schedule it kills, and how.
         saved: of `work`, what checkpoints hold.
         spent: core-seconds that went into `saved`.
+        elsewhere: core-seconds of its parts on other workers.
         alike: class of the last failure.
     """
 
@@ -35,6 +36,7 @@ class Tile:
     poison: dict[int, tuple[float, str]]
     saved: float = 0.0
     spent: float = 0.0
+    elsewhere: float = 0.0
     alike: str = ""
     attempts: int = 0
     isolated: bool = False

@@ -69,8 +69,10 @@ class Work:
         """Return the part of a tile's blocks that is not padding."""
         return cells * self.members / (self.blocks(cells) * self.block)
 
-    def apart(self, first: int, stop: int, poison: Mapping[int, tuple[float, str]], start: float, hang: float) -> float:
-        """Return the core-seconds of computing some cells of a tile in child processes, halved where they fail.
+    def apart(
+        self, first: int, stop: int, poison: Mapping[int, tuple[float, str]], start: float, hang: float
+    ) -> tuple[float, float]:
+        """Say what it takes to compute some cells of a tile in a child process, and in two where that fails, and so on.
 
         Args:
             first: position of the first cell.
@@ -78,17 +80,22 @@ class Work:
             poison: by position, at which part of the schedule a cell kills and how.
             start: core-seconds that a child process needs to start.
             hang: seconds after which a child is taken for hung.
+
+        Returns:
+            Core-seconds of all children, and the seconds until the last ends where both halves run at once.
         """
         guilty = [poison[cell] for cell in range(first, stop) if cell in poison]
         whole = self.seconds(stop - first)
         if not guilty:
-            return start + whole
+            return start + whole, start + whole
         reach, kind = min(guilty)
         tried = start + reach * whole + (hang if kind == "hang" else 0.0)
         if stop - first == 1:
-            return tried * (2 if kind == "worker lost" else 1)
+            tried *= 2 if kind == "worker lost" else 1
+            return tried, tried
         middle = (first + stop + 1) // 2
-        return tried + sum(self.apart(*half, poison, start, hang) for half in ((first, middle), (middle, stop)))
+        one, other = (self.apart(*half, poison, start, hang) for half in ((first, middle), (middle, stop)))
+        return tried + one[0] + other[0], tried + max(one[1], other[1])
 
 
 @dataclass(frozen=True)
@@ -173,6 +180,9 @@ class Policy:
         breaker: workers lost on one node since an attempt there last ended with progress, after which the supervisor
             hands its tiles back and ends as a failed node. 0: never.
         errors_count: whether an I/O error of the file system is a bug (else the attempt is repeated for free).
+        failed_first: whether a failed tile is tried again before those that wait, not after them (on another node, if
+            the breaker has ended its own).
+        side_by_side: whether the parts of a tile that is taken apart run at once, on workers that would be idle.
         signal: seconds before walltime at which the scheduler sends USR2.
         silence: seconds without progress after which a worker is taken for hung; a child process after half of it.
         beat: seconds between beats.
@@ -190,6 +200,8 @@ class Policy:
     strikes: int = 2
     breaker: int = 0
     errors_count: bool = True
+    failed_first: bool = False
+    side_by_side: bool = False
     signal: float = 120.0
     silence: float = 1800.0
     beat: float = 15.0

@@ -254,10 +254,11 @@ class Simulation:
 
     def _commit(self, tile: Tile) -> None:
         fill = self.work.fill(tile.cells)
-        useful = tile.spent * tile.plain / tile.work
+        spent = tile.spent + tile.elsewhere
+        useful = spent * tile.plain / (tile.work + tile.elsewhere)
         self.cost["useful"] += useful * fill
         self.cost["padding"] += useful * (1 - fill)
-        self.cost["isolation" if tile.isolated else "redraws"] += tile.spent - useful
+        self.cost["isolation" if tile.isolated else "redraws"] += spent - useful
         self.set_aside += len(tile.poison)
         self.alike[tile.alike] -= 1
         self.burst[int(self.now // 60)] += OPERATIONS["commit"] + OPERATIONS["claim"] + 2 * OPERATIONS["line"]
@@ -284,7 +285,10 @@ class Simulation:
             return
         if tile.counts[failure] >= policy.isolate.get(failure, math.inf) and not tile.isolated:
             self._take_apart(tile)
-        self.pool.append(tile)
+        if policy.failed_first:
+            self.pool.appendleft(tile)
+        else:
+            self.pool.append(tile)
 
     def _take_apart(self, tile: Tile) -> None:
         """Compute the halves of a tile from now on, from their first step."""
@@ -296,7 +300,11 @@ class Simulation:
         middle = (tile.cells + 1) // 2
         halves = [half for half in ((0, middle), (middle, tile.cells)) if half[0] < half[1]]
         start, hang = self.machine.start, self.policy.silence / 2
-        tile.work = sum(self.work.apart(*half, tile.poison, start, hang) for half in halves)
+        parts = [self.work.apart(*half, tile.poison, start, hang) for half in halves]
+        tile.work = sum(part[0] for part in parts)
+        if self.policy.side_by_side:
+            last = max(part[1] for part in parts)
+            tile.elsewhere, tile.work = tile.work - last, last
 
     def _end(self, session: Session, cause: str, clean: bool) -> None:
         """A node is given back or lost."""

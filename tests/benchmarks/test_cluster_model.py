@@ -121,9 +121,17 @@ class TestFailures:
 
     def test_searching_a_tile_costs_a_block_for_every_part(self):
         child = {"start": 0.0, "hang": 0.0}
-        assert WORK.apart(0, 12, {}, **child) == WORK.seconds(12)
-        assert WORK.apart(0, 8, {3: (0.0, "bug")}, **child) == pytest.approx(3 * WORK.seconds(1))
-        assert WORK.apart(0, 8, {3: (1.0, "bug")}, **child) == pytest.approx(7 * WORK.seconds(1))
+        block = WORK.seconds(1)
+        assert WORK.apart(0, 12, {}, **child) == (block, block)
+        assert WORK.apart(0, 8, {3: (0.0, "bug")}, **child) == pytest.approx((3 * block, block))
+        assert WORK.apart(0, 8, {3: (1.0, "bug")}, **child) == pytest.approx((7 * block, 4 * block))
+
+    def test_parts_side_by_side_end_sooner_and_cost_the_same(self):
+        failures = Failures(poison=0.01)
+        one, many = (simulate(failures=failures, policy=Policy(side_by_side=choice)) for choice in (False, True))
+        assert many.set_aside == one.set_aside > 3
+        assert many.finished_at < one.finished_at - WORK.seconds(12)
+        assert many.cost["isolation"] == pytest.approx(one.cost["isolation"], rel=0.01)
 
     def test_a_node_that_kills_its_workers_is_stopped_by_the_breaker(self):
         bad = Failures(bad_nodes=1)
