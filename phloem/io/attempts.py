@@ -1,8 +1,9 @@
 """Attempts: who computes a tile, until when that is believed, and how it ended.
 
 An attempt is claimed by the exclusive creation of a file whose number is one more than the last; it ends by the
-exclusive creation of another. No locks. Where the holder can be seen (same machine), it is looked at; elsewhere its
-beats are believed until they are older than the lease, by the clock of the file system that holds both.
+exclusive creation of another, or by its tile, of which then only the last claim is kept. No locks. Where the holder
+can be seen (same machine), it is looked at; elsewhere its beats are believed until they are older than the lease, by
+the clock of the file system that holds both.
 """
 
 from __future__ import annotations
@@ -340,26 +341,23 @@ def end_lost(
 
 
 def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
-    """See that the next attempt of a tile gets a higher number than one whose files are rolled up."""
-    if number > attempt_numbers(paths, index).newest:
-        me = holder("floor")
-        try:
-            _claim(paths, index, number, me, None)
-        except TakenError:
-            return
-        end_attempt(paths, index, number, COMMITTED, "rolled up")
+    """See that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
+    number = max(number, count_attempts(paths, index)) + 1
+    try:
+        _claim(paths, index, number, holder("nobody"), None)
+    except TakenError:
+        return
+    end_attempt(paths, index, number, COMMITTED, "its file went bad")
 
 
-def forget_attempts(paths: CampaignPaths, index: int, numbers: Numbers) -> None:
-    """Remove the files of a tile's attempts, the newest claim last."""
-    for number in sorted(numbers.claims | numbers.ends | numbers.beats):
-        for path in (
-            paths.beat(index, number),
-            paths.forgiven(index, number),
-            paths.end(index, number),
-            paths.claim(index, number),
-        ):
-            path.unlink(missing_ok=True)
+def forget_attempts(paths: CampaignPaths, index: int, numbers: Numbers, keep: int = 0) -> None:
+    """Remove the files of a tile's attempts but the claim of one to `keep`, the newest claim last."""
+    for number in sorted(numbers.claims | numbers.ends | numbers.beats | numbers.forgivens):
+        paths.beat(index, number).unlink(missing_ok=True)
+        paths.forgiven(index, number).unlink(missing_ok=True)
+        paths.end(index, number).unlink(missing_ok=True)
+        if number != keep:
+            paths.claim(index, number).unlink(missing_ok=True)
 
 
 def forgive(paths: CampaignPaths, index: int, numbers: Numbers) -> None:

@@ -39,11 +39,18 @@ def append_event(path: Path, event: Mapping[str, Any], on_full: OnFull | None = 
         event: JSON values under any key but "crc32".
         on_full: called with `path` when the disk is full, before the line is written again.
     """
-    if not event or "crc32" in event:
-        raise ValueError(f"not an event: {dict(event)!r}")
-    # The line feed before the line parts it from whatever a killed writer left behind.
-    line = b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
-    while True:
+    append_events(path, [event], on_full)
+
+
+def append_events(path: Path, events: Iterable[Mapping[str, Any]], on_full: OnFull | None = None) -> None:
+    """Append events to a journal and make them durable, all in one write; arguments as in `append_event`."""
+    line = b""
+    for event in events:
+        if not event or "crc32" in event:
+            raise ValueError(f"not an event: {dict(event)!r}")
+        # The line feed before the line parts it from whatever a killed writer left behind.
+        line += b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
+    while line:
         try:
             if _append_once(path, line):
                 return

@@ -20,6 +20,7 @@ from phloem.io import list_attempts, read_sealed, write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.execute import conclude, merge, prepare, todo
+from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import alive, verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
@@ -260,7 +261,9 @@ def finish(directory: Path, number: int) -> str:
     state = prepare(campaign, verdict)
     if not todo(campaign, state):
         conclude(campaign, state, None)
-        return f"merged: {merge(campaign)}"
+        merged = merge(campaign)
+        tidy(campaign, state)
+        return f"merged: {merged}"
     if newest_round(campaign) > number:
         return f"round {newest_round(campaign)} has been submitted already"
     cancelled = [task for task, found in _states(jobs).items() if found == "CANCELLED"]

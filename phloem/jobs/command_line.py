@@ -96,35 +96,35 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def plan(target: Target, out: Out = None, assignments: Set = None, as_json: Json = False) -> None:
-    """Check all input, freeze the configuration, cut the cells into tiles; compute nothing.
+def plan(
+    target: Target,
+    out: Out = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0, help="Microseconds a lane-year; default: measured here, once.")
+    ] = None,
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check all input, freeze the configuration, cut the cells into tiles; say what it will need, warn of too much.
 
     Example: phloem plan examples/fluxnet.toml --out campaigns/fluxnet
     """
     from dataclasses import asdict
 
-    from phloem.jobs.planning import open_or_plan, project
+    from phloem.jobs.pace import pace
+    from phloem.jobs.planning import open_or_plan
+    from phloem.jobs.projection import describe, project
 
     campaign = open_or_plan(target, out, assignments or [])
-    needs = project(campaign)
+    needs = project(campaign, pace(campaign) if rate is None else rate)
     if as_json:
         _print_json({"directory": str(campaign.paths.root), **asdict(needs)})
         return
-    iterations = campaign.configuration.optimiser.iterations
-    print(f"campaign {campaign.configuration.campaign.name} in {campaign.paths.root}")
-    print(f"  {len(campaign.cells)} cells x {campaign.configuration.campaign.members} members = {needs.lanes} lanes")
-    print(f"  tiles {needs.tiles}, workers {needs.workers}, iterations a lane {iterations}")
-    print(f"  memory a worker {needs.bytes_per_worker / 2**20:.0f} MiB, beside 0.9 GiB of the program and its compiler")
-    print(f"  disk {needs.disk_bytes / 2**20:.1f} MiB in about {needs.files} files")
-    findings = [(cell.name, finding) for cell in campaign.cells for finding in cell.findings]
-    told = [(name, finding) for name, finding in findings if not finding.endswith("[note]")]
-    for name, finding in told:
-        print(f"  {name}: {finding}")
-    if len(findings) > len(told):
-        print(f"  {len(findings) - len(told)} notes on the drivers are in {campaign.paths.plan} and in the report")
+    print("\n".join(describe(campaign, needs)))
     print(f"next: phloem run {campaign.paths.root}")
 
 
+@app.command()
 @app.command()
 def run(
     target: Target,

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import Engine, LocalEngine, default_workers
 from phloem.io import (
-    Commits,
     Verdict,
     append_event,
     keep_floor,
     list_attempts,
     merge_tiles,
     quarantine,
-    read_commits,
+    read_events,
     sweep,
 )
 from phloem.io import forgive as forgive_attempts
@@ -88,18 +87,27 @@ def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState
     files = sum(1 for _ in paths.tiles_dir.glob("*.h5"))
     with ProgressBar("checking tile files", files) as bar:
         state = read_state(campaign, True, verdict, bar.update)
-    commits = read_commits(paths) if state.corrupt else {}
+    numbers = _highest_attempts(campaign) if state.corrupt else {}
     for tile, reason in state.corrupt.items():
-        _set_aside_file(campaign, tile, reason, commits)
+        _set_aside_file(campaign, tile, reason, numbers)
     return state
 
 
-def _set_aside_file(campaign: Campaign, tile: int, reason: str, commits: Commits) -> None:
+def _set_aside_file(campaign: Campaign, tile: int, reason: str, numbers: Mapping[int, int]) -> None:
     """Quarantine a tile file, and see that the next attempt's number is higher than any that is known."""
-    known = [commit.attempt for commit in commits.get(tile, {}).values()]
-    keep_floor(campaign.paths, tile, max(known, default=0))
+    keep_floor(campaign.paths, tile, numbers.get(tile, 0))
     moved = quarantine(campaign.paths, campaign.paths.tile(tile), reason, worker="campaign")
     say(f"tile {tile} is quarantined as {moved} and will be computed again: {reason}")
+
+
+def _highest_attempts(campaign: Campaign) -> dict[int, int]:
+    """Return the highest attempt of each tile that the journals tell of."""
+    highest: dict[int, int] = {}
+    for event in read_events(campaign.paths.journals_dir):
+        number = event.get("attempt", event.get("newest", 0))
+        if "tile" in event and number > highest.get(event["tile"], 0):
+            highest[event["tile"]] = number
+    return highest
 
 
 def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = None) -> CampaignState:

@@ -15,12 +15,14 @@ import numpy as np
 
 from phloem.hpc import Context, Stopped
 from phloem.io import (
-    COMMITTED,
     CampaignPaths,
     Cell,
+    TakenError,
     append_event,
+    attempt_numbers,
     drop_checkpoint,
     end_attempt,
+    forget_attempts,
     holder,
     load_checkpoint,
     save_checkpoint,
@@ -115,7 +117,12 @@ class Attempt:
         batch = (str(self.arguments["job"]), int(self.arguments["restart"]), self.node)
         self.number = take_tile(self.paths, self.tile, holder(self.worker, *batch), self.pause)
         try:
+            if self.paths.tile(self.tile).exists():  # committed between the supervisor's look and this claim
+                raise TakenError(f"tile {self.tile} has been committed already")
             counts = self.live()
+        except TakenError as taken:
+            self.end("interrupted", str(taken))
+            raise
         except Stopped as stop:
             self.end(self.why_stopped(), str(stop))
             raise
@@ -126,7 +133,7 @@ class Attempt:
             self.end(kind, str(error) or type(error).__name__)
             keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
             raise
-        self.end(COMMITTED)
+        forget_attempts(self.paths, self.tile, attempt_numbers(self.paths, self.tile), keep=self.number)
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
 
