@@ -16,7 +16,7 @@ from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.progress import ProgressBar
-from phloem.sharding import BLOCK, blocks, projected_bytes
+from phloem.sharding import BLOCK, blocks
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("tower", "synthetic")
@@ -176,25 +176,20 @@ class Projection:
 
 def project(campaign: Campaign) -> Projection:
     """Project memory, disk and files of a campaign."""
-    from phloem.kernels import Observed, State
-    from phloem.kernels.features import Weather
-    from phloem.kernels.series import SEGMENT
+    from phloem.jobs.calibration import block_bytes
 
     configuration = campaign.configuration
-    backend = configuration.experiment.backend
     members, size = (
         configuration.campaign.members,
         4 if configuration.experiment.precision == "float32" else 8,
     )
     lanes = members * len(campaign.cells)
-    fields = len(Weather._fields) + len(Observed._fields) + 1
     memory = 0
     for tile in range(len(campaign.tiles)):
         cells = campaign.tile_cells(tile)
         for block in blocks(len(cells), members):
             days = max(cells[position].days for position in block.cells)
-            used = projected_bytes(days, len(block.cells), fields, len(State._fields), SEGMENT, BLOCK, size, backend)
-            memory = max(memory, used)
+            memory = max(memory, block_bytes(configuration, days, len(block.cells)))
     a_lane = 8 * (38 + 38 + 20) + 4 * configuration.optimiser.options().trace
     checkpoint = BLOCK * (size * 38 * 5 + 4 * configuration.optimiser.options().trace)
     return Projection(

@@ -3,7 +3,7 @@
 `placement`, which needs JAX, is imported by its own name: planning and starting workers do without JAX.
 """
 
-from phloem.sharding.devices import device_environment, local_devices
+from phloem.sharding.devices import device_environment, local_devices, out_of_memory
 from phloem.sharding.layout import BLOCK, Block, Layout, blocks, cut, lay_out, projected_bytes
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "device_environment",
     "lay_out",
     "local_devices",
+    "out_of_memory",
     "projected_bytes",
 ]
