@@ -12,6 +12,7 @@ from phloem.errors import InputError
 from phloem.hpc import Outcome
 from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, unforgiven_ends, write_atomically
 from phloem.jobs.configuration import Failures
+from phloem.sharding import out_of_memory
 
 LOSSES = ("worker lost", "node lost")
 """Classes that count only while no checkpoint is written between them: what progresses is not the tile's fault."""
@@ -88,7 +89,7 @@ def classify(error: BaseException | Outcome) -> str:
         name, text = error.error, error.message
     else:
         name, text = ("InputError" if isinstance(error, InputError) else type(error).__name__), str(error)
-    if name == "MemoryError" or "RESOURCE_EXHAUSTED" in text or "out of memory" in text.lower():
+    if name == "MemoryError" or out_of_memory(RuntimeError(text)):
         return "out of memory"
     return {"InputError": "bad input", "WorkerLost": "worker lost", "NodeLost": "node lost", "Hang": "hang"}.get(
         name, "bug"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from phloem.hpc import default_workers
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import duration
-from phloem.sharding import BLOCK, blocks, projected_bytes
+from phloem.sharding import BLOCK, blocks
 
 YEAR_DAYS = 365.25
 PROGRAM_BYTES = 0.9 * 2**30
@@ -69,6 +69,8 @@ def project(campaign: Campaign, rate: float) -> Projection:
         campaign: planned.
         rate: microseconds of one step of one lane per simulated year, on one core, from `phloem.jobs.pace`.
     """
+    from phloem.jobs.calibration import block_bytes
+
     configuration, engine = campaign.configuration, campaign.configuration.engine
     members, iterations = configuration.campaign.members, configuration.optimiser.iterations
     memory, places = 0, 0
@@ -79,7 +81,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
         steps = 0.0
         for block in layout:
             days = max(cells[position].days for position in block.cells)
-            memory = max(memory, _block_bytes(campaign, days, len(block.cells)))
+            memory = max(memory, block_bytes(configuration, days, len(block.cells)))
             # A block costs the same whatever it holds.
             steps += BLOCK * max(cells[position].training_days for position in block.cells) / YEAR_DAYS
         places += BLOCK * len(layout)
@@ -111,16 +113,6 @@ def project(campaign: Campaign, rate: float) -> Projection:
 
 def _number_bytes(campaign: Campaign) -> int:
     return 4 if campaign.configuration.experiment.precision == "float32" else 8
-
-
-def _block_bytes(campaign: Campaign, days: int, cells: int) -> int:
-    from phloem.kernels import Observed, State
-    from phloem.kernels.features import Weather
-    from phloem.kernels.series import SEGMENT
-
-    fields = len(Weather._fields) + len(Observed._fields) + 1
-    backend, size = campaign.configuration.experiment.backend, _number_bytes(campaign)
-    return projected_bytes(days, cells, fields, len(State._fields), SEGMENT, BLOCK, size, backend)
 
 
 def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
