@@ -15,6 +15,7 @@ from phloem.jobs.configuration import load_configuration
 from phloem.version import VERSION
 
 COMMANDS = ["new", "doctor", "plan", "run", "status", "retry", "merge", "report", "simulate", "evaluate", "demo"]
+COMMANDS += ["normalise"]
 TILES = {"done", "running", "failed", "pending"}
 
 
