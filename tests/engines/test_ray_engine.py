@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 from ray_tasks import run, tasks
 
-from phloem.hpc import EngineError, RayEngine, StopFlag, Task
+from phloem.hpc import EngineError, RayEngine, Task
 
 pytest.importorskip("ray", reason="the ray engine needs the package ray")
 pytestmark = pytest.mark.engine
