@@ -238,10 +238,10 @@ def test_accounting_speaks_of_ends_while_the_controller_is_away(accounted: Run) 
 
     slurm.wait_for(accounted_for, "the accounting")
     slurm.stop_controller()
-    found = job_states(accounted.ids, seconds=12)
+    found = job_states(accounted.ids, seconds=3)
     # a task that ran may have ended since, and a lost one may have been requeued: that is for the controller to say
     assert found == {done[0]: "COMPLETED", done[1]: "COMPLETED", held: "UNKNOWN", lost: "UNKNOWN"}
-    assert job_states([done[0].split("_")[0]], seconds=12) == dict.fromkeys(done, "COMPLETED")
+    assert job_states([done[0].split("_")[0]], seconds=3) == dict.fromkeys(done, "COMPLETED")
     slurm.start_controller()
     assert job_states([held, lost]) == {held: "RUNNING", lost: "NODE_FAIL"}
     accounted.release()
