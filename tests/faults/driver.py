@@ -84,7 +84,10 @@ def warm_up(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    warm_up(Path(sys.argv[1]))
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)
+    # Libraries write to standard output when they fail: the answers have a descriptor of their own.
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        warm_up(Path(sys.argv[1]))
+        print(json.dumps("ready"), file=answers, flush=True)
+        for line in sys.stdin:
+            print(json.dumps(run(json.loads(line))), file=answers, flush=True)
