@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from operations import OPERATIONS, prepare
+from operations import OPERATIONS, perform, prepare
 
 from phloem.io.paths import CampaignPaths
 
@@ -39,7 +39,7 @@ def work(case: dict[str, Any], start: int, told: int) -> None:
     error = message = ""
     value = None
     try:
-        value = OPERATIONS[case["operation"]].run(CampaignPaths(case["root"]), free if case["frees"] else None)
+        value = perform(case["operation"], CampaignPaths(case["root"]), free if case["frees"] else None)
     except Exception as caught:
         error, message = type(caught).__name__, str(caught)
     answer = {"error": error, "message": message, "value": value, "waits": waits}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,23 @@ import numpy as np
 from campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
 
 from phloem.io.atomic import OnFull, hdf5_image, write_atomically
+from phloem.io.attempts import (
+    COMMITTED,
+    attempt_numbers,
+    claim_attempt,
+    count_attempts,
+    end_attempt,
+    holder,
+    read_attempt,
+    read_end,
+    take_tile,
+)
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.journals import append_event, read_events
+from phloem.io.journals import append_event, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import TileState, claim_attempt, count_attempts, diagnose_tile, quarantine, sweep, write_tile
+from phloem.io.sealed import read_sealed, write_sealed
+from phloem.io.tiles import TileState, diagnose_tile, quarantine, sweep, write_tile
 from phloem.names import PARAMETERS
 
 FINGERPRINT = "same"
@@ -60,7 +75,7 @@ def prepare(paths: CampaignPaths, operation: Operation) -> CampaignPaths:
 
 def bystanders(paths: CampaignPaths) -> dict[Path, bytes]:
     """Files that no operation here may touch, and their bytes."""
-    files = [paths.tile(BYSTANDER), paths.checkpoint(BYSTANDER), paths.journal("bystander"), paths.attempt(BYSTANDER, 1)]
+    files = [paths.tile(BYSTANDER), paths.checkpoint(BYSTANDER), paths.journal("bystander"), paths.claim(BYSTANDER, 1)]
     return {path: path.read_bytes() for path in files}
 
 
@@ -197,18 +212,86 @@ class Claim(Operation):
             claim_attempt(paths, 0)
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> int:
-        attempt = claim_attempt(paths, 0, on_full)
-        assert attempt > 2
-        return attempt
+        return claim_attempt(paths, 0, holder("worker"), on_full)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         claimed = count_attempts(paths, 0)
         assert claimed >= 2
+        assert all(read_attempt(paths, 0, number + 1).holder.worker for number in range(claimed)), "a torn claim"
         return "new" if claimed > 2 else "old"
 
     def repeat(self, paths: CampaignPaths) -> None:
         before = count_attempts(paths, 0)
         assert claim_attempt(paths, 0) == before + 1
+
+
+class Take(Operation):
+    """A tile whose holder is gone without a word: that attempt is ended, the next is claimed."""
+
+    def prepare(self, paths: CampaignPaths) -> None:
+        claim_attempt(paths, 0, dataclasses.replace(holder("gone"), started=1))
+
+    def run(self, paths: CampaignPaths, on_full: OnFull | None) -> int:
+        return take_tile(paths, 0, holder("worker"), on_full)
+
+    def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
+        numbers = attempt_numbers(paths, 0)
+        assert numbers.claims in ({1}, {1, 2}, {1, 2, 3})
+        if numbers.ends:
+            assert read_end(paths, 0, 1)["class"] == "worker lost"
+        return "old" if numbers.newest == 1 else "new"
+
+
+class End(Operation):
+    """An attempt ends by a failure."""
+
+    def prepare(self, paths: CampaignPaths) -> None:
+        claim_attempt(paths, 0)
+        paths.beat(0, 1).touch()
+
+    def run(self, paths: CampaignPaths, on_full: OnFull | None) -> bool:
+        return end_attempt(paths, 0, 1, "bug", "a message", on_full, paths.journal("worker"))
+
+    def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
+        end = read_end(paths, 0, 1)
+        assert not end or (end["class"], end["message"]) == ("bug", "a message")
+        return "new" if end else "old"
+
+
+class RollUp(Operation):
+    """Journals whose writers are gone are put into one."""
+
+    can_wait = False
+
+    def prepare(self, paths: CampaignPaths) -> None:
+        for worker in ("rolled", "b", "c"):
+            for number in range(3):
+                append_event(paths.journal(worker), {"event": "made", "worker": worker, "number": number})
+
+    def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
+        sources = [paths.journal(worker) for worker in ("b", "c") if paths.journal(worker).exists()]
+        roll_up(sources, paths.journal("rolled"))
+
+    def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
+        events = read_events(paths.journals_dir)
+        made = sorted((e["worker"], e["number"]) for e in events if "worker" in e)
+        assert made == [(worker, number) for worker in ("b", "c", "rolled") for number in range(3)]
+        return "old" if paths.journal("b").exists() or paths.journal("c").exists() else "new"
+
+
+class Plan(Operation):
+    """The tile table is written anew."""
+
+    can_wait = False
+
+    def prepare(self, paths: CampaignPaths) -> None:
+        write_sealed(paths.plan, {"tiles": "old"})
+
+    def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
+        write_sealed(paths.plan, {"tiles": "new"})
+
+    def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
+        return str(read_sealed(paths.plan)["tiles"])
 
 
 class Quarantine(Operation):
@@ -271,12 +354,7 @@ class WriteFile(Operation):
             write_atomically(paths.report, self.old)
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
-        try:
-            write_atomically(paths.report, self.new, on_full=on_full, exclusive=self.exclusive)
-        except FileExistsError:
-            # After the link the folder could not be synchronised; the second try meets its own file.
-            assert self.exclusive
-            assert paths.report.read_bytes() == self.new
+        write_atomically(paths.report, self.new, on_full=on_full, exclusive=self.exclusive)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         if self.exclusive and not paths.report.exists():
@@ -284,6 +362,10 @@ class WriteFile(Operation):
         found = paths.report.read_bytes()
         assert found == self.new or (found == self.old and not self.exclusive)
         return "new" if found == self.new else "old"
+
+    def repeat(self, paths: CampaignPaths) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.run(paths, None)
 
 
 class Sweep(Operation):
@@ -306,15 +388,16 @@ class Sweep(Operation):
 
 
 class Life(Operation):
-    """A tile's whole life: claimed, two checkpoints, commit, checkpoints dropped."""
+    """A tile's whole life: taken, two checkpoints, commit, checkpoints dropped, attempt ended."""
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
-        attempt = claim_attempt(paths, 0, on_full)
+        attempt = take_tile(paths, 0, holder("worker"), on_full)
         first = (step_of(paths) or 0) + 1
         for step in (first, first + 1):
             save(paths, step, on_full)
         write_tile(paths, 0, attempt, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
         drop_checkpoint(paths, 0)
+        end_attempt(paths, 0, attempt, COMMITTED, on_full=on_full)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         state, reason = diagnose_tile(paths, 0)
@@ -324,6 +407,40 @@ class Life(Operation):
             return "old"
         assert paths.tile(0).read_bytes() == undisturbed.tile(0).read_bytes()
         return "new"
+
+
+EACH = 3
+"""So many attempts does each of a crowd of processes claim."""
+
+
+def race(paths: CampaignPaths, milliseconds: int, salt: int) -> str:
+    """Claim and commit tile 0 a while after the others; returns the checksum of the bytes that are committed."""
+    time.sleep(milliseconds / 1000)
+    worker = f"after{milliseconds}"
+    attempt = claim_attempt(paths, 0, holder(worker))
+    return write_tile(paths, 0, attempt, tile_arrays(cells_of(0), salt=salt), ATTRIBUTES, worker=worker)
+
+
+def start(paths: CampaignPaths, number: int) -> list[int]:
+    """What one of many processes does that start at once; returns the numbers of its attempts."""
+    worker = f"worker{number}"
+    claimed = []
+    for _ in range(EACH):
+        claimed.append(claim_attempt(paths, 0, holder(worker)))
+        append_event(paths.journal(worker), {"event": "claimed", "attempt": claimed[-1]})
+    save_checkpoint(paths, 100 + number, {"claimed": np.array(claimed)}, {"fingerprint": worker})
+    return claimed
+
+
+def perform(name: str, paths: CampaignPaths, on_full: OnFull | None) -> Any:
+    """Do what a case names: an operation, or one of what processes do at the same time."""
+    if name in OPERATIONS:
+        return OPERATIONS[name].run(paths, on_full)
+    word, number = name.rsplit(" ", 1)
+    if word == "start":
+        return start(paths, int(number))
+    assert word in ("commit after", "commit other bytes after")
+    return race(paths, int(number), salt=int("other" in word))
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -336,7 +453,11 @@ OPERATIONS: dict[str, Operation] = {
     "commit over a damaged tile": CommitTile(damaged=True),
     "journal, first line": Append(0),
     "journal, next line": Append(5),
+    "journals rolled up": RollUp(),
     "claim": Claim(),
+    "take a lost tile": Take(),
+    "end an attempt": End(),
+    "plan": Plan(),
     "quarantine": Quarantine(),
     "replace a file": WriteFile(exclusive=False),
     "make a file": WriteFile(exclusive=True),

@@ -45,9 +45,7 @@ def test_killed_at_every_call(faults: Field, record_property: Callable, operatio
 @pytest.mark.parametrize("sample", [SAMPLE, pytest.param(None, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operation", MERGES)
-def test_merge_killed(
-    faults: Field, record_property: Callable, operation: str, mode: str, sample: int | None
-) -> None:
+def test_merge_killed(faults: Field, record_property: Callable, operation: str, mode: str, sample: int | None) -> None:
     tally = kill_everywhere(faults, operation, mode, sample, record_property)
     assert tally.states["old"]
     assert mode == "half" or tally.states["new"], "the kills must fall on both sides of the commit"
