@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import WorkError
-from phloem.io.atomic import OnFull, write_atomically
+from phloem.io.atomic import OnFull, when_there_is_room, write_atomically
 from phloem.io.journals import append_event
 from phloem.io.paths import CampaignPaths
 
@@ -313,7 +313,7 @@ def count_attempts(paths: CampaignPaths, index: int) -> int:
 
 def _claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None) -> int:
     path = paths.claim(index, number)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    when_there_is_room(lambda: path.parent.mkdir(parents=True, exist_ok=True), path, on_full)
     try:
         write_atomically(path, json.dumps(asdict(me)).encode(), on_full=on_full, exclusive=True)
     except FileExistsError:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phloem.io.atomic import FULL_DISK, OnFull, sync_directory, write_atomically
+from phloem.io.atomic import OnFull, naming, sync_directory, when_there_is_room, write_atomically
 
 _SEAL = b',"crc32":"'
 
@@ -50,26 +50,23 @@ def append_events(path: Path, events: Iterable[Mapping[str, Any]], on_full: OnFu
             raise ValueError(f"not an event: {dict(event)!r}")
         # The line feed before the line parts it from whatever a killed writer left behind.
         line += b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
-    while line:
-        try:
-            if _append_once(path, line):
-                return
-        except OSError as error:
-            if error.errno not in FULL_DISK or on_full is None:
-                raise
-            on_full(path)
+    if not line:
+        return
+    is_new = not path.exists()
+    with naming(path):
+        while not when_there_is_room(lambda: _append_once(path, line), path, on_full):
+            continue
+        if is_new:
+            when_there_is_room(lambda: sync_directory(path.parent), path, on_full)
 
 
 def _append_once(path: Path, line: bytes) -> bool:
-    is_new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         written = os.write(descriptor, line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if is_new:
-        sync_directory(path.parent)
     return written == len(line)
 
 
@@ -98,7 +95,7 @@ def read_events(path: Path) -> Events:
     seen: set[bytes] = set()
     for journal in _journals(path) if path.is_dir() else [path]:
         try:
-            lines = journal.read_bytes().split(b"\n")
+            lines = _read(journal).split(b"\n")
         except FileNotFoundError:
             continue
         for line in lines:
@@ -111,6 +108,11 @@ def read_events(path: Path) -> Events:
                 seen.add(line)
                 events.append(event)
     return events
+
+
+def _read(path: Path) -> bytes:
+    with naming(path):
+        return path.read_bytes()
 
 
 def _journals(folder: Path) -> list[Path]:
@@ -127,7 +129,7 @@ def roll_up(sources: Sequence[Path], target: Path) -> None:
     sources = [path for path in sources if path != target]
     if not sources:
         return
-    parts = [path.read_bytes() for path in (target, *sources) if path.exists()]
+    parts = [_read(path) for path in (target, *sources) if path.exists()]
     lines = dict.fromkeys(line for part in parts for line in part.split(b"\n") if line)
     write_atomically(target, b"\n".join(lines) + b"\n")
     for path in sources:

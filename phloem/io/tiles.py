@@ -24,9 +24,11 @@ from phloem.io.atomic import (
     OnFull,
     checksum,
     hdf5_image,
+    naming,
     parse_hdf5,
     read_bytes,
     sync_directory,
+    when_there_is_room,
     write_atomically,
 )
 from phloem.io.attempts import count_attempts
@@ -126,7 +128,9 @@ def write_tile(
 
     while not _has_bytes(path, image):
         _refuse_stale(paths, index, attempt)
-        state, reason = diagnose_tile(paths, index)
+        state, reason, found = _examine(paths, index, None)
+        if state is TileState.DONE and found == image:
+            break
         if state is TileState.DONE:
             raise StaleAttempt(f"tile {index}: attempt {attempt} differs from the committed tile, which stays")
         if state is TileState.CORRUPT:
@@ -280,16 +284,28 @@ def quarantine(
         paths: the campaign.
         path: the file.
         reason: what does not agree.
-        on_full: called while the disk is too full for the journal's line.
+        on_full: called while the disk is too full for a name or for the journal's line.
         worker: whose journal to append to; by default one of this process.
 
     Returns:
         Where the file is now (its name and a counter), or None where it had gone before.
     """
+    target = when_there_is_room(lambda: _set_aside(paths, path), path, on_full)
+    if target is None:
+        return None
+    when_there_is_room(lambda: sync_directory(paths.quarantine_dir), path, on_full)
+    when_there_is_room(lambda: sync_directory(path.parent), path, on_full)
+    event = {"event": "quarantined", "file": path.name, "moved_to": target.name, "reason": reason}
+    append_event(paths.journal(worker or default_worker()), event, on_full)
+    return target
+
+
+def _set_aside(paths: CampaignPaths, path: Path) -> Path | None:
     for counter in itertools.count(1):
         target = paths.quarantine_dir / f"{path.name}.{counter}"
         try:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            with naming(target):
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             break
         except FileExistsError:
             continue
@@ -298,8 +314,4 @@ def quarantine(
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return None
-    sync_directory(paths.quarantine_dir)
-    sync_directory(path.parent)
-    event = {"event": "quarantined", "file": path.name, "moved_to": target.name, "reason": reason}
-    append_event(paths.journal(worker or default_worker()), event, on_full)
     return target
