@@ -240,7 +240,7 @@ def plan_case(made: Campaigns, damage: Damage, rng: np.random.Generator) -> tupl
     what = []
     for path in chosen:
         if damage in (neighbours, swapped, stale):
-            # Its only neighbour is its copy. One of another campaign is whole: the configuration's hash is to refuse it.
+            # Its only neighbour is its copy. One of another campaign is whole: the configuration's hash refuses it.
             what.append(truncated(rng, path, path))
         else:
             what.append(damage(rng, path, path))
