@@ -30,8 +30,8 @@ from phloem.jobs.progress import ProgressBar, duration
 from phloem.jobs.state import total_steps
 
 MANY_LOSSES = 8
-"""So many tiles lost one after another, and none finished, speak against the machine: one bad node otherwise uses up the
-budgets of hundreds of healthy tiles (docs/scale.md)."""
+"""So many tiles lost one after another, and none finished, speak against the machine. One bad node otherwise uses up
+the budgets of hundreds of healthy tiles (docs/scale.md)."""
 
 
 @dataclass
