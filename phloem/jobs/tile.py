@@ -18,6 +18,7 @@ from phloem.io import (
     COMMITTED,
     CampaignPaths,
     Cell,
+    StaleAttempt,
     append_event,
     drop_checkpoint,
     end_attempt,
@@ -62,6 +63,7 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     Raises:
         Stopped: asked to stop; a checkpoint was written.
         TakenError: another worker has the tile.
+        StaleAttempt: another worker was given it meanwhile.
         InputError: the tile's input is not what it should be.
     """
     return Attempt(arguments, context).run()
@@ -118,6 +120,10 @@ class Attempt:
             counts = self.live()
         except Stopped as stop:
             self.end(self.why_stopped(), str(stop))
+            raise
+        except StaleAttempt as stale:
+            self.log("stale", error=str(stale))
+            self.end("interrupted", str(stale))
             raise
         except Exception as error:
             kind = classify(error)
