@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from phloem.hpc import Engine, Outcome, Task
 from phloem.io import (
+    TakenError,
     Verdict,
     attempt_numbers,
-    claim_attempt,
     end_attempt,
     file_system_now,
     holder,
     is_alive,
     read_attempt,
     roll_up,
+    take_tile,
 )
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import LOSSES, TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
@@ -188,7 +190,10 @@ class Supervisor:
         said = self.lately.get(tile, {})
         number = numbers.open
         if numbers.newest == self.handed.get(tile, 0):  # it died before it could claim an attempt
-            number = claim_attempt(self.paths, tile, self.me)
+            with suppress(TakenError):
+                number = take_tile(self.paths, tile, self.me, verdict=self.verdict)
+        elif number and not read_attempt(self.paths, tile, number).holder.worker.startswith(f"{self.name}."):
+            number = 0  # another run's worker was quicker, and its attempt is not ours to end
         if number:
             facts: dict[str, Any] = {
                 "seconds": said.get("elapsed", 0.0),

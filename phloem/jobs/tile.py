@@ -17,6 +17,7 @@ from phloem.hpc import Context, Stopped
 from phloem.io import (
     CampaignPaths,
     Cell,
+    StaleAttempt,
     TakenError,
     append_event,
     attempt_numbers,
@@ -65,6 +66,7 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     Raises:
         Stopped: asked to stop; a checkpoint was written.
         TakenError: another worker has the tile.
+        StaleAttempt: another worker was given it meanwhile.
         InputError: the tile's input is not what it should be.
     """
     return Attempt(arguments, context).run()
@@ -126,6 +128,10 @@ class Attempt:
             raise
         except Stopped as stop:
             self.end(self.why_stopped(), str(stop))
+            raise
+        except StaleAttempt as stale:
+            self.log("stale", error=str(stale))
+            self.end("interrupted", str(stale))
             raise
         except Exception as error:
             kind = classify(error)
