@@ -154,7 +154,7 @@ class Driver:
         assert line, "the driver died"
         return json.loads(line)
 
-    def run(self, operation: str, root: Path, fault: Fault = Fault(), frees: int = 0) -> Outcome:  # noqa: B008
+    def run(self, operation: str, root: Path, fault: Fault = Fault(), frees: int = 0) -> Outcome:
         """Run an operation of `operations.py` on a campaign, in a child with a fault.
 
         Args:
