@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,10 @@ LEASE_SECONDS = 600.0
 COMMITTED = "committed"
 FREE = ("interrupted", "preempted", "walltime", "cancelled")
 """Ends that are nobody's fault and never count against a tile."""
+
+
+_NAME = re.compile(r"tile_([0-9]+)\.([0-9]+)\.(claim|end|beat|forgiven)")
+"""Names of the files of attempts; whatever else lies beside them is not ours."""
 
 
 class TakenError(WorkError):
@@ -132,11 +137,11 @@ def _numbers_in(folder: Path) -> dict[int, Numbers]:
     except FileNotFoundError:
         return found
     for name in names:
-        parts = name.split(".")
-        if len(parts) != 3 or parts[2] not in ("claim", "end", "beat", "forgiven") or not parts[1].isdecimal():
+        named = _NAME.fullmatch(name)
+        if named is None:
             continue
-        numbers = found.setdefault(int(parts[0].removeprefix("tile_")), Numbers())
-        getattr(numbers, f"{parts[2]}s").add(int(parts[1]))
+        tile, number, what = named.groups()
+        getattr(found.setdefault(int(tile), Numbers()), f"{what}s").add(int(number))
     return found
 
 
@@ -288,8 +293,10 @@ def take_tile(
         1 for the first attempt.
 
     Raises:
-        TakenError: somebody holds it, or was quicker.
+        TakenError: somebody holds it, was quicker, or has committed it while the caller was starting.
     """
+    if paths.tile(index).exists():
+        raise TakenError(f"tile {index} is committed")
     numbers = attempt_numbers(paths, index)
     if numbers.open:
         before = read_attempt(paths, index, numbers.open)

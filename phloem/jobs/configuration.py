@@ -113,13 +113,15 @@ class Tiles(Section):
 class Failures(Section):
     """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
 
-    Losses count while no checkpoint was written between them. Preemption, walltime and interruption never count; bad
-    input is never tried again. `max_failures` tiles that failed alike, and more than were done, stop the campaign.
+    Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
+    interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
+    done, and more than a twentieth of those begun, stop the campaign; lost nodes do not.
     """
 
     worker_lost: Positive = 3
     node_lost: Positive = 10
     out_of_memory: Positive = 6
+    file_system: Positive = 20
     hang: Positive = 2
     bug: Positive = 2
     max_failures: Positive = 20

@@ -70,6 +70,7 @@ FREE = [
     ("failures", "worker_lost", 4),
     ("failures", "node_lost", 4),
     ("failures", "out_of_memory", 4),
+    ("failures", "file_system", 4),
     ("failures", "hang", 4),
     ("failures", "bug", 4),
     ("failures", "max_failures", 4),
