@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,21 @@ from typing import Any
 from campaigns import OFTEN, command, count, differing, end, merged, start, succeed, wait_for, write_campaign
 from slurm_cluster import SlurmCluster
 
-from phloem.io import Attempt, CampaignPaths, list_attempts, read_attempt, read_events
+from phloem.io import Attempt, CampaignPaths, attempt_numbers, list_attempts, read_attempt, read_events
+
+Planned = Callable[..., "Trial"]
+"""Plans a campaign: a name, and keys of the section `engine`."""
 
 CELLS, ITERATIONS = 4, 2500
 TILES_PER_TASK = 2
 
 
-def write_trial(folder: Path, **engine: Any) -> Path:
+def write_trial(folder: Path, iterations: int = ITERATIONS, **engine: Any) -> Path:
     """Write the campaign of four tiles, each of which takes some seconds and writes checkpoints every second or so."""
     folder.mkdir(parents=True, exist_ok=True)
     tiles = {"cells": 1, "checkpoint_minutes": OFTEN}
     return write_campaign(
-        folder, data={"cells": CELLS}, optimiser={"iterations": ITERATIONS}, tiles=tiles, engine=engine
+        folder, data={"cells": CELLS}, optimiser={"iterations": iterations}, tiles=tiles, engine=engine
     )
 
 
@@ -48,7 +52,9 @@ class Trial:
     driver: subprocess.Popen[str] | None = None
 
     @classmethod
-    def planned(cls, cluster: SlurmCluster, folder: Path, undisturbed: Path, **engine: Any) -> Trial:
+    def planned(
+        cls, cluster: SlurmCluster, folder: Path, undisturbed: Path, iterations: int = ITERATIONS, **engine: Any
+    ) -> Trial:
         asked = {
             "name": "slurm",
             "cpus_per_task": 1,
@@ -56,7 +62,7 @@ class Trial:
             "walltime": "00:20:00",
             **engine,
         }
-        path = write_trial(folder, **asked)
+        path = write_trial(folder, iterations, **asked)
         succeed("plan", path, "--out", "made", "--rate", "10", folder=folder)
         return cls(cluster, folder / "made", undisturbed)
 
@@ -167,7 +173,30 @@ class Trial:
         self.cluster.say("scancel", "--me")
         self.cluster.wait_until_empty()
 
+    def crash_controller(self) -> Attempt:
+        """Kill the controller while a tile is computed, and start it again from what it had saved."""
+        hit = self.victim()
+        self.cluster.stop_controller(signal.SIGKILL)
+        self.faults["controller crashed"] += 1
+        self.cluster.start_controller()
+        return hit
+
+    def log_out(self) -> Attempt:
+        """Kill the driver while a tile is computed."""
+        hit = self.victim()
+        assert self.driver is not None
+        assert self.driver.poll() is None
+        self.stop()
+        self.driver = None
+        self.faults["driver killed"] += 1
+        return hit
+
     # ------------------------------------------------------------------ the end
+    def over(self, hit: Attempt) -> bool:
+        """Tell whether an attempt has ended, or its tile is done."""
+        newest = attempt_numbers(self.paths, hit.tile).newest
+        return newest != hit.number or not self.on(hit.holder.job) or self.paths.tile(hit.tile).exists()
+
     def wait_merged(self, seconds: float = 300) -> None:
         """Wait until the campaign's own last job has merged it."""
         wait_for("the merged product", (self.root / "merged.nc").exists, seconds)

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from campaigns import start, succeed, wait_for
-from slurm_campaigns import Trial, write_trial
-from slurm_cluster import NoSlurm, SlurmCluster
+from campaigns import start, wait_for
+from slurm_campaigns import Planned, Trial
 
 from phloem.io import attempt_numbers, read_attempt
 
 pytestmark = pytest.mark.engine
 
-Planned = Callable[..., Trial]
 Record = Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A cluster of 3 nodes with 2 cores each, whose processes do not see each other; what is compiled is kept."""
-    try:
-        cluster = SlurmCluster.start(nodes=3, cpus=2, machines=True)
-    except NoSlurm as missing:
-        pytest.skip(f"no SLURM here: {missing}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        cluster.enter()
-        yield cluster
-        cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(machines: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same campaign on the local engine, undisturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    succeed("run", write_trial(folder), "--out", "made", folder=folder)
-    return folder / "made"
-
-
-@pytest.fixture
-def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterator[Planned]:
-    """Plans a campaign on the cluster; afterwards nothing of it is left, and all nodes are there."""
-    trials = []
-
-    def plan(name: str = "trial", **engine: object) -> Trial:
-        trials.append(Trial.planned(machines, tmp_path / name, undisturbed, **engine))
-        return trials[-1]
-
-    yield plan
-    machines.start_controller()
-    for trial in trials:
-        trial.stop()
-    machines.say("scancel", "--me")
-    machines.wait_until_empty()
-    for node, state in machines.node_states().items():
-        if not state.startswith(("idle", "mixed", "allocated")):
-            machines.restart_node(node)
 
 
 def test_killed_processes_and_a_user_who_logs_out(planned: Planned, record_property: Record) -> None:
     trial = planned('a folder\'s "name"\nwith a line break')
     trial.start()
-    trial.victim()
-    trial.stop()
-    trial.driver = None
-    trial.faults["driver killed"] += 1
+    trial.log_out()
     hit = trial.strike_process("worker")
     wait_for("the next attempt", lambda: any(one.number > hit.number for one in trial.held() if one.tile == hit.tile))
     hit = trial.strike_process("supervisor")
@@ -121,7 +72,9 @@ def test_where_nothing_is_requeued(planned: Planned, record_property: Record) ->
     node, _ = trial.lose_node()
     record_property("faults", trial.finish())
     trial.cluster.restart_node(node)
-    assert trial.rounds() == 2
+    ends = [event["class"] for event in trial.journalled("ended")]
+    assert ends.count("walltime") == 1
+    assert "node lost" in ends, "found by another task, on another machine, long before the lease has passed"
 
 
 def test_the_controller_away_then_a_user_who_cancels(planned: Planned, record_property: Record) -> None:
