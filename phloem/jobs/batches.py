@@ -19,7 +19,7 @@ from phloem.hpc import EngineError, SlurmLauncher, SlurmOptions, default_workers
 from phloem.io import list_attempts, read_sealed, write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.configuration import Configuration
-from phloem.jobs.execute import conclude, merge, prepare, todo
+from phloem.jobs.execute import conclude, describe_set_aside, merge, prepare, todo
 from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import alive, verdict
@@ -141,7 +141,9 @@ def submit_round(campaign: Campaign, state: CampaignState, before: Sequence[str]
     number = newest_round(campaign) + 1
     tiles = todo(campaign, state)
     engine = campaign.configuration.engine
-    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // MOST_TASKS))
+    # Where each task is a job of its own, clusters count jobs: no more of them than may run at once.
+    most = engine.throttle if engine.throttle and not engine.arrays else MOST_TASKS
+    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // most))
     tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
     table = {
         "tasks": tasks,
@@ -184,7 +186,7 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaig
         WorkError: some tiles have no result.
         EngineError: SLURM refused.
     """
-    state = prepare(campaign, verdict)
+    state = prepare(campaign)
     number = newest_round(campaign)
     if todo(campaign, state) and not alive(round_jobs(campaign, number)):
         number = submit_round(campaign, state)
@@ -258,12 +260,12 @@ def finish(directory: Path, number: int) -> str:
         job = launcher.submit_one(words, "afterany:" + ":".join(waiting)).job
         write_sealed(jobs_path(campaign, number), {"arrays": jobs, "after": job})
         return f"jobs {', '.join(waiting)} go on; looking again after them"
-    state = prepare(campaign, verdict)
+    state = prepare(campaign)
     if not todo(campaign, state):
         conclude(campaign, state, None)
         merged = merge(campaign)
         tidy(campaign, state)
-        return f"merged: {merged}"
+        return "\n".join(filter(None, [f"merged: {merged}", describe_set_aside(state, campaign.paths.root)]))
     if newest_round(campaign) > number:
         return f"round {newest_round(campaign)} has been submitted already"
     cancelled = [task for task, found in _states(jobs).items() if found == "CANCELLED"]

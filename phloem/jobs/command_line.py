@@ -206,12 +206,13 @@ def status(
     Example: phloem status campaigns/fluxnet --json
     """
     from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.scheduler import verdict
     from phloem.jobs.state import read_state, summary
     from phloem.jobs.status import show
 
     campaign = open_campaign(directory)
     while True:
-        found = summary(campaign, read_state(campaign, verify))
+        found = summary(campaign, read_state(campaign, verify, verdict))
         if as_json:
             _print_json(found)
         else:
