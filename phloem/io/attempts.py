@@ -341,7 +341,7 @@ def end_lost(
         kind = "worker lost" if who.place == _place() and not who.job else "node lost"
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
     said = read_beat(paths, attempt.tile, attempt.number)
-    facts = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
+    facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
     facts |= {"seconds": said.get("elapsed", 0.0), "saved": bool(said.get("saved"))}
     journal = paths.journal(found_by)
     return end_attempt(paths, attempt.tile, attempt.number, kind, message, on_full, journal, **facts)
