@@ -246,7 +246,7 @@ def retry(
     print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
     if lanes:
         campaign, count = retry_lanes(campaign)
-        print(f"{count} lanes are calibrated again" if count else "no lane had failed")
+        print(f"{count} lanes are calibrated again" if count else "no failed lane is left to take up")
     _report_run(run_planned(campaign, workers, keys))
 
 
