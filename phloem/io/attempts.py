@@ -227,12 +227,17 @@ def is_alive(
         return _started(who.pid) == who.started
     if verdict is not None and who.job and verdict(who):
         return False
+    return now - _last_heard(paths, attempt) < LEASE_SECONDS
+
+
+def _last_heard(paths: CampaignPaths, attempt: Attempt) -> float:
+    """Return when an attempt's holder was last heard, by the clock of the file system; 0 where nothing is left."""
     for path in (paths.beat(attempt.tile, attempt.number), paths.claim(attempt.tile, attempt.number)):
         try:
-            return now - path.stat().st_mtime < LEASE_SECONDS
+            return path.stat().st_mtime
         except FileNotFoundError:
             continue
-    return False
+    return 0.0
 
 
 def end_attempt(
@@ -268,7 +273,8 @@ def end_attempt(
     paths.beat(index, number).unlink(missing_ok=True)
     if journal is not None and kind != COMMITTED:
         event = {"event": "ended", "tile": index, "attempt": number, "class": kind, "message": message}
-        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0)}, on_full)
+        told = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
+        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **told}, on_full)
     return True
 
 
@@ -343,7 +349,11 @@ def end_lost(
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
     said = read_beat(paths, attempt.tile, attempt.number)
     facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
-    facts |= {"seconds": said.get("elapsed", 0.0), "saved": bool(said.get("saved"))}
+    facts |= {
+        "seconds": said.get("elapsed", 0.0),
+        "saved": bool(said.get("saved")),
+        "last": _last_heard(paths, attempt),
+    }
     journal = paths.journal(found_by)
     return end_attempt(paths, attempt.tile, attempt.number, kind, message, on_full, journal, **facts)
 

@@ -128,7 +128,6 @@ def plan(
 
 
 @app.command()
-@app.command()
 def run(
     target: Target,
     out: Out = None,
@@ -206,13 +205,11 @@ def status(
     Example: phloem status campaigns/fluxnet --json
     """
     from phloem.jobs.campaign import open_campaign
-    from phloem.jobs.scheduler import verdict
-    from phloem.jobs.state import read_state, summary
-    from phloem.jobs.status import show
+    from phloem.jobs.status import look, show
 
     campaign = open_campaign(directory)
     while True:
-        found = summary(campaign, read_state(campaign, verify, verdict))
+        found = look(campaign, verify)
         if as_json:
             _print_json(found)
         else:

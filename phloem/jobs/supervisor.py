@@ -6,6 +6,7 @@ share nothing but the campaign's files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from phloem.io import (
     Verdict,
     attempt_numbers,
     end_attempt,
+    end_lost,
     file_system_now,
     holder,
     is_alive,
@@ -131,6 +133,10 @@ class Supervisor:
             attempt = read_attempt(self.paths, tile, numbers.open)
             if is_alive(self.paths, attempt, file_system_now(self.paths.attempts_dir), self.me, self.verdict):
                 return None
+            if self.verdict is not None:  # a worker cannot ask the batch system, and would wait for the lease to pass
+                with contextlib.suppress(OSError):
+                    end_lost(self.paths, attempt, self.name, verdict=self.verdict)
+                numbers = attempt_numbers(self.paths, tile)
         failures = tile_failures(self.paths, tile, numbers)
         if failures.exhausted(self.campaign.configuration.failures):
             return None

@@ -178,5 +178,5 @@ def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "site.toml").write_text(text)
     path = tmp_path / "made.toml"
     path.write_text(configuration().to_toml())
-    with pytest.raises(InputError, match="engine.site"):
+    with pytest.raises(InputError, match=r"engine\.site"):
         load_configuration(path, [f'engine.site="{tmp_path}/site.toml"'])
