@@ -12,6 +12,7 @@ from campaigns import command, succeed
 
 from benchmarks.scale import commit, plan
 from phloem.io import (
+    LEASE_SECONDS,
     append_event,
     attempt_numbers,
     end_attempt,
