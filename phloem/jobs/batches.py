@@ -17,7 +17,7 @@ from phloem.errors import WorkError
 from phloem.hpc import EngineError, end_class, job_states, limits, queue_states, waiting_reasons
 from phloem.io import LEASE_SECONDS, write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.execute import conclude, merge, prepare, todo
+from phloem.jobs.execute import conclude, describe_set_aside, merge, prepare, todo
 from phloem.jobs.failures import stopped
 from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
@@ -173,7 +173,8 @@ def finish(directory: Path, number: int) -> str:
         return f"jobs {', '.join(waiting)} go on; looking again after them, in job {after}"
     state = _settled(campaign)
     if not todo(campaign, state):
-        return f"merged: {_product(campaign, state)}"
+        merged = f"merged: {_product(campaign, state)}"
+        return "\n".join(filter(None, [merged, describe_set_aside(state, campaign.paths.root)]))
     if newest_round(campaign) > number:
         return f"round {newest_round(campaign)} has been submitted already"
     new = _patiently(lambda: go_on(campaign, state, number))

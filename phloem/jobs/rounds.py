@@ -224,7 +224,9 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     configuration = campaign.configuration
     tiles = todo(campaign, state)
     engine = configuration.engine
-    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // MOST_TASKS))
+    # Where each task is a job of its own, clusters count jobs: no more of them than may run at once.
+    most = engine.throttle if engine.throttle and not engine.arrays else MOST_TASKS
+    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // most))
     tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
     table = {
         "tasks": tasks,

@@ -305,6 +305,7 @@ class Attempt:
     def log(self, event: str, **facts: Any) -> None:
         """Append one event to this worker's log; a full disk costs the line, not the tile."""
         line = {"event": event, "tile": self.tile, "attempt": self.number, "time": time.time(), **facts}
+        line["worker"] = self.worker
         if self.part:
             line["part"] = self.part
         try:
