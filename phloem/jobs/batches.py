@@ -94,6 +94,7 @@ def _product(campaign: Campaign, state: CampaignState) -> Path:
 def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
     """Watch until nothing is left to do, submitting what the last job of a round did not; return the state."""
     total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
+    told = ""
     with ProgressBar("calibrating", total) as bar:
         while todo(campaign, state):
             number = newest_round(campaign)
@@ -107,10 +108,19 @@ def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
             if not todo(campaign, state):
                 state = prepare(campaign, verdict)  # reads every byte
                 continue
+            if queued and not state.beats and (why := _why_waiting(campaign)) != told:
+                told = why
+                bar.note(f"in the queue: {why}" if why else "the first tasks begin")
             if not queued and not state.beats and newest_round(campaign) == number:
                 go_on(campaign, state, number)
             time.sleep(POLL_SECONDS)
     return state
+
+
+def _why_waiting(campaign: Campaign) -> str:
+    """Return why no task of a campaign begins, in SLURM's words; empty where they do."""
+    queue = describe_jobs(campaign)
+    return ", ".join(sorted(set(queue.get("reasons", ())) - {"Dependency", "None"}))
 
 
 def go_on(campaign: Campaign, state: CampaignState, number: int) -> int:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a SLURM cluster for tests: several nodes on this one machine, on loopback only, without munge and systemd.
 #
-#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--min-job-age 600] [--accounting] [--machines]
+#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--accounting] [--machines]
 #
 # With --machines each node has process ids of its own, so that no job sees the processes of another node, as is so
 # between machines; where the system does not allow that, the nodes share them.
@@ -12,13 +12,12 @@
 set -euo pipefail
 
 folder=$1; shift
-nodes=3; cpus=4; array_size=11; min_job_age=600; accounting=no; machines=no
+nodes=3; cpus=4; array_size=11; accounting=no; machines=no
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
     --cpus) cpus=$2; shift 2 ;;
     --array-size) array_size=$2; shift 2 ;;
-    --min-job-age) min_job_age=$2; shift 2 ;;
     --accounting) accounting=yes; shift ;;
     --machines) machines=yes; shift ;;
     *) echo "unknown argument: $1" >&2; exit 2 ;;
@@ -125,7 +124,7 @@ SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,sched_interval
 SlurmdTimeout=6
 SlurmctldTimeout=10
 KillWait=3
-MinJobAge=$min_job_age
+MinJobAge=600
 MaxArraySize=$array_size
 MaxJobCount=20000
 JobRequeue=1

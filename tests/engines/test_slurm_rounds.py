@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import succeed, write_campaign
+from campaigns import end, start, succeed, wait_for, write_campaign
 from slurm_cluster import SlurmCluster
 from slurm_runs import Run
 
@@ -175,6 +175,19 @@ def test_status_says_what_waits(campaign: Campaign, slurm: SlurmCluster) -> None
     assert describe_jobs(campaign) == {}
     text = show(campaign, summary(campaign, read_state(campaign)) | {"queue": {}})
     assert "next: phloem run" in text
+
+
+def test_a_run_says_why_its_tasks_wait(campaign: Campaign, slurm: SlurmCluster, tmp_path: Path) -> None:
+    process = start("run", campaign.paths.root, "--set", "engine.sbatch={hold=true}", folder=tmp_path)
+    try:
+        wait_for("the reason", lambda: "in the queue: JobHeldUser" in (tmp_path / "stderr").read_text())
+        slurm.say("scancel", "--me")
+        assert process.wait(120) == 1
+    finally:
+        end(process)
+    said = (tmp_path / "stderr").read_text()
+    assert "jobs were cancelled" in said
+    assert f"phloem run {campaign.paths.root} --engine slurm" in said
 
 
 def test_a_damaged_list_of_jobs_is_read_from_its_copy(campaign: Campaign) -> None:
