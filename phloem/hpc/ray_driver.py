@@ -31,8 +31,8 @@ POLL_SECONDS = 0.1
 NODES_SECONDS = 1.0
 """Time between two looks at the nodes."""
 
-ANSWER_SECONDS = 5.0
-"""How long one question to Ray may take."""
+ANSWER_SECONDS = 1.0
+"""How long one question to Ray may take before the loop goes on without the answer; it is asked for again."""
 
 GRACE_SECONDS = 25.0
 """How long running tasks may take to stop once nobody waits for them."""
