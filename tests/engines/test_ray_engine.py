@@ -318,18 +318,27 @@ def test_a_cluster_lacks_what_a_task_asks_for(cluster: Any) -> None:
         run(RayEngine(0, address="ray://somewhere:10001"), tasks("double", range(2)))
 
 
-@pytest.mark.parametrize("whom", ["campaign", "driver"])
-def test_workers_of_a_cluster_end_with_whoever_runs_them(
-    cluster: Any, campaign: Campaign, tmp_path: Path, whom: str
-) -> None:
-    """They keep their state also when Ray ends them, because the driver itself was killed."""
+def test_workers_of_a_cluster_end_with_a_killed_campaign(cluster: Any, campaign: Campaign, tmp_path: Path) -> None:
+    process = campaign(cluster.address)
+    held = workers(tmp_path, "running")
+    below = descendants(process.pid)
+    process.kill()
+    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
+    wait_for(lambda: not any(map(alive, below)), 20)
+    assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
+
+
+def test_a_killed_driver_costs_what_had_begun(cluster: Any, campaign: Campaign, tmp_path: Path) -> None:
+    """Ray ends its workers at once; the campaign goes on through another driver."""
     process = campaign(cluster.address)
     held = workers(tmp_path, "running")
     assert all(map(alive, held))
     drivers = [pid for pid, line in descendants(process.pid).items() if "ray_driver" in line]
     assert len(drivers) == 1
-    if whom == "driver":
-        os.kill(process.pid, signal.SIGSTOP)
-    os.kill(process.pid if whom == "campaign" else drivers[0], signal.SIGKILL)
-    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
-    wait_for(lambda: not any(map(alive, held)) if whom == "driver" else not alive(drivers[0]), 15)
+    os.kill(drivers[0], signal.SIGKILL)
+    wait_for(lambda: not any(map(alive, held)), 10)
+    wait_for(lambda: len(set(workers(tmp_path, "running")) - set(held)) == 2)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    kinds = sorted(line.partition(" ")[0] for line in said.splitlines())
+    assert kinds == ["flag", "handlers", "lost", "lost", "stopped", "stopped"]
