@@ -340,5 +340,6 @@ def test_a_killed_driver_costs_what_had_begun(cluster: Any, campaign: Campaign, 
     wait_for(lambda: len(set(workers(tmp_path, "running")) - set(held)) == 2)
     process.terminate()
     said, _ = process.communicate(timeout=60)
-    kinds = sorted(line.partition(" ")[0] for line in said.splitlines())
-    assert kinds == ["flag", "handlers", "lost", "lost", "stopped", "stopped"]
+    kinds = [line.partition(" ")[0] for line in said.splitlines()]
+    assert kinds.count("lost") <= 2, "what the driver had heard of; the rest is tried again"
+    assert [kind for kind in kinds if kind != "lost"] == ["stopped", "stopped", "flag", "handlers"]
