@@ -27,7 +27,15 @@ from phloem.io import (
     take_tile,
 )
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.failures import TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
+from phloem.jobs.failures import (
+    LOSSES,
+    TileFailures,
+    classify,
+    keep_traceback,
+    stop_if_alike,
+    stopped,
+    tile_failures,
+)
 from phloem.jobs.progress import ProgressBar, duration
 from phloem.jobs.state import total_steps
 
@@ -194,8 +202,9 @@ class Supervisor:
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
-            trace = outcome.value if isinstance(outcome.value, str) else ""
-            keep_traceback(self.paths, tile, kind, outcome.message, trace)
+            if not (kind in LOSSES and facts["saved"]):  # such a loss does not count, nor is it a failure alike
+                trace = outcome.value if isinstance(outcome.value, str) else ""
+                keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
         why = stop_if_alike(self.paths, self.campaign.configuration.failures, len(self.done))
         if why:
