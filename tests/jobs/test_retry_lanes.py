@@ -47,7 +47,7 @@ def diverged(folder: Path, below: int = 1, **sections: Any) -> tuple[Path, Poiso
 
 
 def alone(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
-    """Calibrate some lanes from the draw of a number, in a process without a campaign's tiles; return arrays by cell."""
+    """Calibrate some lanes from the draw of a number, in a process of their own; return the arrays by cell."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(calibrate, root, wanted, redraws).result()
 
