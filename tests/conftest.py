@@ -1,9 +1,13 @@
 """Fixtures that every part's tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+COUNTED = "faults"
+"""Tests record under this name what they broke and what came of it."""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +17,18 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set PHLOEM_DATA to the folder that holds them")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was broken on purpose; recorded properties come back from parallel workers too."""
+    lines = list(_recorded(terminalreporter))
+    if lines:
+        terminalreporter.section("faults injected")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _recorded(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    for report in reporter.getreports("passed"):
+        if report.when == "call":
+            yield from (str(value) for name, value in report.user_properties if name == COUNTED)

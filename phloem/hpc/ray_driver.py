@@ -14,6 +14,7 @@ import os
 import queue
 import shutil
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -78,17 +79,22 @@ def outcome_of(error: Exception, key: int, retries: int) -> Outcome:
         return Outcome(key, "lost", error="WorkerLost", message=f"out of memory: worker killed by Ray {tries}: {said}")
     if isinstance(error, exceptions.WorkerCrashedError):
         return Outcome(key, "lost", error="WorkerLost", message=f"its worker process died {tries}: {said}")
-    if isinstance(error, exceptions.NodeDiedError | exceptions.LocalRayletDiedError | exceptions.ObjectLostError):
+    if isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError):
         return Outcome(key, "lost", error="NodeLost", message=f"its node was lost {tries}: {said}")
     cause = getattr(error, "cause", None) or error
     return Outcome(key, "failed", value=str(error), error=type(cause).__name__, message=str(cause))
 
 
+class NodeGone(Exception):  # noqa: N818
+    """Ray on the driver's own node has died; it takes a new driver, and where Ray is local a new Ray, to go on."""
+
+
 class Driver:
     """Takes tasks from a pipe, has Ray run them, and sends outcomes and reports back.
 
-    Messages are (kind, key, content). In: `task`, `stop`. Out: `limit` (how many tasks may be in flight), `report`,
-    `outcome` (content None: stopped before it began) and `error` (the engine cannot go on).
+    Messages in are (kind, content): `task`, `stop`. Messages out are (kind, key, content): `limit` (how many tasks may
+    be in flight), `begun`, `report`, `outcome` (content None: stopped before it began) and `error` (the engine cannot
+    go on).
     """
 
     def __init__(self, pipe: Connection, settings: Settings) -> None:
@@ -109,6 +115,7 @@ class Driver:
         import ray
 
         self._connect()
+        self._node = ray.get_runtime_context().get_node_id()
         self._mailbox = self._open_mailbox()
         self._attempt = ray.remote(
             num_cpus=self.settings.cpus_per_task,
@@ -143,7 +150,7 @@ class Driver:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        here = NodeAffinitySchedulingStrategy(self._node, soft=True)
         return ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).options(scheduling_strategy=here).remote()
 
     def _listen(self) -> None:
@@ -213,6 +220,8 @@ class Driver:
                 continue
             except ray.exceptions.TaskCancelledError:
                 outcome = None
+            except ray.exceptions.LocalRayletDiedError as error:
+                raise NodeGone(str(error)) from None
             except ray.exceptions.RayError as error:
                 outcome = outcome_of(error, key, self.settings.worker_retries)
             if outcome is None and (key in self._heard or not self._stopping):
@@ -235,6 +244,8 @@ class Driver:
         self._letter = None
         for kind, key, content in letters:
             if kind == HERE:
+                if key not in self._heard:
+                    self._say("begun", key, None)
                 self._heard[key] = time.monotonic()
             else:
                 self._say(kind, key, content)
@@ -246,7 +257,10 @@ class Driver:
         if time.monotonic() - self._looked < NODES_SECONDS:
             return
         self._looked = time.monotonic()
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        if self._node not in alive:
+            raise NodeGone("Ray no longer counts the driver's node among the living")
+        nodes = list(alive.values())
         slots = sum(map(self.settings.slots, nodes))
         if slots:
             self._fitting = time.monotonic()
@@ -296,10 +310,12 @@ def main(descriptor: int) -> None:
     """Serve as the driver of the engine at the other end of an inherited pipe."""
     pipe: Connection = Connection(descriptor)
     _, settings = pipe.recv()
-    status = 1
+    campaign, status = os.getppid(), 1
     try:
         Driver(pipe, settings).run()
         status = 0
+    except NodeGone as error:
+        print(error, file=sys.stderr, flush=True)
     except Exception as error:
         traceback.print_exc()
         with contextlib.suppress(OSError):
@@ -310,6 +326,7 @@ def main(descriptor: int) -> None:
 
             ray.shutdown()
         end_session(os.getpid())
-        shutil.rmtree(settings.folder, ignore_errors=True)
+        if status == 0 or os.getppid() != campaign:
+            shutil.rmtree(settings.folder, ignore_errors=True)
         # Ray's own end would wait for processes that are gone.
         os._exit(status)

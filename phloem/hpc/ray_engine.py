@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -88,19 +88,23 @@ class RayEngine(Engine):
         before = self.flag.install()
         try:
             while not self.flag and (first := next(waiting, None)) is not None:
-                waiting = chain([first], waiting)
-                yield from self._session(waiting)
+                ahead = chain([first], waiting)
+                waiting = chain((yield from self._session(ahead)), ahead)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _session(self, waiting: Iterator[Task]) -> Iterator[Outcome]:
-        """Run tasks through one driver until none waits, the flag is set, or the driver dies."""
+    def _session(self, waiting: Iterator[Task]) -> Generator[Outcome, None, list[Task]]:
+        """Run tasks through one driver until none waits, the flag is set, or the driver dies.
+
+        Returns:
+            Tasks that were taken and had not begun when the driver died.
+        """
         folder = _private_folder()
         try:
             driver = _Link(self._settings(folder))
             try:
-                yield from self._serve(driver, waiting)
+                return (yield from self._serve(driver, waiting))
             finally:
                 driver.close()
         finally:
@@ -118,9 +122,10 @@ class RayEngine(Engine):
             str(folder),
         )
 
-    def _serve(self, driver: _Link, waiting: Iterator[Task]) -> Iterator[Outcome]:
-        running: set[int] = set()
-        limit, told, left = 0, False, True
+    def _serve(self, driver: _Link, waiting: Iterator[Task]) -> Generator[Outcome, None, list[Task]]:
+        running: dict[int, Task] = {}
+        begun: set[int] = set()
+        limit, told, left, useful = 0, False, True, False
         try:
             while running or (left and not self.flag):
                 if self.flag and not told:
@@ -131,25 +136,29 @@ class RayEngine(Engine):
                     if (task := next(waiting, None)) is None:
                         left = False
                         break
-                    running.add(task.key)
+                    running[task.key] = task
                     driver.send("task", task)
-                patience = 0 if room == BATCH else POLL_SECONDS
-                for kind, key, content in driver.receive(patience):
+                for kind, key, content in driver.receive(0 if room == BATCH else POLL_SECONDS):
                     if kind == "limit":
                         limit = content
+                    elif kind == "begun":
+                        begun.add(key)
+                        useful = True
                     elif kind == "report":
                         self.on_report(key, content)
                     elif kind == "error":
                         raise EngineError(content)
                     else:
-                        running.remove(key)
+                        del running[key]
+                        begun.discard(key)
                         if content is not None:
                             yield content
         except _DriverDied as death:
-            if not limit:
-                raise EngineError(f"Ray did not start: {death}") from None
-            for key in running:
+            if not useful:
+                raise EngineError(f"Ray began no task: {death}") from None
+            for key in begun:
                 yield Outcome(key, "lost", error="NodeLost", message=str(death))
+        return [task for key, task in running.items() if key not in begun]
 
 
 class _DriverDied(Exception):  # noqa: N818

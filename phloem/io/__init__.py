@@ -4,6 +4,7 @@ from phloem.io.atomic import CorruptFile, write_atomically
 from phloem.io.attempts import (
     COMMITTED,
     FREE,
+    LEASE_SECONDS,
     Attempt,
     Holder,
     Numbers,
@@ -29,7 +30,7 @@ from phloem.io.attempts import (
 )
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, load_part, save_checkpoint, save_part
 from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
-from phloem.io.journals import append_event, read_events, roll_up
+from phloem.io.journals import append_event, append_events, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.netcdf import write_netcdf
 from phloem.io.normalisation import write_normalisation
@@ -56,6 +57,7 @@ from phloem.io.weather import boreal_weather
 __all__ = [
     "COMMITTED",
     "FREE",
+    "LEASE_SECONDS",
     "VARIABLES",
     "Attempt",
     "CampaignPaths",
@@ -71,6 +73,7 @@ __all__ = [
     "TileState",
     "Verdict",
     "append_event",
+    "append_events",
     "attempt_numbers",
     "boreal_weather",
     "circular_median_and_rcv",

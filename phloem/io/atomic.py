@@ -6,13 +6,14 @@ that a torn or altered file is recognised before any library parses it. To HDF5 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -26,19 +27,55 @@ _MAGIC = b"phloem file 1\nsha256 "
 _VANISHED_LIMIT = 8
 
 OnFull = Callable[[Path], None]
+_Result = TypeVar("_Result")
 
 
 class CorruptFile(WorkError):  # noqa: N818
     """A file whose bytes are not what its writer wrote."""
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError the path that it lacks: those of write, fsync, read and close name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def when_there_is_room(action: Callable[[], _Result], path: Path, on_full: OnFull | None) -> _Result:
+    """Do something, again and again while the disk or a quota is full.
+
+    Args:
+        action: what to do; it may be begun several times.
+        path: what `on_full` is told.
+        on_full: waits. Without it the OSError is raised.
+    """
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in FULL_DISK or on_full is None:
+                raise
+            on_full(path)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable."""
+    with naming(path), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_directory(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(folder):
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_atomically(
@@ -66,8 +103,9 @@ def write_atomically(
     while True:
         partial = temporary or path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
         try:
-            _write_once(path, data, partial, before_commit, exclusive)
-            return
+            with naming(path):
+                _write_once(path, data, partial, before_commit, exclusive)
+            break
         except FileNotFoundError:
             # A start-up elsewhere may have swept the temporary away: begin again.
             vanished += 1
@@ -77,6 +115,8 @@ def write_atomically(
             if error.errno not in FULL_DISK or on_full is None:
                 raise
             on_full(path)
+    # Apart from the rest: where this alone is tried again, an exclusive write does not meet its own file.
+    when_there_is_room(lambda: sync_directory(path.parent), path, on_full)
 
 
 def _write_once(
@@ -99,7 +139,6 @@ def _write_once(
             _rename_to_new(partial, path)
         else:
             os.replace(partial, path)
-        sync_directory(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,8 +1,9 @@
 """Attempts: who computes a tile, until when that is believed, and how it ended.
 
 An attempt is claimed by the exclusive creation of a file whose number is one more than the last; it ends by the
-exclusive creation of another. No locks. Where the holder can be seen (same machine), it is looked at; elsewhere its
-beats are believed until they are older than the lease, by the clock of the file system that holds both.
+exclusive creation of another, or by its tile, of which then only the last claim is kept. No locks. Where the holder
+can be seen (same machine), it is looked at; elsewhere its beats are believed until they are older than the lease, by
+the clock of the file system that holds both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import WorkError
-from phloem.io.atomic import OnFull, write_atomically
+from phloem.io.atomic import OnFull, when_there_is_room, write_atomically
 from phloem.io.journals import append_event
 from phloem.io.paths import CampaignPaths
 
@@ -226,12 +227,17 @@ def is_alive(
         return _started(who.pid) == who.started
     if verdict is not None and who.job and verdict(who):
         return False
+    return now - _last_heard(paths, attempt) < LEASE_SECONDS
+
+
+def _last_heard(paths: CampaignPaths, attempt: Attempt) -> float:
+    """Return when an attempt's holder was last heard, by the clock of the file system; 0 where nothing is left."""
     for path in (paths.beat(attempt.tile, attempt.number), paths.claim(attempt.tile, attempt.number)):
         try:
-            return now - path.stat().st_mtime < LEASE_SECONDS
+            return path.stat().st_mtime
         except FileNotFoundError:
             continue
-    return False
+    return 0.0
 
 
 def end_attempt(
@@ -267,7 +273,8 @@ def end_attempt(
     paths.beat(index, number).unlink(missing_ok=True)
     if journal is not None and kind != COMMITTED:
         event = {"event": "ended", "tile": index, "attempt": number, "class": kind, "message": message}
-        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0)}, on_full)
+        told = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
+        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **told}, on_full)
     return True
 
 
@@ -319,7 +326,7 @@ def count_attempts(paths: CampaignPaths, index: int) -> int:
 
 def _claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None) -> int:
     path = paths.claim(index, number)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    when_there_is_room(lambda: path.parent.mkdir(parents=True, exist_ok=True), path, on_full)
     try:
         write_atomically(path, json.dumps(asdict(me)).encode(), on_full=on_full, exclusive=True)
     except FileExistsError:
@@ -342,32 +349,33 @@ def end_lost(
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
     said = read_beat(paths, attempt.tile, attempt.number)
     facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
-    facts |= {"seconds": said.get("elapsed", 0.0), "saved": bool(said.get("saved"))}
+    facts |= {
+        "seconds": said.get("elapsed", 0.0),
+        "saved": bool(said.get("saved")),
+        "last": _last_heard(paths, attempt),
+    }
     journal = paths.journal(found_by)
     return end_attempt(paths, attempt.tile, attempt.number, kind, message, on_full, journal, **facts)
 
 
 def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
-    """See that the next attempt of a tile gets a higher number than one whose files are rolled up."""
-    if number > attempt_numbers(paths, index).newest:
-        me = holder("floor")
-        try:
-            _claim(paths, index, number, me, None)
-        except TakenError:
-            return
-        end_attempt(paths, index, number, COMMITTED, "rolled up")
+    """See that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
+    number = max(number, count_attempts(paths, index)) + 1
+    try:
+        _claim(paths, index, number, holder("nobody"), None)
+    except TakenError:
+        return
+    end_attempt(paths, index, number, COMMITTED, "its file went bad")
 
 
-def forget_attempts(paths: CampaignPaths, index: int, numbers: Numbers) -> None:
-    """Remove the files of a tile's attempts, the newest claim last."""
-    for number in sorted(numbers.claims | numbers.ends | numbers.beats):
-        for path in (
-            paths.beat(index, number),
-            paths.forgiven(index, number),
-            paths.end(index, number),
-            paths.claim(index, number),
-        ):
-            path.unlink(missing_ok=True)
+def forget_attempts(paths: CampaignPaths, index: int, numbers: Numbers, keep: int = 0) -> None:
+    """Remove the files of a tile's attempts but the claim of one to `keep`, the newest claim last."""
+    for number in sorted(numbers.claims | numbers.ends | numbers.beats | numbers.forgivens):
+        paths.beat(index, number).unlink(missing_ok=True)
+        paths.forgiven(index, number).unlink(missing_ok=True)
+        paths.end(index, number).unlink(missing_ok=True)
+        if number != keep:
+            paths.claim(index, number).unlink(missing_ok=True)
 
 
 def forgive(paths: CampaignPaths, index: int, numbers: Numbers) -> None:

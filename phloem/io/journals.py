@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phloem.io.atomic import FULL_DISK, OnFull, sync_directory, write_atomically
+from phloem.io.atomic import OnFull, naming, sync_directory, when_there_is_room, write_atomically
 
 _SEAL = b',"crc32":"'
 
@@ -39,30 +39,34 @@ def append_event(path: Path, event: Mapping[str, Any], on_full: OnFull | None = 
         event: JSON values under any key but "crc32".
         on_full: called with `path` when the disk is full, before the line is written again.
     """
-    if not event or "crc32" in event:
-        raise ValueError(f"not an event: {dict(event)!r}")
-    # The line feed before the line parts it from whatever a killed writer left behind.
-    line = b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
-    while True:
-        try:
-            if _append_once(path, line):
-                return
-        except OSError as error:
-            if error.errno not in FULL_DISK or on_full is None:
-                raise
-            on_full(path)
+    append_events(path, [event], on_full)
+
+
+def append_events(path: Path, events: Iterable[Mapping[str, Any]], on_full: OnFull | None = None) -> None:
+    """Append events to a journal and make them durable, all in one write; arguments as in `append_event`."""
+    line = b""
+    for event in events:
+        if not event or "crc32" in event:
+            raise ValueError(f"not an event: {dict(event)!r}")
+        # The line feed before the line parts it from whatever a killed writer left behind.
+        line += b"\n" + _sealed(json.dumps(event, sort_keys=True, separators=(",", ":")).encode()) + b"\n"
+    if not line:
+        return
+    is_new = not path.exists()
+    with naming(path):
+        while not when_there_is_room(lambda: _append_once(path, line), path, on_full):
+            continue
+        if is_new:
+            when_there_is_room(lambda: sync_directory(path.parent), path, on_full)
 
 
 def _append_once(path: Path, line: bytes) -> bool:
-    is_new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         written = os.write(descriptor, line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if is_new:
-        sync_directory(path.parent)
     return written == len(line)
 
 
@@ -85,25 +89,29 @@ def read_events(path: Path) -> Events:
         path: a journal, or a folder of journals (*.jsonl and *.log, taken in the order of their names).
 
     Returns:
-        The whole events, each line once however often it stands there; `skipped` counts the damaged lines.
+        The whole events, lines that an earlier journal has left out; `skipped` counts the damaged lines.
     """
     events = Events()
     seen: set[bytes] = set()
     for journal in _journals(path) if path.is_dir() else [path]:
         try:
-            lines = journal.read_bytes().split(b"\n")
+            lines = _read(journal).split(b"\n")
         except FileNotFoundError:
             continue
-        for line in lines:
-            if not line or line in seen:
-                continue
+        own = [line for line in lines if line and line not in seen]
+        for line in own:
             event = _opened(line)
             if event is None:
                 events.skipped += 1
             else:
-                seen.add(line)
                 events.append(event)
+        seen.update(own)
     return events
+
+
+def _read(path: Path) -> bytes:
+    with naming(path):
+        return path.read_bytes()
 
 
 def _journals(folder: Path) -> list[Path]:
@@ -120,7 +128,7 @@ def roll_up(sources: Sequence[Path], target: Path) -> None:
     sources = [path for path in sources if path != target]
     if not sources:
         return
-    parts = [path.read_bytes() for path in (target, *sources) if path.exists()]
+    parts = [_read(path) for path in (target, *sources) if path.exists()]
     lines = dict.fromkeys(line for part in parts for line in part.split(b"\n") if line)
     write_atomically(target, b"\n".join(lines) + b"\n")
     for path in sources:

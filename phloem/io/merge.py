@@ -6,6 +6,7 @@ the product does not depend on how cells were put into tiles.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections import Counter
@@ -13,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import numpy as np
 
 from phloem.errors import InputError, WorkError
-from phloem.io.atomic import CorruptFile, sync_directory
+from phloem.io.atomic import CorruptFile, sync_directory, sync_file
 from phloem.io.mended import Mended
 from phloem.io.merged_layout import BLOCK_CELLS, DERIVED, define, fixed_values
+from phloem.io.netcdf import new_netcdf
 from phloem.io.paths import CampaignPaths
 from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SUCCESSES
 from phloem.io.statistics import SCREENING_RCV, circular_median_and_rcv, median_and_rcv
@@ -70,7 +71,7 @@ def merge_tiles(
     mended = Mended(paths, retries, reader.commits, reader.configuration_hash)
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
-        with netCDF4.Dataset(temporary, "w") as file:
+        with new_netcdf(temporary) as file:
             define(file, reader.lengths, {**campaign_attributes, "missing_cells": 0})
             fixed = {**fixed_values(reader.lengths, units), "trace_iteration": reader.trace_iteration}
             for name, values in fixed.items():
@@ -84,7 +85,9 @@ def merge_tiles(
                 start = stop
             reader.refuse_problems()
             file.missing_cells = sum(len(plan[index]) for index in reader.problems)
-        _make_durable(temporary, paths.merged)
+        sync_file(temporary)
+        os.replace(temporary, paths.merged)
+        sync_directory(paths.root)
     except (OSError, RuntimeError) as error:
         if isinstance(error, WorkError):
             raise
@@ -93,18 +96,9 @@ def merge_tiles(
             f"`phloem merge {paths.root}`"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return paths.merged
-
-
-def _make_durable(temporary: Path, path: Path) -> None:
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
-    sync_directory(path.parent)
 
 
 def _refuse_duplicates(plan: Sequence[Sequence[str]]) -> None:

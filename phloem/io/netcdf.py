@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import netCDF4
 
-from phloem.io.atomic import write_atomically
+from phloem.errors import WorkError
+from phloem.io.atomic import sync_file, write_atomically
+
+
+@contextlib.contextmanager
+def new_netcdf(path: Path) -> Iterator[netCDF4.Dataset]:
+    """Open a new NetCDF-4 file whose bytes are on disk before it is closed.
+
+    Where close(2) itself fails, as it can on a network file system when a quota is exhausted, netCDF-C 4.10.1 ends
+    the process by a segmentation fault. So what can fail does so before, and a file that failed is never closed.
+
+    Args:
+        path: the file.
+    """
+    file = netCDF4.Dataset(str(path), "w")
+    try:
+        yield file
+        file.sync()
+        sync_file(path)
+    except WorkError:
+        file.close()
+        raise
+    except (OSError, RuntimeError):
+        file._isopen = 0
+        raise
+    file.close()
 
 
 def write_netcdf(path: Path, fill: Callable[[netCDF4.Dataset], None]) -> None:
@@ -23,7 +49,7 @@ def write_netcdf(path: Path, fill: Callable[[netCDF4.Dataset], None]) -> None:
     """
     with tempfile.TemporaryDirectory() as aside:
         draft = Path(aside) / path.name
-        with netCDF4.Dataset(str(draft), "w") as file:
+        with new_netcdf(draft) as file:
             fill(file)
         data = draft.read_bytes()
     write_atomically(path, data)

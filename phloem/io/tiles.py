@@ -24,12 +24,14 @@ from phloem.io.atomic import (
     OnFull,
     checksum,
     hdf5_image,
+    naming,
     parse_hdf5,
     read_bytes,
     sync_directory,
+    when_there_is_room,
     write_atomically,
 )
-from phloem.io.attempts import count_attempts
+from phloem.io.attempts import LEASE_SECONDS, count_attempts, file_system_now
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths
 from phloem.io.schema import SCHEMA, SCHEMA_VERSION, validate
@@ -126,7 +128,9 @@ def write_tile(
 
     while not _has_bytes(path, image):
         _refuse_stale(paths, index, attempt)
-        state, reason = diagnose_tile(paths, index)
+        state, reason, found = _examine(paths, index, None)
+        if state is TileState.DONE and found == image:
+            break
         if state is TileState.DONE:
             raise StaleAttempt(f"tile {index}: attempt {attempt} differs from the committed tile, which stays")
         if state is TileState.CORRUPT:
@@ -247,13 +251,15 @@ def _examine(paths: CampaignPaths, index: int, commits: Commits | None) -> tuple
 def sweep(paths: CampaignPaths) -> list[Path]:
     """Remove the temporary files that killed attempts left behind.
 
-    An attempt that is alive and loses its temporary file writes it again; a merge that is alive keeps its own.
+    An attempt that is alive and loses its temporary file writes it again; a merge that is alive keeps its own, and one
+    on another machine keeps what it has written to within a lease.
 
     Returns:
         What was removed.
     """
     swept = []
     mine = paths.merged_temporary(socket.gethostname(), 0).name.removesuffix("0.tmp")
+    now = file_system_now(paths.root)
     attempts = sorted(paths.attempts_dir.glob("[0-9]*")) if paths.attempts_dir.is_dir() else []
     folders = (paths.root, paths.tiles_dir, paths.checkpoints_dir, paths.report_dir, paths.failures_dir)
     for folder in (*folders, paths.journals_dir, paths.logs_dir, paths.attempts_dir, *attempts):
@@ -261,9 +267,18 @@ def sweep(paths: CampaignPaths) -> list[Path]:
             pid = path.name.removeprefix(mine).removesuffix(".tmp")
             if path.name.startswith(mine) and pid.isdecimal() and Path(f"/proc/{pid}").exists():
                 continue
+            if path.name.startswith(f"{paths.merged.name}.") and not path.name.startswith(mine) and _young(path, now):
+                continue
             path.unlink(missing_ok=True)
             swept.append(path)
     return swept
+
+
+def _young(path: Path, now: float) -> bool:
+    try:
+        return now - path.stat().st_mtime < LEASE_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def quarantine(
@@ -280,16 +295,28 @@ def quarantine(
         paths: the campaign.
         path: the file.
         reason: what does not agree.
-        on_full: called while the disk is too full for the journal's line.
+        on_full: called while the disk is too full for a name or for the journal's line.
         worker: whose journal to append to; by default one of this process.
 
     Returns:
         Where the file is now (its name and a counter), or None where it had gone before.
     """
+    target = when_there_is_room(lambda: _set_aside(paths, path), path, on_full)
+    if target is None:
+        return None
+    when_there_is_room(lambda: sync_directory(paths.quarantine_dir), path, on_full)
+    when_there_is_room(lambda: sync_directory(path.parent), path, on_full)
+    event = {"event": "quarantined", "file": path.name, "moved_to": target.name, "reason": reason}
+    append_event(paths.journal(worker or default_worker()), event, on_full)
+    return target
+
+
+def _set_aside(paths: CampaignPaths, path: Path) -> Path | None:
     for counter in itertools.count(1):
         target = paths.quarantine_dir / f"{path.name}.{counter}"
         try:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            with naming(target):
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             break
         except FileExistsError:
             continue
@@ -298,8 +325,4 @@ def quarantine(
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return None
-    sync_directory(paths.quarantine_dir)
-    sync_directory(path.parent)
-    event = {"event": "quarantined", "file": path.name, "moved_to": target.name, "reason": reason}
-    append_event(paths.journal(worker or default_worker()), event, on_full)
     return target

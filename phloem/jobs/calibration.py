@@ -17,20 +17,28 @@ from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.lane_results import Arrays, fill_tile, lane_results
 from phloem.kernels import (
+    CALIBRATED,
     DIVERGED,
     MAX_REDRAWS,
     RUNNING,
+    SEGMENT,
     Lanes,
+    Observed,
     Site,
     SiteData,
     SiteObjective,
+    State,
     begin,
     dalec,
     site,
     switches,
 )
-from phloem.sharding import BLOCK, Block, Layout, lay_out, local_devices
+from phloem.kernels.features import Weather
+from phloem.sharding import BLOCK, Block, Layout, lay_out, local_devices, projected_bytes
 from phloem.sharding.placement import Flight, Program, advance_program
+
+LANE_NUMBERS = 6 * len(CALIBRATED)
+"""Numbers in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes on top."""
 
 MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
 """Redraws that a lane may bring along: a tile file counts them in a byte."""
@@ -53,6 +61,29 @@ def build_site(cell: Cell, mode: str) -> Site:
 def objective(mode: str, steady_pools: tuple[str, ...], backend: str) -> SiteObjective:
     """Return the site objective of a mode; equal arguments give equal (and once compiled) objectives."""
     return SiteObjective(dalec(mode), switches(mode), steady_pools, backend)
+
+
+def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
+    """Project the memory that a device needs for a block.
+
+    Args:
+        configuration: of the campaign.
+        days: of the longest record.
+        cells: cells in the block.
+    """
+    experiment, options = configuration.experiment, configuration.optimiser.options()
+    size = np.dtype(experiment.precision).itemsize
+    return projected_bytes(
+        -(-days // SEGMENT) * SEGMENT,
+        max(cells, 2),  # a lone cell stands twice in its table
+        len(Weather._fields) + len(Observed._fields) + 1,
+        len(State._fields),
+        SEGMENT,
+        BLOCK,
+        size,
+        experiment.backend,
+        lane=LANE_NUMBERS * size + 4 * len(options.trace_iteration),
+    )
 
 
 class Aloft(NamedTuple):
@@ -105,6 +136,7 @@ class TileCalibration:
             lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
         _check(lanes, len(cells), members)
         self.lanes = [(cell, member) for cell, member, _ in lanes]
+        self._configuration = configuration
         self.options = configuration.optimiser.options()
         self.objective = objective(experiment.mode, experiment.pools, experiment.backend)
         self.dtype = np.dtype(experiment.precision)
@@ -160,11 +192,20 @@ class TileCalibration:
         """Steps of all lanes when all is done."""
         return len(self.lanes) * self.options.iterations
 
+    @property
+    def projected_bytes(self) -> int:
+        """Memory that a device needs for the largest round of the layout, projected; the process adds what it holds."""
+        days = max(
+            (self._sites[cell].days for one in self.layout.rounds for block in one for cell in block.cells), default=0
+        )
+        return block_bytes(self._configuration, days, self.layout.cells)
+
     def advance(self, steps: int) -> None:
         """Take up to `steps` steps in every running lane of the round; waits for the devices once.
 
         Raises:
-            jax.errors.JaxRuntimeError: what went wrong on a device, such as want of memory; no lane has moved.
+            MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
+                went wrong on a device. No lane has moved then, and `halve` can follow.
         """
         if self.aloft is None:
             if not self._waiting:

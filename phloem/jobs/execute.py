@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import Engine, LocalEngine, default_workers
 from phloem.io import (
-    Commits,
     Verdict,
     append_event,
     keep_floor,
     list_attempts,
     merge_tiles,
     quarantine,
-    read_commits,
+    read_events,
     sweep,
 )
 from phloem.io import forgive as forgive_attempts
@@ -25,6 +24,7 @@ from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes, forget_tracebacks, stopped
 from phloem.jobs.progress import ProgressBar, say
+from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
 from phloem.sharding import device_environment
@@ -68,7 +68,7 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
     return local_engine(campaign, workers)
 
 
-def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState:
+def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
     """Sweep, check every committed byte, quarantine what does not agree; return the state.
 
     Raises:
@@ -87,19 +87,28 @@ def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState
         say(f"swept {path.name}, left by a killed attempt")
     files = sum(1 for _ in paths.tiles_dir.glob("*.h5"))
     with ProgressBar("checking tile files", files) as bar:
-        state = read_state(campaign, True, verdict, bar.update)
-    commits = read_commits(paths) if state.corrupt else {}
+        state = read_state(campaign, True, over, bar.update)
+    numbers = _highest_attempts(campaign) if state.corrupt else {}
     for tile, reason in state.corrupt.items():
-        _set_aside_file(campaign, tile, reason, commits)
+        _set_aside_file(campaign, tile, reason, numbers)
     return state
 
 
-def _set_aside_file(campaign: Campaign, tile: int, reason: str, commits: Commits) -> None:
+def _set_aside_file(campaign: Campaign, tile: int, reason: str, numbers: Mapping[int, int]) -> None:
     """Quarantine a tile file, and see that the next attempt's number is higher than any that is known."""
-    known = [commit.attempt for commit in commits.get(tile, {}).values()]
-    keep_floor(campaign.paths, tile, max(known, default=0))
+    keep_floor(campaign.paths, tile, numbers.get(tile, 0))
     moved = quarantine(campaign.paths, campaign.paths.tile(tile), reason, worker="campaign")
     say(f"tile {tile} is quarantined as {moved} and will be computed again: {reason}")
+
+
+def _highest_attempts(campaign: Campaign) -> dict[int, int]:
+    """Return the highest attempt of each tile that the journals tell of."""
+    highest: dict[int, int] = {}
+    for event in read_events(campaign.paths.journals_dir):
+        number = event.get("attempt", event.get("newest", 0))
+        if "tile" in event and number > highest.get(event["tile"], 0):
+            highest[event["tile"]] = number
+    return highest
 
 
 def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = None) -> CampaignState:
@@ -124,7 +133,7 @@ def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = N
     total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
     watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})
     with ProgressBar("calibrating", total, sum(watch.steps.values())) as watch.bar:
-        supervisor = Supervisor(campaign, engine, watch, done=set(state.done))
+        supervisor = Supervisor(campaign, engine, watch, done=set(state.done), verdict=verdict)
         state = supervise(supervisor)
     journal = campaign.paths.journal(supervisor.name)
     append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})

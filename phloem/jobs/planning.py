@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.hpc import default_workers
 from phloem.io import CampaignPaths
 from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.progress import ProgressBar
-from phloem.sharding import BLOCK, blocks, projected_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("tower", "synthetic")
@@ -149,63 +147,6 @@ def _clear(root: Path, existed: bool) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if root.is_dir() and not existed:
         root.rmdir()
-
-
-@dataclass(frozen=True)
-class Projection:
-    """What a campaign will need.
-
-    Attributes:
-        tiles: number of tiles.
-        lanes: number of lanes.
-        cell_years: simulated years of all lanes.
-        bytes_per_worker: projected memory of the largest block.
-        disk_bytes: projected size of tile files, checkpoints and the merged product.
-        files: projected number of files.
-        workers: processes.
-    """
-
-    tiles: int
-    lanes: int
-    cell_years: float
-    bytes_per_worker: int
-    disk_bytes: int
-    files: int
-    workers: int
-
-
-def project(campaign: Campaign) -> Projection:
-    """Project memory, disk and files of a campaign."""
-    from phloem.kernels import Observed, State
-    from phloem.kernels.features import Weather
-    from phloem.kernels.series import SEGMENT
-
-    configuration = campaign.configuration
-    backend = configuration.experiment.backend
-    members, size = (
-        configuration.campaign.members,
-        4 if configuration.experiment.precision == "float32" else 8,
-    )
-    lanes = members * len(campaign.cells)
-    fields = len(Weather._fields) + len(Observed._fields) + 1
-    memory = 0
-    for tile in range(len(campaign.tiles)):
-        cells = campaign.tile_cells(tile)
-        for block in blocks(len(cells), members):
-            days = max(cells[position].days for position in block.cells)
-            used = projected_bytes(days, len(block.cells), fields, len(State._fields), SEGMENT, BLOCK, size, backend)
-            memory = max(memory, used)
-    a_lane = 8 * (38 + 38 + 20) + 4 * configuration.optimiser.options().trace
-    checkpoint = BLOCK * (size * 38 * 5 + 4 * configuration.optimiser.options().trace)
-    return Projection(
-        tiles=len(campaign.tiles),
-        lanes=lanes,
-        cell_years=sum(cell.days for cell in campaign.cells) / 365.25 * members,
-        bytes_per_worker=memory,
-        disk_bytes=2 * a_lane * lanes + 2 * checkpoint * len(campaign.tiles),
-        files=4 * len(campaign.tiles) + 16,
-        workers=min(configuration.engine.workers or default_workers(), len(campaign.tiles)),
-    )
 
 
 def write_new(path: Path, kind: str) -> Path:

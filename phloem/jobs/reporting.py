@@ -49,6 +49,7 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
     """Count what happened to the campaign."""
     events: Counter[str] = Counter()
     seconds = 0.0
+    newest = {tile: numbers.newest for tile, numbers in list_attempts(campaign.paths).items()}
     for event in read_events(campaign.paths.journals_dir):
         if event["event"] == "ran":
             seconds += event["seconds"]
@@ -56,9 +57,10 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
             events[f"ended attempts: {event['class']}"] += 1
         elif event["event"] == "set aside":
             events["cells set aside"] += 1
+        elif event["event"] == "attempts":
+            newest[event["tile"]] = max(event["newest"], newest.get(event["tile"], 0))
         elif event["event"] == "quarantined":
             events["files quarantined"] += 1
-    newest = {tile: numbers.newest for tile, numbers in list_attempts(campaign.paths).items()}
     events["attempts"] = sum(newest.values())
     events["tiles"] = len(campaign.tiles)
     events["lanes drawn anew"] = int((merged["redraws"].values > 0).sum())

@@ -4,7 +4,7 @@
 workers do without JAX.
 """
 
-from phloem.sharding.devices import device_environment, local_devices
+from phloem.sharding.devices import device_environment, local_devices, out_of_memory
 from phloem.sharding.launch import end_with_parent, run_processes
 from phloem.sharding.layout import BLOCK, Block, Layout, blocks, cut, lay_out, projected_bytes
 from phloem.sharding.rendezvous import Processes, find_processes
@@ -21,6 +21,7 @@ __all__ = [
     "find_processes",
     "lay_out",
     "local_devices",
+    "out_of_memory",
     "projected_bytes",
     "run_processes",
 ]

@@ -35,6 +35,14 @@ def device_environment(devices: int) -> dict[str, str]:
     }
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out: of a device, or of the process that builds its tables.
+
+    Memory that runs out while XLA compiles ends the process instead; no error tells of that.
+    """
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 def local_devices(count: int, platform: str | None = None) -> list[jax.Device]:
     """Return the first devices of this process.
 

@@ -26,7 +26,7 @@ GRACE_SECONDS = 5.0
 SAID = (1, 2)
 """Exit statuses of a process that has told its error itself."""
 
-_HINTS = {
+_HINTS: dict[int, str] = {
     signal.SIGKILL: " (the system does this when memory runs out)",
     signal.SIGABRT: " (JAX's runtime does this when another process of the job is silent for too long)",
 }
@@ -80,11 +80,11 @@ def _start(command: Sequence[str], rank: int, variables: Mapping[str, str], serv
     own = {**variables, RANK: str(rank)}
     passed: tuple[int, ...] = ()
     errors = None
-    if rank == 0:
+    if rank > 0:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
+    elif variables[COUNT] != "1":
         # A listening socket that is handed over, not a free port that somebody else might take meanwhile.
         passed, own[LISTENER] = (server.fileno(),), str(server.fileno())
-    else:
-        errors = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         list(command),
         env=own,
@@ -98,31 +98,39 @@ def _start(command: Sequence[str], rank: int, variables: Mapping[str, str], serv
 
 
 def _wait(children: Sequence[_Child]) -> int:
-    """Wait for all, or for the first failure and what follows from it."""
+    """Wait for all, or for the first failure and what follows from it.
+
+    A kill is a cause. An error that a process has said, or an abort by JAX's runtime, may be a consequence, so the
+    others get some time to show it.
+    """
     until = float("inf")
     while True:
         codes = {child.rank: child.process.poll() for child in children}
-        killed = [child for child in children if codes[child.rank] not in (None, 0, *SAID)]
+        failed = [child for child in children if codes[child.rank]]
+        killed = [child for child in failed if codes[child.rank] not in (*SAID, -signal.SIGABRT)]
         if killed:
-            raise WorkError(_describe(killed[0], len(children)))
-        failed = [child for child in children if codes[child.rank] in SAID]
+            raise WorkError(_describe(killed[0], children))
         if failed:
             until = min(until, time.monotonic() + GRACE_SECONDS)
         if None not in codes.values() or time.monotonic() > until:
-            for child in failed:
+            said = [child for child in failed if codes[child.rank] in SAID]
+            if failed and not said:
+                raise WorkError(_describe(failed[0], children))
+            for child in said:
                 _repeat_errors(child)
-            return max((codes[child.rank] or 0 for child in failed), default=0)
+            return max((child.process.returncode for child in said), default=0)
         time.sleep(POLL_SECONDS)
 
 
-def _describe(child: _Child, count: int) -> str:
+def _describe(child: _Child, children: Sequence[_Child]) -> str:
     _repeat_errors(child)
     code = child.process.returncode
     how = f"ended with status {code}"
     if code < 0:
-        number = signal.Signals(-code)
-        how = f"was killed by {number.name}{_HINTS.get(number, '')}"
-    return f"process {child.rank} of {count} (pid {child.process.pid}) {how}; the others were ended"
+        how = f"was killed by {signal.Signals(-code).name}{_HINTS.get(-code, '')}"
+    alive = ", ".join(str(other.rank) for other in children if other.process.poll() is None)
+    rest = f"; process {alive} did not answer or was still at work, and was ended" if alive else ""
+    return f"process {child.rank} of {len(children)} (pid {child.process.pid}) {how}{rest}"
 
 
 def _repeat_errors(child: _Child) -> None:

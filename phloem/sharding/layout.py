@@ -1,4 +1,4 @@
-"""How the lanes of a tile are laid out in blocks of one fixed width.
+"""How the lanes of a tile are laid out in blocks of one fixed width, and these in rounds.
 
 A compiled program may round differently when its arrays have another width. So that a lane's result does not depend
 on its tile, every block has the same width, whatever it holds; what is left over is padding.
@@ -99,11 +99,12 @@ XLA's compiled program, 31 in the scratch of the cpu backend."""
 
 
 def projected_bytes(
-    days: int, cells: int, fields: int, states: int, segment: int, width: int, size: int, backend: str
+    days: int, cells: int, fields: int, states: int, segment: int, width: int, size: int, backend: str, lane: int = 0
 ) -> int:
-    """Project the memory that the gradient of one block needs.
+    """Project the memory that a device needs to advance one block.
 
-    Three parts: the tables, shared by the members; the states at segment starts; one segment's recomputation.
+    Four parts: the tables, shared by the members; the states at segment starts; one segment's recomputation; and where
+    the lanes stand, before and after a chunk.
 
     Args:
         days: days of the simulation.
@@ -114,8 +115,9 @@ def projected_bytes(
         width: lanes a block.
         size: bytes a number.
         backend: what runs the time loop, `xla` or `cpu`.
+        lane: bytes in which the optimiser notes where a lane stands.
     """
     tables = days * cells * fields
     kept = -(-days // segment) * states * width
     residuals = segment * RECOMPUTED[backend] * width
-    return size * (tables + kept + residuals)
+    return size * (tables + kept + residuals) + 2 * width * lane

@@ -10,6 +10,7 @@ heartbeat has been missing for `HEARTBEAT_SECONDS`, or at once when it was proce
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -37,7 +38,6 @@ _REDUCTIONS: dict[str, tuple[Callable[..., jax.Array], Callable[..., jax.Array]]
     "min": (jnp.min, jax.lax.pmin),
     "max": (jnp.max, jax.lax.pmax),
 }
-_abandoned: list[object] = []
 
 
 @contextmanager
@@ -157,11 +157,16 @@ def _quiet_output() -> Iterator[None]:
 
 
 def _abandon() -> None:
-    """Let this process end at once: JAX's exit handler would wait for the others, then abort with a stack trace."""
+    """Let this process end at once.
+
+    JAX's exit handler and the client's destructor would wait for the others to leave, then abort with a stack trace.
+    So nobody may find the client again, and nothing may destroy it.
+    """
     from jax._src.distributed import global_state
 
-    _abandoned.extend((global_state.client, global_state.service, global_state.preemption_sync_manager))
-    global_state.client = global_state.service = global_state.preemption_sync_manager = None
+    for name in ("client", "service", "preemption_sync_manager"):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(getattr(global_state, name)))
+        setattr(global_state, name, None)
 
 
 def rank(mesh: Mesh) -> int:

@@ -28,8 +28,21 @@ def watch(run: Run, until: int, task: int) -> set[str]:
     return seen
 
 
-def test_usr2_and_a_requeue(slurm_run: Run) -> None:
-    (one,) = slurm_run.submit(3, "--hold", "--on-usr2", "requeue")
+SLOW_ANSWER = """#!/bin/sh
+PATH={path} scontrol "$@"
+status=$?
+[ "$1" = requeue ] && touch {asked} && sleep 1.5
+exit $status
+"""
+
+
+def test_usr2_and_a_requeue(slurm_run: Run, tmp_path: Path) -> None:
+    # the SIGTERM of the requeue reaches the command that asked for it before it has its answer
+    (tmp_path / "bin").mkdir()
+    shim = tmp_path / "bin/scontrol"
+    shim.write_text(SLOW_ANSWER.format(path=os.environ["PATH"], asked=tmp_path / "asked"))
+    shim.chmod(0o755)
+    (one,) = slurm_run.submit(3, "--hold", "--on-usr2", "requeue", setup=(f'PATH={shim.parent}:"$PATH"',))
     notes = [slurm_run.wait_noted(task) for task in range(3)]
     # the last task that starts has the array's own job id, so that `scontrol requeue` of it would take all tasks
     assert one.job in {note["job"] for note in notes}
@@ -40,6 +53,7 @@ def test_usr2_and_a_requeue(slurm_run: Run) -> None:
     again = slurm_run.notes_of(victim)[-1]
     assert [note["restarts"] for note in slurm_run.notes_of(victim)] == [0, 1]
     assert again["id"] == one.tasks[victim]
+    assert (tmp_path / "asked").exists(), "the fault was there"
     assert (slurm_run.notes / f"{victim}.requeued").exists(), "the request outlived the signals that it caused"
     assert [len(slurm_run.notes_of(task)) for task in range(3)] == [2 if task == victim else 1 for task in range(3)]
     slurm_run.release()
@@ -238,10 +252,10 @@ def test_accounting_speaks_of_ends_while_the_controller_is_away(accounted: Run) 
 
     slurm.wait_for(accounted_for, "the accounting")
     slurm.stop_controller()
-    found = job_states(accounted.ids, seconds=12)
+    found = job_states(accounted.ids, seconds=3)
     # a task that ran may have ended since, and a lost one may have been requeued: that is for the controller to say
     assert found == {done[0]: "COMPLETED", done[1]: "COMPLETED", held: "UNKNOWN", lost: "UNKNOWN"}
-    assert job_states([done[0].split("_")[0]], seconds=12) == dict.fromkeys(done, "COMPLETED")
+    assert job_states([done[0].split("_")[0]], seconds=3) == dict.fromkeys(done, "COMPLETED")
     slurm.start_controller()
     assert job_states([held, lost]) == {held: "RUNNING", lost: "NODE_FAIL"}
     accounted.release()

@@ -1,0 +1,96 @@
+"""How fast this machine calibrates: measured once by a short run of the real thing, and remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from phloem.io import write_atomically
+from phloem.jobs.campaign import Campaign
+from phloem.jobs.progress import say
+from phloem.sharding import BLOCK
+from phloem.version import VERSION
+
+YEARS = 3
+SECONDS = 0.5
+REPEATS = 5
+YEAR_DAYS = 365.25
+ENDLESS = 10_000_000
+"""Iterations that no measurement comes to the end of."""
+
+
+def pace(campaign: Campaign) -> float:
+    """Return the microseconds that one step of one lane takes per simulated year, on one core, blocks being full.
+
+    Args:
+        campaign: whose backend, mode and precision count.
+    """
+    experiment = campaign.configuration.experiment
+    key = f"{VERSION} {experiment.backend} {experiment.mode} {experiment.precision} {_processor()}"
+    known = _read()
+    if key not in known:
+        say("measuring the pace of this machine, once (plan --rate states one instead)")
+        known[key] = round(_measure(campaign), 3)
+        _write(known)
+    return float(known[key])
+
+
+def _measure(campaign: Campaign) -> float:
+    """Time steps of a full block of one made-up cell under many names; the median of several, compilation apart."""
+    from phloem.jobs.calibration import TileCalibration
+    from phloem.jobs.twin import make_cell
+
+    members = campaign.configuration.campaign.members
+    made, _ = make_cell("pace", 60.0, YEARS, 0)
+    cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
+    lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
+    optimiser = campaign.configuration.optimiser.model_copy(update={"iterations": ENDLESS})
+    work = TileCalibration(campaign.configuration.model_copy(update={"optimiser": optimiser}), cells, lanes)
+    years = made.training_days / YEAR_DAYS
+    work.advance(1)
+    steps = 1
+    found: list[float] = []
+    while len(found) < REPEATS:
+        begun = time.perf_counter()
+        work.advance(steps)
+        took = time.perf_counter() - begun
+        if took < SECONDS / 2:
+            steps *= 2
+            continue
+        found.append(1e6 * took / (steps * len(lanes) * years))
+    return statistics.median(found)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return os.uname().machine
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _file() -> Path:
+    from phloem.kernels.compiler import cache_folder
+
+    return cache_folder().parent / "pace.json"
+
+
+def _read() -> dict[str, float]:
+    try:
+        found = json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(known: dict[str, float]) -> None:
+    """Remember; where that cannot be, it is measured again next time."""
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_file(), json.dumps(known, indent=1).encode())
+    except OSError:
+        return
