@@ -208,8 +208,8 @@ class Supervisor:
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
-            trace = outcome.value if isinstance(outcome.value, str) else ""
-            if kind != "node lost":
+            if kind != "node lost" and not (kind in LOSSES and facts["saved"]):  # what does not count fails not alike
+                trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
         if kind in LOSSES and not said.get("saved"):
