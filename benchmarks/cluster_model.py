@@ -26,7 +26,7 @@ COLUMNS = {
     "tile": "cells a tile",
     "checkpoint": "checkpoint, min",
     "tiles": "tiles",
-    "nodes_peak": "nodes",
+    "nodes_peak": "nodes at once",
     "wall_hours": "wall, h",
     "tail_hours": "last 1 %, h",
     "used_core_hours": "core-h used",
@@ -133,7 +133,7 @@ def _cell(name: str, value: Any) -> str:
         return str(value)
     if name in SHARES:
         return f"{100 * value:.1f} %"
-    if 0 < abs(value) < 0.1:
+    if name not in COLUMNS and 0 < abs(value) < 0.1:
         return f"{value:g}"
     return f"{value:,.1f}" if isinstance(value, float) and value % 1 and value < 1000 else f"{value:,.0f}"
 

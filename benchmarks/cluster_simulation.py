@@ -176,10 +176,13 @@ class Simulation:
         self._count_files()
 
     def _count_files(self) -> None:
-        """Keep the most files that there were: as written, and with claims, logs and journals rolled up by node."""
-        state = self.done + 2 * self.unfinished_begun + self.running
-        written = state + self.events["attempts"] + 2 * self.machine.workers * self.events["sessions"]
-        rolled = state + self.unfinished_begun + 2 * self.events["sessions"]
+        """Keep the most files that there were, with a journal and a log for each worker or, rolled up, for each node.
+
+        A tile has its file or two checkpoints and a beat; an attempt has a claim and an end.
+        """
+        state = self.done + 2 * self.unfinished_begun + self.running + 2 * self.events["attempts"]
+        rolled = state + 2 * self.events["sessions"]
+        written = state + 2 * self.machine.workers * self.events["sessions"]
         self.peak["files"] = max(self.peak["files"], written)
         self.peak["files rolled up"] = max(self.peak["files rolled up"], rolled)
         self.peak["running"] = max(self.peak["running"], self.running)

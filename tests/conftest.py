@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+COUNTED = "faults"
+"""Tests record under this name what they broke and what came of it."""
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -23,3 +26,18 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was broken on purpose; recorded properties come back from parallel workers too."""
+    lines = list(_recorded(terminalreporter))
+    if lines:
+        terminalreporter.section("faults injected")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _recorded(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    for report in reporter.getreports("passed"):
+        if report.when == "call":
+            yield from (str(value) for name, value in report.user_properties if name == COUNTED)

@@ -64,6 +64,11 @@ def _worker(pipe: Connection, parent: int, environment: Mapping[str, str], trace
             return
 
 
+def _same_signal(flag: StopFlag) -> signal.Signals:
+    """Return the signal that set a flag, which tells a task why it is stopped; SIGTERM where it was none."""
+    return next((number for number in STOP_SIGNALS if number.name == flag.name), signal.SIGTERM)
+
+
 def _ignore(_key: int, _message: Any) -> None:
     return None
 
@@ -158,7 +163,7 @@ class LocalEngine(Engine):
                 told = True
                 for slot in slots:
                     if slot.process.is_alive() and slot.process.pid:
-                        os.kill(slot.process.pid, signal.SIGTERM)
+                        os.kill(slot.process.pid, _same_signal(self.flag))
             if not self.flag:
                 self._assign(slots, waiting, folder)
             if not any(slot.task for slot in slots) and (self.flag or not waiting):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +174,27 @@ def exclude_node(ids: Sequence[str], node: str, seconds: float = COMMAND_SECONDS
                 raise EngineError(f"task {task} is pending and does not avoid node {node}: {failure}")
         changed += len(waiting)
     return changed
+
+
+def waiting_reasons(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, int]:
+    """Return why the pending tasks of jobs wait, in SLURM's words (`Resources`, `JobHeldUser`), and how many each.
+
+    Raises:
+        EngineError: the controller does not answer, or an id is not one.
+    """
+    return dict(Counter(reason for (reason,) in ask_queue(ids, "%r", "-t", "PD", seconds=seconds)))
+
+
+def node_is_down(node: str, seconds: float = ASK_SECONDS) -> bool:
+    """Tell whether the controller has given up a node, or does not hear it.
+
+    Raises:
+        EngineError: it does not know the node, or does not answer.
+    """
+    states = run_command(["sinfo", "-h", "-N", "-n", node, "-o", "%T"], seconds).split()
+    if not states:
+        raise EngineError(f"SLURM knows no node {node!r}")
+    return any(state.startswith(("down", "fail")) or state.endswith("*") for state in states)
 
 
 def _pending(ids: Sequence[str], seconds: float) -> dict[str, dict[str, str]]:

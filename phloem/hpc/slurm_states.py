@@ -36,6 +36,17 @@ def end_class(state: str) -> str:
     return _CLASS_OF.get(state, "unknown")
 
 
+def queue_states(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, str]:
+    """Return what the controller itself says of jobs and all their tasks; those it has forgotten are not there.
+
+    A job is forgotten some minutes after its end (MinJobAge), so what is not there is over, however it ended.
+
+    Raises:
+        EngineError: the controller does not answer, or an id is not one.
+    """
+    return dict(ask_queue(ids, "%i|%T", "-t", "all", seconds=seconds))
+
+
 def job_states(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, str]:
     """Return the states of jobs or array tasks.
 
@@ -56,7 +67,7 @@ def job_states(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, st
     """
     lists = job_lists(ids)
     try:
-        live = dict(ask_queue(ids, "%i|%T", "-t", "all", seconds=seconds))
+        live = queue_states(ids, seconds)
         silent = False
     except EngineError:
         live, silent = {}, True

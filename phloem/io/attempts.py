@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,10 @@ LEASE_SECONDS = 600.0
 COMMITTED = "committed"
 FREE = ("interrupted", "preempted", "walltime", "cancelled")
 """Ends that are nobody's fault and never count against a tile."""
+
+
+_NAME = re.compile(r"tile_([0-9]+)\.([0-9]+)\.(claim|end|beat|forgiven)")
+"""Names of the files of attempts; whatever else lies beside them is not ours."""
 
 
 class TakenError(WorkError):
@@ -132,11 +137,11 @@ def _numbers_in(folder: Path) -> dict[int, Numbers]:
     except FileNotFoundError:
         return found
     for name in names:
-        parts = name.split(".")
-        if len(parts) != 3 or parts[2] not in ("claim", "end", "beat", "forgiven") or not parts[1].isdecimal():
+        named = _NAME.fullmatch(name)
+        if named is None:
             continue
-        numbers = found.setdefault(int(parts[0].removeprefix("tile_")), Numbers())
-        getattr(numbers, f"{parts[2]}s").add(int(parts[1]))
+        tile, number, what = named.groups()
+        getattr(found.setdefault(int(tile), Numbers()), f"{what}s").add(int(number))
     return found
 
 
@@ -222,12 +227,17 @@ def is_alive(
         return _started(who.pid) == who.started
     if verdict is not None and who.job and verdict(who):
         return False
+    return now - _last_heard(paths, attempt) < LEASE_SECONDS
+
+
+def _last_heard(paths: CampaignPaths, attempt: Attempt) -> float:
+    """Return when an attempt's holder was last heard, by the clock of the file system; 0 where nothing is left."""
     for path in (paths.beat(attempt.tile, attempt.number), paths.claim(attempt.tile, attempt.number)):
         try:
-            return now - path.stat().st_mtime < LEASE_SECONDS
+            return path.stat().st_mtime
         except FileNotFoundError:
             continue
-    return False
+    return 0.0
 
 
 def end_attempt(
@@ -263,7 +273,8 @@ def end_attempt(
     paths.beat(index, number).unlink(missing_ok=True)
     if journal is not None and kind != COMMITTED:
         event = {"event": "ended", "tile": index, "attempt": number, "class": kind, "message": message}
-        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0)}, on_full)
+        told = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
+        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **told}, on_full)
     return True
 
 
@@ -282,8 +293,10 @@ def take_tile(
         1 for the first attempt.
 
     Raises:
-        TakenError: somebody holds it, or was quicker.
+        TakenError: somebody holds it, was quicker, or has committed it while the caller was starting.
     """
+    if paths.tile(index).exists():
+        raise TakenError(f"tile {index} is committed")
     numbers = attempt_numbers(paths, index)
     if numbers.open:
         before = read_attempt(paths, index, numbers.open)
@@ -334,8 +347,13 @@ def end_lost(
     if not kind:
         kind = "worker lost" if who.place == _place() and not who.job else "node lost"
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
-    seconds = read_beat(paths, attempt.tile, attempt.number).get("elapsed", 0.0)
-    facts = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by, "seconds": seconds}
+    said = read_beat(paths, attempt.tile, attempt.number)
+    facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
+    facts |= {
+        "seconds": said.get("elapsed", 0.0),
+        "saved": bool(said.get("saved")),
+        "last": _last_heard(paths, attempt),
+    }
     journal = paths.journal(found_by)
     return end_attempt(paths, attempt.tile, attempt.number, kind, message, on_full, journal, **facts)
 

@@ -89,7 +89,7 @@ def read_events(path: Path) -> Events:
         path: a journal, or a folder of journals (*.jsonl and *.log, taken in the order of their names).
 
     Returns:
-        The whole events, each line once however often it stands there; `skipped` counts the damaged lines.
+        The whole events, lines that an earlier journal has left out; `skipped` counts the damaged lines.
     """
     events = Events()
     seen: set[bytes] = set()
@@ -98,15 +98,14 @@ def read_events(path: Path) -> Events:
             lines = _read(journal).split(b"\n")
         except FileNotFoundError:
             continue
-        for line in lines:
-            if not line or line in seen:
-                continue
+        own = [line for line in lines if line and line not in seen]
+        for line in own:
             event = _opened(line)
             if event is None:
                 events.skipped += 1
             else:
-                seen.add(line)
                 events.append(event)
+        seen.update(own)
     return events
 
 

@@ -50,7 +50,7 @@ class Mended:
                 self.lanes.setdefault(cell, []).append((tile, row, members))
 
     def apply(self, rows: Rows) -> None:
-        """Put the lanes that came out well, and the count of redraws of those that did not, into rows of cells.
+        """Put the lanes that came out well, and what became of those that did not, into rows of cells.
 
         Args:
             rows: variables with a leading dimension of cells, changed in place; `retried` (cell, member) tells which
@@ -68,5 +68,6 @@ class Mended:
                 for name in _PER_LANE:
                     rows[name][place, good] = given[name][row, good]
                 worse = np.setdiff1d(members, good)
-                rows["redraws"][place, worse] = given["redraws"][row, worse]
+                for name in ("redraws", "status"):
+                    rows[name][place, worse] = given[name][row, worse]
                 rows["retried"][place, members] = tile

@@ -31,7 +31,7 @@ from phloem.io.atomic import (
     when_there_is_room,
     write_atomically,
 )
-from phloem.io.attempts import count_attempts
+from phloem.io.attempts import LEASE_SECONDS, count_attempts, file_system_now
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths
 from phloem.io.schema import SCHEMA, SCHEMA_VERSION, validate
@@ -251,13 +251,15 @@ def _examine(paths: CampaignPaths, index: int, commits: Commits | None) -> tuple
 def sweep(paths: CampaignPaths) -> list[Path]:
     """Remove the temporary files that killed attempts left behind.
 
-    An attempt that is alive and loses its temporary file writes it again; a merge that is alive keeps its own.
+    An attempt that is alive and loses its temporary file writes it again; a merge that is alive keeps its own, and one
+    on another machine keeps what it has written to within a lease.
 
     Returns:
         What was removed.
     """
     swept = []
     mine = paths.merged_temporary(socket.gethostname(), 0).name.removesuffix("0.tmp")
+    now = file_system_now(paths.root)
     attempts = sorted(paths.attempts_dir.glob("[0-9]*")) if paths.attempts_dir.is_dir() else []
     folders = (paths.root, paths.tiles_dir, paths.checkpoints_dir, paths.report_dir, paths.failures_dir)
     for folder in (*folders, paths.journals_dir, paths.logs_dir, paths.attempts_dir, *attempts):
@@ -265,9 +267,18 @@ def sweep(paths: CampaignPaths) -> list[Path]:
             pid = path.name.removeprefix(mine).removesuffix(".tmp")
             if path.name.startswith(mine) and pid.isdecimal() and Path(f"/proc/{pid}").exists():
                 continue
+            if path.name.startswith(f"{paths.merged.name}.") and not path.name.startswith(mine) and _young(path, now):
+                continue
             path.unlink(missing_ok=True)
             swept.append(path)
     return swept
+
+
+def _young(path: Path, now: float) -> bool:
+    try:
+        return now - path.stat().st_mtime < LEASE_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def quarantine(

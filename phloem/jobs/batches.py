@@ -7,167 +7,44 @@ lost. Nobody has to stay logged in.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-from phloem.errors import InputError, WorkError
-from phloem.hpc import EngineError, SlurmLauncher, SlurmOptions, default_workers, job_states
-from phloem.io import list_attempts, read_sealed, write_sealed
+from phloem.errors import WorkError
+from phloem.hpc import EngineError, end_class, job_states, limits, queue_states, waiting_reasons
+from phloem.io import LEASE_SECONDS, write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.configuration import Configuration
-from phloem.jobs.execute import conclude, merge, prepare, todo
+from phloem.jobs.execute import conclude, describe_set_aside, merge, prepare, todo
+from phloem.jobs.failures import stopped
 from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
-from phloem.jobs.scheduler import alive, verdict
+from phloem.jobs.rounds import (
+    array_jobs,
+    being_submitted,
+    claimed_attempts,
+    jobs_path,
+    newest_round,
+    progress,
+    read_round,
+    round_jobs,
+    submit_after,
+    submit_round,
+)
+from phloem.jobs.scheduler import alive, living, verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 
-MOST_TASKS = 1000
-"""Tasks of a round, at most, where `engine.tiles_per_task` does not say otherwise."""
-
 POLL_SECONDS = 10.0
-LOST_TWICE = 2
-"""A node that so many attempts were lost on is left out of the next round."""
 
+IDLE_ROUNDS = 3
+"""So many rounds in a row may end without a checkpoint: all preempted, say, or a walltime that is too short."""
 
-@dataclass(frozen=True)
-class Round:
-    """One submission of what has no result.
+PATIENCE_SECONDS = 3600.0
+"""So long a job waits for a controller that does not answer before it gives up its round."""
 
-    Attributes:
-        number: 1 for the first.
-        tasks: tiles of each task.
-        attempts: attempts of the whole campaign that had been claimed before.
-        configuration: of the run that submitted it; science is the campaign's.
-    """
-
-    number: int
-    tasks: Sequence[Sequence[int]]
-    attempts: int
-    configuration: Configuration
-
-
-def round_path(campaign: Campaign, number: int) -> Path:
-    """Return where a round is written down."""
-    return campaign.paths.batches_dir / f"round-{number:04d}.json"
-
-
-def jobs_path(campaign: Campaign, number: int) -> Path:
-    """Return where the job ids of a round are written down."""
-    return campaign.paths.batches_dir / f"round-{number:04d}.jobs.json"
-
-
-def newest_round(campaign: Campaign) -> int:
-    """Return the number of the newest round, 0 where there is none."""
-    names = campaign.paths.batches_dir.glob("round-[0-9]*.json")
-    return max((int(p.name.split(".")[0].removeprefix("round-")) for p in names if ".copy" not in p.name), default=0)
-
-
-def read_round(campaign: Campaign, number: int) -> Round:
-    """Return a round.
-
-    Raises:
-        InputError: it is not there, or damaged.
-    """
-    try:
-        table = read_sealed(round_path(campaign, number))
-    except (OSError, WorkError) as error:
-        raise InputError(f"{round_path(campaign, number)}: {error}; submit anew: phloem run") from error
-    return Round(number, table["tasks"], table["attempts"], Configuration.model_validate(table["configuration"]))
-
-
-def round_jobs(campaign: Campaign, number: int) -> list[str]:
-    """Return the ids of a round's jobs, the one that goes on last, and of those that its tasks submitted anew."""
-    try:
-        table = read_sealed(jobs_path(campaign, number))
-    except (OSError, WorkError):
-        return []
-    again = sorted(campaign.paths.batches_dir.glob(f"round-{number:04d}.again-*"))
-    return [*table["arrays"], *(path.name.partition("again-")[2] for path in again), table["after"]]
-
-
-def slurm_options(configuration: Configuration, exclude: Sequence[str] = ()) -> SlurmOptions:
-    """Return what the jobs of a campaign ask of the cluster."""
-    engine = configuration.engine
-    return SlurmOptions(
-        partition=engine.partition,
-        account=engine.account,
-        qos=engine.qos,
-        gres=engine.gres,
-        constraint=engine.constraint,
-        walltime_minutes=engine.walltime_minutes,
-        cpus_per_task=engine.cpus_per_task,
-        memory=engine.memory,
-        exclude=tuple(dict.fromkeys([*engine.exclude, *exclude])),
-        throttle=engine.throttle,
-        signal_seconds=min(engine.signal_seconds, 60 * engine.walltime_minutes // 2),
-        requeue=engine.requeue,
-        arrays=engine.arrays,
-        setup=tuple(engine.setup),
-        sbatch=engine.sbatch,
-        use_srun=engine.use_srun,
-    )
-
-
-def claimed_attempts(campaign: Campaign) -> int:
-    """Return how many attempts were ever claimed, for telling a round that did something from one that did not."""
-    return sum(numbers.newest for numbers in list_attempts(campaign.paths).values())
-
-
-def bad_nodes(state: CampaignState) -> list[str]:
-    """Return the nodes on which attempts were lost twice."""
-    hosts = Counter(host for failure in state.failures.values() for host in failure.hosts if host)
-    return sorted(host for host, count in hosts.items() if count >= LOST_TWICE)
-
-
-def submit_round(campaign: Campaign, state: CampaignState, before: Sequence[str] = ()) -> int:
-    """Submit what has no result as arrays of tasks, and after them the job that goes on or merges.
-
-    Args:
-        campaign: planned.
-        state: lately read.
-        before: jobs that must have ended first.
-
-    Returns:
-        The number of the round.
-
-    Raises:
-        EngineError: SLURM refused; nothing of the round is in the queue.
-    """
-    campaign.paths.batches_dir.mkdir(exist_ok=True)
-    number = newest_round(campaign) + 1
-    tiles = todo(campaign, state)
-    engine = campaign.configuration.engine
-    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // MOST_TASKS))
-    tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
-    table = {
-        "tasks": tasks,
-        "attempts": claimed_attempts(campaign),
-        "configuration": campaign.configuration.model_dump(),
-    }
-    write_sealed(round_path(campaign, number), table)
-    avoid = bad_nodes(state)
-    if avoid:
-        say(f"nodes on which attempts were lost twice are left out: {', '.join(avoid)}")
-    name = f"phloem-{campaign.configuration.campaign.name}"
-    launcher = SlurmLauncher(campaign.paths.batches_dir, name, slurm_options(campaign.configuration, avoid))
-    command = [sys.executable, "-m", "phloem"]
-    here = [str(campaign.paths.root.resolve()), "--round", str(number)]
-    dependency = "afterany:" + ":".join(before) if before else ""
-    arrays = [one.job for one in launcher.submit([*command, "work", *here], len(tasks), dependency)]
-    after = SlurmLauncher(campaign.paths.batches_dir, f"{name}-merge", _small(launcher.options))
-    job = after.submit_one([*command, "finish", *here], "afterany:" + ":".join(arrays)).job
-    write_sealed(jobs_path(campaign, number), {"arrays": arrays, "after": job})
-    say(f"round {number}: {len(tiles)} tiles in {len(tasks)} tasks; jobs {', '.join(arrays)}, merge {job}")
-    return number
-
-
-def _small(options: SlurmOptions) -> SlurmOptions:
-    """Return what the job that goes on or merges asks for: one core, no generic resources."""
-    return replace(options, cpus_per_task=min(1, options.cpus_per_task), gres="", throttle=0, use_srun=False)
+Found = TypeVar("Found")
 
 
 def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaign, CampaignState, Path] | None:
@@ -184,54 +61,91 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaig
         WorkError: some tiles have no result.
         EngineError: SLURM refused.
     """
+    root = campaign.paths.root
     state = prepare(campaign, verdict)
-    number = newest_round(campaign)
-    if todo(campaign, state) and not alive(round_jobs(campaign, number)):
-        number = submit_round(campaign, state)
-    if detach:
-        say(f"it goes on by itself. See: phloem status {campaign.paths.root} --watch")
-        return None
+    if todo(campaign, state):
+        if alive(round_jobs(campaign, newest_round(campaign))) or not submit_round(campaign, state):
+            say("jobs of this campaign are in the queue already, or about to be: they go on")
+        if detach:
+            say(f"it goes on by itself. See: phloem status {root} --watch")
+            return None
     try:
-        state = _wait(campaign, state, number)
+        state = _wait(campaign, state)
     except KeyboardInterrupt:
-        root = campaign.paths.root
         raise WorkError(
             f"no longer watching; the jobs go on: {', '.join(round_jobs(campaign, newest_round(campaign)))}. "
             f"See: phloem status {root} --watch; go on watching: phloem run {root} --engine slurm; end them: scancel"
         ) from None
+    return campaign, state, _product(campaign, state)
+
+
+def _product(campaign: Campaign, state: CampaignState) -> Path:
+    """Merge a finished campaign, and tidy it up.
+
+    Raises:
+        WorkError: it is not finished.
+    """
     conclude(campaign, state, None)
-    return campaign, state, merge(campaign)
+    merged = merge(campaign)
+    tidy(campaign, state)
+    return merged
 
 
-def _wait(campaign: Campaign, state: CampaignState, number: int) -> CampaignState:
-    """Watch until nothing is left to do or nobody is left to do it; return the state."""
+def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
+    """Watch until nothing is left to do, submitting what the last job of a round did not; return the state."""
     total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
     with ProgressBar("calibrating", total) as bar:
         while todo(campaign, state):
-            queued = alive(round_jobs(campaign, number))
+            number = newest_round(campaign)
+            # In this order: what is submitted or committed meanwhile is then seen below.
+            queued = alive(round_jobs(campaign, number)) or being_submitted(campaign)
             state = read_state(campaign, None, verdict)
             steps = sum(total_steps(campaign, tile) for tile in state.done)
             bar.update(steps + sum(beat["steps"] for beat in state.beats.values()))
-            if not queued and todo(campaign, state) and not state.beats:
-                if newest_round(campaign) == number:
-                    _refuse_idle_round(campaign, number)
-                    return state
-                number = newest_round(campaign)
-            time.sleep(POLL_SECONDS if todo(campaign, state) else 0)
-            number = newest_round(campaign)
+            if not todo(campaign, state) or stopped(campaign.paths):
+                break
+            if not queued and not state.beats and newest_round(campaign) == number:
+                go_on(campaign, state, number)
+            time.sleep(POLL_SECONDS)
     return state
 
 
-def _refuse_idle_round(campaign: Campaign, number: int) -> None:
-    """Stop where a round ended without claiming anything: another one would do no better.
+def go_on(campaign: Campaign, state: CampaignState, number: int) -> int:
+    """Submit the round after one that has ended with tiles left to do.
+
+    Returns:
+        The number of the new round; 0 where somebody else submits it.
 
     Raises:
-        WorkError: the message names the folder of the jobs' output.
+        WorkError: another round would do no better, or nobody wants one; the message says what to do.
+        EngineError: SLURM refused.
     """
-    if claimed_attempts(campaign) == read_round(campaign, number).attempts:
+    root, folder = campaign.paths.root, campaign.paths.batches_dir
+    cancelled = [task for task, found in _states(array_jobs(campaign, number)).items() if found == "CANCELLED"]
+    if cancelled:
+        raise WorkError(f"jobs were cancelled ({', '.join(cancelled)}); go on with: phloem run {root} --engine slurm")
+    idle = 0
+    if number:
+        this = read_round(campaign, number)
+        if claimed_attempts(campaign) == this.attempts:
+            raise WorkError(
+                f"round {number} ended without computing anything; see the jobs' output in {folder}, mend the cause, "
+                f"then: phloem run {root} --engine slurm"
+            )
+        idle = this.idle + 1 if progress(campaign, state) == list(this.progress) else 0
+    if idle >= IDLE_ROUNDS:
         raise WorkError(
-            f"round {number} ended without computing anything; see the jobs' output in {campaign.paths.batches_dir}"
+            f"{idle} rounds in a row ended before any tile reached a checkpoint (see the jobs' output in {folder}): "
+            f"more engine.walltime or less tiles.checkpoint_minutes, then: phloem run {root} --engine slurm"
         )
+    return submit_round(campaign, state, idle)
+
+
+def _states(jobs: list[str]) -> dict[str, str]:
+    try:
+        return job_states(jobs) if jobs else {}
+    except EngineError:
+        return {}
 
 
 def finish(directory: Path, number: int) -> str:
@@ -246,43 +160,75 @@ def finish(directory: Path, number: int) -> str:
 
     Raises:
         WorkError: some tiles have no result and will not be tried again by themselves.
+        EngineError: SLURM refused, or did not answer for very long.
     """
     campaign = open_campaign(directory)
-    this = read_round(campaign, number)
-    campaign = replace(campaign, configuration=this.configuration)
-    jobs = round_jobs(campaign, number)[:-1]
-    waiting = alive(jobs)
+    campaign = replace(campaign, configuration=read_round(campaign, number).configuration)
+    jobs = array_jobs(campaign, number)
+    waiting = _patiently(lambda: living(jobs))
     if waiting:
-        launcher = SlurmLauncher(campaign.paths.batches_dir, "phloem-merge", _small(slurm_options(this.configuration)))
-        words = [sys.executable, "-m", "phloem", "finish", str(directory), "--round", str(number)]
-        job = launcher.submit_one(words, "afterany:" + ":".join(waiting)).job
-        write_sealed(jobs_path(campaign, number), {"arrays": jobs, "after": job})
-        return f"jobs {', '.join(waiting)} go on; looking again after them"
-    state = prepare(campaign, verdict)
+        after = _patiently(lambda: submit_after(campaign, number, waiting))
+        arrays = [job for job in jobs if not (campaign.paths.batches_dir / f"round-{number:04d}.again-{job}").exists()]
+        write_sealed(jobs_path(campaign, number), {"arrays": arrays, "after": after})
+        return f"jobs {', '.join(waiting)} go on; looking again after them, in job {after}"
+    state = _settled(campaign)
     if not todo(campaign, state):
-        conclude(campaign, state, None)
-        merged = merge(campaign)
-        tidy(campaign, state)
-        return f"merged: {merged}"
+        merged = f"merged: {_product(campaign, state)}"
+        return "\n".join(filter(None, [merged, describe_set_aside(state, campaign.paths.root)]))
     if newest_round(campaign) > number:
         return f"round {newest_round(campaign)} has been submitted already"
-    cancelled = [task for task, found in _states(jobs).items() if found == "CANCELLED"]
-    if cancelled:
-        raise WorkError(
-            f"jobs were cancelled ({', '.join(cancelled)}); go on with: phloem run {directory} --engine slurm"
-        )
-    _refuse_idle_round(campaign, number)
-    return f"round {submit_round(campaign, state)} submitted"
+    new = _patiently(lambda: go_on(campaign, state, number))
+    return f"round {new} submitted" if new else "somebody else submits the next round"
 
 
-def _states(jobs: Sequence[str]) -> dict[str, str]:
+def _settled(campaign: Campaign) -> CampaignState:
+    """Return the state of a campaign once something is free, or nothing left to do.
+
+    After a round a tile may still be held by one who is gone, where the scheduler cannot say so: until its lease ends.
+    """
+    until = time.monotonic() + LEASE_SECONDS + POLL_SECONDS
+    state = prepare(campaign, verdict)
+    while time.monotonic() < until and (left := todo(campaign, state)) and set(left) <= set(state.beats):
+        time.sleep(POLL_SECONDS)
+        state = read_state(campaign, None, verdict)
+    return state
+
+
+def _patiently(action: Callable[[], Found]) -> Found:
+    """Do something that asks the controller, again and again while it does not answer: nobody else will do it."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return action()
+        except EngineError:
+            if time.monotonic() > until or _answers():
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def _answers() -> bool:
     try:
-        return job_states(jobs) if jobs else {}
+        limits()
     except EngineError:
+        return False
+    return True
+
+
+def describe_jobs(campaign: Campaign) -> dict[str, Any]:
+    """Return what the queue holds of a campaign, for `status`: round, jobs, tasks by what they do, why some wait.
+
+    Empty where nothing was ever submitted, or nothing is in the queue any more.
+    """
+    number = newest_round(campaign)
+    jobs = round_jobs(campaign, number)
+    if not jobs:
         return {}
-
-
-def task_workers(configuration: Configuration) -> int:
-    """Return the worker processes of one task: as configured, else one a core that the task has."""
-    engine = configuration.engine
-    return engine.workers or max(1, (engine.cpus_per_task or default_workers()) // engine.devices)
+    tasks: dict[str, int] = {}
+    try:
+        for state in queue_states(jobs).values():
+            if (kind := end_class(state)) in ("pending", "running", "unknown"):
+                tasks[kind] = tasks.get(kind, 0) + 1
+        reasons = waiting_reasons(jobs)
+    except EngineError:
+        return {"round": number, "jobs": jobs, "tasks": {"unknown": len(jobs)}, "reasons": {}}
+    return {"round": number, "jobs": jobs, "tasks": tasks, "reasons": reasons} if tasks else {}

@@ -13,6 +13,28 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
+from phloem.jobs.options import (
+    Backend,
+    Detach,
+    Directory,
+    Drivers,
+    EngineName,
+    Holes,
+    Json,
+    Lanes,
+    Mode,
+    Out,
+    Parameters,
+    Precision,
+    Processes,
+    Quality,
+    Rate,
+    Round,
+    Set,
+    Target,
+    Watching,
+    Workers,
+)
 from phloem.version import VERSION
 
 app = typer.Typer(
@@ -22,23 +44,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Target = Annotated[Path, typer.Argument(help="Campaign file (TOML), or the directory of a planned campaign.")]
-Directory = Annotated[Path, typer.Argument(help="Directory of a campaign.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Campaign directory; default: campaigns/NAME.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, overrides the file; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as the configuration says.")]
-Drivers = Annotated[Path, typer.Option("--drivers", help="Tower file (NetCDF).")]
-Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file (CSV, one row a member).")]
-Mode = Annotated[str, typer.Option("--mode", help="strict, or compat (the published arithmetic).")]
-Precision = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto, xla, cpu (generated C) or gpu.")]
-Verify = Annotated[
-    bool | None, typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few.")
-]
-EngineName = Annotated[str | None, typer.Option("--engine", help="local, ray, mpi or slurm.")]
-Quality = Annotated[str, typer.Option("--quality", help="Mendable defects of the drivers: repair, keep or refuse.")]
 
 
 def _print_json(value: Any) -> None:
@@ -99,9 +104,7 @@ def doctor(as_json: Json = False) -> None:
 def plan(
     target: Target,
     out: Out = None,
-    rate: Annotated[
-        float | None, typer.Option("--rate", min=0, help="Microseconds a lane-year; default: measured here, once.")
-    ] = None,
+    rate: Rate = None,
     assignments: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -125,15 +128,12 @@ def plan(
 
 
 @app.command()
-@app.command()
 def run(
     target: Target,
     out: Out = None,
     engine: EngineName = None,
     workers: Workers = 0,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="slurm: submit and return; the last job merges by itself.")
-    ] = False,
+    detach: Detach = False,
     assignments: Set = None,
 ) -> None:
     """Plan if need be, then compute every tile without a committed result, and merge. Run it again to go on.
@@ -164,7 +164,7 @@ def _report_run(finished: Any) -> None:
 @app.command(hidden=True)
 def work(
     directory: Directory,
-    number: Annotated[int, typer.Option("--round", help="Round of the campaign.")],
+    number: Round,
     task: Annotated[int, typer.Option("--task", help="Index of the task in the round.")],
 ) -> None:
     """Work through the tiles of one task: what a batch job runs.
@@ -179,7 +179,7 @@ def work(
 @app.command(hidden=True)
 def finish(
     directory: Directory,
-    number: Annotated[int, typer.Option("--round", help="Round that has ended.")],
+    number: Round,
 ) -> None:
     """Go on after a round: merge, or submit the next: what the last batch job runs.
 
@@ -193,7 +193,7 @@ def finish(
 @app.command()
 def status(
     directory: Directory,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds until nothing is left.")] = False,
+    watch: Watching = False,
     verify: Annotated[
         bool | None,
         typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few."),
@@ -205,12 +205,11 @@ def status(
     Example: phloem status campaigns/fluxnet --json
     """
     from phloem.jobs.campaign import open_campaign
-    from phloem.jobs.state import read_state, summary
-    from phloem.jobs.status import show
+    from phloem.jobs.status import look, show
 
     campaign = open_campaign(directory)
     while True:
-        found = summary(campaign, read_state(campaign, verify))
+        found = look(campaign, verify)
         if as_json:
             _print_json(found)
         else:
@@ -224,9 +223,7 @@ def status(
 @app.command()
 def retry(
     directory: Directory,
-    lanes: Annotated[
-        bool, typer.Option("--lanes", help="Also calibrate diverged and set-aside lanes again, in full batches.")
-    ] = False,
+    lanes: Lanes = False,
     engine: EngineName = None,
     workers: Workers = 0,
     assignments: Set = None,
@@ -246,16 +243,14 @@ def retry(
     print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
     if lanes:
         campaign, count = retry_lanes(campaign)
-        print(f"{count} lanes are calibrated again" if count else "no lane had failed")
+        print(f"{count} lanes are calibrated again" if count else "no failed lane is left to take up")
     _report_run(run_planned(campaign, workers, keys))
 
 
 @app.command()
 def merge(
     directory: Directory,
-    allow_holes: Annotated[
-        bool, typer.Option("--allow-holes", help="Label missing cells instead of refusing.")
-    ] = False,
+    allow_holes: Holes = False,
 ) -> None:
     """Merge the committed tiles into DIR/merged.nc.
 
@@ -345,9 +340,7 @@ def demo(
 @app.command()
 def normalise(
     directory: Directory,
-    processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Start so many here; default: this one, or mpiexec's.")
-    ] = None,
+    processes: Processes = None,
     devices: Annotated[int, typer.Option("--devices", min=1, help="CPU devices of each process.")] = 1,
     as_json: Json = False,
 ) -> None:

@@ -113,13 +113,15 @@ class Tiles(Section):
 class Failures(Section):
     """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
 
-    Losses count while no checkpoint was written between them. Preemption, walltime and interruption never count; bad
-    input is never tried again. `max_failures` tiles that failed alike, and more than were done, stop the campaign.
+    Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
+    interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
+    done, and more than a twentieth of those begun, stop the campaign; lost nodes do not.
     """
 
     worker_lost: Positive = 3
     node_lost: Positive = 10
     out_of_memory: Positive = 6
+    file_system: Positive = 20
     hang: Positive = 2
     bug: Positive = 2
     max_failures: Positive = 20
@@ -271,23 +273,39 @@ def _set(tree: dict[str, Any], assignment: str) -> None:
     tree[parts[-1]] = value
 
 
-def _add_site(tree: dict[str, Any], base: Path) -> None:
-    """Take from the site file that `engine.site` names what the campaign file leaves open of [engine].
+def _read_site(text: str, base: Path) -> dict[str, Any]:
+    """Return the [engine] table of a site file.
 
     Raises:
         InputError: unreadable file, or something else than an [engine] table in it.
     """
-    engine = tree.get("engine")
-    if not isinstance(engine, dict) or "site" not in engine:
-        return
-    path = expand_path(str(engine.pop("site")), base)
+    path = expand_path(text, base)
     try:
         site = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"engine.site: {path}: {getattr(error, 'strerror', None) or error}") from error
     if set(site) != {"engine"} or not isinstance(site["engine"], dict):
         raise InputError(f"engine.site: {path} must hold one table, [engine]; it has: {', '.join(site) or 'nothing'}")
-    tree["engine"] = {**site["engine"], **engine}
+    return site["engine"]
+
+
+def _settle_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
+    """Put assignments and site files into a tree: a key of the command line outweighs a site file that stands there,
+    which outweighs the campaign file, which outweighs a site file that it names itself.
+    """
+    engine = tree.get("engine")
+    if isinstance(engine, dict) and "site" in engine:
+        tree["engine"] = {**_read_site(str(engine["site"]), base), **engine}
+        del tree["engine"]["site"]
+    given: dict[str, Any] = {}
+    for assignment in assignments:
+        _set(given, assignment)
+    site = given.get("engine", {}).pop("site", None) if isinstance(given.get("engine"), dict) else None
+    if site is not None:
+        tree["engine"] = {**tree.get("engine", {}), **_read_site(str(site), Path.cwd())}
+    for assignment in assignments:
+        if assignment.partition("=")[0].strip() != "engine.site":
+            _set(tree, assignment)
 
 
 def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configuration:
@@ -306,9 +324,7 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
         raise InputError(f"campaign file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"campaign file {path} is not valid TOML: {error}") from error
-    for assignment in assignments:
-        _set(tree, assignment)
-    _add_site(tree, path.resolve().parent)
+    _settle_site(tree, assignments, path.resolve().parent)
     try:
         return Configuration.model_validate(tree)
     except ValidationError as error:

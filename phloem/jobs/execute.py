@@ -24,6 +24,7 @@ from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes, stopped
 from phloem.jobs.progress import ProgressBar, say
+from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
 from phloem.sharding import device_environment
@@ -67,7 +68,7 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
     return local_engine(campaign, workers)
 
 
-def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState:
+def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
     """Sweep, check every committed byte, quarantine what does not agree; return the state.
 
     Raises:
@@ -86,7 +87,7 @@ def prepare(campaign: Campaign, verdict: Verdict | None = None) -> CampaignState
         say(f"swept {path.name}, left by a killed attempt")
     files = sum(1 for _ in paths.tiles_dir.glob("*.h5"))
     with ProgressBar("checking tile files", files) as bar:
-        state = read_state(campaign, True, verdict, bar.update)
+        state = read_state(campaign, True, over, bar.update)
     numbers = _highest_attempts(campaign) if state.corrupt else {}
     for tile, reason in state.corrupt.items():
         _set_aside_file(campaign, tile, reason, numbers)
@@ -132,7 +133,7 @@ def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = N
     total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
     watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})
     with ProgressBar("calibrating", total, sum(watch.steps.values())) as watch.bar:
-        supervisor = Supervisor(campaign, engine, watch, done=set(state.done))
+        supervisor = Supervisor(campaign, engine, watch, done=set(state.done), verdict=verdict)
         state = supervise(supervisor)
     journal = campaign.paths.journal(supervisor.name)
     append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})

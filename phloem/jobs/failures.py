@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -10,12 +11,18 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.hpc import Outcome
-from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, unforgiven_ends, write_atomically
+from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, list_attempts, unforgiven_ends, write_atomically
 from phloem.jobs.configuration import Failures
 from phloem.sharding import out_of_memory
 
-LOSSES = ("worker lost", "node lost")
+LOSSES = ("worker lost", "node lost", "file system")
 """Classes that count only while no checkpoint is written between them: what progresses is not the tile's fault."""
+
+ALIKE_SHARE = 0.05
+"""A campaign goes on while fewer of the tiles begun fail alike: among very many some poison is sure (docs/scale.md)."""
+
+SHAKY = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO, errno.ENODEV})
+"""Errors of a file system that is away; none is the tile's fault, and most are over in minutes."""
 
 ISOLATE_AFTER = {"bug": 1, "hang": 1, "out of memory": 2, "worker lost": 2}
 """So often a tile fails before its cells are computed apart from each other, to find the one that does it."""
@@ -24,6 +31,7 @@ MENDS = {
     "worker lost": "see the log of the worker and the memory of the machine, then phloem retry {root}",
     "node lost": "see the host with your administrators (engine.exclude leaves it out), then phloem retry {root}",
     "out of memory": "fewer engine.workers or more memory a worker, then phloem retry {root}",
+    "file system": "see the file system with your administrators, then phloem retry {root}",
     "hang": "see the traceback and the file system, then phloem retry {root}",
     "bug": "report the traceback, then phloem retry {root}",
     "bad input": "put the input right, then phloem retry {root}",
@@ -74,6 +82,8 @@ def tile_failures(paths: CampaignPaths, tile: int, numbers: Numbers) -> TileFail
                 del classes[name]
         if kind == COMMITTED or kind in FREE:
             continue
+        if kind not in MENDS:  # bits have flipped in a small file without a checksum
+            kind = "worker lost"
         if kind in LOSSES:
             hosts.append(str(end.get("host", "")))
             if end.get("saved"):
@@ -85,6 +95,8 @@ def tile_failures(paths: CampaignPaths, tile: int, numbers: Numbers) -> TileFail
 
 def classify(error: BaseException | Outcome) -> str:
     """Return the failure class of an exception, or of how an engine says that a task ended."""
+    if isinstance(error, OSError) and error.errno in SHAKY:
+        return "file system"
     if isinstance(error, Outcome):
         name, text = error.error, error.message
     else:
@@ -120,9 +132,11 @@ def failing_alike(paths: CampaignPaths) -> tuple[str, int]:
 
 
 def stop_if_alike(paths: CampaignPaths, budgets: Failures, done: int) -> str:
-    """Stop the campaign where `max_failures` tiles failed alike, and more than were done; return why, or nothing."""
+    """Stop the campaign where too many tiles failed alike (see `Failures`); return why, or nothing."""
     alike, count = failing_alike(paths)
     if count < budgets.max_failures or count <= done:
+        return ""
+    if count <= ALIKE_SHARE * max(len(list_attempts(paths)), done):
         return ""
     why = f"{count} tiles failed alike ({alike})"
     write_atomically(paths.stop, why.encode())

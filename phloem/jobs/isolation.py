@@ -93,6 +93,7 @@ class Isolation:
                 continue
             outcome = self.compute(part)
             if outcome.kind == "done":
+                self.attempt.saved = True
                 waiting.appendleft(part)
             elif outcome.kind == "stopped":
                 raise Stopped(outcome.message)
@@ -122,6 +123,7 @@ class Isolation:
             self.steps[part] = message["steps"]
             if message["saved"]:
                 self.saved.add(part)
+                self.attempt.saved = True
             self.attempt.beat(sum(self.steps.values()))
 
     def after(self, part: Part, outcome: Outcome) -> list[Part]:
@@ -165,7 +167,7 @@ def calibrate_apart(attempt: Attempt) -> Arrays:
     isolation.search()
     if len(isolation.guilty) == len(isolation.names):
         kind, message = next(iter(isolation.guilty.values()))
-        text = f"every cell of the tile fails alone too ({', '.join(isolation.names)}): {kind}: {message}"
+        text = f"every cell of the tile fails alone too: {kind}: {message}"
         raise MemoryError(text) if kind == "out of memory" else RuntimeError(text)
     arrays = _gather(isolation)
     for position, (kind, message) in sorted(isolation.guilty.items()):
@@ -196,9 +198,10 @@ def _gather(isolation: Isolation) -> Arrays:
         cell = attempt.campaign.tile_cells(attempt.tile)[position]
         arrays["status"][position] = STATUS["set_aside"]
         if lanes is not None:
-            members = [member for place, member, _ in lanes if place == position]
             arrays["status"][position] = STATUS["missing"]
-            arrays["status"][position, members] = STATUS["set_aside"]
+            for member, redraws in [(member, redraws) for place, member, redraws in lanes if place == position]:
+                arrays["status"][position, member] = STATUS["set_aside"]
+                arrays["redraws"][position, member] = redraws
         arrays["latitude"][position], arrays["longitude"][position] = cell.latitude, cell.longitude
     arrays["cell"] = np.array(isolation.names)
     return arrays | {name: sample[name] for name in shared}

@@ -90,25 +90,31 @@ def project(campaign: Campaign, rate: float) -> Projection:
     trace = 4 * configuration.optimiser.options().trace
     size = _number_bytes(campaign)
     tiles = len(campaign.tiles)
-    at_once = engine.workers or (engine.cpus_per_task if engine.name == "slurm" else default_workers()) or 1
-    tasks = -(-tiles // (engine.tiles_per_task or at_once)) if engine.name == "slurm" else 1
+    width = at_once(campaign)
+    tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
     needs = Projection(
         tiles=tiles,
         lanes=lanes,
         cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
         bytes_per_worker=memory,
         disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * BLOCK * (size * 38 * 5 + trace) * tiles,
-        files=2 * tiles + 4 * min(at_once * tasks, tiles) + 4 * tasks + 16,
-        workers=min(at_once, tiles),
+        files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
+        workers=min(width, tiles),
         rate=rate,
         filled=round(lanes / places, 3),
         core_hours=round(sum(seconds) / 3600, 3),
         longest_tile_seconds=round(max(seconds), 1),
         tasks=tasks,
-        task_seconds=round(START_SECONDS + max(sum(seconds) / (tasks * min(at_once, tiles)), max(seconds)), 1),
+        task_seconds=round(START_SECONDS + max(sum(seconds) / (tasks * min(width, tiles)), max(seconds)), 1),
         warnings=(),
     )
     return Projection(**{**needs.__dict__, "warnings": tuple(_warnings(campaign, needs))})
+
+
+def at_once(campaign: Campaign) -> int:
+    """Return the workers of this machine, or of one task of a batch system."""
+    engine = campaign.configuration.engine
+    return engine.workers or (engine.cpus_per_task if engine.name == "slurm" else default_workers()) or 1
 
 
 def _number_bytes(campaign: Campaign) -> int:
@@ -134,6 +140,8 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
         found.append(
             f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"
         )
+    if needs.tiles < at_once(campaign):
+        found.append(f"{needs.tiles} tiles cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
     if needs.core_hours > MANY_HOURS:
         found.append(f"{needs.core_hours:.0f} core-hours: is the allocation large enough?")
     walltime = 60 * engine.walltime_minutes

@@ -41,14 +41,17 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
 def retry_lanes(campaign: Campaign) -> tuple[Campaign, int]:
     """Pack the failed lanes into batches that fill the devices; return the campaign that has them, and their number.
 
-    A lane that stands in a batch which is not done yet stays there.
+    A lane that stands in a batch which is not done yet stays there. One that has used up its draws stays diverged: a
+    tile file counts them in a byte.
 
     Raises:
         CorruptFile: a tile is not what was committed.
     """
+    from phloem.jobs.calibration import MOST_REDRAWS
+
     open_batches = [batch for tile, batch in _batches(campaign) if not campaign.paths.tile(tile).exists()]
     waiting = {(cell, member) for batch in open_batches for cell, member, _ in batch}
-    lanes = [lane for lane in failed_lanes(campaign) if lane[:2] not in waiting]
+    lanes = [lane for lane in failed_lanes(campaign) if lane[:2] not in waiting and lane[2] <= MOST_REDRAWS]
     width = BLOCK * campaign.configuration.engine.devices
     batches = [lanes[first : first + width] for first in range(0, len(lanes), width)]
     return (add_retries(campaign, batches) if batches else campaign), len(lanes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phloem.io import (
+    Commit,
     Commits,
     TileState,
     Verdict,
@@ -58,18 +59,17 @@ class CampaignState:
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     verified: bool = False
 
-    def count_lanes(self, planned: bool, lanes: Mapping[str, int]) -> None:
-        """Count the lanes of a committed tile; a lane that a batch has mended is no failed one any more."""
-        if planned:
-            self.lanes.update(lanes)
-            return
-        for name in ("calibrated", "calibrated_after_redraw"):
-            mended = lanes.get(name, 0)
-            self.lanes[name] += mended
-            for failed in ("diverged", "set_aside"):
-                taken = min(mended, self.lanes[failed])
-                self.lanes[failed] -= taken
-                mended -= taken
+    def count_lanes(self, lanes: Mapping[str, int], again: int, aside: int) -> None:
+        """Count the lanes of a committed tile.
+
+        Args:
+            lanes: by what became of them.
+            again: how many of them had failed in an earlier tile; they count here and no more there.
+            aside: how many of those had been set aside there.
+        """
+        self.lanes["set_aside"] -= min(aside, self.lanes["set_aside"])
+        self.lanes["diverged"] -= min(again - aside, self.lanes["diverged"])
+        self.lanes.update({name: count for name, count in lanes.items() if name != "missing"})
 
 
 def read_state(
@@ -98,9 +98,7 @@ def read_state(
     else:
         state.corrupt = {tile: why for tile in present if (why := _odd_size(tile, sizes[tile], commits))}
     state.done = [tile for tile in present if tile not in state.corrupt]
-    for tile in state.done:
-        state.count_lanes(tile < len(campaign.tiles), _lanes_of(tile, sizes[tile], commits))
-    state.set_aside = _set_aside(events, set(state.done))
+    _count(campaign, state, {tile: _commit(tile, sizes[tile], commits) for tile in state.done}, events)
     _look_at_attempts(campaign, state, verdict)
     return state
 
@@ -141,8 +139,8 @@ def _verify(
     return corrupt
 
 
-def _lanes_of(tile: int, size: int, commits: Commits) -> Mapping[str, int]:
-    return next(commit.lanes for commit in commits[tile].values() if commit.size == size)
+def _commit(tile: int, size: int, commits: Commits) -> Commit:
+    return next(commit for commit in commits[tile].values() if commit.size == size)
 
 
 def _seconds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -154,14 +152,38 @@ def _seconds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
     return seconds
 
 
-def _set_aside(events: Iterable[dict[str, Any]], done: set[int]) -> list[dict[str, Any]]:
-    """Return the cells that committed tiles have set aside, each once."""
-    found = {
-        (event["tile"], event["cell"]): event
-        for event in events
-        if event["event"] == "set aside" and event["tile"] in done
-    }
-    return [found[key] for key in sorted(found)]
+def _count(
+    campaign: Campaign, state: CampaignState, commits: Mapping[int, Commit], events: Iterable[dict[str, Any]]
+) -> None:
+    """Count the lanes of committed tiles, and name the cells whose lanes are set aside in the newest of them.
+
+    Args:
+        campaign: planned.
+        state: to be filled in.
+        commits: of the committed tiles.
+        events: of all journals; what an attempt said that has not committed its tile does not count.
+    """
+    told: dict[int, dict[str, dict[str, Any]]] = {}
+    for event in events:
+        commit = commits.get(event["tile"]) if event["event"] == "set aside" else None
+        if commit is not None and commit.attempt == event["attempt"]:
+            told.setdefault(event["tile"], {})[event["cell"]] = event
+    aside: dict[tuple[str, int], dict[str, Any]] = {}
+    for tile in sorted(commits):
+        guilty = told.get(tile, {})
+        if tile < len(campaign.tiles):
+            state.count_lanes(commits[tile].lanes, 0, 0)
+            members = range(campaign.configuration.campaign.members)
+            aside |= {(cell, member): event for cell, event in guilty.items() for member in members}
+            continue
+        cells = campaign.tile_cells(tile)
+        lanes = [(cells[place].name, member) for place, member, _ in campaign.tile_lanes(tile) or ()]
+        state.count_lanes(commits[tile].lanes, len(lanes), sum(lane in aside for lane in lanes))
+        for cell, member in lanes:
+            aside.pop((cell, member), None)
+            if cell in guilty:
+                aside[cell, member] = guilty[cell]
+    state.set_aside = list({(event["tile"], cell): event for (cell, _), event in sorted(aside.items())}.values())
 
 
 def _look_at_attempts(campaign: Campaign, state: CampaignState, verdict: Verdict | None) -> None:

@@ -8,10 +8,26 @@ from typing import Any
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes
 from phloem.jobs.progress import duration
+from phloem.jobs.state import read_state, summary
 from phloem.names import STREAMS
 
 MOST = 20
 """Tiles that are named one by one."""
+
+
+def look(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
+    """Return the JSON object of `phloem status`, with what the batch system's queue holds of the campaign.
+
+    Args:
+        campaign: planned.
+        verify: as for `read_state`.
+    """
+    if not campaign.paths.batches_dir.is_dir():
+        return summary(campaign, read_state(campaign, verify)) | {"queue": {}}
+    from phloem.jobs.batches import describe_jobs
+    from phloem.jobs.scheduler import verdict
+
+    return summary(campaign, read_state(campaign, verify, verdict)) | {"queue": describe_jobs(campaign)}
 
 
 def show(campaign: Campaign, found: dict[str, Any]) -> str:
@@ -23,6 +39,10 @@ def show(campaign: Campaign, found: dict[str, Any]) -> str:
         "tiles  " + "  ".join(f"{name} {count}" for name, count in tiles.items()),
         "lanes  " + "  ".join(f"{name} {count}" for name, count in lanes.items() if count),
     ]
+    if queue := found["queue"]:
+        tasks = "  ".join(f"{name} {count}" for name, count in queue["tasks"].items())
+        why = f" ({', '.join(queue['reasons'])})" if queue["reasons"] else ""
+        lines.append(f"queue  tasks of round {queue['round']}: {tasks}{why}; jobs {', '.join(queue['jobs'])}")
     if hours:
         lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
     if tiles["running"]:
@@ -50,6 +70,8 @@ def _next(found: dict[str, Any], root: Path) -> list[str]:
     tiles = found["tiles"]
     if found["stopped"]:
         return [f"the campaign was stopped: {found['stopped']}", f"next: mend the cause, then phloem retry {root}"]
+    if found["queue"]:
+        return []
     if tiles["failed"]:
         return [f"next: mend the cause, then phloem retry {root}"]
     if tiles["pending"] and not tiles["running"]:

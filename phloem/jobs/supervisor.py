@@ -6,28 +6,36 @@ share nothing but the campaign's files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from phloem.hpc import Engine, Outcome, Task
 from phloem.io import (
+    TakenError,
     Verdict,
     attempt_numbers,
-    claim_attempt,
     end_attempt,
+    end_lost,
     file_system_now,
     holder,
     is_alive,
     read_attempt,
     roll_up,
+    take_tile,
 )
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.failures import TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
+from phloem.jobs.failures import LOSSES, TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
 from phloem.jobs.progress import ProgressBar, duration
 from phloem.jobs.state import total_steps
+
+MANY_LOSSES = 8
+"""So many tiles lost one after another, and none finished, speak against the machine. One bad node otherwise uses up
+the budgets of hundreds of healthy tiles (docs/scale.md)."""
 
 
 @dataclass
@@ -68,6 +76,7 @@ class Supervisor:
         node: name of this machine to the batch system, which may differ from its own.
         verdict: tells how another holder's batch job ended.
         name: of this supervisor, in journals and logs.
+        lost: tiles whose workers were lost here, no checkpoint written, since one was finished here.
     """
 
     campaign: Campaign
@@ -80,6 +89,8 @@ class Supervisor:
     node: str = ""
     verdict: Verdict | None = None
     name: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
+
+    lost: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.paths = self.campaign.paths
@@ -122,6 +133,10 @@ class Supervisor:
             attempt = read_attempt(self.paths, tile, numbers.open)
             if is_alive(self.paths, attempt, file_system_now(self.paths.attempts_dir), self.me, self.verdict):
                 return None
+            if self.verdict is not None:  # a worker cannot ask the batch system, and would wait for the lease to pass
+                with contextlib.suppress(OSError):
+                    end_lost(self.paths, attempt, self.name, verdict=self.verdict)
+                numbers = attempt_numbers(self.paths, tile)
         failures = tile_failures(self.paths, tile, numbers)
         if failures.exhausted(self.campaign.configuration.failures):
             return None
@@ -161,6 +176,7 @@ class Supervisor:
         tile = outcome.key
         if outcome.kind == "done":
             self.done.add(tile)
+            self.lost.clear()
             self.watch.steps[tile] = total_steps(self.campaign, tile)
             self.watch.show()
             took = duration(outcome.value["seconds"])
@@ -180,7 +196,10 @@ class Supervisor:
         said = self.lately.get(tile, {})
         number = numbers.open
         if numbers.newest == self.handed.get(tile, 0):  # it died before it could claim an attempt
-            number = claim_attempt(self.paths, tile, self.me)
+            with suppress(TakenError):
+                number = take_tile(self.paths, tile, self.me, verdict=self.verdict)
+        elif number and not read_attempt(self.paths, tile, number).holder.worker.startswith(f"{self.name}."):
+            number = 0  # another run's worker was quicker, and its attempt is not ours to end
         if number:
             facts: dict[str, Any] = {
                 "seconds": said.get("elapsed", 0.0),
@@ -190,8 +209,16 @@ class Supervisor:
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
             trace = outcome.value if isinstance(outcome.value, str) else ""
-            keep_traceback(self.paths, tile, kind, outcome.message, trace)
+            if kind != "node lost":
+                keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
+        if kind in LOSSES and not said.get("saved"):
+            self.lost.add(tile)
+        if len(self.lost) >= MANY_LOSSES:
+            self.watch.note(
+                f"{len(self.lost)} tiles lost their workers on {self.me.host}, one after another: no more here"
+            )
+            self.engine.flag.name = self.engine.flag.name or f"losses on {self.me.host}"
         why = stop_if_alike(self.paths, self.campaign.configuration.failures, len(self.done))
         if why:
             self.watch.note(f"the campaign stops: {why}")

@@ -17,6 +17,7 @@ from phloem.hpc import Context, Stopped
 from phloem.io import (
     CampaignPaths,
     Cell,
+    StaleAttempt,
     TakenError,
     append_event,
     attempt_numbers,
@@ -39,8 +40,9 @@ from phloem.names import STATUS
 CHUNK_SECONDS = 2.0
 """A chunk is made as long as this, so that a signal is noticed and a beat given every few seconds."""
 
-BEAT_SECONDS = 15.0
-"""Time between two beats in the file that other machines see; the parent hears of every chunk."""
+BEAT_SECONDS = (15.0, 60.0)
+"""Time between two beats in the file that other machines see, at first and later; the parent hears of every chunk. A
+hundred thousand workers at 15 s would take all that a metadata server can do (docs/scale.md)."""
 
 FULL_DISK_SECONDS = 15.0
 """How long a tile pauses before it tries a full disk again."""
@@ -64,6 +66,7 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     Raises:
         Stopped: asked to stop; a checkpoint was written.
         TakenError: another worker has the tile.
+        StaleAttempt: another worker was given it meanwhile.
         InputError: the tile's input is not what it should be.
     """
     return Attempt(arguments, context).run()
@@ -126,8 +129,14 @@ class Attempt:
         except Stopped as stop:
             self.end(self.why_stopped(), str(stop))
             raise
+        except StaleAttempt as stale:
+            self.log("stale", error=str(stale))
+            self.end("interrupted", str(stale))
+            raise
         except Exception as error:
             kind = classify(error)
+            if kind == "file system":
+                self.rest()
             trace = "".join(traceback.format_exception(error))
             self.log("failed", error=str(error), **{"class": kind})
             self.end(kind, str(error) or type(error).__name__)
@@ -266,7 +275,8 @@ class Attempt:
             "saved": self.saved,
         }
         self.context.report(state)
-        if self.part or time.monotonic() - self.beaten_at < BEAT_SECONDS:
+        first, later = BEAT_SECONDS
+        if self.part or time.monotonic() - self.beaten_at < max(first, min(later, elapsed / 10)):
             return
         self.beaten_at = time.monotonic()
         path = self.paths.beat(self.tile, self.number)
@@ -295,12 +305,19 @@ class Attempt:
     def log(self, event: str, **facts: Any) -> None:
         """Append one event to this worker's log; a full disk costs the line, not the tile."""
         line = {"event": event, "tile": self.tile, "attempt": self.number, "time": time.time(), **facts}
+        line["worker"] = self.worker
         if self.part:
             line["part"] = self.part
         try:
             append_event(self.paths.log(self.worker), line)
         except OSError:
             self.context.report({"tile": self.tile, "note": f"log line lost: {event}"})
+
+    def rest(self) -> None:
+        """Wait a little for a disk or a file system, unless asked to stop."""
+        until = time.monotonic() + FULL_DISK_SECONDS
+        while time.monotonic() < until and not self.context.stopping():
+            time.sleep(0.2)
 
     def pause(self, path: Path) -> None:
         """Wait while the disk is full.
@@ -309,11 +326,9 @@ class Attempt:
             Stopped: asked to stop while waiting.
         """
         self.context.report({"tile": self.tile, "note": f"disk full at {path.parent}: paused, free some space"})
-        until = time.monotonic() + FULL_DISK_SECONDS
-        while time.monotonic() < until:
-            if self.context.stopping():
-                raise Stopped(f"tile {self.tile} stopped while the disk was full; the last checkpoint stands")
-            time.sleep(0.2)
+        self.rest()
+        if self.context.stopping():
+            raise Stopped(f"tile {self.tile} stopped while the disk was full; the last checkpoint stands")
         beat = self.paths.beat(self.tile, self.number)
         if self.number and beat.exists():
             beat.touch()

@@ -13,6 +13,7 @@ from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.execute import conclude, local_engine, prepare, supervise
 from phloem.jobs.progress import ProgressBar
+from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, total_steps, wall_clock
 from phloem.jobs.supervisor import Supervisor, Watch
 
@@ -43,7 +44,7 @@ def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tupl
     steps = [total_steps(campaign, tile) for tile in range(tiles)]
     watch = Watch(steps={tile: steps[tile] for tile in planned[2]})
     order = [*range(first, tiles), *range(first)]
-    supervisor = Supervisor(campaign, engine, watch, order, set(planned[2]))
+    supervisor = Supervisor(campaign, engine, watch, order, set(planned[2]), verdict=verdict)
     if here.rank == 0:
         with ProgressBar("calibrating", sum(steps), sum(watch.steps.values())) as watch.bar:
             state = supervise(supervisor)

@@ -51,10 +51,14 @@ def die(arguments: Mapping[str, Any], context: Context) -> int:
     return attempt
 
 
-def swell(arguments: Mapping[str, Any], context: Context) -> None:
-    """Live until Ray's memory monitor comes."""
+def swell(arguments: Mapping[str, Any], context: Context) -> int:
+    """Take 8 GiB, slowly enough for Ray's memory monitor to see it."""
     mark(arguments["folder"], f"attempts-{arguments['number']}")
-    time.sleep(60)
+    held = []
+    for _ in range(128):
+        held.append(b"x" * (64 * 2**20))
+        time.sleep(0.05)
+    return len(held)
 
 
 def meet(arguments: Mapping[str, Any], context: Context) -> int:

@@ -45,7 +45,15 @@ class SlurmCluster:
     _before: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, nodes: int = 3, cpus: int = 4, array_size: int = 11, accounting: bool = False) -> SlurmCluster:
+    def start(
+        cls,
+        nodes: int = 3,
+        cpus: int = 4,
+        array_size: int = 11,
+        accounting: bool = False,
+        machines: bool = False,
+        min_job_age: int = 600,
+    ) -> SlurmCluster:
         """Start a cluster and wait until all nodes are idle (1 to 2 s; with accounting 5 to 10 s).
 
         Args:
@@ -53,6 +61,8 @@ class SlurmCluster:
             cpus: of each node, whatever this machine has.
             array_size: SLURM's MaxArraySize.
             accounting: with slurmdbd and a database, so that `sacct` answers.
+            machines: the processes of one node are not seen on another, as between machines, where that is allowed.
+            min_job_age: seconds after which the controller forgets a job that has ended; it looks every 30 s.
 
         Raises:
             NoSlurm: it is not installed and cannot be.
@@ -60,7 +70,8 @@ class SlurmCluster:
         # a short path: slurmstepd's sockets lie below it, and a socket's path may have 107 characters
         folder = Path(tempfile.mkdtemp(prefix="phloem-slurm-"))
         command = [HERE / "slurm_up.sh", folder, "--nodes", str(nodes), "--cpus", str(cpus)]
-        command += ["--array-size", str(array_size), *(["--accounting"] if accounting else [])]
+        command += ["--array-size", str(array_size), "--min-job-age", str(min_job_age)]
+        command += ["--accounting"] * accounting + ["--machines"] * machines
         done = subprocess.run(command, capture_output=True, text=True)
         cluster = cls(folder, nodes, cpus)
         if done.returncode:
@@ -154,6 +165,20 @@ class SlurmCluster:
                 continue
         return found
 
+    def task_processes(self, task: str) -> dict[int, str]:
+        """Return the processes of a running task, seen from outside of its node, each with its command line."""
+        job, _, index = task.partition("_")
+        mine = {f"SLURM_CONF={self.folder}/slurm.conf"}
+        mine |= {f"SLURM_ARRAY_JOB_ID={job}", f"SLURM_ARRAY_TASK_ID={index}"} if index else {f"SLURM_JOB_ID={job}"}
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if mine <= set((process / "environ").read_text(errors="replace").split("\0")):
+                    found[int(process.name)] = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+            except OSError:
+                continue
+        return found
+
     def kill_node(self, node: str) -> set[int]:
         """Kill everything on a node at once; SLURM sees it after about 25 s. Return the processes killed."""
         killed: set[int] = set()
@@ -182,7 +207,7 @@ class SlurmCluster:
 
     def restart_node(self, node: str) -> None:
         """Start a killed node's slurmd again and wait until the node takes jobs."""
-        self._daemon(node, "slurmd", "-D", "-N", node)
+        self._daemon(node, self.folder / "start_node", node)
         self.wait_for(lambda: self.node_states()[node] in ("idle", "mixed", "allocated"), f"node {node}")
 
     def stop_controller(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -211,7 +236,7 @@ class SlurmCluster:
     def _controller(self) -> int:
         return int((self.folder / "run/slurmctld.pid").read_text())
 
-    def _daemon(self, name: str, *command: str) -> None:
+    def _daemon(self, name: str, *command: str | Path) -> None:
         with (self.folder / f"log/{name}.out").open("a") as log:
             pid = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -16,7 +16,7 @@ if timeout 5 squeue -h > /dev/null 2>&1; then
 fi
 ours() { # a recorded process may have ended long ago and its id be another's, or nobody has waited for it
   grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null && return 1
-  case $(cat "/proc/$1/comm" 2>/dev/null) in slurmctld | slurmd | slurmdbd | mariadbd) true ;; *) false ;; esac
+  case $(cat "/proc/$1/comm" 2>/dev/null) in slurmctld | slurmd | slurmdbd | mariadbd | unshare) true ;; *) false ;; esac
 }
 # SIGKILL, since nothing of theirs is kept: asked to end they take 12 s, and with accounting more
 for pid in $(cat "$folder/pids"); do ours "$pid" && kill -9 "$pid"; done

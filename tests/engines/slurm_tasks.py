@@ -24,11 +24,12 @@ def go_on_later(note: Path, how: str) -> None:
     note.with_suffix(".signalled").touch()
     if how in ("requeue", "either"):
         try:
-            # the SIGTERM that follows would end this process before it can say whether the request went well
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            # The SIGTERM that follows would end this process before it can say whether the request went well. It is
+            # handled, not ignored: the command that asks would inherit that, and is to fend for itself.
+            signal.signal(signal.SIGTERM, lambda *_: None)
             requeue_this_job()
             note.with_suffix(".requeued").touch()
-            signal.pause()
+            time.sleep(60)
         except EngineError as error:
             if how == "requeue":
                 raise

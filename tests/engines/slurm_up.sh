@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Starts a SLURM cluster for tests: several nodes on this one machine, on loopback only, without munge and systemd.
 #
-#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--accounting]
+#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--min-job-age 600] [--accounting] [--machines]
+#
+# With --machines each node has process ids of its own, so that no job sees the processes of another node, as is so
+# between machines; where the system does not allow that, the nodes share them.
 #
 # FOLDER must be absent or empty. It then holds slurm.conf (what SLURM_CONF must name), logs, spool, and `pids`: the
 # process ids that slurm_down.sh ends. Missing packages are installed where that is possible (root, apt-get).
@@ -9,13 +12,15 @@
 set -euo pipefail
 
 folder=$1; shift
-nodes=3; cpus=4; array_size=11; accounting=no
+nodes=3; cpus=4; array_size=11; min_job_age=600; accounting=no; machines=no
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
     --cpus) cpus=$2; shift 2 ;;
     --array-size) array_size=$2; shift 2 ;;
+    --min-job-age) min_job_age=$2; shift 2 ;;
     --accounting) accounting=yes; shift ;;
+    --machines) machines=yes; shift ;;
     *) echo "unknown argument: $1" >&2; exit 2 ;;
   esac
 done
@@ -111,7 +116,7 @@ SlurmdParameters=config_overrides
 PropagateResourceLimits=NONE
 # a requeued job waits for its old credential to expire: 120 s unless told otherwise, and less than 5 s is refused
 AuthInfo=cred_expire=5
-# jobs of the partition `urgent` take the nodes of those in `main`, which are requeued
+# jobs of the partition urgent take the nodes of those in main, which are requeued
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 # quick: jobs start at once, a silent node is down after about 25 s, SIGKILL follows SIGTERM after 3 s
@@ -120,7 +125,7 @@ SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,sched_interval
 SlurmdTimeout=6
 SlurmctldTimeout=10
 KillWait=3
-MinJobAge=600
+MinJobAge=$min_job_age
 MaxArraySize=$array_size
 MaxJobCount=20000
 JobRequeue=1
@@ -161,6 +166,14 @@ CONF
   sacctmgr -i add cluster test > /dev/null
 fi
 daemon slurmctld slurmctld -D
-for i in $(seq "$nodes"); do daemon "n$i" slurmd -D -N "n$i"; done
+apart="unshare --pid --fork --kill-child --mount-proc"
+if [ $machines = yes ] && $apart true 2> /dev/null; then
+  # a shell is process 1 there: it waits for orphans, which slurmd does not
+  printf '#!/bin/sh\nexec %s sh -c "slurmd -D -N $1 & wait"\n' "$apart" > "$folder/start_node"
+else
+  printf '#!/bin/sh\nexec slurmd -D -N "$1"\n' > "$folder/start_node"
+fi
+chmod +x "$folder/start_node"
+for i in $(seq "$nodes"); do daemon "n$i" "$folder/start_node" "n$i"; done
 all_idle() { [ "$(sinfo -h -N -t idle -o %N | sort -u | wc -l)" = "$nodes" ]; }
 until_true 300 all_idle

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,43 +179,146 @@ def campaign(tmp_path: Path) -> Iterator[Campaign]:
             os.kill(pid, signal.SIGKILL)
 
 
-def workers(folder: Path) -> list[int]:
-    return [int(path.name.partition("-")[2]) for path in folder.glob("running-*")]
+def workers(folder: Path, state: str) -> list[int]:
+    return [int(path.name.partition("-")[2]) for path in folder.glob(f"{state}-*")]
 
 
-def kept(folder: Path) -> list[int]:
-    return [int(path.name.partition("-")[2]) for path in folder.glob("kept-*")]
+@contextlib.contextmanager
+def in_background(call: Callable[[], None]) -> Iterator[None]:
+    """Do something meanwhile; what it raises is raised here."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        yield
+        future.result()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("whom", ["process", "group", "everyone"])
-def test_a_stop_signal(campaign: Campaign, tmp_path: Path, number: signal.Signals, whom: str) -> None:
+@pytest.mark.parametrize(
+    ("whom", "number"), [("process", signal.SIGTERM), ("group", signal.SIGINT), ("everyone", signal.SIGTERM)]
+)
+def test_a_stop_signal(campaign: Campaign, tmp_path: Path, whom: str, number: signal.Signals) -> None:
     """To the process, to its group (a terminal's Ctrl-C), to every process of the job (a batch system)."""
     process = campaign()
     below = descendants(process.pid)
-    assert any("raylet" in line for line in below.values())
+    assert any("/raylet --" in line for line in below.values())
     if whom == "group":
         os.killpg(process.pid, number)
     else:
         for pid in [*below] * (whom == "everyone") + [process.pid]:
             os.kill(pid, number)
-    said, _ = process.communicate(timeout=30)
-    lines = ["stopped state kept", "stopped state kept", f"flag {number.name}", "handlers True"]
-    assert said.splitlines() == lines
-    assert sorted(kept(tmp_path)) == sorted(workers(tmp_path))
+    said, _ = process.communicate(timeout=60)
+    *ends, flag, handlers = said.splitlines()
+    assert (flag, handlers) == (f"flag {number.name}", "handlers True")
+    assert {end.partition(" ")[0] for end in ends} == {"stopped"}
+    assert ends.count("stopped state kept") >= 2
+    assert whom == "everyone" or len(ends) == 2, "waiting tasks do not start"
+    assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
     assert not any(map(alive, below))
 
 
-@pytest.mark.parametrize("whom", ["campaign", "driver"])
-def test_workers_end_with_whoever_runs_them(campaign: Campaign, tmp_path: Path, whom: str) -> None:
+def test_workers_end_with_a_killed_campaign(campaign: Campaign, tmp_path: Path) -> None:
+    """They keep their state first, and of Ray no process and no file is left."""
     before = ray_folders()
     process = campaign()
     below = descendants(process.pid)
-    drivers = [pid for pid, line in below.items() if "ray_driver" in line]
+    assert len(ray_folders() - before) == 1
+    process.kill()
+    wait_for(lambda: not any(map(alive, below)), 20)
+    wait_for(lambda: ray_folders() == before)
+    assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
+
+
+def test_a_killed_raylet_costs_what_had_begun(tmp_path: Path) -> None:
+    """Ray on this machine is started anew for the tasks that wait."""
+    killed = []
+
+    def kill() -> None:
+        wait_for(lambda: list(tmp_path.glob("running-*")))
+        killed.extend(pid for pid, line in descendants(os.getpid()).items() if "/raylet --" in line)
+        os.kill(killed[0], signal.SIGKILL)
+
+    with in_background(kill):
+        found = run(RayEngine(1), [*tasks("wait", range(1), folder=str(tmp_path)), *tasks("double", range(1, 5))])
+    assert len(killed) == 1
+    assert found[0].kind in ("lost", "stopped")
+    assert {key: found[key].value for key in range(1, 5)} == {n: 2 * n for n in range(1, 5)}
+
+
+def test_ray_kills_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's memory monitor, told of a limit 2 GiB above what is used now, tries again as for other deaths."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    total, free = (int(lines[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
+    if free < 10 * 2**30:
+        pytest.skip(f"the task that fills memory wants 10 GiB of it free, there are {free / 2**30:.1f}")
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{(total - free + 2 * 2**30) / total:.4f}")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "50")
+    found = run(RayEngine(1, worker_retries=1), tasks("swell", range(1), folder=str(tmp_path)))
+    assert marks(tmp_path, "attempts-0") == 2
+    assert (found[0].kind, found[0].error) == ("lost", "WorkerLost"), found[0]
+    assert found[0].message.startswith("out of memory")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three nodes on this machine: a head with one core, and two with two."""
+    from ray.cluster_utils import Cluster
+
+    arguments = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **arguments})
+    for _ in range(2):
+        cluster.add_node(num_cpus=2, **arguments)
+    yield cluster
+    cluster.shutdown()
+
+
+def lose_a_node(cluster: Any, folder: Path, lost: list[str]) -> None:
+    """Kill a node on which a task runs, and put a new one in its place."""
+    nodes = {node.node_id: node for node in cluster.worker_nodes}
+    wait_for(lambda: [path for path in folder.glob("begun-*") if path.name.rpartition("-")[2] in nodes])
+    busy = [path.name.rpartition("-")[2] for path in folder.glob("begun-*")]
+    lost.append(next(node for node in busy if node in nodes))
+    cluster.remove_node(nodes[lost[0]], allow_graceful=False)
+    cluster.add_node(num_cpus=2, object_store_memory=80 * 2**20)
+
+
+@pytest.mark.parametrize("retries", [3, 0])
+def test_a_lost_node(cluster: Any, tmp_path: Path, retries: int) -> None:
+    lost: list[str] = []
+    given = tasks("work", range(10), folder=str(tmp_path), seconds=3)
+    with in_background(lambda: lose_a_node(cluster, tmp_path, lost)):
+        found = run(RayEngine(0, address=cluster.address, worker_retries=retries), given)
+    assert len(found) == 10
+    there = {int(path.name.split("-")[1]) for path in tmp_path.glob(f"begun-*-{lost[0]}")}
+    died = {key for key in there if found[key].value != lost[0]}
+    assert died, "tasks ran on the node that was lost"
+    if retries:
+        assert {outcome.kind for outcome in found.values()} == {"done"}
+        assert marks(tmp_path, "begun-*") == 10 + len(died)
+    else:
+        assert {key for key in found if found[key].kind == "lost"} == died
+        assert {found[key].error for key in died} <= {"NodeLost", "WorkerLost"}
+        assert marks(tmp_path, "begun-*") == 10
+
+
+def test_a_cluster_lacks_what_a_task_asks_for(cluster: Any) -> None:
+    engine = RayEngine(0, address=cluster.address, cpus_per_task=64, node_seconds=2)
+    with pytest.raises(EngineError, match="64 CPU, where no node has more than 2"):
+        run(engine, tasks("double", range(2)))
+    with pytest.raises(EngineError, match="auto"):
+        run(RayEngine(0, address="ray://somewhere:10001"), tasks("double", range(2)))
+
+
+@pytest.mark.parametrize("whom", ["campaign", "driver"])
+def test_workers_of_a_cluster_end_with_whoever_runs_them(
+    cluster: Any, campaign: Campaign, tmp_path: Path, whom: str
+) -> None:
+    """They keep their state also when Ray ends them, because the driver itself was killed."""
+    process = campaign(cluster.address)
+    held = workers(tmp_path, "running")
+    assert all(map(alive, held))
+    drivers = [pid for pid, line in descendants(process.pid).items() if "ray_driver" in line]
     assert len(drivers) == 1
+    if whom == "driver":
+        os.kill(process.pid, signal.SIGSTOP)
     os.kill(process.pid if whom == "campaign" else drivers[0], signal.SIGKILL)
-    wait_for(lambda: not any(alive(pid) for pid in workers(tmp_path)[:2]), 15)
-    if whom == "campaign":
-        wait_for(lambda: not any(map(alive, below)), 15)
-        wait_for(lambda: ray_folders() == before, 15)
-        assert sorted(kept(tmp_path)) == sorted(workers(tmp_path))
+    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
+    wait_for(lambda: not any(map(alive, held)) if whom == "driver" else not alive(drivers[0]), 15)

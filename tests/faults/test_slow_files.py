@@ -62,7 +62,7 @@ def test_two_processes_commit_one_tile(
 
 
 def test_fifty_start_at_once(driver: Driver, paths: CampaignPaths, record_property: Callable) -> None:
-    """Each claims attempts of one tile, appends to a journal of its own, and saves a checkpoint of a tile of its own."""
+    """Each claims attempts of one tile, appends to its own journal, and saves a checkpoint of a tile of its own."""
     outcomes = driver.run_together([f"start {number}" for number in range(CROWD)], paths.root, SLOW)
     assert {(outcome.signal, outcome.error) for outcome in outcomes} == {(0, "")}, outcomes[0].message
     assert turns(outcomes[0].calls) > 10 * CROWD, "they did not overlap"

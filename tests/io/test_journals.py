@@ -22,7 +22,7 @@ def journal_of(path: Path, events: list[dict]) -> bytes:
 @given(st.lists(EVENTS, max_size=4))
 def test_events_come_back(tmp_path: Path, events: list[dict]) -> None:
     path = tmp_path / "w.jsonl"
-    path.touch()
+    path.write_bytes(b"")
     journal_of(path, events) if events else None
     found = read_events(path)
     assert (found, found.skipped) == (events, 0)

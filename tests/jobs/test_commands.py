@@ -52,7 +52,13 @@ def test_a_new_file_is_accepted(tmp_path: Path) -> None:
     assert found["cell_years"] == pytest.approx(20, rel=0.01)
     assert min(found[key] for key in ("bytes_per_worker", "disk_bytes", "files", "workers")) > 0
     again = succeed("plan", "mine.toml", folder=tmp_path)
-    for part in ("2 cells x 5 members = 10 lanes", "iterations a lane 25000", "MiB", "phloem run campaigns/mine"):
+    for part in (
+        "2 cells x 5 members = 10 lanes",
+        "25000 iterations each",
+        "core-hours",
+        "MiB",
+        "phloem run campaigns/mine",
+    ):
         assert part in again
 
 

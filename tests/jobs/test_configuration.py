@@ -70,6 +70,7 @@ FREE = [
     ("failures", "worker_lost", 4),
     ("failures", "node_lost", 4),
     ("failures", "out_of_memory", 4),
+    ("failures", "file_system", 4),
     ("failures", "hang", 4),
     ("failures", "bug", 4),
     ("failures", "max_failures", 4),
@@ -150,3 +151,32 @@ def test_variables_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert expand_path("$OF_MINE/a", tmp_path) == tmp_path / "mine/a"
     with pytest.raises(InputError, match="NOT_SET_HERE"):
         expand_path("$NOT_SET_HERE/a", tmp_path)
+
+
+def test_a_site_file_stands_below_what_names_it_and_above_what_does_not(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('[engine]\nname = "slurm"\npartition = "site"\nwalltime = "01:00:00"\n')
+    path = tmp_path / "made.toml"
+    text = configuration().to_toml().replace("[engine]", '[engine]\nsite = "site.toml"')
+    path.write_text(text.replace('partition = ""\n', ""))
+    own = load_configuration(path).engine
+    assert (own.partition, own.name) == ("site", "local"), "a key of the campaign file outweighs its site file"
+    frozen = tmp_path / "frozen.toml"
+    frozen.write_text(configuration().to_toml())
+    given = load_configuration(frozen, [f'engine.site="{tmp_path}/site.toml"', 'engine.walltime="02:00:00"']).engine
+    assert (given.name, given.partition, given.walltime_minutes) == ("slurm", "site", 120)
+
+
+def test_the_site_file_of_the_examples_is_valid() -> None:
+    sites = Path(__file__).parents[2] / "examples/sites"
+    for site in sites.glob("*.toml"):
+        engine = load_configuration(sites.parent / "fluxnet.toml", [f'engine.site="{site}"']).engine
+        assert engine.name == "slurm"
+
+
+@pytest.mark.parametrize("text", ["", "[engine]\n[data]\n", "x", 'engine = "slurm"'])
+def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "site.toml").write_text(text)
+    path = tmp_path / "made.toml"
+    path.write_text(configuration().to_toml())
+    with pytest.raises(InputError, match=r"engine\.site"):
+        load_configuration(path, [f'engine.site="{tmp_path}/site.toml"'])
