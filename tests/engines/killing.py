@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -182,24 +183,15 @@ def committed_attempts(root: Path) -> dict[int, int]:
         return {int(tile): int(number) for tile, number in zip(file["tile"][:], file["attempt"][:], strict=True)}
 
 
-def started_attempts(root: Path) -> Counter[int]:
-    """Return how many attempts of each tile the workers' logs tell of."""
-    started: set[tuple[int, int]] = set()
-    for log in root.glob("logs/*.log"):
-        for line in read_events(log):
-            if line["event"] == "started" and "part" not in line:
-                started.add((line["tile"], line["attempt"]))
-    return Counter(tile for tile, _ in started)
+def ranks(launcher: int) -> list[int]:
+    """Return the ranks of the MPI world that a `phloem run` has started."""
+    below = descendants(launcher).items()
+    return sorted(pid for pid, line in below if line.startswith(sys.executable) and "-m mpi4py -m phloem" in line)
 
 
-def processes_of(root: Path) -> list[int]:
-    """Return the living Python processes that belong to a campaign: its name is in their command line or environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if is_alive(int(entry.name)) and str(root).encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-    return found
+def worker_processes(supervisor: int) -> list[int]:
+    """Return the worker processes below a process, those of its ranks too."""
+    return sorted(pid for pid, line in descendants(supervisor).items() if "spawn_main" in line)
 
 
 def pause(chance: Callable[[], float], true: Callable[[], bool]) -> None:
