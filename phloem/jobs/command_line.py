@@ -171,7 +171,7 @@ def work(
 
     Example: phloem work campaigns/fluxnet --round 1 --task 0
     """
-    from phloem.jobs.scheduler import work as work_through
+    from phloem.jobs.batch_task import work as work_through
 
     print(work_through(directory, number, task))
 

@@ -125,7 +125,7 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     """Return what is too much, each with what to do about it."""
     engine, found = campaign.configuration.engine, []
     members = campaign.configuration.campaign.members
-    if needs.filled < FULL_SHARE and needs.lanes > BLOCK:
+    if needs.filled < FULL_SHARE and needs.tiles > 1:
         found.append(
             f"blocks of {BLOCK} lanes are {needs.filled:.0%} full and cost as if they were full: "
             f"tiles.cells = {max(1, BLOCK // members)} fills them"
