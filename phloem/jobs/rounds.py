@@ -35,8 +35,8 @@ SUBMIT_SECONDS = 300.0
 LOST_TWICE = 2
 """A node that was lost so often is left out from then on."""
 
-ONE_LOSS_SECONDS = 60.0
-"""Attempts on a node that were last heard within this went with it at once: they beat every 15 s."""
+ONE_LOSS_SECONDS = 150.0
+"""Attempts on a node that were last heard within this went with it at once: they beat every 60 s at least."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ share nothing but the campaign's files.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -134,7 +133,7 @@ class Supervisor:
             if is_alive(self.paths, attempt, file_system_now(self.paths.attempts_dir), self.me, self.verdict):
                 return None
             if self.verdict is not None:  # a worker cannot ask the batch system, and would wait for the lease to pass
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     end_lost(self.paths, attempt, self.name, verdict=self.verdict)
                 numbers = attempt_numbers(self.paths, tile)
         failures = tile_failures(self.paths, tile, numbers)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from campaigns import succeed
+from slurm_campaigns import Planned, Trial, write_trial
 from slurm_cluster import NoSlurm, SlurmCluster
 from slurm_runs import Run
 
@@ -30,3 +33,46 @@ def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
     run.release()
     slurm.say("scancel", "--me")
     slurm.wait_until_empty()
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A cluster of 3 nodes with 2 cores each, whose processes do not see each other; what is compiled is kept."""
+    try:
+        cluster = SlurmCluster.start(nodes=3, cpus=2, machines=True)
+    except NoSlurm as missing:
+        pytest.skip(f"no SLURM here: {missing}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        cluster.enter()
+        yield cluster
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(machines: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same campaign on the local engine, undisturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    succeed("run", write_trial(folder), "--out", "made", folder=folder)
+    return folder / "made"
+
+
+@pytest.fixture
+def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterator[Planned]:
+    """Plans a campaign on the cluster; afterwards nothing of it is left, and all nodes are there."""
+    trials = []
+
+    def plan(name: str = "trial", **engine: Any) -> Trial:
+        trials.append(Trial.planned(machines, tmp_path / name, undisturbed, **engine))
+        return trials[-1]
+
+    yield plan
+    machines.start_controller()
+    for trial in trials:
+        trial.stop()
+    machines.say("scancel", "--me")
+    machines.wait_until_empty()
+    for node, state in machines.node_states().items():
+        if not state.startswith(("idle", "mixed", "allocated")):
+            machines.restart_node(node)

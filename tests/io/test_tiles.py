@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -26,7 +27,7 @@ from hypothesis import strategies as st
 
 from phloem.io import tiles
 from phloem.io.atomic import CorruptFile, checksum
-from phloem.io.attempts import claim_attempt, count_attempts
+from phloem.io.attempts import LEASE_SECONDS, claim_attempt, count_attempts
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.journals import append_event, read_events
 from phloem.io.paths import CampaignPaths
@@ -185,7 +186,7 @@ def test_sweep_takes_temporary_files_and_nothing_else(paths: CampaignPaths) -> N
     stray = [
         paths.tile_temporary(0, 1),
         paths.checkpoint(0).with_name("tile_00000.h5.0a1b.tmp"),
-        paths.merged.with_name("merged.nc.0a1b.tmp"),
+        paths.merged_temporary(socket.gethostname(), 2**22 + 1),
     ]
     os.link(paths.tile(0), stray[0])
     for path in stray[1:]:
@@ -193,6 +194,17 @@ def test_sweep_takes_temporary_files_and_nothing_else(paths: CampaignPaths) -> N
     assert sorted(sweep(paths)) == sorted(stray)
     assert {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()} == before
     assert sweep(paths) == []
+
+
+def test_sweep_leaves_the_merge_of_another_machine_until_it_is_silent(paths: CampaignPaths) -> None:
+    elsewhere, dead = paths.merged_temporary("elsewhere", 1), paths.merged_temporary("gone", 1)
+    for path in (elsewhere, dead):
+        path.write_bytes(b"half")
+    then = elsewhere.stat().st_mtime - LEASE_SECONDS
+    os.utime(dead, (then, then))
+    assert sweep(paths) == [dead]
+    os.utime(elsewhere, (then, then))
+    assert sweep(paths) == [elsewhere]
 
 
 def test_attempts_claimed_at_the_same_time_differ(paths: CampaignPaths, children: ForkServerContext) -> None:
