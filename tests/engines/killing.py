@@ -1,10 +1,10 @@
 """Kills that are counted: their victims were alive, and every attempt that came to nothing is one kill's doing.
 
-    ledger = Ledger(root)
-    with ledger.watching():
-        ledger.kill("worker", [pid])
-        ...
-    ledger.settle()                      # after the end: fails where a tile was computed more often than kills explain
+ledger = Ledger(root)
+with ledger.watching():
+    ledger.kill("worker", [pid])
+    ...
+ledger.settle()                      # after the end: fails where a tile was computed more often than kills explain
 """
 
 from __future__ import annotations
