@@ -103,7 +103,7 @@ class Isolation:
     def compute(self, part: Part) -> Outcome:
         """Run one part in a process of its own."""
         arguments = self.attempt.arguments
-        given = {**arguments, "attempt": self.attempt.number, "part": part, "isolate": False}
+        given = {**arguments, "attempt": self.attempt.number, "part": part, "isolate": False, "watched": True}
         engine = LocalEngine(
             1,
             on_report=lambda _key, message: self.report(part, message),

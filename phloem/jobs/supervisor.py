@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from phloem.hpc import Engine, Outcome, Task
+from phloem.hpc import Engine, LocalEngine, Outcome, Task
 from phloem.io import (
     TakenError,
     Verdict,
@@ -152,6 +152,7 @@ class Supervisor:
             "supervisor": self.name,
             "devices": configuration.engine.devices,
             "hang_seconds": 60 * configuration.engine.hang_minutes,
+            "watched": isinstance(self.engine, LocalEngine),
             "memory_bytes": int(configuration.engine.memory_gb * 2**30),
             "halvings": failures.halvings,
             "isolate": failures.isolate,
