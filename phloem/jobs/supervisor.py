@@ -208,7 +208,8 @@ class Supervisor:
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
-            if kind != "node lost" and not (kind in LOSSES and facts["saved"]):  # what does not count fails not alike
+            # Neither a node's loss nor one after a checkpoint tells anything of the tile.
+            if kind != "node lost" and not (kind in LOSSES and facts["saved"]):
                 trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")

@@ -113,9 +113,9 @@ def test_what_progresses_is_never_given_up(free: list[str], loss: str, losses: i
 
 
 def test_budgets_by_class() -> None:
-    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, hang=4, bug=5)
-    assert [few.budget(kind) for kind in MENDS] == [1, 2, 3, 4, 5, 1]
-    assert list(MENDS) == ["worker lost", "node lost", "out of memory", "hang", "bug", "bad input"]
+    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
+    budgets = {"worker lost": 1, "node lost": 2, "out of memory": 3, "file system": 4, "hang": 5, "bug": 6}
+    assert {kind: few.budget(kind) for kind in MENDS} == {**budgets, "bad input": 1}
     assert after([("bad input", False)]).exhausted(few.model_copy(update={"bug": 99}))
 
 
