@@ -99,11 +99,14 @@ def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
             number = newest_round(campaign)
             # In this order: what is submitted or committed meanwhile is then seen below.
             queued = alive(round_jobs(campaign, number)) or being_submitted(campaign)
-            state = read_state(campaign, None, verdict)
+            state = read_state(campaign, False, verdict)
             steps = sum(total_steps(campaign, tile) for tile in state.done)
             bar.update(steps + sum(beat["steps"] for beat in state.beats.values()))
-            if not todo(campaign, state) or stopped(campaign.paths):
+            if stopped(campaign.paths):
                 break
+            if not todo(campaign, state):
+                state = prepare(campaign, verdict)  # reads every byte
+                continue
             if not queued and not state.beats and newest_round(campaign) == number:
                 go_on(campaign, state, number)
             time.sleep(POLL_SECONDS)
@@ -230,5 +233,5 @@ def describe_jobs(campaign: Campaign) -> dict[str, Any]:
                 tasks[kind] = tasks.get(kind, 0) + 1
         reasons = waiting_reasons(jobs)
     except EngineError:
-        return {"round": number, "jobs": jobs, "tasks": {"unknown": len(jobs)}, "reasons": {}}
+        return {"round": number, "jobs": jobs, "tasks": {"unknown": len(jobs)}, "reasons": {"SLURM does not answer": 1}}
     return {"round": number, "jobs": jobs, "tasks": tasks, "reasons": reasons} if tasks else {}

@@ -74,9 +74,9 @@ def _state(job: str, afresh: bool = False) -> str:
             return "UNKNOWN"
         _known[array] = time.monotonic(), lately[array]
     states = lately[array]
-    if job not in states:  # the accounting may know what the controller has forgotten
-        states[job] = job_states([job]).get(job, "UNKNOWN")
-    return states[job]
+    if job not in states and array not in states:  # the accounting may know what the controller has forgotten
+        states |= {array: "UNKNOWN", **job_states([array]), **states}
+    return states.get(job, "UNKNOWN")
 
 
 def living(jobs: Sequence[str]) -> list[str]:

@@ -70,7 +70,7 @@ def _next(found: dict[str, Any], root: Path) -> list[str]:
     tiles = found["tiles"]
     if found["stopped"]:
         return [f"the campaign was stopped: {found['stopped']}", f"next: mend the cause, then phloem retry {root}"]
-    if found["queue"]:
+    if found["queue"] and (tiles["pending"] or tiles["running"]):
         return []
     if tiles["failed"]:
         return [f"next: mend the cause, then phloem retry {root}"]

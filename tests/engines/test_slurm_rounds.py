@@ -164,6 +164,12 @@ def test_status_says_what_waits(campaign: Campaign, slurm: SlurmCluster) -> None
     text = show(campaign, summary(campaign, read_state(campaign)) | {"queue": queue})
     assert "queue  tasks of round 1: pending 4" in text
     assert "phloem run" not in text, "it goes on by itself"
+    slurm.stop_controller()
+    try:
+        silent = describe_jobs(campaign)
+    finally:
+        slurm.start_controller()
+    assert (silent["tasks"], list(silent["reasons"])) == ({"unknown": 2}, ["SLURM does not answer"])
     slurm.say("scancel", "--me")
     slurm.wait_until_empty()
     assert describe_jobs(campaign) == {}
@@ -190,8 +196,6 @@ def test_while_the_controller_is_away_all_are_alive(slurm: SlurmCluster, slurm_r
     slurm_run.wait_noted(0)
     slurm.stop_controller()
     try:
-        with pytest.raises(EngineError):
-            living(["999998"])
         assert alive(["999998"]) == ["999998"]
         assert verdict(holder("somebody", slurm_run.ids[0])) == ""
     finally:
@@ -227,6 +231,16 @@ def test_a_task_that_waited_when_last_asked_is_not_dead(slurm: SlurmCluster, slu
     slurm_run.wait_noted(1)
     assert verdict(holder("other", other)) in ("", "worker lost"), "it runs, or has ended by now"
     slurm.wait_until_empty()
+
+
+def test_preempted_where_nothing_is_requeued(slurm: SlurmCluster, slurm_run: Run) -> None:
+    """SLURM ends such a job instead of putting it back: that is no user's wish to stop."""
+    slurm_run.submit(1, "--hold", requeue=False)
+    (task,) = slurm_run.ids
+    urgent = slurm.preempt(slurm_run.wait_noted(0)["node"])
+    slurm.wait_for(lambda: slurm.squeue()[task] not in ("RUNNING", "COMPLETING"), "the end of the task")
+    assert verdict(holder("preempted", task)) == "preempted"
+    slurm.say("scancel", urgent)
 
 
 def test_ends_of_jobs_are_told(slurm: SlurmCluster, slurm_run: Run) -> None:

@@ -11,6 +11,8 @@ from campaigns import succeed, wait_for
 from slurm_campaigns import Planned, Trial, write_trial
 from slurm_cluster import SlurmCluster
 
+from phloem.io import Attempt
+
 pytestmark = [pytest.mark.engine, pytest.mark.soak]
 
 Record = Callable[[str, object], None]
@@ -45,22 +47,23 @@ def cancel_and_go_on(trial: Trial) -> None:
     trial.start()
 
 
-def once(strike: Callable[[Trial], object]) -> Callable[[Trial], None]:
+def once(strike: Callable[[Trial], Attempt]) -> Callable[[Trial], None]:
     """Return a strike after which the attempt that it hit is over."""
 
     def struck(trial: Trial) -> None:
         hit = strike(trial)
-        wait_for("the end of the attempt", lambda: trial.over(hit), 240)  # type: ignore[arg-type]
+        wait_for("the end of the attempt", lambda: trial.over(hit), 240)
 
     return struck
 
 
+put_back = once(Trial.requeue)
 FAULTS: list[Callable[[Trial], object]] = [
     once(lambda trial: trial.strike_process("worker")),
     once(lambda trial: trial.strike_process("supervisor")),
     once(lambda trial: trial.strike_task("USR2")),
     once(lambda trial: trial.strike_task("TERM")),
-    once(Trial.requeue),
+    put_back,
     Trial.crash_controller,
     lose_and_restart,
     preempt_and_leave,
@@ -78,8 +81,8 @@ def test_faults_drawn_by_chance(planned: Planned, record_property: Record, seed:
     trial.start()
     merged = (trial.root / "merged.nc").exists
     for strike in draw.sample(FAULTS, STRIKES):
-        if not requeue and strike in (preempt_and_leave, FAULTS[4]):
-            continue  # SLURM refuses to put such jobs back, or cancels them, which is what a user's wish looks like
+        if not requeue and strike is put_back:
+            continue  # which SLURM then refuses
         wait_for("a tile to hit, or the end", lambda: trial.computing() or merged(), 300)
         if merged():
             break
