@@ -46,13 +46,13 @@ def succeed(*arguments: object, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-def start(*arguments: object, folder: Path) -> subprocess.Popen[str]:
+def start(*arguments: object, folder: Path, **environment: str) -> subprocess.Popen[str]:
     """Start phloem in a process group of its own; its standard error goes to FOLDER/stderr."""
     with (folder / "stderr").open("w") as errors:
         words = [str(PHLOEM), *map(str, arguments)]
         return subprocess.Popen(
             words, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True, start_new_session=True,
-            preexec_fn=_hear_interrupts,
+            preexec_fn=_hear_interrupts, env={**os.environ, **environment},
         )  # fmt: skip
 
 
@@ -105,6 +105,7 @@ def write_campaign(folder: Path, **sections: dict[str, Any]) -> Path:
         },
         "tiles": {"cells": 1, **sections.get("tiles", {})},
         "engine": {"workers": 1, **sections.get("engine", {})},
+        "failures": sections.get("failures", {}),
     }
     path = folder / "made.toml"
     path.write_text(tomli_w.dumps(tree))

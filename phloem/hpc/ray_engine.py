@@ -28,6 +28,9 @@ SHUTDOWN_SECONDS = 15.0
 BATCH = 100
 """Tasks sent between two looks at what came back."""
 
+FRUITLESS_DRIVERS = 3
+"""So many drivers in a row that died before a task began are the end of a run."""
+
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
@@ -71,6 +74,7 @@ class RayEngine(Engine):
     node_seconds: float = 60.0
     cpus_per_task: float = 1
     gpus_per_task: float = 0
+    _fruitless: int = field(default=0, init=False)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Run the tasks, in order as workers come free, and yield each outcome as it comes.
@@ -154,7 +158,8 @@ class RayEngine(Engine):
                         if content is not None:
                             yield content
         except _DriverDied as death:
-            if not useful:
+            self._fruitless = 0 if useful else self._fruitless + 1
+            if not limit or self._fruitless == FRUITLESS_DRIVERS:
                 raise EngineError(f"Ray began no task: {death}") from None
             for key in begun:
                 yield Outcome(key, "lost", error="NodeLost", message=str(death))

@@ -22,7 +22,7 @@ from phloem.io import (
 from phloem.io import forgive as forgive_attempts
 from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.failures import describe_classes, stopped
+from phloem.jobs.failures import describe_classes, forget_tracebacks, stopped
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
@@ -222,8 +222,8 @@ def forgive(campaign: Campaign) -> list[int]:
     numbers = list_attempts(paths)
     for tile in sorted(state.failures):
         forgive_attempts(paths, tile, numbers[tile])
-        paths.traceback(tile).unlink(missing_ok=True)
         append_event(paths.journal("campaign"), {"event": "forgiven", "tile": tile, "time": time.time()})
+    forget_tracebacks(paths)
     paths.stop.unlink(missing_ok=True)
     return sorted(state.failures)
 

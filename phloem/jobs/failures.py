@@ -120,6 +120,12 @@ def keep_traceback(paths: CampaignPaths, tile: int, kind: str, message: str, tra
     write_atomically(paths.traceback(tile), text.encode(errors="replace"))
 
 
+def forget_tracebacks(paths: CampaignPaths) -> None:
+    """Remove the tracebacks of all tiles, also of those whose losses count no more: none fails alike then."""
+    for path in paths.failures_dir.glob("tile_*.txt"):
+        path.unlink(missing_ok=True)
+
+
 def failing_alike(paths: CampaignPaths) -> tuple[str, int]:
     """Return the commonest signature among the failed tiles, and how many tiles have it."""
     counts: Counter[str] = Counter()

@@ -103,7 +103,7 @@ class Isolation:
     def compute(self, part: Part) -> Outcome:
         """Run one part in a process of its own."""
         arguments = self.attempt.arguments
-        given = {**arguments, "attempt": self.attempt.number, "part": part, "isolate": False}
+        given = {**arguments, "attempt": self.attempt.number, "part": part, "isolate": False, "watched": True}
         engine = LocalEngine(
             1,
             on_report=lambda _key, message: self.report(part, message),
@@ -112,8 +112,10 @@ class Isolation:
             hang_seconds=HANG_SHARE * float(arguments["hang_seconds"]),
             memory_bytes=int(arguments["memory_bytes"]),
         )
-        (outcome,) = engine.run([Task(0, "phloem.jobs.isolation:run_part", given)])
-        return outcome
+        for outcome in engine.run([Task(0, "phloem.jobs.isolation:run_part", given)]):
+            return outcome
+        # Asked to stop before it could begin, by a signal or by the end of the parent: no failure of the tile.
+        return Outcome(0, "stopped", message=f"tile {self.attempt.tile} stopped between two of its parts")
 
     def report(self, part: Part, message: dict[str, Any]) -> None:
         """Pass on what a part says, as the tile's own progress."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from phloem.hpc import Engine, Outcome, Task
+from phloem.hpc import Engine, LocalEngine, Outcome, Task
 from phloem.io import (
     TakenError,
     Verdict,
@@ -152,6 +152,7 @@ class Supervisor:
             "supervisor": self.name,
             "devices": configuration.engine.devices,
             "hang_seconds": 60 * configuration.engine.hang_minutes,
+            "watched": isinstance(self.engine, LocalEngine),
             "memory_bytes": int(configuration.engine.memory_gb * 2**30),
             "halvings": failures.halvings,
             "isolate": failures.isolate,
@@ -207,8 +208,9 @@ class Supervisor:
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
-            trace = outcome.value if isinstance(outcome.value, str) else ""
-            if kind != "node lost":
+            # Neither a node's loss nor one after a checkpoint tells anything of the tile.
+            if kind != "node lost" and not (kind in LOSSES and facts["saved"]):
+                trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
         if kind in LOSSES and not said.get("saved"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import time
@@ -57,7 +58,8 @@ def run_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     Args:
         arguments: `root` (campaign directory), `tile` (its number), `checkpoint_minutes`, `supervisor` (name of who
             hands out the tiles), `devices`, `halvings` and `isolate` (what its failures so far ask for), `job` and
-            `restart` (the batch job), `node` (its name for this machine), `hang_seconds`, `memory_bytes`.
+            `restart` (the batch job), `node` (its name for this machine), `hang_seconds`, `memory_bytes`,
+            `watched` (the engine ends a process that hangs).
         context: of the worker.
 
     Returns:
@@ -142,6 +144,8 @@ class Attempt:
             self.end(kind, str(error) or type(error).__name__)
             keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
             raise
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         forget_attempts(self.paths, self.tile, attempt_numbers(self.paths, self.tile), keep=self.number)
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
@@ -275,6 +279,7 @@ class Attempt:
             "saved": self.saved,
         }
         self.context.report(state)
+        self.be_watched()
         first, later = BEAT_SECONDS
         if self.part or time.monotonic() - self.beaten_at < max(first, min(later, elapsed / 10)):
             return
@@ -286,6 +291,11 @@ class Attempt:
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
+
+    def be_watched(self) -> None:
+        """Where nobody sees this process hang: unless called again in time it says where it is, and ends."""
+        if not self.arguments["watched"]:
+            faulthandler.dump_traceback_later(float(self.arguments["hang_seconds"]), exit=True)
 
     def end(self, kind: str, message: str = "") -> None:
         """Write down how the attempt ended; a full disk is waited for, another trouble left to who comes next."""
@@ -315,6 +325,7 @@ class Attempt:
 
     def rest(self) -> None:
         """Wait a little for a disk or a file system, unless asked to stop."""
+        self.be_watched()
         until = time.monotonic() + FULL_DISK_SECONDS
         while time.monotonic() < until and not self.context.stopping():
             time.sleep(0.2)

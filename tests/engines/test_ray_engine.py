@@ -22,6 +22,9 @@ from phloem.hpc import EngineError, RayEngine, Task
 pytest.importorskip("ray", reason="the ray engine needs the package ray")
 pytestmark = pytest.mark.engine
 
+SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+"""What a node of a cluster in these tests is given."""
+
 Campaign = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -258,26 +261,32 @@ def test_ray_kills_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Three nodes on this machine: a head with one core, and two with two."""
+def head() -> Iterator[Any]:
+    """A cluster on this machine, so far of one node with one core."""
     from ray.cluster_utils import Cluster
 
-    arguments = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **arguments})
-    for _ in range(2):
-        cluster.add_node(num_cpus=2, **arguments)
+    before = signal.getsignal(signal.SIGTERM)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **SMALL})
     yield cluster
     cluster.shutdown()
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def cluster(head: Any) -> Any:
+    """A cluster of three nodes: a head with one core, and two others with two."""
+    while len(head.worker_nodes) < 2:
+        head.add_node(num_cpus=2, **SMALL)
+    return head
 
 
 def lose_a_node(cluster: Any, folder: Path, lost: list[str]) -> None:
-    """Kill a node on which a task runs, and put a new one in its place."""
+    """Kill a node on which a task runs."""
     nodes = {node.node_id: node for node in cluster.worker_nodes}
     wait_for(lambda: [path for path in folder.glob("begun-*") if path.name.rpartition("-")[2] in nodes])
     busy = [path.name.rpartition("-")[2] for path in folder.glob("begun-*")]
     lost.append(next(node for node in busy if node in nodes))
     cluster.remove_node(nodes[lost[0]], allow_graceful=False)
-    cluster.add_node(num_cpus=2, object_store_memory=80 * 2**20)
 
 
 @pytest.mark.parametrize("retries", [3, 0])
@@ -292,11 +301,13 @@ def test_a_lost_node(cluster: Any, tmp_path: Path, retries: int) -> None:
     assert died, "tasks ran on the node that was lost"
     if retries:
         assert {outcome.kind for outcome in found.values()} == {"done"}
-        assert marks(tmp_path, "begun-*") == 10 + len(died)
+        assert marks(tmp_path, "begun-*") == 10 + len(died), "no task began more often than the loss explains"
     else:
-        assert {key for key in found if found[key].kind == "lost"} == died
-        assert {found[key].error for key in died} <= {"NodeLost", "WorkerLost"}
-        assert marks(tmp_path, "begun-*") == 10
+        gone = {key for key in found if found[key].kind == "lost"}
+        assert died <= gone
+        assert len(gone) <= 2, "a node of two cores"
+        assert {found[key].error for key in gone} <= {"NodeLost", "WorkerLost"}
+        assert {found[key].kind for key in set(found) - gone} == {"done"}
 
 
 def test_a_cluster_lacks_what_a_task_asks_for(cluster: Any) -> None:
@@ -307,18 +318,28 @@ def test_a_cluster_lacks_what_a_task_asks_for(cluster: Any) -> None:
         run(RayEngine(0, address="ray://somewhere:10001"), tasks("double", range(2)))
 
 
-@pytest.mark.parametrize("whom", ["campaign", "driver"])
-def test_workers_of_a_cluster_end_with_whoever_runs_them(
-    cluster: Any, campaign: Campaign, tmp_path: Path, whom: str
-) -> None:
-    """They keep their state also when Ray ends them, because the driver itself was killed."""
+def test_workers_of_a_cluster_end_with_a_killed_campaign(cluster: Any, campaign: Campaign, tmp_path: Path) -> None:
+    process = campaign(cluster.address)
+    held = workers(tmp_path, "running")
+    below = descendants(process.pid)
+    process.kill()
+    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
+    wait_for(lambda: not any(map(alive, below)), 20)
+    assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
+
+
+def test_a_killed_driver_costs_what_had_begun(cluster: Any, campaign: Campaign, tmp_path: Path) -> None:
+    """Ray ends its workers at once; the campaign goes on through another driver."""
     process = campaign(cluster.address)
     held = workers(tmp_path, "running")
     assert all(map(alive, held))
     drivers = [pid for pid, line in descendants(process.pid).items() if "ray_driver" in line]
     assert len(drivers) == 1
-    if whom == "driver":
-        os.kill(process.pid, signal.SIGSTOP)
-    os.kill(process.pid if whom == "campaign" else drivers[0], signal.SIGKILL)
-    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
-    wait_for(lambda: not any(map(alive, held)) if whom == "driver" else not alive(drivers[0]), 15)
+    os.kill(drivers[0], signal.SIGKILL)
+    wait_for(lambda: not any(map(alive, held)), 10)
+    wait_for(lambda: len(set(workers(tmp_path, "running")) - set(held)) == 2)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    kinds = [line.partition(" ")[0] for line in said.splitlines()]
+    assert kinds.count("lost") <= 2, "what the driver had heard of; the rest is tried again"
+    assert [kind for kind in kinds if kind != "lost"] == ["stopped", "stopped", "flag", "handlers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -27,6 +28,25 @@ def run_out(arguments: Mapping[str, Any], context: Context) -> None:
 
 def environment(arguments: Mapping[str, Any], context: Context) -> str | None:
     return os.environ.get(arguments["name"])
+
+
+def crash(arguments: Mapping[str, Any], context: Context) -> None:
+    """Read where nothing is."""
+    ctypes.string_at(8)
+
+
+def hang(arguments: Mapping[str, Any], context: Context) -> None:
+    context.report("about to say nothing more")
+    while True:
+        time.sleep(60)
+
+
+def hold(arguments: Mapping[str, Any], context: Context) -> None:
+    """Take more and more memory, and touch it."""
+    kept = []
+    while True:
+        kept.append(bytearray(b"x" * 10_000_000))
+        time.sleep(0.02)
 
 
 def wait(arguments: Mapping[str, Any], context: Context) -> str:

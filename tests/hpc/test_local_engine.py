@@ -168,3 +168,52 @@ def test_workers_end_with_a_killed_parent(parent: Parent, tmp_path: Path) -> Non
 
 def test_default_workers() -> None:
     assert 1 <= default_workers() <= (os.cpu_count() or 1)
+
+
+def test_tasks_are_asked_for_when_a_worker_is_there() -> None:
+    asked: list[int] = []
+
+    def endless() -> Iterator[Task]:
+        for task in tasks("double", range(1_000_000)):
+            asked.append(task.key)
+            yield task
+
+    engine = LocalEngine(2)
+    outcomes = engine.run(endless())
+    first = [next(outcomes).key for _ in range(3)]
+    assert len(asked) <= len(first) + 3, "two at work and one ahead"
+    outcomes.close()
+    assert not children(os.getpid())
+
+
+def test_a_crash_says_where_it_was() -> None:
+    found = run(LocalEngine(1), [*tasks("crash", range(1)), *tasks("double", range(1, 3))])
+    assert [found[key].kind for key in range(3)] == ["lost", "done", "done"]
+    assert (found[0].error, "SIGSEGV" in found[0].message) == ("WorkerLost", True)
+    assert "Segmentation fault" in found[0].value
+    assert "in crash" in found[0].value
+
+
+def test_a_worker_that_says_nothing_is_killed_and_says_where_it_hung() -> None:
+    said = []
+    engine = LocalEngine(1, hang_seconds=2.0, on_report=lambda key, message: said.append(key))
+    found = run(engine, [*tasks("hang", range(1)), *tasks("double", range(1, 2))])
+    assert (found[0].kind, found[0].error) == ("lost", "Hang")
+    assert "said nothing" in found[0].message
+    assert "in hang" in found[0].value
+    assert found[1].value == 2
+    assert said == [0, 1]
+
+
+def test_a_worker_that_holds_too_much_is_killed() -> None:
+    found = run(LocalEngine(1, memory_bytes=300 * 2**20), [*tasks("hold", range(1)), *tasks("double", range(1, 2))])
+    assert (found[0].kind, found[0].error) == ("lost", "MemoryError")
+    assert "GiB" in found[0].message
+    assert found[1].value == 2
+
+
+def test_whoever_is_asked_may_stop_it(tmp_path: Path) -> None:
+    engine = LocalEngine(1, stopping=lambda: bool(list(tmp_path.iterdir())))
+    found = run(engine, tasks("wait", range(3), folder=str(tmp_path)))
+    assert [outcome.kind for outcome in found.values()] == ["stopped"]
+    assert engine.flag.name == "parent gone"

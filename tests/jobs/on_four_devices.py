@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from calibrations import ITERATIONS, MEMBERS, broken, configuration, digest, finish, made_cells
+from calibrations import ITERATIONS, MANY, MEMBERS, broken, configuration, digest, finish, made_cells
 
 from phloem.jobs.calibration import TileCalibration
 
@@ -32,11 +32,12 @@ for in_flight in (100, 5):
     calibration = TileCalibration(settings, cells, devices=4, in_flight=in_flight)
     found[f"{in_flight} in flight"] = digest(finish(calibration))
 
-calibration = TileCalibration(settings, cells, devices=4)
-flown = [70]
+calibration = TileCalibration(configuration("cpu", members=MANY), cells[1:3], devices=4)
+assert calibration.layout.devices == 2
+flown = []
 calibration.advance(1)
 while calibration.halve():
-    flown.append(calibration.in_flight)
+    flown.append([calibration.layout.devices, calibration.in_flight])
     calibration.advance(1)
 found["halved"] = digest(finish(calibration))
 found["flown"] = flown
@@ -45,7 +46,7 @@ calibration = TileCalibration(settings, cells, devices=2)
 calibration.advance(3)
 assert calibration.aloft.flight.mesh.size == 2
 np.savez(folder / "half.npz", **calibration.saved())
-resumed = TileCalibration(settings, cells, devices=4, in_flight=20)
+resumed = TileCalibration(settings, cells, devices=4, in_flight=5)
 with np.load(folder / "one_device.npz") as saved:
     resumed.restore(dict(saved))
 found["resumed"] = digest(finish(resumed))

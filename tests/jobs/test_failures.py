@@ -23,7 +23,7 @@ from phloem.hpc import LocalEngine, Outcome
 from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, attempt_numbers, claim_attempt, holder, read_end
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.configuration import Failures
-from phloem.jobs.execute import describe_set_aside
+from phloem.jobs.execute import describe_set_aside, forgive
 from phloem.jobs.failures import (
     ISOLATE_AFTER,
     LOSSES,
@@ -31,6 +31,7 @@ from phloem.jobs.failures import (
     TileFailures,
     classify,
     describe_classes,
+    failing_alike,
     keep_traceback,
     signature,
     stop_if_alike,
@@ -112,9 +113,9 @@ def test_what_progresses_is_never_given_up(free: list[str], loss: str, losses: i
 
 
 def test_budgets_by_class() -> None:
-    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, hang=4, bug=5)
-    assert [few.budget(kind) for kind in MENDS] == [1, 2, 3, 4, 5, 1]
-    assert list(MENDS) == ["worker lost", "node lost", "out of memory", "hang", "bug", "bad input"]
+    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
+    budgets = {"worker lost": 1, "node lost": 2, "out of memory": 3, "file system": 4, "hang": 5, "bug": 6}
+    assert {kind: few.budget(kind) for kind in MENDS} == {**budgets, "bad input": 1}
     assert after([("bad input", False)]).exhausted(few.model_copy(update={"bug": 99}))
 
 
@@ -201,9 +202,26 @@ class TestTheSupervisor:
     def test_it_ends_the_attempt_of_its_own_worker(self, supervisor: Supervisor) -> None:
         assert supervisor.look(0) is not None
         claim_attempt(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
-        supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": True})
+        supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": False})
         ended = self.lose(supervisor)
-        assert (ended["class"], ended["seconds"], ended["saved"]) == ("worker lost", 7.0, True)
+        assert (ended["class"], ended["seconds"], ended["saved"]) == ("worker lost", 7.0, False)
+        assert failing_alike(supervisor.paths) == ("worker lost: worker process # was killed by SIGKILL", 1)
+        forgive(supervisor.campaign)
+        assert failing_alike(supervisor.paths) == ("", 0)
+        failures = supervisor.look(0)
+        assert failures is not None
+        assert failures.classes == {}
+
+    def test_a_loss_after_a_checkpoint_is_none_that_stops_a_campaign(self, supervisor: Supervisor) -> None:
+        """All workers of a machine may be killed at once, and every tile have progressed."""
+        assert supervisor.look(0) is not None
+        claim_attempt(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
+        supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": True})
+        assert self.lose(supervisor)["saved"]
+        assert failing_alike(supervisor.paths) == ("", 0)
+        keep_traceback(supervisor.paths, 0, "worker lost", "an earlier one, before the checkpoint", "")
+        forgive(supervisor.campaign)
+        assert failing_alike(supervisor.paths) == ("", 0)
 
     def test_it_counts_a_worker_that_died_before_its_claim(self, supervisor: Supervisor) -> None:
         assert supervisor.look(0) is not None

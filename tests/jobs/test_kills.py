@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,15 @@ from campaigns import (
     succeed,
     wait_for,
     write_campaign,
-    write_long,
 )
 from processes import children
+
+from phloem.hpc import Context, LocalEngine, StopFlag
+from phloem.hpc.tasks import call
+from phloem.io import read_events
+from phloem.jobs.campaign import open_campaign
+from phloem.jobs.failures import TileFailures
+from phloem.jobs.supervisor import Supervisor
 
 pytestmark = pytest.mark.engine
 
@@ -156,16 +163,14 @@ def test_set_counts_in_a_planned_campaign(tmp_path: Path) -> None:
     assert count(tmp_path / "made", "checkpoint") > 0
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_200_kills(undisturbed: Path, tmp_path: Path) -> None:
-    chance, kills, round_ = random.Random(2), 0, 0
-    while kills < 200:
-        folder = tmp_path / str(round_)
-        folder.mkdir()
-        succeed("plan", write_long(folder), "--out", "made", folder=folder)
-        victims = [chance.choice(("worker", "group", "parent")) for _ in range(min(40, 200 - kills))]
-        hits = torment(folder / "made", victims, chance)
-        assert hits
-        assert differing(merged(undisturbed), merged(folder / "made")) == set()
-        kills, round_ = kills + hits, round_ + 1
+def test_asked_to_stop_before_a_part_begins(planned_long: Path) -> None:
+    """A tile that is computed in parts and is to stop before the first of them has been interrupted, not failed."""
+    flag = StopFlag()
+    flag.set(signal.SIGTERM)
+    campaign = open_campaign(planned_long)
+    task = Supervisor(campaign, LocalEngine(1)).task(0, TileFailures(Counter({"worker lost": 2})))
+    assert task.arguments["isolate"]
+    outcome = call(task, Context("here", flag, os.getppid(), lambda _message: None))
+    assert outcome.kind == "stopped", outcome
+    (event,) = [event for event in read_events(planned_long / "journals") if event["event"] == "ended"]
+    assert event["class"] == "interrupted"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from processes import children
 
 from phloem.io import CampaignPaths, load_tile
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
-from phloem.jobs.campaign import Campaign, Lane, add_retries, open_campaign
+from phloem.jobs.campaign import Lane, add_retries, open_campaign
 from phloem.jobs.retries import failed_lanes, retry_lanes
 from phloem.kernels import MAX_REDRAWS
 from phloem.names import STATUS
@@ -44,9 +46,14 @@ def diverged(folder: Path, below: int = 1, **sections: Any) -> tuple[Path, Poiso
     return folder / "made", poisoned
 
 
-def alone(campaign: Campaign, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
-    """Calibrate some lanes in this process, from the draw of a number; return the arrays by cell."""
-    found = {}
+def alone(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
+    """Calibrate some lanes from the draw of a number, in a process of their own; return the arrays by cell."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(calibrate, root, wanted, redraws).result()
+
+
+def calibrate(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
+    campaign, found = open_campaign(root), {}
     for planned in campaign.cells:
         members = [member for cell, member in wanted if cell == planned.name]
         if members:
@@ -98,7 +105,7 @@ def test_they_are_mended_in_one_batch(spoilt: Path, copy: Path, finished: Path) 
         now, then = lanes(copy, name), lanes(finished, name)
         for lane in now:
             assert (now[lane].tobytes() == then[lane].tobytes()) is (lane not in SPOILT or name == "iterations"), name
-    expected = alone(open_campaign(copy), SPOILT, MAX_REDRAWS + 1)
+    expected = alone(copy, SPOILT, MAX_REDRAWS + 1)
     for name in ("loss", "parameters", "nnse", "redraws"):
         now = lanes(copy, name)
         for cell, member in SPOILT:
@@ -114,7 +121,7 @@ def test_with_nothing_failed_there_is_nothing_to_do(copy: Path) -> None:
     assert count(copy, "finished") == finished
     assert sorted((copy / "tiles").iterdir()) == tiles
     assert differing(product, merged(copy), set()) == set()
-    assert retry_lanes(open_campaign(copy)) == (open_campaign(copy), 0)
+    assert retry_lanes(open_campaign(copy))[1] == 0
 
 
 def test_a_second_retry_goes_on_where_the_first_ended(tmp_path: Path) -> None:
@@ -132,7 +139,7 @@ def test_a_second_retry_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     assert {lanes(root, "retried")[lane] for lane in SPOILT} == {4}
     assert {lanes(root, "status")[lane] for lane in SPOILT} == {STATUS["calibrated_after_redraw"]}
     assert status(root)["lanes"]["diverged"] == 0
-    expected = alone(open_campaign(root), SPOILT, used + 1)
+    expected = alone(root, SPOILT, used + 1)
     now = lanes(root, "loss")
     assert all(now[cell, member] == expected[cell]["loss"][0, member] for cell, member in SPOILT)
 

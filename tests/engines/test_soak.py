@@ -1,0 +1,135 @@
+"""Kills by the hundred, over whole campaigns on the local engine, Ray and MPI: nothing is lost, nothing computed in vain.
+
+PHLOEM_KILLS sets how many there are on the local engine, 1,000 by default; on Ray and MPI a twentieth each.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from campaigns import differing, merged, read_events, start, succeed, write_campaign
+from campaigns import end as end_group
+from killing import Ledger, descendants, pause
+from processes import children
+
+pytestmark = [pytest.mark.engine, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
+
+KILLS = int(os.environ.get("PHLOEM_KILLS", "1000"))
+A_CAMPAIGN = 100
+"""So many kills a campaign takes at most; then it may end."""
+
+Strike = Callable[[Ledger, "subprocess.Popen[str]", random.Random], None]
+
+
+@dataclass
+class Quiet:
+    """The campaign, run without a disturbance.
+
+    Attributes:
+        root: its directory.
+        seconds: from the start of the command to the first checkpoint, on this machine as busy as it is.
+    """
+
+    root: Path
+    seconds: float
+
+
+def write(folder: Path) -> Path:
+    """Write the campaign: 7 tiles of 2 cells, four at a time, checkpoints as often as can be, no end of losses."""
+    return write_campaign(
+        folder,
+        data={"cells": 14},
+        optimiser={"iterations": 2000},
+        tiles={"cells": 2, "checkpoint_minutes": 0.005},
+        engine={"workers": 4},
+        failures={"worker_lost": 10**6, "node_lost": 10**6, "max_failures": 10**6},
+    )
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Quiet:
+    folder = tmp_path_factory.mktemp("quiet")
+    for name in ("first", "second"):  # the first compiles, which is done once for all
+        begun = time.time()
+        succeed("run", write(folder), "--out", name, folder=folder)
+    root = folder / "second"
+    events = [line for log in root.glob("logs/*.log") for line in read_events(log) if line["event"] == "checkpoint"]
+    return Quiet(root, min(line["time"] for line in events) - begun)
+
+
+def torment(quiet: Quiet, root: Path, most: int, chance: random.Random, strike: Strike, *words: str) -> Ledger:
+    """Run a campaign, kill at random moments, start it again as soon as it is dead; at last let it end.
+
+    Of four workers one is killed every quarter of the time that it takes to reach a checkpoint: a third of them do.
+    """
+    ledger, folder = Ledger(root), root.parent
+    process = start("run", root, *words, folder=folder)
+    try:
+        with ledger.watching():
+            while len(ledger.kills) < most:
+                pause(lambda: quiet.seconds * chance.uniform(0.02, 0.5), lambda: process.poll() is None)
+                if process.poll() is None:
+                    strike(ledger, process, chance)
+                elif process.returncode == 0:
+                    break
+                else:
+                    said = (folder / "stderr").read_text()
+                    assert process.returncode < 0 or ledger.kills[-1].whom != "worker" or "no more here" in said, said
+                    process = start("run", root, *words, folder=folder)
+            if process.wait(1800):
+                succeed("run", root, *words, folder=folder)
+    finally:
+        end_group(process)
+    return ledger
+
+
+def strike_local(ledger: Ledger, process: subprocess.Popen[str], chance: random.Random) -> None:
+    """Kill a worker, the parent alone, or all of them at once."""
+    workers = children(process.pid)
+    whom = chance.choices(("worker", "parent", "group"), (10, 1, 1))[0]
+    if workers and whom == "worker":
+        ledger.kill(whom, [chance.choice(workers)])
+    elif workers:
+        ledger.kill(whom, [process.pid, *([*descendants(process.pid)] if whom == "group" else [])])
+        process.wait()
+
+
+def check(quiet: Quiet, root: Path, ledger: Ledger) -> str:
+    """Compare a tormented campaign with a quiet one; return what is to be told of it."""
+    ends = Counter(event["class"] for event in read_events(root / "journals") if event["event"] == "ended")
+    assert set(ends) <= {"worker lost", "node lost", "interrupted"}
+    assert differing(merged(quiet.root), merged(root)) == set()
+    futile = ledger.settle()
+    apart = {line["tile"] for log in root.glob("logs/*.log") for line in read_events(log) if "part" in line}
+    return f"{ledger.count().total()} kills, {futile} attempts ended by them, {len(apart)} tiles computed in parts"
+
+
+def soak(quiet: Quiet, folder: Path, kills: int, strike: Strike, *words: str) -> Counter[str]:
+    """Torment campaign after campaign until there were enough kills; return them by victim."""
+    chance, counts, round_ = random.Random(kills), Counter[str](), 0
+    while (left := kills - counts.total()) > 0:
+        here = folder / str(round_)
+        here.mkdir()
+        succeed("plan", write(here), "--out", "made", folder=here)
+        ledger = torment(quiet, here / "made", min(A_CAMPAIGN, left), chance, strike, *words)
+        assert ledger.kills
+        counts += ledger.count()
+        told = check(quiet, here / "made", ledger)
+        print(f"{time.strftime('%X')} campaign {round_}: {told}; in all {dict(counts)}", flush=True)
+        round_ += 1
+    return counts
+
+
+def test_local(quiet: Quiet, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    counts = soak(quiet, tmp_path, KILLS, strike_local)
+    assert counts.total() >= KILLS
+    assert min(counts[whom] for whom in ("worker", "parent", "group")) >= KILLS // 50
+    record_property("faults", f"local engine: SIGKILLs {dict(counts)}")
