@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,7 +113,7 @@ def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
                 told = why
                 bar.note(f"in the queue: {why}" if why else "the first tasks begin")
             if not queued and not state.beats and newest_round(campaign) == number:
-                go_on(campaign, state, number)
+                _patiently(partial(go_on, campaign, state, number))
             time.sleep(POLL_SECONDS)
     return state
 
