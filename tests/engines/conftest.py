@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from killing import RayNodes
 from slurm_cluster import NoSlurm, SlurmCluster
 from slurm_runs import Run
 
@@ -30,3 +31,11 @@ def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
     run.release()
     slurm.say("scancel", "--me")
     slurm.wait_until_empty()
+
+
+@pytest.fixture(scope="module")
+def ray_nodes(compiled: None) -> Iterator[RayNodes]:
+    """A Ray cluster of three nodes, of which one computes nothing."""
+    nodes = RayNodes()
+    yield nodes
+    nodes.cluster.shutdown()

@@ -171,7 +171,7 @@ if os.environ.get("PMI_RANK") == "1" and "phloem" in sys.orig_argv:
 
 def test_wrong_input_is_said_once(tmp_path: Path) -> None:
     path = write(tmp_path)
-    for words in (["--set", "optimiser.iterations=-1"], ["--set", "data.kind=\"tower\"", "--set", "data.path=\"none\""]):
+    for words in (["--set", "optimiser.iterations=-1"], ["--set", 'data.kind="tower"', "--set", 'data.path="none"']):
         launched = command("run", path, *words, "--out", "made", folder=tmp_path)
         spmd = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", "run", str(path), *words]
         done = subprocess.run([*spmd, "--out", "made"], cwd=tmp_path, capture_output=True, text=True, timeout=200)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from campaigns import differing, merged, read_events, start, succeed, write_campaign
 from campaigns import end as end_group
-from killing import Ledger, descendants, pause
+from killing import Ledger, RayNodes, descendants, pause, ranks, worker_processes
 from processes import children
 
 pytestmark = [pytest.mark.engine, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
@@ -133,3 +133,37 @@ def test_local(quiet: Quiet, tmp_path: Path, record_property: Callable[[str, obj
     assert counts.total() >= KILLS
     assert min(counts[whom] for whom in ("worker", "parent", "group")) >= KILLS // 50
     record_property("faults", f"local engine: SIGKILLs {dict(counts)}")
+
+
+def test_ray(quiet: Quiet, tmp_path: Path, ray_nodes: RayNodes, record_property: Callable[[str, object], None]) -> None:
+    def strike(ledger: Ledger, _process: subprocess.Popen[str], chance: random.Random) -> None:
+        """Kill a worker that computes a tile, or a node with all of them."""
+        ray_nodes.replace()
+        holders, nodes = ledger.holders(), ray_nodes.busy(ledger)
+        if nodes and chance.random() < 0.3:
+            ray_nodes.kill(ledger, chance.choice(nodes))
+        elif holders:
+            ledger.kill("worker", [chance.choice(holders)])
+
+    counts = soak(quiet, tmp_path, KILLS // 20, strike, *ray_nodes.words)
+    ray_nodes.replace()
+    assert counts.total() >= KILLS // 20
+    assert min(counts[whom] for whom in ("worker", "node")) > 0
+    record_property("faults", f"Ray: SIGKILLs {dict(counts)}")
+
+
+def strike_mpi(ledger: Ledger, process: subprocess.Popen[str], chance: random.Random) -> None:
+    """Kill a rank, which ends the world, or a worker, which does not."""
+    both, workers = ranks(process.pid), worker_processes(process.pid)
+    if len(both) == 2 and workers and chance.random() < 0.3:
+        if ledger.kill("rank", [chance.choice(both)], lambda: both):
+            process.wait()
+    elif workers:
+        ledger.kill("worker", [chance.choice(workers)])
+
+
+def test_mpi(quiet: Quiet, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    counts = soak(quiet, tmp_path, KILLS // 20, strike_mpi, "--engine", "mpi", "--workers", "2")
+    assert counts.total() >= KILLS // 20
+    assert min(counts[whom] for whom in ("worker", "rank")) > 0
+    record_property("faults", f"MPI: SIGKILLs {dict(counts)}")
