@@ -14,9 +14,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -249,8 +249,7 @@ def worker_processes(supervisor: int) -> list[int]:
     return sorted(pid for pid, line in descendants(supervisor).items() if "spawn_main" in line)
 
 
-def pause(chance: Callable[[], float], true: Callable[[], bool]) -> None:
-    """Wait for a random time, or until there is nothing left to wait for."""
-    until = time.monotonic() + chance()
-    while time.monotonic() < until and true():
-        time.sleep(0.05)
+def pause(seconds: float, process: subprocess.Popen[str]) -> None:
+    """Wait for a time, or until a process has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)

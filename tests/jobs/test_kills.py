@@ -24,7 +24,6 @@ from campaigns import (
     succeed,
     wait_for,
     write_campaign,
-    write_long,
 )
 from processes import children
 
