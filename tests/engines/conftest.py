@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
-from campaigns import succeed
-from slurm_campaigns import Planned, Trial, write_trial
-=======
 from campaigns import OFTEN, succeed, write_campaign
 from killing import RayNodes
->>>>>>> fe03c99b29e103acf9be4bf25d03011aab6468a9
+from slurm_campaigns import Planned, Trial, write_trial
 from slurm_cluster import NoSlurm, SlurmCluster
 from slurm_runs import Run
 
@@ -41,7 +37,6 @@ def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-<<<<<<< HEAD
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     """A cluster of 3 nodes with 2 cores each, whose processes do not see each other; what is compiled is kept."""
     try:
@@ -82,7 +77,9 @@ def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterat
     for node, state in machines.node_states().items():
         if not state.startswith(("idle", "mixed", "allocated")):
             machines.restart_node(node)
-=======
+
+
+@pytest.fixture(scope="module")
 def ray_nodes(compiled: None) -> Iterator[RayNodes]:
     """A Ray cluster of three nodes, of which one computes nothing."""
     nodes = RayNodes()
@@ -114,4 +111,3 @@ def four_planned(four_file: Path, tmp_path: Path, compiled: None) -> Path:
     """The campaign of 4 tiles, planned and not yet run."""
     succeed("plan", four_file, "--out", tmp_path / "made", folder=tmp_path)
     return tmp_path / "made"
->>>>>>> fe03c99b29e103acf9be4bf25d03011aab6468a9

@@ -151,21 +151,12 @@ if os.environ.get("PMI_RANK") == "1" and "phloem" in sys.orig_argv:
 '''
 
 
-<<<<<<< HEAD
-def test_wrong_input_is_said_once(tmp_path: Path) -> None:
-    path = write(tmp_path)
-    for words in (["--set", "optimiser.iterations=-1"], ["--set", 'data.kind="tower"', "--set", 'data.path="none"']):
-        launched = command("run", path, *words, "--out", "made", folder=tmp_path)
-        spmd = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", "run", str(path), *words]
-        done = subprocess.run([*spmd, "--out", "made"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
-=======
 def test_wrong_input_is_said_once(four_file: Path, tmp_path: Path) -> None:
     for words in (["--set", "optimiser.iterations=-1"], ["--set", 'data.kind="tower"', "--set", 'data.path="none"']):
         given = ["run", str(four_file), *words, "--out", "made"]
         launched = command(*given, "--engine", "mpi", folder=tmp_path)
         by_hand = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", *given]
         done = subprocess.run(by_hand, cwd=tmp_path, capture_output=True, text=True, timeout=200)
->>>>>>> fe03c99b29e103acf9be4bf25d03011aab6468a9
         assert launched.returncode == done.returncode == 2, (launched.stderr, done.stderr)
         assert launched.stderr.count("phloem: ") == done.stderr.count("phloem: ") == 1
         assert "Traceback" not in launched.stderr + done.stderr
