@@ -65,7 +65,8 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaig
     root = campaign.paths.root
     state = prepare(campaign, verdict)
     if todo(campaign, state):
-        if alive(round_jobs(campaign, newest_round(campaign))) or not submit_round(campaign, state):
+        number = newest_round(campaign)
+        if alive(round_jobs(campaign, number)) or not submit_round(campaign, state, number):
             say("jobs of this campaign are in the queue already, or about to be: they go on")
         if detach:
             say(f"it goes on by itself. See: phloem status {root} --watch")
@@ -152,7 +153,7 @@ def go_on(campaign: Campaign, state: CampaignState, number: int) -> int:
             f"{idle} rounds in a row ended before any tile reached a checkpoint (see the jobs' output in {folder}): "
             f"more engine.walltime or less tiles.checkpoint_minutes, then: phloem run {root} --engine slurm"
         )
-    return submit_round(campaign, state, idle)
+    return submit_round(campaign, state, number, idle)
 
 
 def _states(jobs: list[str]) -> dict[str, str]:

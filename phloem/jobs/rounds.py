@@ -188,24 +188,25 @@ def _groups(times: Sequence[float]) -> int:
     return groups
 
 
-def submit_round(campaign: Campaign, state: CampaignState, idle: int = 0) -> int:
+def submit_round(campaign: Campaign, state: CampaignState, after: int | None = None, idle: int = 0) -> int:
     """Submit what has no result as arrays of tasks, and after them the job that goes on or merges.
 
     Args:
         campaign: planned.
         state: lately read.
+        after: the newest round when the caller found that its jobs have ended; None: the newest one now.
         idle: rounds in a row so far that brought nothing forward.
 
     Returns:
-        The number of the round; 0 where somebody else submits it at this moment.
+        The number of the round; 0 where somebody else submits it at this moment, or has done so since.
 
     Raises:
         EngineError: SLURM refused; nothing of the round is in the queue.
     """
     campaign.paths.batches_dir.mkdir(exist_ok=True)
-    if being_submitted(campaign):
+    number = _highest(campaign, "") + 1  # before the looks below: whoever claims a round meanwhile claims this one
+    if being_submitted(campaign) or after not in (None, newest_round(campaign)):
         return 0
-    number = _highest(campaign, "") + 1
     try:
         claim_path(campaign, number).touch(exist_ok=False)
     except FileExistsError:

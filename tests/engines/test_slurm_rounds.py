@@ -96,6 +96,7 @@ def test_of_many_who_submit_a_round_one_does(campaign: Campaign, slurm: SlurmClu
     assert len(queue_states(round_jobs(campaign, 1))) == 4, "3 tasks and the job after them"
     assert len(list(campaign.paths.batches_dir.glob("*.sh"))) == 2
     assert (newest_round(campaign), being_submitted(campaign)) == (1, 0)
+    assert submit_round(campaign, state, after=0) == 0, "it was submitted since the caller looked"
 
 
 def test_a_round_that_is_being_submitted_is_waited_for(campaign: Campaign) -> None:
