@@ -95,6 +95,18 @@ def test_a_worker_is_killed(four: Path, world: World) -> None:
     assert not world.left()
 
 
+def test_the_launching_process_is_killed(four: Path, world: World) -> None:
+    """The ranks keep their tiles and end: no world goes on that nobody waits for."""
+    world.compute()
+    stopped = count(world.root, "stopped")
+    with Ledger(world.root).watching() as ledger:
+        assert ledger.kill("launcher", [world.process.pid])
+    world.process.wait()
+    wait_for("the end of every process", lambda: not world.left(), 60)
+    assert count(world.root, "stopped") == stopped + 2
+    assert failures(world.root) == []
+
+
 def stop(world: World, number: signal.Signals) -> None:
     """Send a signal to the process that has started the world, and look at what becomes of it."""
     try:

@@ -68,14 +68,14 @@ def quiet(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Quiet:
 def torment(quiet: Quiet, root: Path, most: int, chance: random.Random, strike: Strike, *words: str) -> Ledger:
     """Run a campaign, kill at random moments, start it again as soon as it is dead; at last let it end.
 
-    Of four workers one is killed every quarter of the time that it takes to reach a checkpoint: a third of them do.
+    Of four workers one is killed every sixth of the time from the start of a run to a checkpoint: some get that far.
     """
     ledger, folder = Ledger(root), root.parent
     process = start("run", root, *words, folder=folder)
     try:
         with ledger.watching():
             while len(ledger.kills) < most:
-                pause(quiet.seconds * chance.uniform(0.02, 0.5), process)
+                pause(quiet.seconds * chance.uniform(0.02, 0.3), process)
                 if process.poll() is None:
                     strike(ledger, process, chance)
                 elif process.returncode == 0:
