@@ -75,7 +75,9 @@ def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterat
     machines.say("scancel", "--me")
     machines.wait_until_empty()
     for node, state in machines.node_states().items():
-        if not state.startswith(("idle", "mixed", "allocated")):
+        if state.startswith("drain"):
+            machines.say("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        elif not state.startswith(("idle", "mixed", "allocated")):
             machines.restart_node(node)
 
 

@@ -64,7 +64,7 @@ FAULTS: list[Callable[[Trial], object]] = [
     once(lambda trial: trial.strike_task("USR2")),
     once(lambda trial: trial.strike_task("TERM")),
     put_back,
-    Trial.crash_controller,
+    Trial.restart_controller,
     lose_and_restart,
     preempt_and_leave,
     log_out_and_return,
