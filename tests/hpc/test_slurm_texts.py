@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -101,17 +99,6 @@ def test_shares_are_even(total: int, parts: int) -> None:
 def test_options_that_cannot_be_are_refused_by_name(options: dict, named: str) -> None:
     with pytest.raises(EngineError, match=named):
         SlurmOptions(**options)
-
-
-def test_the_site_file_holds_options_that_exist() -> None:
-    for path in (ROOT / "examples/sites").glob("*.toml"):
-        engine = tomllib.loads(path.read_text())["engine"]
-        assert engine.pop("name") == "slurm"
-        assert set(engine) <= {one.name for one in fields(SlurmOptions)}
-        options = SlurmOptions(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in engine.items()}
-        )
-        assert options.parameters()["partition"] == engine["partition"]
 
 
 def test_engines_packages_are_not_imported_with_the_part() -> None:

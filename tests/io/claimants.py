@@ -20,6 +20,9 @@ from phloem.io.attempts import TakenError, end_attempt, file_system_now, holder,
 from phloem.io.paths import CampaignPaths
 from phloem.io.tiles import StaleAttempt, write_tile
 
+SAMPLES = Path(__file__).parents[1]
+"""Where the modules are that several folders of tests share."""
+
 ELSEWHERE = ["unshare", "--pid", "--fork", "--kill-child", "--uts", "--mount-proc"]
 """Starts a process that sees nothing of the others, as one on another machine."""
 
@@ -30,7 +33,11 @@ class Claimant:
     def __init__(self, paths: CampaignPaths, *job: str, elsewhere: bool = False, **environment: str) -> None:
         words = [*(ELSEWHERE if elsewhere else []), sys.executable, __file__, str(paths.root), *job]
         self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SAMPLES), **environment},
         )
         assert self.answer() == "ready"
 

@@ -359,14 +359,13 @@ class TestEnds:
 
     def test_a_floor_keeps_numbers_growing(self, paths: CampaignPaths) -> None:
         claim_as(paths, 0, holder("me"))
-        keep_floor(paths, 0, 1)
-        assert attempt_numbers(paths, 0).open == 1, "there is a number as high: nothing to keep"
-        keep_floor(paths, 0, 7)
-        assert attempt_numbers(paths, 0).newest == 7
-        assert attempt_numbers(paths, 0).open == 0
-        assert take_tile(paths, 0, holder("me")) == 8
-        keep_floor(paths, 0, 7)
-        assert attempt_numbers(paths, 0).newest == 8
+        for floor, newest in ((1, 2), (7, 8), (7, 9)):
+            keep_floor(paths, 0, floor)
+            numbers = attempt_numbers(paths, 0)
+            assert (numbers.newest, numbers.open) == (newest, 0), (
+                "higher than the floor and than all others, and closed"
+            )
+        assert take_tile(paths, 0, holder("me")) == 10
 
     def test_forgotten_attempts_leave_no_file(self, paths: CampaignPaths) -> None:
         for _ in range(3):
@@ -407,7 +406,7 @@ def test_whatever_happens_numbers_grow_and_the_open_attempt_is_held(steps: list[
                 counted = []
             elif step == "floor":
                 keep_floor(paths, 0, newest + 2)
-                newest, is_open = newest + 2, False
+                newest, is_open = newest + 3, False
                 counted.append((newest, COMMITTED))
             elif step not in ("lose", "forgive") and newest:
                 assert end_attempt(paths, 0, newest, step) is is_open

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from phloem.errors import InputError
 from phloem.jobs.campaign import find_sources
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.jobs.rounds import slurm_options
 
 SYNTHETIC: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
 TOWER: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "tower", "path": "towers"}}
@@ -169,8 +170,9 @@ def test_a_site_file_stands_below_what_names_it_and_above_what_does_not(tmp_path
 def test_the_site_file_of_the_examples_is_valid() -> None:
     sites = Path(__file__).parents[2] / "examples/sites"
     for site in sites.glob("*.toml"):
-        engine = load_configuration(sites.parent / "fluxnet.toml", [f'engine.site="{site}"']).engine
-        assert engine.name == "slurm"
+        found = load_configuration(sites.parent / "fluxnet.toml", [f'engine.site="{site}"'])
+        assert found.engine.name == "slurm"
+        assert slurm_options(found).parameters()["partition"] == found.engine.partition != ""
 
 
 @pytest.mark.parametrize("text", ["", "[engine]\n[data]\n", "x", 'engine = "slurm"'])
