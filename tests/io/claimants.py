@@ -32,13 +32,8 @@ class Claimant:
 
     def __init__(self, paths: CampaignPaths, *job: str, elsewhere: bool = False, **environment: str) -> None:
         words = [*(ELSEWHERE if elsewhere else []), sys.executable, __file__, str(paths.root), *job]
-        self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(SAMPLES), **environment},
-        )
+        env = {**os.environ, "PYTHONPATH": str(SAMPLES), **environment}
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         assert self.answer() == "ready"
 
     def answer(self) -> str:

@@ -363,7 +363,7 @@ class TestEnds:
             keep_floor(paths, 0, floor)
             numbers = attempt_numbers(paths, 0)
             assert (numbers.newest, numbers.open) == (newest, 0), (
-                "higher than the floor and than all others, and closed"
+                "above the floor and all others, and closed"
             )
         assert take_tile(paths, 0, holder("me")) == 10
 
