@@ -6,6 +6,7 @@ rank that dies ends the world: the next run goes on.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -23,6 +24,9 @@ RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 
 FORWARDED = {signal.SIGUSR2: signal.SIGUSR1}
 """What is sent to mpiexec in place of a signal: mpich's passes on SIGTERM, SIGINT and SIGUSR1, and dies of SIGUSR2."""
+
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2)."""
 
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 """Open MPI refuses root without these; mpich does not look at them."""
@@ -99,7 +103,12 @@ def launch(ranks: int, module: str, arguments: Sequence[str], environment: Mappi
     """
     command = [find_launcher(), "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", module, *arguments]
     # A session of its own: Ctrl-C on the terminal would reach mpiexec twice, which then kills its ranks.
-    process = subprocess.Popen(command, env={**AS_ROOT, **os.environ, **(environment or {})}, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env={**AS_ROOT, **os.environ, **(environment or {})},
+        start_new_session=True,
+        preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
+    )
 
     def forward(number: int, _frame: object) -> None:
         process.send_signal(FORWARDED.get(signal.Signals(number), signal.Signals(number)))
@@ -111,3 +120,8 @@ def launch(ranks: int, module: str, arguments: Sequence[str], environment: Mappi
         for number, handler in before.items():
             signal.signal(number, handler)
     return status if status >= 0 else 128 - status
+
+
+def _stop_with_parent() -> None:
+    """Have the system send SIGTERM when the process that launched is gone, even by SIGKILL: mpiexec passes it on."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

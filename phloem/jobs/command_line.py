@@ -140,6 +140,11 @@ def run(
 
     Example: phloem run examples/fluxnet.toml --out campaigns/fluxnet --set engine.workers=2
     """
+    from phloem.hpc.mpi_engine import inside_world, world
+
+    if inside_world():
+        world()  # first of all: what fails on a rank that has not joined leaves the others waiting for it for ever
+
     from phloem.jobs.engines import run as run_on_engine
 
     keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]

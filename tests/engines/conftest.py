@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import succeed
+from campaigns import OFTEN, succeed, write_campaign
+from killing import RayNodes
 from slurm_campaigns import Planned, Trial, write_trial
 from slurm_cluster import NoSlurm, SlurmCluster
 from slurm_runs import Run
@@ -78,3 +79,37 @@ def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterat
             machines.say("scontrol", "update", f"NodeName={node}", "State=RESUME")
         elif not state.startswith(("idle", "mixed", "allocated")):
             machines.restart_node(node)
+
+
+@pytest.fixture(scope="module")
+def ray_nodes(compiled: None) -> Iterator[RayNodes]:
+    """A Ray cluster of three nodes, of which one computes nothing."""
+    nodes = RayNodes()
+    yield nodes
+    nodes.cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def four_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a campaign of 4 tiles, two at a time, each long enough to be hit while it runs."""
+    return write_campaign(
+        tmp_path_factory.mktemp("four"),
+        data={"cells": 4},
+        optimiser={"iterations": 2500},
+        tiles={"cells": 1, "checkpoint_minutes": OFTEN},
+        engine={"workers": 2},
+    )
+
+
+@pytest.fixture(scope="session")
+def four(four_file: Path, compiled: None) -> Path:
+    """The campaign of 4 tiles, run without a disturbance on the local engine."""
+    succeed("run", four_file, "--out", "made", folder=four_file.parent)
+    return four_file.parent / "made"
+
+
+@pytest.fixture
+def four_planned(four_file: Path, tmp_path: Path, compiled: None) -> Path:
+    """The campaign of 4 tiles, planned and not yet run."""
+    succeed("plan", four_file, "--out", tmp_path / "made", folder=tmp_path)
+    return tmp_path / "made"

@@ -14,9 +14,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -138,6 +138,25 @@ class Ledger:
             os.kill(pid, signal.SIGKILL)
         return True
 
+    def holders(self) -> list[int]:
+        """Return the processes that compute a tile now."""
+        self.look()
+        ends = {path.name.removesuffix(".end") for path in self.root.glob("attempts/*/tile_*.end")}
+        open_ = [who for (tile, number), who in self.claims.items() if f"tile_{tile:05d}.{number:04d}" not in ends]
+        return [who["pid"] for who in open_ if is_alive(who["pid"])]
+
+    def excuse(self, kind: str) -> None:
+        """Take a stop that was asked for as the reason of all attempts that have ended so until now."""
+        hit = {self.claims[key]["pid"] for key, event in self._ends().items() if event["class"] == kind}
+        assert hit, f"no attempt was {kind}"
+        self.kills.append(Kill(kind, frozenset(hit)))
+
+    def _ends(self) -> dict[tuple[int, int], dict[str, Any]]:
+        """Return the journalled ends of attempts that came to nothing."""
+        self.look()
+        events = [event for event in read_events(self.root / "journals") if event["event"] == "ended"]
+        return {(event["tile"], event["attempt"]): event for event in events}
+
     def count(self) -> Counter[str]:
         """Return how many kills hit, by victim."""
         return Counter(kill.whom for kill in self.kills)
@@ -148,16 +167,12 @@ class Ledger:
         Every attempt before the one that was committed must have been seen, and one kill explains at most one attempt
         of a tile.
         """
-        messages = {
-            (event["tile"], event["attempt"]): event["message"]
-            for event in read_events(self.root / "journals")
-            if event["event"] == "ended"
-        }
+        ends = self._ends()
         blamed: Counter[tuple[int, int]] = Counter()
         for tile, committed in committed_attempts(self.root).items():
             for number in range(1, committed):
                 assert (tile, number) in self.claims, f"attempt {number} of tile {tile} was not seen"
-                claim, message = self.claims[tile, number], messages.get((tile, number), "")
+                claim, message = self.claims[tile, number], ends.get((tile, number), {}).get("message", "")
                 blamed[self._blame(claim, message, f"attempt {number} of tile {tile}"), tile] += 1
         assert max(blamed.values(), default=0) <= 1, f"one kill explains one attempt of a tile: {blamed}"
         return blamed.total()
@@ -183,6 +198,46 @@ def committed_attempts(root: Path) -> dict[int, int]:
         return {int(tile): int(number) for tile, number in zip(file["tile"][:], file["attempt"][:], strict=True)}
 
 
+class RayNodes:
+    """A Ray cluster of three nodes on this machine: a head without cores for tasks, and two with two cores each."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.sizes = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **self.sizes})
+        self.lost: list[Any] = []
+        for _ in range(2):
+            self.cluster.add_node(num_cpus=2, **self.sizes)
+
+    @property
+    def words(self) -> list[str]:
+        """Options of `phloem run` for this cluster."""
+        return ["--engine", "ray", "--set", f'engine.address="{self.cluster.address}"']
+
+    def busy(self, ledger: Ledger) -> list[Any]:
+        """Return the nodes on which a tile is computed now."""
+        holders = set(ledger.holders())
+        return [node for node in self.cluster.worker_nodes if holders & {*descendants(raylet(node))}]
+
+    def kill(self, ledger: Ledger, node: Any) -> bool:
+        """Kill a node with all that runs on it, as if its plug had been pulled; return whether that hit."""
+        self.lost.append(node)
+        return ledger.kill("node", [raylet(node), *descendants(raylet(node))])
+
+    def replace(self) -> None:
+        """Put a new node in the place of each that was killed."""
+        while self.lost:
+            self.cluster.remove_node(self.lost.pop(), allow_graceful=False)
+            self.cluster.add_node(num_cpus=2, **self.sizes)
+
+
+def raylet(node: Any) -> int:
+    """Return the process that is a node's Ray; its workers are below it."""
+    (one,) = node.all_processes["raylet"]
+    return int(one.process.pid)
+
+
 def ranks(launcher: int) -> list[int]:
     """Return the ranks of the MPI world that a `phloem run` has started."""
     below = descendants(launcher).items()
@@ -194,8 +249,7 @@ def worker_processes(supervisor: int) -> list[int]:
     return sorted(pid for pid, line in descendants(supervisor).items() if "spawn_main" in line)
 
 
-def pause(chance: Callable[[], float], true: Callable[[], bool]) -> None:
-    """Wait for a random time, or until there is nothing left to wait for."""
-    until = time.monotonic() + chance()
-    while time.monotonic() < until and true():
-        time.sleep(0.05)
+def pause(seconds: float, process: subprocess.Popen[str]) -> None:
+    """Wait for a time, or until a process has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)

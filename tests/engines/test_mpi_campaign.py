@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campaigns import OFTEN, command, count, differing, failures, merged, start, succeed, wait_for, write_campaign
+from campaigns import command, count, differing, failures, merged, start, succeed, wait_for
 from killing import Ledger, descendants, is_alive, ranks, worker_processes
 
 from phloem.hpc.mpi_engine import find_launcher
@@ -21,28 +21,12 @@ pytestmark = pytest.mark.engine
 Process = subprocess.Popen[str]
 
 
-def write(folder: Path) -> Path:
-    """Write the campaign: 4 tiles, long enough to be hit."""
-    tiles = {"cells": 1, "checkpoint_minutes": OFTEN}
-    return write_campaign(
-        folder, data={"cells": 4}, optimiser={"iterations": 4000}, tiles=tiles, engine={"name": "mpi", "workers": 2}
-    )
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
-    """The campaign, run without a disturbance on the local engine."""
-    folder = tmp_path_factory.mktemp("quiet")
-    succeed("run", write(folder), "--engine", "local", "--out", "made", folder=folder)
-    return folder / "made"
-
-
 class World:
     """A `phloem run` in a world of two ranks, and what is below it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.process = start("run", root, folder=root.parent)
+        self.process = start("run", root, "--engine", "mpi", folder=root.parent)
         self.below: set[int] = set()
 
     def compute(self) -> None:
@@ -75,14 +59,13 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, compiled: None) -> Iterator[World]:
-    succeed("plan", write(tmp_path), "--out", "made", folder=tmp_path)
-    world = World(tmp_path / "made")
+def world(four_planned: Path) -> Iterator[World]:
+    world = World(four_planned)
     yield world
     world.close()
 
 
-def test_a_rank_is_killed(quiet: Path, world: World) -> None:
+def test_a_rank_is_killed(four: Path, world: World) -> None:
     """The world ends, nothing of it is left, and the next run goes on from the checkpoints."""
     with Ledger(world.root).watching() as ledger:
         world.compute()
@@ -94,60 +77,72 @@ def test_a_rank_is_killed(quiet: Path, world: World) -> None:
         assert f"phloem run {world.root}" in world.said()
         assert len(world.below) >= 6
         wait_for("the end of every process", lambda: not world.left(), 30)
-        succeed("run", world.root, folder=world.root.parent)
+        succeed("run", world.root, "--engine", "mpi", folder=world.root.parent)
     assert count(world.root, "resumed") >= 1
-    assert differing(merged(quiet), merged(world.root)) == set()
+    assert differing(merged(four), merged(world.root)) == set()
     assert ledger.settle() >= 1
 
 
-def test_a_worker_is_killed(quiet: Path, world: World) -> None:
+def test_a_worker_is_killed(four: Path, world: World) -> None:
     """Its rank replaces it; the world goes on."""
     with Ledger(world.root).watching() as ledger:
         world.compute()
         assert ledger.kill("worker", [world.workers()[0]])
         assert world.process.wait(300) == 0, world.said()
     assert [event["class"] for event in failures(world.root)] == ["worker lost"]
-    assert differing(merged(quiet), merged(world.root)) == set()
+    assert differing(merged(four), merged(world.root)) == set()
     assert ledger.settle() == 1
     assert not world.left()
 
 
-def test_stop_signals(quiet: Path, tmp_path: Path, compiled: None) -> None:
+def test_the_launching_process_is_killed(four: Path, world: World) -> None:
+    """The ranks keep their tiles and end: no world goes on that nobody waits for."""
+    world.compute()
+    stopped = count(world.root, "stopped")
+    with Ledger(world.root).watching() as ledger:
+        assert ledger.kill("launcher", [world.process.pid])
+    world.process.wait()
+    wait_for("the end of every process", lambda: not world.left(), 60)
+    assert count(world.root, "stopped") == stopped + 2
+    assert failures(world.root) == []
+
+
+def stop(world: World, number: signal.Signals) -> None:
+    """Send a signal to the process that has started the world, and look at what becomes of it."""
+    try:
+        world.compute()
+        stopped = count(world.root, "stopped")
+        world.process.send_signal(number)
+        assert world.process.wait(60) == 1
+        assert count(world.root, "stopped") == stopped + 2, "both ranks have kept their tile"
+        said = world.said()
+        assert said.count("checkpoints are kept. Go on with:") == 1, said
+        assert f"phloem run {world.root}" in said
+        assert "Traceback" not in said
+        assert not world.left()
+    finally:
+        world.close()
+
+
+def test_stop_signals(four: Path, four_planned: Path) -> None:
     """Each is passed on to the ranks, whose tiles are kept; the next run goes on with them."""
-    succeed("plan", write(tmp_path), "--out", "made", folder=tmp_path)
-    root = tmp_path / "made"
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
-        world = World(root)
-        try:
-            world.compute()
-            stopped = count(root, "stopped")
-            world.process.send_signal(number)
-            assert world.process.wait(60) == 1
-            assert count(root, "stopped") == stopped + 2, "both ranks have kept their tile"
-            said = world.said()
-            assert said.count("checkpoints are kept. Go on with:") == 1, said
-            assert f"phloem run {root}" in said
-            assert "Traceback" not in said
-            assert not world.left()
-        finally:
-            world.close()
-    assert failures(root) == []
-    succeed("run", root, folder=tmp_path)
-    assert differing(merged(quiet), merged(root)) == set()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        stop(World(four_planned), number)
+    assert failures(four_planned) == []
+    succeed("run", four_planned, "--engine", "mpi", folder=four_planned.parent)
+    assert differing(merged(four), merged(four_planned)) == set()
 
 
-def test_an_error_on_one_rank_ends_all(world: World, tmp_path: Path) -> None:
+def test_an_error_on_one_rank_ends_all(four_planned: Path, tmp_path: Path) -> None:
     """A rank that fails by itself does not leave the others waiting for it."""
-    world.close()
     faults = tmp_path / "faults"
     faults.mkdir()
     (faults / "sitecustomize.py").write_text(FAULT)
-    words = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", "run", str(world.root)]
+    words = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", "run", str(four_planned)]
     environment = {**os.environ, "PYTHONPATH": str(faults)}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert "this rank has a bug" in done.stderr
-    succeed("run", world.root, folder=tmp_path)
 
 
 FAULT = '''
@@ -168,12 +163,12 @@ if os.environ.get("PMI_RANK") == "1" and "phloem" in sys.orig_argv:
 '''
 
 
-def test_wrong_input_is_said_once(tmp_path: Path) -> None:
-    path = write(tmp_path)
+def test_wrong_input_is_said_once(four_file: Path, tmp_path: Path) -> None:
     for words in (["--set", "optimiser.iterations=-1"], ["--set", 'data.kind="tower"', "--set", 'data.path="none"']):
-        launched = command("run", path, *words, "--out", "made", folder=tmp_path)
-        spmd = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", "run", str(path), *words]
-        done = subprocess.run([*spmd, "--out", "made"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        given = ["run", str(four_file), *words, "--out", "made"]
+        launched = command(*given, "--engine", "mpi", folder=tmp_path)
+        by_hand = [find_launcher(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "phloem", *given]
+        done = subprocess.run(by_hand, cwd=tmp_path, capture_output=True, text=True, timeout=200)
         assert launched.returncode == done.returncode == 2, (launched.stderr, done.stderr)
         assert launched.stderr.count("phloem: ") == done.stderr.count("phloem: ") == 1
         assert "Traceback" not in launched.stderr + done.stderr

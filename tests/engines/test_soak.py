@@ -1,4 +1,4 @@
-"""Kills by the hundred, over whole campaigns on the local engine, Ray and MPI: nothing is lost, nothing computed in vain.
+"""Kills by the hundred, over whole campaigns on the local engine, Ray and MPI: the same bits, no work without a cause.
 
 PHLOEM_KILLS sets how many there are on the local engine, 1,000 by default; on Ray and MPI a twentieth each.
 """
@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from campaigns import differing, merged, read_events, start, succeed, write_campaign
 from campaigns import end as end_group
-from killing import Ledger, descendants, pause
+from killing import Ledger, RayNodes, descendants, pause, ranks, worker_processes
 from processes import children
 
 pytestmark = [pytest.mark.engine, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
 
 KILLS = int(os.environ.get("PHLOEM_KILLS", "1000"))
-A_CAMPAIGN = 100
+A_CAMPAIGN = 50
 """So many kills a campaign takes at most; then it may end."""
 
 Strike = Callable[[Ledger, "subprocess.Popen[str]", random.Random], None]
@@ -68,14 +68,14 @@ def quiet(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Quiet:
 def torment(quiet: Quiet, root: Path, most: int, chance: random.Random, strike: Strike, *words: str) -> Ledger:
     """Run a campaign, kill at random moments, start it again as soon as it is dead; at last let it end.
 
-    Of four workers one is killed every quarter of the time that it takes to reach a checkpoint: a third of them do.
+    Of four workers one is killed every sixth of the time from the start of a run to a checkpoint: some get that far.
     """
     ledger, folder = Ledger(root), root.parent
     process = start("run", root, *words, folder=folder)
     try:
         with ledger.watching():
             while len(ledger.kills) < most:
-                pause(lambda: quiet.seconds * chance.uniform(0.02, 0.5), lambda: process.poll() is None)
+                pause(quiet.seconds * chance.uniform(0.02, 0.3), process)
                 if process.poll() is None:
                     strike(ledger, process, chance)
                 elif process.returncode == 0:
@@ -133,3 +133,40 @@ def test_local(quiet: Quiet, tmp_path: Path, record_property: Callable[[str, obj
     assert counts.total() >= KILLS
     assert min(counts[whom] for whom in ("worker", "parent", "group")) >= KILLS // 50
     record_property("faults", f"local engine: SIGKILLs {dict(counts)}")
+
+
+def test_ray(quiet: Quiet, tmp_path: Path, ray_nodes: RayNodes, record_property: Callable[[str, object], None]) -> None:
+    pytest.importorskip("ray", reason="the ray engine needs the package ray")
+
+    def strike(ledger: Ledger, _process: subprocess.Popen[str], chance: random.Random) -> None:
+        """Kill a worker that computes a tile, or a node with all of them."""
+        ray_nodes.replace()
+        holders, nodes = ledger.holders(), ray_nodes.busy(ledger)
+        if nodes and chance.random() < 0.3:
+            ray_nodes.kill(ledger, chance.choice(nodes))
+        elif holders:
+            ledger.kill("worker", [chance.choice(holders)])
+
+    counts = soak(quiet, tmp_path, KILLS // 20, strike, *ray_nodes.words)
+    ray_nodes.replace()
+    assert counts.total() >= KILLS // 20
+    assert min(counts[whom] for whom in ("worker", "node")) > 0
+    record_property("faults", f"Ray: SIGKILLs {dict(counts)}")
+
+
+def strike_mpi(ledger: Ledger, process: subprocess.Popen[str], chance: random.Random) -> None:
+    """Kill a rank, which ends the world, or a worker, which does not."""
+    both, workers = ranks(process.pid), worker_processes(process.pid)
+    if len(both) == 2 and workers and chance.random() < 0.3:
+        if ledger.kill("rank", [chance.choice(both)], lambda: both):
+            process.wait()
+    elif workers:
+        ledger.kill("worker", [chance.choice(workers)])
+
+
+def test_mpi(quiet: Quiet, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    pytest.importorskip("mpi4py", reason="the mpi engine needs the package mpi4py")
+    counts = soak(quiet, tmp_path, KILLS // 20, strike_mpi, "--engine", "mpi", "--workers", "2")
+    assert counts.total() >= KILLS // 20
+    assert min(counts[whom] for whom in ("worker", "rank")) > 0
+    record_property("faults", f"MPI: SIGKILLs {dict(counts)}")

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
 
 from phloem.io.atomic import OnFull, hdf5_image, write_atomically
 from phloem.io.attempts import (
     COMMITTED,
+    TakenError,
     attempt_numbers,
     claim_attempt,
     count_attempts,
@@ -407,6 +409,11 @@ class Life(Operation):
             return "old"
         assert paths.tile(0).read_bytes() == undisturbed.tile(0).read_bytes()
         return "new"
+
+    def repeat(self, paths: CampaignPaths) -> None:
+        is_done = diagnose_tile(paths, 0)[0] is TileState.DONE
+        with pytest.raises(TakenError, match="is committed") if is_done else contextlib.nullcontext():
+            self.run(paths, None)
 
 
 EACH = 3

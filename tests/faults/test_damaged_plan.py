@@ -64,9 +64,13 @@ def one_case(paths: CampaignPaths, files: list[Path], other: Path, damage: Damag
         found = open_campaign(paths.root)
     except InputError as error:
         return "refused" if str(paths.root) in str(error) else f"refused without its path: {error}"
-    assert found.configuration == whole.configuration
+    assert found.configuration.fingerprint() == whole.configuration.fingerprint()
     assert list(map(list, found.tiles)) == list(map(list, whole.tiles))
     assert [found.fingerprint(tile) for tile in range(3)] == [whole.fingerprint(tile) for tile in range(3)]
+    if found.configuration != whole.configuration:
+        # People may edit what no result depends on, so a lost line of it looks like such an edit.
+        assert files == [paths.configuration]
+        return "opened, the same but for settings that no result depends on"
     return "opened, and the same"
 
 
@@ -89,7 +93,7 @@ def test_damaged_plan(planned: tuple[Path, Path], tmp_path: Path, record_propert
                 finally:
                     for path, data in whole.items():
                         path.write_bytes(data)
-                assert outcome in ("refused", "opened, and the same"), where
+                assert outcome == "refused" or outcome.startswith("opened, "), f"{where}: {outcome}"
                 if name == "its copy":
                     assert outcome == "opened, and the same", where
                 if name == "both" or (name, damage.__name__) == ("configuration", "stale"):

@@ -13,15 +13,8 @@ import jax
 import numpy as np
 
 from phloem.errors import InputError, WorkError
-from phloem.sharding import (
-    end_with_parent,
-    find_processes,
-    gather,
-    gather_messages,
-    global_rows,
-    process_mesh,
-    reduce_rows,
-)
+from phloem.sharding import end_with_parent, find_processes
+from phloem.sharding.processes import gather, gather_messages, global_rows, process_mesh, reduce_rows
 
 FOLDER = Path(os.environ.get("MESH_FOLDER", "."))
 HEARTBEAT = 10

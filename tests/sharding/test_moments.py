@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.sharding import Moments, deal, moments, round_size, statistics
-from phloem.sharding.normalisation import decode, encode
+from phloem.sharding.normalisation import Moments, deal, decode, encode, moments, round_size, statistics
 
 NUMBERS = st.lists(st.floats(allow_infinity=False, width=64), max_size=60)
 """NaN, both zeros, subnormal and very large numbers among them."""
