@@ -34,7 +34,7 @@ from phloem.io import (
 from phloem.jobs.backend import require_backend
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign, Lane, open_campaign
-from phloem.jobs.failures import classify, keep_traceback
+from phloem.jobs.failures import LOSSES, classify, keep_traceback
 from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS
 
@@ -142,7 +142,8 @@ class Attempt:
             trace = "".join(traceback.format_exception(error))
             self.log("failed", error=str(error), **{"class": kind})
             self.end(kind, str(error) or type(error).__name__)
-            keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
+            if kind not in LOSSES or not self.saved:
+                keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
             raise
         finally:
             faulthandler.cancel_dump_traceback_later()
