@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,22 +97,24 @@ class Supervisor:
         self.engine.on_report = self.report
         self.handed: dict[int, int] = {}
         self.lately: dict[int, dict[str, Any]] = {}
+        self.failed: list[int] = []
 
     def run(self) -> None:
         """Compute until nothing is free any more, or somebody asks to stop."""
         try:
             while not self.engine.flag:
                 before = len(self.handed), sum(self.handed.values())
-                for outcome in self.engine.run(self.tasks()):
+                tiles = self.campaign.all_tiles if self.order is None else self.order
+                for outcome in self.engine.run(_Free(self, self.tasks(tiles))):
                     self.settle(outcome)
                 if (len(self.handed), sum(self.handed.values())) == before:
                     return
         finally:
             self.roll_up()
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self, tiles: Iterable[int]) -> Iterator[Task]:
         """Yield a task for each tile that is free at the moment when a worker asks for one."""
-        for tile in self.campaign.all_tiles if self.order is None else self.order:
+        for tile in tiles:
             if self.engine.flag or stopped(self.paths):
                 return
             failures = self.look(tile)
@@ -213,6 +215,7 @@ class Supervisor:
                 trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
+        self.failed.append(tile)
         if kind in LOSSES and not said.get("saved"):
             self.lost.add(tile)
         if len(self.lost) >= MANY_LOSSES:
@@ -232,3 +235,24 @@ class Supervisor:
             (self.paths.logs_dir, self.paths.log(self.name)),
         ):
             roll_up(sorted(folder.glob(f"{self.name}.*{target.suffix}")), target)
+
+
+@dataclass
+class _Free(Iterator[Task]):
+    """The free tiles, and after them those that have failed meanwhile: an idle worker does not wait for a long tile.
+
+    An iterator that has ended may go on when it is asked again.
+    """
+
+    supervisor: Supervisor
+    first: Iterator[Task]
+
+    def __next__(self) -> Task:
+        task = next(self.first, None)
+        while task is None and self.supervisor.failed:
+            again, self.supervisor.failed = self.supervisor.failed, []
+            self.first = self.supervisor.tasks(again)
+            task = next(self.first, None)
+        if task is None:
+            raise StopIteration
+        return task

@@ -41,6 +41,10 @@ def hang(arguments: Mapping[str, Any], context: Context) -> None:
         time.sleep(60)
 
 
+def nap(arguments: Mapping[str, Any], context: Context) -> None:
+    time.sleep(arguments["seconds"])
+
+
 def hold(arguments: Mapping[str, Any], context: Context) -> None:
     """Take more and more memory, and touch it."""
     kept = []

@@ -186,6 +186,25 @@ def test_tasks_are_asked_for_when_a_worker_is_there() -> None:
     assert not children(os.getpid())
 
 
+def test_what_comes_up_later_goes_to_an_idle_worker() -> None:
+    """An iterator that has ended is asked again: what failed is not kept waiting by a task that is long."""
+
+    waiting = [*tasks("nap", range(1), seconds=8.0), *tasks("fail", range(1, 2))]
+
+    class Growing(Iterator[Task]):
+        def __next__(self) -> Task:
+            if not waiting:
+                raise StopIteration
+            return waiting.pop(0)
+
+    ended = []
+    for outcome in LocalEngine(2).run(Growing()):
+        ended.append(outcome.key)
+        if outcome.kind == "failed":
+            waiting.extend(tasks("double", range(2, 3)))
+    assert ended == [1, 2, 0]
+
+
 def test_a_crash_says_where_it_was() -> None:
     found = run(LocalEngine(1), [*tasks("crash", range(1)), *tasks("double", range(1, 3))])
     assert [found[key].kind for key in range(3)] == ["lost", "done", "done"]

@@ -362,9 +362,7 @@ class TestEnds:
         for floor, newest in ((1, 2), (7, 8), (7, 9)):
             keep_floor(paths, 0, floor)
             numbers = attempt_numbers(paths, 0)
-            assert (numbers.newest, numbers.open) == (newest, 0), (
-                "above the floor and all others, and closed"
-            )
+            assert (numbers.newest, numbers.open) == (newest, 0), "above the floor and all others, and closed"
         assert take_tile(paths, 0, holder("me")) == 10
 
     def test_forgotten_attempts_leave_no_file(self, paths: CampaignPaths) -> None:
