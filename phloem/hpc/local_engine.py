@@ -73,6 +73,10 @@ def _ignore(_key: int, _message: Any) -> None:
     return None
 
 
+def _nothing(_slot: int) -> Mapping[str, str]:
+    return {}
+
+
 def _never() -> bool:
     return False
 
@@ -84,6 +88,7 @@ class _Slot:
     process: BaseProcess
     pipe: Connection
     trace: Path
+    place: int
     task: Task | None = None
     heard: float = 0.0
     verdict: str = ""
@@ -99,6 +104,7 @@ class LocalEngine(Engine):
     Attributes:
         workers: number of processes.
         environment: variables set in each worker before it imports anything.
+        of_slot: more of them, by the number of the worker's place (0, 1, ...).
         on_report: called in the parent with (task key, message) for each report of a task.
         flag: set by a stop signal.
         stopping: asked now and then; true stops as a signal does.
@@ -108,6 +114,7 @@ class LocalEngine(Engine):
 
     workers: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    of_slot: Callable[[int], Mapping[str, str]] = field(default_factory=lambda: _nothing)
     on_report: Callable[[int, Any], None] = field(default_factory=lambda: _ignore)
     flag: StopFlag = field(default_factory=StopFlag)
     stopping: Callable[[], bool] = field(default_factory=lambda: _never)
@@ -137,10 +144,10 @@ class LocalEngine(Engine):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _start(self, trace: Path) -> _Slot:
+    def _start(self, trace: Path, place: int) -> _Slot:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (theirs, os.getpid(), dict(self.environment), str(trace))
+        arguments = (theirs, os.getpid(), {**self.environment, **self.of_slot(place)}, str(trace))
         process = context.Process(target=_worker, args=arguments)
         # A worker is born with the stop signals blocked: before it has its handlers they would kill it. The resource
         # tracker must run before that, since starting it unblocks two of them (Python 3.11).
@@ -151,7 +158,7 @@ class LocalEngine(Engine):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Slot(process, ours, trace)
+        return _Slot(process, ours, trace, place)
 
     def _serve(self, slots: list[_Slot], waiting: _Waiting, folder: Path) -> Iterator[Outcome]:
         told = False
@@ -187,7 +194,8 @@ class LocalEngine(Engine):
         idle = [slot for slot in slots if slot.task is None]
         while (idle or len(slots) < self.workers) and waiting:
             if not idle:
-                slots.append(self._start(folder / f"{len(list(folder.iterdir()))}-{time.monotonic_ns()}"))
+                place = min(set(range(self.workers)) - {slot.place for slot in slots})
+                slots.append(self._start(folder / f"{place}-{time.monotonic_ns()}", place))
                 idle.append(slots[-1])
             slot = idle.pop()
             task = waiting.take()

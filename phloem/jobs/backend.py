@@ -9,7 +9,7 @@ from phloem.jobs.configuration import Configuration
 
 
 def settle_backend(configuration: Configuration) -> Configuration:
-    """Return a configuration whose backend is `cpu` or `xla`; `auto` is `cpu` where a C compiler works.
+    """Return a configuration whose backend is `cpu` or `xla`; `auto` is `cpu` where a C compiler works, `xla` on GPUs.
 
     Raises:
         InputError: `cpu` was chosen, and no C compiler works here.
@@ -17,7 +17,7 @@ def settle_backend(configuration: Configuration) -> Configuration:
     from phloem.kernels import runs_here
 
     require_backend(configuration)
-    return configuration.with_backend("cpu" if runs_here("cpu") else "xla")
+    return configuration.with_backend("cpu" if runs_here("cpu") and not configuration.engine.gpus else "xla")
 
 
 def require_backend(configuration: Configuration) -> None:

@@ -135,13 +135,15 @@ class Engine(Section):
     """What executes tiles.
 
     `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.
-    `devices` are what each of them lays its lanes over. What follows `address` (of a Ray cluster) is for `slurm`; empty
+    `devices` are what each of them lays its lanes over; with `gpus` (of this machine, or of a task) they are GPUs, and
+    the backend is `xla`. What follows `address` (of a Ray cluster) is for `slurm`; empty
     texts and zeros leave the cluster's own defaults.
     """
 
     name: Literal["local", "ray", "mpi", "slurm"] = "local"
     workers: Annotated[int, Field(ge=0)] = 0
     devices: Annotated[int, Field(gt=0, le=64)] = 1
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
     memory_gb: Annotated[float, Field(ge=0)] = 0.0
     hang_minutes: Annotated[float, Field(gt=0)] = 30.0
     address: str = ""
@@ -181,6 +183,16 @@ class Configuration(Section):
     tiles: Tiles = Tiles()
     engine: Engine = Engine()
     failures: Failures = Failures()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Configuration:
+        if self.engine.gpus and self.experiment.backend == "cpu":
+            raise ValueError(
+                'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'
+            )
+        if self.engine.gpus % self.engine.devices:
+            raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")
+        return self
 
     def with_backend(self, backend: str) -> Configuration:
         """Return the same configuration with `auto` settled; a backend that was chosen stays."""

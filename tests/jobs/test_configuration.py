@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import tower_file
+from campaigns import command, tower_file, write_campaign
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
+from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import find_sources
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.jobs.execute import own_gpus
 from phloem.jobs.rounds import slurm_options
 
 SYNTHETIC: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
@@ -48,6 +50,7 @@ FREE = [
     ("tiles", "checkpoint_minutes", 0.5),
     ("engine", "workers", 7),
     ("engine", "devices", 2),
+    ("engine", "gpus", 4),
     ("engine", "memory_gb", 3.5),
     ("engine", "hang_minutes", 2.0),
     ("engine", "address", "here:6379"),
@@ -182,3 +185,23 @@ def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(configuration().to_toml())
     with pytest.raises(InputError, match=r"engine\.site"):
         load_configuration(path, [f'engine.site="{tmp_path}/site.toml"'])
+
+
+def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
+    asked = configuration(SYNTHETIC, ("engine", "gpus", 4), ("engine", "devices", 2))
+    assert slurm_options(asked).parameters()["gres"] == "gpu:4"
+    assert settle_backend(asked).experiment.backend == "xla"
+    assert [own_gpus(2, 4, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,3", "0,1"]
+    assert own_gpus(2, 0, 1) == {}
+    for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3)):
+        with pytest.raises(ValueError, match=r"engine\.gpus"):
+            configuration(SYNTHETIC, ("engine", "gpus", 4), wrong)
+
+
+def test_gpus_that_are_not_there_are_missed_at_once(tmp_path: Path) -> None:
+    if list(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has a GPU")
+    keys = ("--set", "engine.gpus=1", "--set", 'experiment.backend="xla"')
+    refused = command("run", write_campaign(tmp_path, data={"cells": 1}), "--out", "made", *keys, folder=tmp_path)
+    assert refused.returncode == 2
+    assert "shows no GPU" in refused.stderr
