@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 
 from phloem.errors import InputError
 from phloem.hpc import LocalEngine, Outcome
-from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, attempt_numbers, claim_attempt, holder, read_end
+from phloem.io import (
+    COMMITTED,
+    FREE,
+    CampaignPaths,
+    Numbers,
+    attempt_numbers,
+    claim_attempt,
+    holder,
+    read_end,
+    read_events,
+)
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.configuration import Failures
 from phloem.jobs.execute import describe_set_aside, forgive
@@ -254,7 +264,8 @@ def test_an_attempt_that_is_overtaken_has_not_failed(finished: Path, tmp_path: P
     finally:
         end(process)
     assert count(paths.root, "stale") == 1
-    assert read_end(paths, 0, 1)["class"] == "interrupted"
+    ends = [event for event in read_events(paths.journals_dir) if event["event"] == "ended"]
+    assert {event["class"] for event in ends if event["attempt"] == 1} == {"interrupted"}
     assert [event["class"] for event in failures(paths.root)] == ["worker lost"], "that of the overtaker alone"
     assert os.listdir(paths.failures_dir) == []
     assert differing(merged(finished), merged(paths.root)) == set()
