@@ -131,9 +131,10 @@ def test_killed_and_resumed(undisturbed: Path, planned_long: Path) -> None:
     assert kills >= 4
     assert count(planned_long, "resumed") >= kills
     assert differing(merged(undisturbed), merged(planned_long)) == set()
-    lost = [event for event in failures(planned_long) if event["class"] == "worker lost"]
-    assert lost
-    assert all("SIGKILL" in event["message"] for event in lost)
+    lost = [event["message"] for event in failures(planned_long) if event["class"] == "worker lost"]
+    assert any("SIGKILL" in message for message in lost), "what a parent sees of its worker"
+    assert any("is gone" in message for message in lost), "what the next run sees where both were killed"
+    assert all("SIGKILL" in message or "is gone" in message for message in lost)
 
 
 def test_too_many_losses_end_the_attempts(planned_long: Path) -> None:
