@@ -20,7 +20,7 @@ from phloem.io import FREE, Cell, boreal_weather, count_training_days, read_even
 from phloem.names import FORCING
 
 PHLOEM = Path(sys.executable).with_name("phloem")
-SHORT, LONG = 20, 6000
+SHORT, LONG = 20, 20_000
 """Iterations: of a tile that is to be done soon, and of one that is to be hit while it runs."""
 
 OFTEN = 0.02

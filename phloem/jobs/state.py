@@ -273,8 +273,8 @@ def total_steps(campaign: Campaign, tile: int) -> int:
 
 
 def rate(beat: Mapping[str, Any]) -> float:
-    """Return the steps a second of a running tile since its attempt began; a beat that is old counts as it was."""
-    return (beat["steps"] - beat.get("first", 0)) / max(beat["elapsed"], 1e-3)
+    """Return the steps a second of a running tile, what it needed to start left out where more is known."""
+    return beat.get("pace") or (beat["steps"] - beat.get("first", 0)) / max(beat["elapsed"], 1e-3)
 
 
 def wall_clock() -> float:

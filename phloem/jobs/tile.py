@@ -115,6 +115,7 @@ class Attempt:
         self.saved = False
         self.chunk = 1
         self.first = self.total = 0
+        self.ready: tuple[float, int] | None = None
 
     def run(self) -> dict[str, Any]:
         """Claim the tile, go through its life, and write down how the attempt ended."""
@@ -214,6 +215,7 @@ class Attempt:
                 self.chunk = 1
                 continue
             self.adapt(time.monotonic() - begun)
+            self.ready = self.ready or (time.monotonic(), work.steps_taken)
             if time.monotonic() - self.saved_at > 60 * float(self.arguments["checkpoint_minutes"]):
                 self.checkpoint(work)
             self.beat(work.steps_taken)
@@ -268,6 +270,7 @@ class Attempt:
     def beat(self, steps: int) -> None:
         """Say where the tile stands: to the parent, and now and then through a small file that others see."""
         elapsed = round(time.monotonic() - self.started, 1)
+        since, before = self.ready or (time.monotonic(), steps)
         state = {
             "tile": self.tile,
             "attempt": self.number,
@@ -277,6 +280,7 @@ class Attempt:
             "first": self.first,
             "total": self.total,
             "elapsed": elapsed,
+            "pace": round((steps - before) / max(time.monotonic() - since, 1e-3), 3),
             "saved": self.saved,
         }
         self.context.report(state)
