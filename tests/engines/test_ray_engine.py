@@ -90,7 +90,7 @@ def test_outcomes_reports_and_what_is_left(tmp_path: Path) -> None:
     assert marks(tmp_path, "deaths-11") == 3
     assert (found[11].kind, found[11].error) == ("lost", "WorkerLost")
     assert not descendants(os.getpid()), "no process is left"
-    assert ray_folders() == before, "nor a file"
+    assert ray_folders() <= before, "nor a file"
     assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
 
@@ -226,7 +226,7 @@ def test_workers_end_with_a_killed_campaign(campaign: Campaign, tmp_path: Path) 
     assert len(ray_folders() - before) == 1
     process.kill()
     wait_for(lambda: not any(map(alive, below)), 20)
-    wait_for(lambda: ray_folders() == before)
+    wait_for(lambda: ray_folders() <= before)
     assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
 
 
