@@ -98,7 +98,7 @@ def measure(root: Path, tiles: int) -> Iterator[Timed]:
     yield Timed("plan: write and open the tile table", time.perf_counter() - begun)
     commit(campaign)
     for what, options in (
-        ("status --json, the whole command, by name and size", ["--no-verify"]),
+        ("status --json, the whole command, by name", ["--no-verify"]),
         ("status --json --verify, every byte", ["--verify"]),
     ):
         begun = time.perf_counter()

@@ -12,9 +12,8 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,8 +37,7 @@ from phloem.io.schema import SCHEMA, SCHEMA_VERSION, validate
 from phloem.names import STATUS
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(NamedTuple):
     """What the journals know of one set of bytes.
 
     Attributes:
@@ -194,10 +192,10 @@ def commits_in(events: Iterable[Mapping[str, Any]]) -> Commits:
     commits: Commits = {}
     for event in events:
         if event.get("event") in ("prepared", "committed"):
+            sha256, attempt = event["sha256"], event["attempt"]
             known = commits.setdefault(event["tile"], {})
-            before = known.get(event["sha256"])
-            if before is None or event["attempt"] < before.attempt:
-                known[event["sha256"]] = Commit(event["attempt"], event["bytes"], event["lanes"])
+            if sha256 not in known or attempt < known[sha256].attempt:
+                known[sha256] = Commit(attempt, event["bytes"], event["lanes"])
     return commits
 
 

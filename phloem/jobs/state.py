@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +24,7 @@ from phloem.io import (
     list_attempts,
     read_attempt,
     read_beat,
+    read_commits,
     read_events,
 )
 from phloem.jobs.campaign import Campaign
@@ -67,9 +70,12 @@ class CampaignState:
             again: how many of them had failed in an earlier tile; they count here and no more there.
             aside: how many of those had been set aside there.
         """
-        self.lanes["set_aside"] -= min(aside, self.lanes["set_aside"])
-        self.lanes["diverged"] -= min(again - aside, self.lanes["diverged"])
-        self.lanes.update({name: count for name, count in lanes.items() if name != "missing"})
+        if again:
+            self.lanes["set_aside"] -= min(aside, self.lanes["set_aside"])
+            self.lanes["diverged"] -= min(again - aside, self.lanes["diverged"])
+        for name, count in lanes.items():
+            if name != "missing":
+                self.lanes[name] += count
 
 
 def read_state(
@@ -82,43 +88,51 @@ def read_state(
 
     Args:
         campaign: planned.
-        verify: read every byte of the tile files; None does so while they are few (`VERIFY_BYTES`). Without, names
-            and sizes are compared with the journals.
+        verify: read every byte of the tile files; None does so while they are few (`VERIFY_BYTES`). Without, their
+            names are compared with the journals: a hundred thousand files are not even opened.
         verdict: tells how a batch job ended.
         on_progress: called with the number of files that were read.
     """
-    events = read_events(campaign.paths.journals_dir)
-    commits = commits_in(events)
-    sizes = _sizes(campaign)
+    with _no_collector():
+        events = read_events(campaign.paths.journals_dir, leave_out="prepared")
+        commits = commits_in(events)
     state = CampaignState(seconds=_seconds(events))
-    state.verified = sum(sizes.values()) <= VERIFY_BYTES if verify is None else verify
-    present = [tile for tile in campaign.all_tiles if tile in sizes]
+    there = _tile_files(campaign)
+    present = [tile for tile in campaign.all_tiles if tile in there]
+    if any(tile not in commits for tile in present):  # killed between its name and its last line, or not ours
+        commits = read_commits(campaign.paths)
+    size = sum(next(iter(commits[tile].values())).size for tile in present if tile in commits)
+    state.verified = size <= VERIFY_BYTES if verify is None else verify
     if state.verified:
         state.corrupt = _verify(campaign, present, commits, on_progress)
     else:
-        state.corrupt = {tile: why for tile in present if (why := _odd_size(tile, sizes[tile], commits))}
-    state.done = [tile for tile in present if tile not in state.corrupt]
-    _count(campaign, state, {tile: _commit(tile, sizes[tile], commits) for tile in state.done}, events)
+        state.corrupt = {tile: f"{there[tile]}: no journal knows it" for tile in present if tile not in commits}
+    state.done = [tile for tile in present if tile not in state.corrupt] if state.corrupt else present
+    _count(campaign, state, {tile: _commit(campaign, tile, commits) for tile in state.done}, events)
     _look_at_attempts(campaign, state, verdict)
     return state
 
 
-def _sizes(campaign: Campaign) -> dict[int, int]:
-    """Return the bytes of the tile files that are there."""
-    sizes = {}
-    with os.scandir(campaign.paths.tiles_dir) as entries:
-        for entry in entries:
-            number = entry.name.removeprefix("tile_").removesuffix(".h5")
-            if entry.name.endswith(".h5") and number.isdecimal():
-                sizes[int(number)] = entry.stat().st_size
-    return sizes
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Leave the garbage collector out while millions of objects are made that all stay: it looks at them in vain."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
-def _odd_size(tile: int, size: int, commits: Commits) -> str:
-    known = commits.get(tile, {})
-    if any(commit.size == size for commit in known.values()):
-        return ""
-    return f"tile_{tile:05d}.h5: {size} bytes, " + ("journalled sizes are others" if known else "no journal knows it")
+def _tile_files(campaign: Campaign) -> dict[int, str]:
+    """Return the names of the tile files that are there, by tile."""
+    found = {}
+    for name in os.listdir(campaign.paths.tiles_dir):
+        number = name[5:-3]
+        if name.endswith(".h5") and name.startswith("tile_") and number.isdecimal():
+            found[int(number)] = name
+    return found
 
 
 def _verify(
@@ -139,8 +153,13 @@ def _verify(
     return corrupt
 
 
-def _commit(tile: int, size: int, commits: Commits) -> Commit:
-    return next(commit for commit in commits[tile].values() if commit.size == size)
+def _commit(campaign: Campaign, tile: int, commits: Commits) -> Commit:
+    """Return the commit of a tile that is done; where journals tell of several, that of the file's size."""
+    known = commits[tile]
+    if len(known) > 1:
+        size = campaign.paths.tile(tile).stat().st_size
+        known = {sha256: commit for sha256, commit in known.items() if commit.size == size} or known
+    return next(iter(known.values()))
 
 
 def _seconds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -173,8 +192,9 @@ def _count(
         guilty = told.get(tile, {})
         if tile < len(campaign.tiles):
             state.count_lanes(commits[tile].lanes, 0, 0)
-            members = range(campaign.configuration.campaign.members)
-            aside |= {(cell, member): event for cell, event in guilty.items() for member in members}
+            if guilty:
+                members = range(campaign.configuration.campaign.members)
+                aside |= {(cell, member): event for cell, event in guilty.items() for member in members}
             continue
         cells = campaign.tile_cells(tile)
         lanes = [(cells[place].name, member) for place, member, _ in campaign.tile_lanes(tile) or ()]

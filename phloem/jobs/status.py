@@ -48,7 +48,7 @@ def show(campaign: Campaign, found: dict[str, Any]) -> str:
     if tiles["running"]:
         lines.append(f"pace   {found['steps_per_second']:.0f} steps a second, ETA {duration(found['eta_seconds'])}")
     if not found["verified"]:
-        lines.append("       tile files were judged by name and size; --verify reads every byte")
+        lines.append("       tile files were judged by name; --verify reads every byte")
     for tile, reason in list(found["corrupt"].items())[:MOST]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
     for name, counts in found["failures_by_class"].items():
