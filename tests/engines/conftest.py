@@ -95,7 +95,7 @@ def four_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_campaign(
         tmp_path_factory.mktemp("four"),
         data={"cells": 4},
-        optimiser={"iterations": 2500},
+        optimiser={"iterations": 8000},
         tiles={"cells": 1, "checkpoint_minutes": OFTEN},
         engine={"workers": 2},
     )

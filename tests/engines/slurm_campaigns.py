@@ -27,7 +27,7 @@ from phloem.io import Attempt, CampaignPaths, attempt_numbers, list_attempts, re
 Planned = Callable[..., "Trial"]
 """Plans a campaign: a name, and keys of the section `engine`."""
 
-CELLS, ITERATIONS = 4, 2500
+CELLS, ITERATIONS = 4, 10_000
 TILES_PER_TASK = 2
 
 

@@ -38,7 +38,7 @@ def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def descendants(root: int) -> dict[int, str]:
-    """Return the living processes below one, by their command lines."""
+    """Return the living processes below one, by their command lines; Python's own helper for all it starts is none."""
     parents, lines = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -49,7 +49,7 @@ def descendants(root: int) -> dict[int, str]:
     below = {root}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return {pid: lines[pid] for pid in below - {root} if pid in lines}
+    return {pid: lines[pid] for pid in below - {root} if pid in lines and "resource_tracker" not in lines[pid]}
 
 
 def alive(pid: int) -> bool:

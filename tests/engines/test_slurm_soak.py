@@ -16,7 +16,7 @@ from phloem.io import Attempt
 pytestmark = [pytest.mark.engine, pytest.mark.soak]
 
 Record = Callable[[str, object], None]
-MANY = 6_000
+MANY = 24_000
 """Iterations of tiles that take together more than a minute."""
 
 STRIKES = 5
