@@ -43,7 +43,7 @@ def is_alive(pid: int) -> bool:
 
 
 def descendants(root: int) -> dict[int, str]:
-    """Return the living processes below one, with their command lines."""
+    """Return the living processes below one, with their command lines; Python's own helper for all it starts is none."""
     parents, lines = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -54,7 +54,7 @@ def descendants(root: int) -> dict[int, str]:
     below = {root}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return {pid: lines[pid] for pid in below - {root} if pid in lines}
+    return {pid: lines[pid] for pid in below - {root} if pid in lines and "resource_tracker" not in lines[pid]}
 
 
 def freeze(pid: int) -> bool:

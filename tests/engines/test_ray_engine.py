@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import descendants
 from ray_tasks import run, tasks
 
 from phloem.hpc import EngineError, RayEngine, Task
@@ -35,21 +36,6 @@ def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("waited in vain")
-
-
-def descendants(root: int) -> dict[int, str]:
-    """Return the living processes below one, by their command lines; Python's own helper for all it starts is none."""
-    parents, lines = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state not in "ZX":
-                parents[int(entry.name)] = int(parent)
-                lines[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    below = {root}
-    while more := {pid for pid, parent in parents.items() if parent in below} - below:
-        below |= more
-    return {pid: lines[pid] for pid in below - {root} if pid in lines and "resource_tracker" not in lines[pid]}
 
 
 def alive(pid: int) -> bool:
