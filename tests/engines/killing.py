@@ -43,7 +43,7 @@ def is_alive(pid: int) -> bool:
 
 
 def descendants(root: int) -> dict[int, str]:
-    """Return the living processes below one, with their command lines; Python's own helper for what it starts is none."""
+    """Return the living processes below one, with their command lines; the helper that Python starts is none."""
     parents, lines = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
