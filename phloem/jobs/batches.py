@@ -18,9 +18,8 @@ from phloem.errors import WorkError
 from phloem.hpc import EngineError, end_class, job_states, limits, queue_states, waiting_reasons
 from phloem.io import LEASE_SECONDS, write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.execute import conclude, describe_set_aside, merge, prepare, todo
+from phloem.jobs.execute import conclude, deliver, describe_set_aside, prepare, todo
 from phloem.jobs.failures import stopped
-from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.rounds import (
     array_jobs,
@@ -88,9 +87,7 @@ def _product(campaign: Campaign, state: CampaignState) -> Path:
         WorkError: it is not finished.
     """
     conclude(campaign, state, None)
-    merged = merge(campaign)
-    tidy(campaign, state)
-    return merged
+    return deliver(campaign, state)
 
 
 def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:

@@ -9,8 +9,7 @@ from phloem.errors import InputError, WorkError
 from phloem.hpc import default_workers
 from phloem.hpc.mpi_engine import inside_world, launch
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.execute import merge, run_campaign
-from phloem.jobs.housekeeping import tidy
+from phloem.jobs.execute import deliver, run_campaign
 from phloem.jobs.planning import open_or_plan
 from phloem.jobs.state import CampaignState
 
@@ -42,7 +41,7 @@ def run(
         from phloem.jobs.world import run_in_world
 
         found = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
-        return None if found is None else _product(*found)
+        return None if found is None else (*found, deliver(*found))
     campaign = open_or_plan(target, out, assignments)
     return run_planned(campaign, workers, assignments, detach)
 
@@ -59,14 +58,8 @@ def run_planned(
         from phloem.jobs.batches import run_through_slurm
 
         return run_through_slurm(campaign, detach)
-    return _product(campaign, run_campaign(campaign, workers))
-
-
-def _product(campaign: Campaign, state: CampaignState) -> Finished:
-    """Merge a finished campaign, and tidy it up."""
-    merged = merge(campaign)
-    tidy(campaign, state)
-    return campaign, state, merged
+    state = run_campaign(campaign, workers)
+    return campaign, state, deliver(campaign, state)
 
 
 def _start_world(campaign: Campaign, workers: int, assignments: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from phloem.io import forgive as forgive_attempts
 from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes, forget_tracebacks, stopped
+from phloem.jobs.housekeeping import tidy
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
@@ -288,3 +289,10 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
             allow_holes=allow_holes,
             on_progress=lambda done, _total: bar.update(done),
         )
+
+
+def deliver(campaign: Campaign, state: CampaignState) -> Path:
+    """Merge a finished campaign, and tidy it up; errors as in `merge`."""
+    merged = merge(campaign)
+    tidy(campaign, state)
+    return merged

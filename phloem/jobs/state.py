@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -295,8 +294,3 @@ def total_steps(campaign: Campaign, tile: int) -> int:
 def rate(beat: Mapping[str, Any]) -> float:
     """Return the steps a second of a running tile, what it needed to start left out where more is known."""
     return beat.get("pace") or (beat["steps"] - beat.get("first", 0)) / max(beat["elapsed"], 1e-3)
-
-
-def wall_clock() -> float:
-    """Return the seconds since the epoch, for journals."""
-    return round(time.time(), 1)
