@@ -35,6 +35,7 @@ from phloem.jobs.options import (
     Watching,
     Workers,
 )
+from phloem.jobs.progress import INTERRUPTS
 from phloem.version import VERSION
 
 app = typer.Typer(
@@ -371,6 +372,7 @@ def normalise(
 
 def main() -> NoReturn:
     """Run the command line; exit 0 on success, 1 on failed work, 2 on wrong use or wrong input."""
+    INTERRUPTS.hear()
     try:
         app()
     except BrokenPipeError:  # the reader of our output has seen enough; nothing more can be said to it

@@ -14,7 +14,7 @@ from phloem.io import CampaignPaths
 from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
-from phloem.jobs.progress import ProgressBar
+from phloem.jobs.progress import INTERRUPTS, ProgressBar
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("tower", "synthetic")
@@ -125,7 +125,10 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
         if data.kind == "synthetic":
             from phloem.jobs.twin import make_transect
 
-            cells = make_transect(root / "drivers", data.cells, data.years, configuration.campaign.seed)
+            with ProgressBar("making drivers", data.cells) as bar:
+                seed = configuration.campaign.seed
+                cells = make_transect(root / "drivers", data.cells, data.years, seed, bar.update)
+        INTERRUPTS.check()
         campaign = freeze(CampaignPaths(root), configuration, cells)
     except BaseException:
         _clear(root, existed)

@@ -164,7 +164,9 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
     return cell, np.concatenate([truth, pools])
 
 
-def make_transect(folder: Path, cells: int, years: int, seed: int) -> list[Cell]:
+def make_transect(
+    folder: Path, cells: int, years: int, seed: int, on_progress: Callable[[int], None] | None = None
+) -> list[Cell]:
     """Write a transect from south to north as tower files, and its truth as truth.csv.
 
     Args:
@@ -172,6 +174,7 @@ def make_transect(folder: Path, cells: int, years: int, seed: int) -> list[Cell]
         cells: number of cells.
         years: calendar years.
         seed: of the campaign; cell i draws from (seed, i).
+        on_progress: called with the number of cells made.
 
     Returns:
         The cells as read back, the files checked like any other.
@@ -186,6 +189,8 @@ def make_transect(folder: Path, cells: int, years: int, seed: int) -> list[Cell]
         write_tower(folder / f"{name}.nc", cell)
         made.append(read_tower(folder / f"{name}.nc"))
         rows.append([name, *(repr(float(value)) for value in truth)])
+        if on_progress is not None:
+            on_progress(len(made))
     lines = [",".join(["cell", *FILE_COLUMNS]), *(",".join(row) for row in rows)]
     write_atomically(folder / "truth.csv", ("\n".join(lines) + "\n").encode())
     return made
