@@ -37,9 +37,9 @@ class Projection:
         disk_bytes: projected size of tile files, checkpoints and the merged product.
         files: projected number of files, at most, while it runs.
         workers: processes.
-        rate: microseconds of one step of one lane per simulated year, on one core.
+        rate: microseconds of one step of one lane per simulated year, on one core or GPU.
         filled: share of the blocks' places that hold a lane.
-        core_hours: of all tiles.
+        core_hours: of all tiles; GPU-hours where `engine.gpus` asks for some.
         longest_tile_seconds: of one worker.
         tasks: array tasks of a batch system; 1 elsewhere.
         task_seconds: of one of them, or of the whole campaign where there is one.
@@ -67,7 +67,8 @@ def project(campaign: Campaign, rate: float) -> Projection:
 
     Args:
         campaign: planned.
-        rate: microseconds of one step of one lane per simulated year, on one core, from `phloem.jobs.pace`.
+        rate: microseconds of one step of one lane per simulated year, on one core or, where `engine.gpus` asks for
+            some, on one GPU; `phloem.jobs.pace` measures it.
     """
     from phloem.jobs.calibration import block_bytes
 
@@ -83,15 +84,16 @@ def project(campaign: Campaign, rate: float) -> Projection:
             days = max(cells[position].days for position in block.cells)
             memory = max(memory, block_bytes(configuration, days, len(block.cells)))
             # A block costs the same whatever it holds.
-            steps += BLOCK * max(cells[position].training_days for position in block.cells) / YEAR_DAYS
+            steps += BLOCK * days / YEAR_DAYS
         places += BLOCK * len(layout)
-        seconds.append(1e-6 * rate * iterations * steps)
+        seconds.append(1e-6 * rate * iterations * steps)  # of one device; several share a tile's blocks
     lanes = members * len(campaign.cells)
     trace = 4 * configuration.optimiser.options().trace
     size = _number_bytes(campaign)
     tiles = len(campaign.tiles)
     width = at_once(campaign)
     tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
+    busy = sum(seconds) / engine.devices / (tasks * min(width, tiles))
     needs = Projection(
         tiles=tiles,
         lanes=lanes,
@@ -103,9 +105,9 @@ def project(campaign: Campaign, rate: float) -> Projection:
         rate=rate,
         filled=round(lanes / places, 3),
         core_hours=round(sum(seconds) / 3600, 3),
-        longest_tile_seconds=round(max(seconds), 1),
+        longest_tile_seconds=round(max(seconds) / engine.devices, 1),
         tasks=tasks,
-        task_seconds=round(START_SECONDS + max(sum(seconds) / (tasks * min(width, tiles)), max(seconds)), 1),
+        task_seconds=round(START_SECONDS + max(busy, max(seconds) / engine.devices), 1),
         warnings=(),
     )
     return Projection(**{**needs.__dict__, "warnings": tuple(_warnings(campaign, needs))})
@@ -114,7 +116,13 @@ def project(campaign: Campaign, rate: float) -> Projection:
 def at_once(campaign: Campaign) -> int:
     """Return the workers of this machine, or of one task of a batch system."""
     engine = campaign.configuration.engine
-    return engine.workers or (engine.cpus_per_task if engine.name == "slurm" else default_workers()) or 1
+    devices = engine.gpus or (engine.cpus_per_task if engine.name == "slurm" else default_workers())
+    return engine.workers or max(1, devices // engine.devices)
+
+
+def hours_of(campaign: Campaign) -> str:
+    """Return what the hours are counted of."""
+    return "GPU-hours" if campaign.configuration.engine.gpus else "core-hours"
 
 
 def _number_bytes(campaign: Campaign) -> int:
@@ -141,9 +149,10 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
             f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"
         )
     if needs.tiles < at_once(campaign):
-        found.append(f"{needs.tiles} tiles cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
+        tiles = "one tile" if needs.tiles == 1 else f"{needs.tiles} tiles"
+        found.append(f"{tiles} cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
     if needs.core_hours > MANY_HOURS:
-        found.append(f"{needs.core_hours:.0f} core-hours: is the allocation large enough?")
+        found.append(f"{needs.core_hours:.0f} {hours_of(campaign)}: is the allocation large enough?")
     walltime = 60 * engine.walltime_minutes
     if engine.name == "slurm" and needs.longest_tile_seconds > walltime:
         found.append(
@@ -166,7 +175,7 @@ def describe(campaign: Campaign, needs: Projection) -> list[str]:
         f"campaign {configuration.campaign.name} in {campaign.paths.root}",
         f"  {len(campaign.cells)} cells x {members} members = {needs.lanes} lanes, {iterations} iterations each",
         f"  tiles {needs.tiles}, workers {needs.workers}, engine {configuration.engine.name}",
-        f"  {needs.core_hours:.2f} core-hours at {needs.rate:.2f} microseconds a lane-year and step; "
+        f"  {needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a lane-year and step; "
         f"longest tile {duration(needs.longest_tile_seconds)}",
     ]
     if configuration.engine.name == "slurm":

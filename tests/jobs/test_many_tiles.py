@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from phloem.io.journals import roll_up
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import prepare
 from phloem.jobs.housekeeping import tidy
-from phloem.jobs.projection import project
+from phloem.jobs.projection import describe, project
 from phloem.jobs.state import read_state, summary
 
 TILES = 60
@@ -113,7 +114,7 @@ def test_plan_counts_and_warns(campaign: Campaign) -> None:
     found = project(campaign, 5.0)
     assert (found.tiles, found.lanes, found.rate) == (TILES, TILES, 5.0)
     # One lane a tile: each of its blocks costs as if it held 64.
-    years = 6575 / 365.25
+    years = 13149 / 365.25  # all of the record is simulated
     assert found.core_hours == pytest.approx(TILES * 64 * 10 * years * 5e-6 / 3600, rel=0.02, abs=1e-3)
     assert found.filled == pytest.approx(1 / 64, abs=1e-3)
     assert any("tiles.cells = 64" in text for text in found.warnings)
@@ -128,6 +129,19 @@ def test_a_long_tile_on_a_short_queue_is_warned_of(campaign: Campaign) -> None:
     said = json.loads(succeed("plan", root, "--rate", 1e6, "--json", *keys, folder=root.parent))
     assert said["tasks"] == TILES
     assert any("engine.walltime" in text for text in said["warnings"])
+
+
+def test_gpus_are_projected_in_their_hours(campaign: Campaign) -> None:
+    """Each device of a worker takes its share of a tile; the hours are all devices' together."""
+    plain = campaign.configuration
+    engine = plain.engine.model_copy(update={"gpus": 4, "devices": 2})
+    with_gpus = replace(campaign, configuration=plain.model_copy(update={"engine": engine}))
+    one, two = project(campaign, 5.0), project(with_gpus, 5.0)
+    assert two.core_hours == one.core_hours
+    assert two.workers == 2
+    assert two.longest_tile_seconds == pytest.approx(one.longest_tile_seconds / 2, abs=0.1)
+    assert any("GPU-hours" in line for line in describe(with_gpus, two))
+    assert not any("GPU" in line for line in describe(campaign, one))
 
 
 def test_a_tile_that_is_gone_from_disk_is_pending_again(campaign: Campaign) -> None:
