@@ -5,7 +5,7 @@
 A campaign of several equal tiles runs on one worker and on two. The period is the time between two `finished` events
 of one worker, so it holds everything that a tile's life adds: the claim, the drivers, beats, a checkpoint every 20
 seconds, the evaluation, the commit, and the hand-over of the next tile; not the start of a worker, once a run.
-The bare steps are the same lanes advanced in this process, one tile at a time. It takes about a quarter of an hour on an
+The bare steps are the same lanes advanced in this process, one tile at a time. All takes a quarter of an hour on an
 otherwise idle machine.
 """
 
