@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import netCDF4
 import numpy as np
 import tomli_w
+from cells import made_up
+from processes import until
 
-from phloem.io import FREE, Cell, boreal_weather, count_training_days, read_events, write_tower
-from phloem.names import FORCING
+from phloem.io import FREE, boreal_weather, read_events, write_tower
 
 PHLOEM = Path(sys.executable).with_name("phloem")
 SHORT, LONG = 20, 20_000
@@ -70,13 +70,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def wait_for(what: str, true: Callable[[], Any], seconds: float = 150.0) -> Any:
     """Wait until something is true, and return it."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = true()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+    return until(true, seconds, what)
 
 
 def count(root: Path, event: str) -> int:
@@ -145,22 +139,7 @@ def files(folder: Path) -> set[Path]:
 
 def tower_file(folder: Path, name: str, edit: Callable[[netCDF4.Dataset], None] | None = None) -> Path:
     """Write a sound tower file of two years, then change it."""
-    made = boreal_weather(61.0, 2, np.random.default_rng(1))
-    warm = np.maximum(made["tasmax"], 0.0)
-    cell = Cell(
-        name=name,
-        latitude=61.0,
-        longitude=24.25,
-        time=made["time"],
-        doy=made["doy"],
-        forcing={key: made[key] for key in FORCING},
-        observations={"gpp": 0.4 * warm, "reco": 0.3 * warm + 0.2, "et": 0.1 * warm, "lai": 0.5 + 0.1 * warm},
-        evaporative_fraction=np.clip(0.02 * warm, 0.0, 1.0),
-        training_days=count_training_days(made["time"]),
-        findings=(),
-        source="",
-        checksum="",
-    )
+    cell = made_up(name, 61.0, boreal_weather(61.0, 2, np.random.default_rng(1)))
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.nc"
     write_tower(path, cell)

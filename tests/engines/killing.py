@@ -25,21 +25,9 @@ from typing import Any
 
 import netCDF4
 from campaigns import read_events, wait_for
+from processes import alive, state_of
 
 SECONDS_A_LOOK = 0.05
-
-
-def state_of(pid: int) -> str:
-    """Return the letter of a process's state, Z where there is none."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process still runs, or could."""
-    return state_of(pid) not in "ZX"
 
 
 def descendants(root: int) -> dict[int, str]:
@@ -143,7 +131,7 @@ class Ledger:
         self.look()
         ends = {path.name.removesuffix(".end") for path in self.root.glob("attempts/*/tile_*.end")}
         open_ = [who for (tile, number), who in self.claims.items() if f"tile_{tile:05d}.{number:04d}" not in ends]
-        return [who["pid"] for who in open_ if is_alive(who["pid"])]
+        return [who["pid"] for who in open_ if alive(who["pid"])]
 
     def excuse(self, kind: str) -> None:
         """Take a stop that was asked for as the reason of all attempts that have ended so until now."""

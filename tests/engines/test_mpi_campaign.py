@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from campaigns import command, count, differing, failures, merged, start, succeed, wait_for
-from killing import Ledger, descendants, is_alive, ranks, worker_processes
+from killing import Ledger, descendants, ranks, worker_processes
+from processes import alive
 
 from phloem.hpc.mpi_engine import find_launcher
 
@@ -48,7 +49,7 @@ class World:
 
     def left(self) -> list[int]:
         """Return which of its processes are still there."""
-        return [pid for pid in self.below if is_alive(pid)]
+        return [pid for pid in self.below if alive(pid)]
 
     def close(self) -> None:
         self.below |= {*descendants(self.process.pid)}

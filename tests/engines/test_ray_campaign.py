@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from campaigns import count, differing, end, failures, merged, start, succeed, wait_for
-from killing import Ledger, RayNodes, descendants, is_alive
+from killing import Ledger, RayNodes, descendants
+from processes import alive
 
 pytest.importorskip("ray", reason="the ray engine needs the package ray")
 pytestmark = pytest.mark.engine
@@ -65,10 +66,10 @@ def interrupt(root: Path, ledger: Ledger, way: str) -> None:
             assert f"phloem run {root}" in said
             assert "Traceback" not in said
             ledger.excuse("interrupted")
-        wait_for("the end of every process", lambda: not [pid for pid in below if is_alive(pid)], 60)
+        wait_for("the end of every process", lambda: not [pid for pid in below if alive(pid)], 60)
     finally:
         end(process)
-        for pid in filter(is_alive, below):
+        for pid in filter(alive, below):
             os.kill(pid, signal.SIGKILL)
 
 

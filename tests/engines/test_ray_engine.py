@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from killing import descendants
+from processes import alive, until
 from ray_tasks import run, tasks
 
 from phloem.hpc import EngineError, RayEngine, Task
@@ -27,22 +27,6 @@ SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 """What a node of a cluster in these tests is given."""
 
 Campaign = Callable[..., "subprocess.Popen[str]"]
-
-
-def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := true():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def marks(folder: Path, name: str) -> int:
@@ -131,7 +115,7 @@ def test_no_tasks_need_no_ray() -> None:
 def test_a_closed_generator_stops_what_runs(tmp_path: Path) -> None:
     outcomes = RayEngine(2).run([*tasks("double", range(1)), *tasks("wait", range(1, 3), folder=str(tmp_path))])
     assert next(outcomes).value == 0
-    wait_for(lambda: list(tmp_path.glob("running-*")))
+    until(lambda: list(tmp_path.glob("running-*")))
     outcomes.close()
     assert len(list(tmp_path.glob("kept-*"))) == len(list(tmp_path.glob("running-*"))) > 0
     assert not descendants(os.getpid())
@@ -155,7 +139,7 @@ def campaign(tmp_path: Path) -> Iterator[Campaign]:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         started.append(process)
-        wait_for(lambda: len(list(tmp_path.glob("running-*"))) == 2)
+        until(lambda: len(list(tmp_path.glob("running-*"))) == 2)
         below.update(descendants(process.pid))
         return process
 
@@ -211,8 +195,8 @@ def test_workers_end_with_a_killed_campaign(campaign: Campaign, tmp_path: Path) 
     below = descendants(process.pid)
     assert len(ray_folders() - before) == 1
     process.kill()
-    wait_for(lambda: not any(map(alive, below)), 20)
-    wait_for(lambda: ray_folders() <= before)
+    until(lambda: not any(map(alive, below)), 20)
+    until(lambda: ray_folders() <= before)
     assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
 
 
@@ -221,7 +205,7 @@ def test_a_killed_raylet_costs_what_had_begun(tmp_path: Path) -> None:
     killed = []
 
     def kill() -> None:
-        wait_for(lambda: list(tmp_path.glob("running-*")))
+        until(lambda: list(tmp_path.glob("running-*")))
         killed.extend(pid for pid, line in descendants(os.getpid()).items() if "/raylet --" in line)
         os.kill(killed[0], signal.SIGKILL)
 
@@ -269,7 +253,7 @@ def cluster(head: Any) -> Any:
 def lose_a_node(cluster: Any, folder: Path, lost: list[str]) -> None:
     """Kill a node on which a task runs."""
     nodes = {node.node_id: node for node in cluster.worker_nodes}
-    wait_for(lambda: [path for path in folder.glob("begun-*") if path.name.rpartition("-")[2] in nodes])
+    until(lambda: [path for path in folder.glob("begun-*") if path.name.rpartition("-")[2] in nodes])
     busy = [path.name.rpartition("-")[2] for path in folder.glob("begun-*")]
     lost.append(next(node for node in busy if node in nodes))
     cluster.remove_node(nodes[lost[0]], allow_graceful=False)
@@ -309,8 +293,8 @@ def test_workers_of_a_cluster_end_with_a_killed_campaign(cluster: Any, campaign:
     held = workers(tmp_path, "running")
     below = descendants(process.pid)
     process.kill()
-    wait_for(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
-    wait_for(lambda: not any(map(alive, below)), 20)
+    until(lambda: set(workers(tmp_path, "kept")) >= set(held), 10)
+    until(lambda: not any(map(alive, below)), 20)
     assert sorted(workers(tmp_path, "kept")) == sorted(workers(tmp_path, "running"))
 
 
@@ -322,8 +306,8 @@ def test_a_killed_driver_costs_what_had_begun(cluster: Any, campaign: Campaign, 
     drivers = [pid for pid, line in descendants(process.pid).items() if "ray_driver" in line]
     assert len(drivers) == 1
     os.kill(drivers[0], signal.SIGKILL)
-    wait_for(lambda: not any(map(alive, held)), 10)
-    wait_for(lambda: len(set(workers(tmp_path, "running")) - set(held)) == 2)
+    until(lambda: not any(map(alive, held)), 10)
+    until(lambda: len(set(workers(tmp_path, "running")) - set(held)) == 2)
     process.terminate()
     said, _ = process.communicate(timeout=60)
     kinds = [line.partition(" ")[0] for line in said.splitlines()]

@@ -11,33 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hpc_tasks import run, tasks
-from processes import children
+from processes import alive, children, until
 
 from phloem.hpc import LocalEngine, Task, default_workers
 
 pytestmark = pytest.mark.engine
 
 Parent = Callable[[], "subprocess.Popen[str]"]
-
-
-def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := true():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("waited in vain")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_every_task_once() -> None:
@@ -77,7 +60,7 @@ def test_environment_of_the_workers() -> None:
 
 def test_a_killed_worker_loses_its_own_task_only(tmp_path: Path) -> None:
     def kill() -> None:
-        victim = wait_for(lambda: list(tmp_path.iterdir()))[0]
+        victim = until(lambda: list(tmp_path.iterdir()))[0]
         os.kill(int(victim.name), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
@@ -137,7 +120,7 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
 @pytest.mark.parametrize("group", [False, True], ids=["parent", "group"])
 def test_a_stop_signal(parent: Parent, tmp_path: Path, number: signal.Signals, group: bool) -> None:
     process = parent()
-    workers = wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
+    workers = until(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
     os.killpg(process.pid, number) if group else os.kill(process.pid, number)
     said, _ = process.communicate(timeout=30)
     assert said.splitlines() == ["stopped state kept", "stopped state kept", f"flag {number.name}"]
@@ -149,7 +132,7 @@ def test_a_stop_signal(parent: Parent, tmp_path: Path, number: signal.Signals, g
 def test_a_stop_signal_while_workers_start(parent: Parent, number: signal.Signals, group: bool) -> None:
     """A worker that has not begun loses nothing: its task is stopped, not lost."""
     process = parent()
-    wait_for(lambda: children(process.pid))
+    until(lambda: children(process.pid))
     os.killpg(process.pid, number) if group else os.kill(process.pid, number)
     said, _ = process.communicate(timeout=30)
     assert said.splitlines()[-1] == f"flag {number.name}"
@@ -159,11 +142,11 @@ def test_a_stop_signal_while_workers_start(parent: Parent, number: signal.Signal
 
 def test_workers_end_with_a_killed_parent(parent: Parent, tmp_path: Path) -> None:
     process = parent()
-    workers = wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
+    workers = until(lambda: len(list(tmp_path.iterdir())) == 2 and children(process.pid))
     assert len(workers) == 2
     assert all(map(alive, workers))
     process.kill()
-    wait_for(lambda: not any(map(alive, workers)), 10)
+    until(lambda: not any(map(alive, workers)), 10)
 
 
 def test_default_workers() -> None:

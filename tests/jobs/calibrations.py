@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from cells import made_up
 
-from phloem.io import Cell, boreal_weather, count_training_days
+from phloem.io import Cell, boreal_weather
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.configuration import Campaign, Configuration, Data, Experiment, Optimiser
-from phloem.names import FORCING
 
 MEMBERS = 5
 ITERATIONS = 6
@@ -30,21 +30,7 @@ def made_cell(number: int, days: int | None = None) -> Cell:
     if days is not None:
         made = {name: np.resize(values, days) for name, values in made.items()}
         made["time"] = np.arange(days)
-    warm = np.maximum(made["tasmax"], 0.0)
-    return Cell(
-        name=f"made-{number}",
-        latitude=48.0 + number % 20,
-        longitude=24.25,
-        time=made["time"],
-        doy=made["doy"],
-        forcing={key: made[key] for key in FORCING},
-        observations={"gpp": 0.4 * warm, "reco": 0.3 * warm + 0.2, "et": 0.1 * warm, "lai": 0.5 + 0.1 * warm},
-        evaporative_fraction=np.clip(0.02 * warm, 0.0, 1.0),
-        training_days=count_training_days(made["time"]),
-        findings=(),
-        source="",
-        checksum="",
-    )
+    return made_up(f"made-{number}", 48.0 + number % 20, made)
 
 
 def made_cells(count: int) -> list[Cell]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ from calibrations import (
     made_cells,
     of_lanes,
 )
+from processes import environment
 
 from phloem.errors import WorkError
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_four_devices(what: str, folder: Path) -> dict[str, Any]:
     """Return the digests that a process of four virtual devices finds."""
     words = [sys.executable, str(Path(__file__).with_name("on_four_devices.py")), what, str(folder)]
-    subprocess.run(words, env={**os.environ, **device_environment(4)}, check=True)
+    subprocess.run(words, env=environment(**device_environment(4)), check=True)
     found: dict[str, Any] = json.loads((folder / f"{what}.json").read_text())
     return found
 
@@ -212,9 +212,8 @@ def test_devices_that_are_not_there_are_refused() -> None:
 def test_a_tile_that_runs_out_of_memory_goes_on_with_half_its_lanes(megabytes: int) -> None:
     """The limit is real, and lifted once it was hit: else the process ends where XLA compiles the smaller round."""
     script = Path(__file__).with_name("out_of_memory.py")
-    environment = {**os.environ, **device_environment(1)}
     words = [sys.executable, str(script), str(megabytes * 1_000_000)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=environment(**device_environment(1)), capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found["errors"]) == 1, "memory did run out"
     assert found["in_flight"] == 32

@@ -18,6 +18,7 @@ import netCDF4
 import numpy as np
 import pytest
 from campaigns import PHLOEM, command, end, start, succeed, wait_for, write_campaign
+from processes import alive
 
 from phloem.io import read_tower
 from phloem.jobs.campaign import open_campaign
@@ -198,13 +199,6 @@ def held(campaign: Path) -> Iterator[Held]:
     yield holding
     if holding.writer is not None:
         os.close(holding.writer)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.engine

@@ -15,6 +15,7 @@ from builders import made_site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_of_a_round import measure
+from processes import environment
 
 from phloem.errors import WorkError
 from phloem.kernels.switches import STRICT
@@ -73,9 +74,9 @@ def test_lanes_come_home_once_and_padding_never(
 
 def test_a_worker_has_the_devices_that_its_environment_gives_it() -> None:
     flags = "--xla_force_host_platform_device_count=2 --xla_cpu_enable_fast_math=false"
-    environment = {**os.environ, "XLA_FLAGS": flags, **device_environment(3)}
+    given = {**os.environ, "XLA_FLAGS": flags, **device_environment(3)}
     text = "import jax; print(len(jax.devices()))"
-    done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", text], env=given, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "3"
     with pytest.raises(ValueError, match="at least one device"):
         device_environment(0)
@@ -105,9 +106,8 @@ def test_projected_memory_on_one_device(backend: str) -> None:
 @pytest.mark.parametrize("backend", ["cpu", "xla"])
 def test_projected_memory_on_each_of_four_devices(backend: str) -> None:
     script = Path(__file__).with_name("memory_of_a_round.py")
-    environment = {**os.environ, **device_environment(4)}
     words = [sys.executable, str(script), backend, "4"]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=environment(**device_environment(4)), capture_output=True, text=True, check=True)
     needed, projected = json.loads(done.stdout.splitlines()[-1])
     assert needed > 500_000
     assert needed <= projected <= 2 * needed, f"needs {needed} bytes a device, projected {projected}"

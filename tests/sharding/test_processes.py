@@ -9,14 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from mesh_programs import numbers
+from processes import alive, until
 
 from phloem.errors import WorkError
 from phloem.sharding import run_processes
@@ -39,22 +38,6 @@ def program(case: str, devices: int) -> list[str]:
 
 def launcher(case: str, devices: int, processes: int) -> str:
     return f"from phloem.sharding import run_processes; run_processes({program(case, devices)}, {processes})"
-
-
-def wait_for(true: Callable[[], Any], seconds: float = 120.0) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := true():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def pids(folder: Path) -> dict[int, int]:
@@ -110,7 +93,7 @@ def test_no_port_is_open_to_other_hosts(folder: Path, processes: int) -> None:
         words = ["unshare", "--uts", "sh", "-c", f'hostname {named}; exec "$@"', "sh", *words]
     process = subprocess.Popen(words)
     try:
-        wait_for(lambda: len(pids(folder)) == processes or process.poll() is not None)
+        until(lambda: len(pids(folder)) == processes or process.poll() is not None)
         owners = set(pids(folder).values())
         assert len(owners) == processes
         found = listeners(owners)
@@ -183,12 +166,12 @@ def test_the_runtime_ends_what_is_not_in_a_reduction(unattended: Callable) -> No
 def test_processes_end_with_a_killed_parent(folder: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", launcher("listen", 1, 2)])
     try:
-        wait_for(lambda: len(pids(folder)) == 2)
+        until(lambda: len(pids(folder)) == 2)
     finally:
         parent.kill()
         parent.wait()
     assert len(pids(folder)) == 2
-    wait_for(lambda: not any(map(alive, pids(folder).values())), 20)
+    until(lambda: not any(map(alive, pids(folder).values())), 20)
 
 
 def test_another_status_is_a_failure() -> None:
