@@ -165,6 +165,13 @@ class Engine(Section):
     sbatch: dict[str, str | int | bool] = {}
     use_srun: bool = False
 
+    def workers_of(self, cores: int) -> int:
+        """Return the workers of a machine, or of a batch task, of so many cores.
+
+        As configured, else one for every `devices` of its GPUs, where `gpus` asks for some, or of its cores.
+        """
+        return self.workers or max(1, (self.gpus or cores) // self.devices)
+
     @property
     def walltime_minutes(self) -> int:
         """Walltime of a batch job, from [days-]hours:minutes:seconds; at least a minute."""

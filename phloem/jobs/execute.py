@@ -56,9 +56,8 @@ def own_gpus(devices: int, gpus: int, slot: int) -> dict[str, str]:
 def local_engine(campaign: Campaign, workers: int) -> LocalEngine:
     """Return the engine of this machine's processes."""
     engine = campaign.configuration.engine
-    at_once = engine.gpus or default_workers()
     return LocalEngine(
-        workers or engine.workers or max(1, at_once // engine.devices),
+        workers or engine.workers_of(default_workers()),
         environment=worker_environment(campaign),
         of_slot=partial(own_gpus, engine.devices, engine.gpus),
         hang_seconds=60 * engine.hang_minutes,
@@ -133,13 +132,12 @@ def _highest_attempts(campaign: Campaign) -> dict[int, int]:
     return highest
 
 
-def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = None) -> CampaignState:
+def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     """Execute every tile without a committed result.
 
     Args:
         campaign: planned.
         workers: processes; 0 for what the configuration says (there 0 is one a core).
-        engine: what runs the tiles; by default the one that the configuration names.
 
     Returns:
         The state afterwards.
@@ -150,7 +148,7 @@ def run_campaign(campaign: Campaign, workers: int = 0, engine: Engine | None = N
     state = prepare(campaign)
     if len(state.done) == len(campaign.all_tiles):
         return state
-    engine = engine or choose_engine(campaign, workers)
+    engine = choose_engine(campaign, workers)
     begun = time.time()
     total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
     watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})

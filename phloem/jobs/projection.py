@@ -116,8 +116,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
 def at_once(campaign: Campaign) -> int:
     """Return the workers of this machine, or of one task of a batch system."""
     engine = campaign.configuration.engine
-    devices = engine.gpus or (engine.cpus_per_task if engine.name == "slurm" else default_workers())
-    return engine.workers or max(1, devices // engine.devices)
+    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else default_workers())
 
 
 def hours_of(campaign: Campaign) -> str:

@@ -227,7 +227,7 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     engine = configuration.engine
     # Where each task is a job of its own, clusters count jobs: no more of them than may run at once.
     most = engine.throttle if engine.throttle and not engine.arrays else MOST_TASKS
-    size = engine.tiles_per_task or max(engine.workers or engine.cpus_per_task or 1, -(-len(tiles) // most))
+    size = engine.tiles_per_task or max(engine.workers_of(engine.cpus_per_task or 1), -(-len(tiles) // most))
     tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
     table = {
         "tasks": tasks,
@@ -269,6 +269,6 @@ def submit_after(campaign: Campaign, number: int, jobs: Sequence[str]) -> str:
 
 
 def task_workers(configuration: Configuration) -> int:
-    """Return the worker processes of one task: as configured, else one a core that the task has."""
+    """Return the worker processes of one task."""
     engine = configuration.engine
-    return engine.workers or max(1, (engine.cpus_per_task or default_workers()) // engine.devices)
+    return engine.workers_of(engine.cpus_per_task or default_workers())

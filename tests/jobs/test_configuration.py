@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from phloem.errors import InputError
 from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import find_sources
-from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.jobs.configuration import Configuration, Engine, expand_path, load_configuration
 from phloem.jobs.execute import own_gpus
 from phloem.jobs.rounds import slurm_options
 
@@ -196,6 +196,21 @@ def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
     for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3)):
         with pytest.raises(ValueError, match=r"engine\.gpus"):
             configuration(SYNTHETIC, ("engine", "gpus", 4), wrong)
+
+
+@pytest.mark.parametrize(
+    ("keys", "workers"),
+    [
+        ({}, 8),
+        ({"devices": 2}, 4),
+        ({"devices": 16}, 1),
+        ({"gpus": 4}, 4),
+        ({"gpus": 4, "devices": 4}, 1),
+        ({"gpus": 4, "workers": 3}, 3),
+    ],
+)
+def test_workers_of_a_machine_of_eight_cores(keys: dict[str, int], workers: int) -> None:
+    assert Engine(**keys).workers_of(8) == workers
 
 
 def test_gpus_that_are_not_there_are_missed_at_once(tmp_path: Path) -> None:
