@@ -10,18 +10,16 @@ import signal
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Task, call
+from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Task, Waiting, call
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30
@@ -126,7 +124,7 @@ class LocalEngine(Engine):
 
         A task is asked for when a worker is there to take it.
         """
-        waiting = _Waiting(tasks)
+        waiting = Waiting(tasks)
         slots: list[_Slot] = []
         before = self.flag.install()
         folder = Path(tempfile.mkdtemp(prefix="phloem-"))
@@ -160,7 +158,7 @@ class LocalEngine(Engine):
         theirs.close()
         return _Slot(process, ours, trace, place)
 
-    def _serve(self, slots: list[_Slot], waiting: _Waiting, folder: Path) -> Iterator[Outcome]:
+    def _serve(self, slots: list[_Slot], waiting: Waiting, folder: Path) -> Iterator[Outcome]:
         told = False
         kills = _out_of_memory_kills()
         while True:
@@ -189,7 +187,7 @@ class LocalEngine(Engine):
                 if outcome is not None:
                     yield outcome
 
-    def _assign(self, slots: list[_Slot], waiting: _Waiting, folder: Path) -> None:
+    def _assign(self, slots: list[_Slot], waiting: Waiting, folder: Path) -> None:
         """Give waiting tasks to idle workers, starting as many as are missing."""
         idle = [slot for slot in slots if slot.task is None]
         while (idle or len(slots) < self.workers) and waiting:
@@ -251,26 +249,6 @@ class LocalEngine(Engine):
             return Outcome(key, "lost", where, "MemoryError", f"{name} was killed by the system: out of memory")
         cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
         return Outcome(key, "lost", where, "WorkerLost", f"{name} was {cause}")
-
-
-class _Waiting:
-    """Tasks that are asked for one by one; true while there is another."""
-
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self.tasks, self.ahead = iter(tasks), deque[Task]()
-
-    def __bool__(self) -> bool:
-        if not self.ahead:
-            self.ahead.extend(islice(self.tasks, 1))
-        return bool(self.ahead)
-
-    def take(self) -> Task:
-        """Return the next task."""
-        return self.ahead.popleft()
-
-    def back(self, task: Task) -> None:
-        """Put a task back in front."""
-        self.ahead.appendleft(task)
 
 
 def _where(trace: Path) -> str:

@@ -13,13 +13,12 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from phloem.hpc.local_engine import default_workers
 from phloem.hpc.ray_driver import GRACE_SECONDS, Message, Settings, end_session
-from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task
+from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task, Waiting
 
 POLL_SECONDS = 0.5
 SHUTDOWN_SECONDS = 15.0
@@ -88,17 +87,17 @@ class RayEngine(Engine):
             raise EngineError("the ray engine needs the package ray: pip install 'phloem[ray]'")
         if self.address.startswith("ray://"):
             raise EngineError(f"{self.address}: start phloem on a node of the cluster, with --address auto")
-        waiting = iter(tasks)
+        waiting = Waiting(tasks)
         before = self.flag.install()
         try:
-            while not self.flag and (first := next(waiting, None)) is not None:
-                ahead = chain([first], waiting)
-                waiting = chain((yield from self._session(ahead)), ahead)
+            while not self.flag and waiting:
+                for task in reversed((yield from self._session(waiting))):
+                    waiting.back(task)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _session(self, waiting: Iterator[Task]) -> Generator[Outcome, None, list[Task]]:
+    def _session(self, waiting: Waiting) -> Generator[Outcome, None, list[Task]]:
         """Run tasks through one driver until none waits, the flag is set, or the driver dies.
 
         Returns:
@@ -126,20 +125,20 @@ class RayEngine(Engine):
             str(folder),
         )
 
-    def _serve(self, driver: _Link, waiting: Iterator[Task]) -> Generator[Outcome, None, list[Task]]:
+    def _serve(self, driver: _Link, waiting: Waiting) -> Generator[Outcome, None, list[Task]]:
         running: dict[int, Task] = {}
         begun: set[int] = set()
-        limit, told, left, useful = 0, False, True, False
+        limit, told, useful = 0, False, False
         try:
-            while running or (left and not self.flag):
+            while running or (waiting and not self.flag):
                 if self.flag and not told:
                     told = True
                     driver.send("stop")
-                room = min(BATCH, limit - len(running)) if left and not self.flag else 0
+                room = 0 if self.flag else min(BATCH, limit - len(running))
                 for _ in range(room):
-                    if (task := next(waiting, None)) is None:
-                        left = False
+                    if not waiting:
                         break
+                    task = waiting.take()
                     running[task.key] = task
                     driver.send("task", task)
                 for kind, key, content in driver.receive(0 if room == BATCH else POLL_SECONDS):

@@ -7,8 +7,10 @@ import os
 import signal
 import traceback
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -64,6 +66,29 @@ class EngineError(RuntimeError):
 
 class Stopped(Exception):  # noqa: N818
     """Raised by a task that was asked to stop and has kept its state."""
+
+
+class Waiting:
+    """Tasks that are asked for one by one; true while there is another.
+
+    What has no more now may have more later: it is asked anew each time.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.tasks, self.ahead = iter(tasks), deque[Task]()
+
+    def __bool__(self) -> bool:
+        if not self.ahead:
+            self.ahead.extend(islice(self.tasks, 1))
+        return bool(self.ahead)
+
+    def take(self) -> Task:
+        """Return the next task."""
+        return self.ahead.popleft()
+
+    def back(self, task: Task) -> None:
+        """Put a task back in front."""
+        self.ahead.appendleft(task)
 
 
 class StopFlag:

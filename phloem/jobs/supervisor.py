@@ -76,6 +76,7 @@ class Supervisor:
         verdict: tells how another holder's batch job ended.
         name: of this supervisor, in journals and logs.
         lost: tiles whose workers were lost here, no checkpoint written, since one was finished here.
+        out: tiles that were handed out in this pass and have not come back: not every engine begins them at once.
     """
 
     campaign: Campaign
@@ -90,6 +91,7 @@ class Supervisor:
     name: str = field(default_factory=lambda: f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(2)}")
 
     lost: set[int] = field(default_factory=set)
+    out: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.paths = self.campaign.paths
@@ -104,6 +106,8 @@ class Supervisor:
         try:
             while not self.engine.flag:
                 before = len(self.handed), sum(self.handed.values())
+                self.out.clear()
+                self.failed.clear()  # the pass looks at them, as at all others
                 tiles = self.campaign.all_tiles if self.order is None else self.order
                 for outcome in self.engine.run(_Free(self, self.tasks(tiles))):
                     self.settle(outcome)
@@ -117,8 +121,9 @@ class Supervisor:
         for tile in tiles:
             if self.engine.flag or stopped(self.paths):
                 return
-            failures = self.look(tile)
+            failures = None if tile in self.out else self.look(tile)
             if failures is not None:
+                self.out.add(tile)
                 yield self.task(tile, failures)
 
     def look(self, tile: int) -> TileFailures | None:
@@ -176,6 +181,7 @@ class Supervisor:
     def settle(self, outcome: Outcome) -> None:
         """Take note of how a task ended."""
         tile = outcome.key
+        self.out.discard(tile)
         if outcome.kind == "done":
             self.done.add(tile)
             self.lost.clear()

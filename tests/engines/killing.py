@@ -211,7 +211,8 @@ class RayNodes:
     def kill(self, ledger: Ledger, node: Any) -> bool:
         """Kill a node with all that runs on it, as if its plug had been pulled; return whether that hit."""
         self.lost.append(node)
-        return ledger.kill("node", [raylet(node), *descendants(raylet(node))])
+        below = [*descendants(raylet(node))]
+        return ledger.kill("node", [raylet(node), *below], lambda: [*descendants(raylet(node))])
 
     def replace(self) -> None:
         """Put a new node in the place of each that was killed."""

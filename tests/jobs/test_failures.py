@@ -7,9 +7,9 @@ import os
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.hpc import LocalEngine, Outcome
+from phloem.hpc import Engine, LocalEngine, Outcome, StopFlag, Task
 from phloem.io import (
     COMMITTED,
     FREE,
@@ -198,6 +198,22 @@ def test_what_is_said_to_people() -> None:
     assert "phloem retry here --lanes" in said
 
 
+@dataclass
+class Ahead(Engine):
+    """Takes every task there is before it begins any, as Ray does with few of them, and loses the worker of each."""
+
+    flag: StopFlag = field(default_factory=StopFlag)
+    on_report: Callable[[int, Any], None] = lambda key, message: None
+    taken: Counter[int] = field(default_factory=Counter)
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        keys = [task.key for task in tasks]
+        assert len(set(keys)) == len(keys), "a tile is out twice"
+        self.taken.update(keys)
+        for key in keys:
+            yield Outcome(key, "lost", error="WorkerLost", message="worker process 1 was killed by SIGKILL")
+
+
 class TestTheSupervisor:
     @pytest.fixture
     def supervisor(self, tmp_path: Path, compiled: None) -> Supervisor:
@@ -232,6 +248,13 @@ class TestTheSupervisor:
         keep_traceback(supervisor.paths, 0, "worker lost", "an earlier one, before the checkpoint", "")
         forgive(supervisor.campaign)
         assert failing_alike(supervisor.paths) == ("", 0)
+
+    def test_a_tile_is_out_once(self, supervisor: Supervisor) -> None:
+        """Engines may take tasks long before they begin them; Ray was given one twice."""
+        supervisor.engine = engine = Ahead()
+        supervisor.run()
+        budget = supervisor.campaign.configuration.failures.worker_lost
+        assert engine.taken == dict.fromkeys(supervisor.campaign.all_tiles, budget)
 
     def test_it_counts_a_worker_that_died_before_its_claim(self, supervisor: Supervisor) -> None:
         assert supervisor.look(0) is not None
