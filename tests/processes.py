@@ -15,7 +15,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
 
 
-def until(true: Callable[[], Any], seconds: float = 120.0, what: str = "") -> Any:
+def until(true: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
     """Wait until something is true, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -93,7 +93,7 @@ def test_no_port_is_open_to_other_hosts(folder: Path, processes: int) -> None:
         words = ["unshare", "--uts", "sh", "-c", f'hostname {named}; exec "$@"', "sh", *words]
     process = subprocess.Popen(words)
     try:
-        until(lambda: len(pids(folder)) == processes or process.poll() is not None)
+        until(lambda: len(pids(folder)) == processes or process.poll() is not None, 120)
         owners = set(pids(folder).values())
         assert len(owners) == processes
         found = listeners(owners)
@@ -166,7 +166,7 @@ def test_the_runtime_ends_what_is_not_in_a_reduction(unattended: Callable) -> No
 def test_processes_end_with_a_killed_parent(folder: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", launcher("listen", 1, 2)])
     try:
-        until(lambda: len(pids(folder)) == 2)
+        until(lambda: len(pids(folder)) == 2, 120)
     finally:
         parent.kill()
         parent.wait()
