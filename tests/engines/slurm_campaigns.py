@@ -14,7 +14,8 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,16 +126,32 @@ class Trial:
     def on(self, task: str) -> list[Attempt]:
         return [one for one in self.held() if one.holder.job == task]
 
-    def strike_process(self, what: str) -> Attempt:
-        """SIGKILL the `worker` or the `supervisor` of a task that computes."""
+    def _process(self, what: str, hit: Attempt) -> int:
+        """Return the process id of the `worker` or the `supervisor` of the task that holds an attempt."""
         marks = {"worker": "spawn_main", "supervisor": "phloem work"}
-        hit = self.victim()
         found = self.cluster.task_processes(hit.holder.job)
         pids = [pid for pid, words in found.items() if marks[what] in words]
         assert len(pids) == 1, found
+        return pids[0]
+
+    def strike_process(self, what: str) -> Attempt:
+        """SIGKILL the `worker` or the `supervisor` of a task that computes."""
+        hit = self.victim()
+        pid = self._process(what, hit)
         self._strike(f"{what} killed", self.on(hit.holder.job))
-        os.kill(pids[0], signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         return hit
+
+    @contextmanager
+    def frozen_worker(self) -> Iterator[Attempt]:
+        """Stop the worker of a task that computes, for as long as the block lasts."""
+        hit = self.victim()
+        pid = self._process("worker", hit)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield hit
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def strike_task(self, name: str) -> Attempt:
         """Send a signal to the batch shell of a task that computes, as SLURM does before the walltime."""
