@@ -32,11 +32,13 @@ PROVENANCE = {"tile", "attempt"}
 Merged = dict[str, tuple[Any, ...]]
 
 
-def command(*arguments: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run phloem to its end."""
+def command(
+    *arguments: object, folder: Path, seconds: float = 400.0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run phloem to its end, which must come within so many seconds."""
     words = [str(PHLOEM), *map(str, arguments)]
     env = {**os.environ, **environment}
-    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=400)
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=seconds)
 
 
 def succeed(*arguments: object, folder: Path, **environment: str) -> str:

@@ -44,9 +44,9 @@ class Poison:
         """Return how often each fault was done."""
         return Counter(path.name.partition(".")[0] for path in self.folder.iterdir())
 
-    def fail(self, *arguments: object, folder: Path) -> str:
+    def fail(self, *arguments: object, folder: Path, seconds: float = 400.0) -> str:
         """Run phloem, which must end with status 1; return its standard error."""
-        done = command(*arguments, folder=folder, **self.environment)
+        done = command(*arguments, folder=folder, seconds=seconds, **self.environment)
         assert done.returncode == 1, (done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stderr

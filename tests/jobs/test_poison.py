@@ -49,7 +49,7 @@ def find_and_mend(folder: Path, reference: Path, kinds: Sequence[str], where: Se
         name(tile * width + position): kind for tile, (kind, position) in enumerate(zip(kinds, where, strict=True))
     }
     poison = Poison(folder / "marks", [{"kind": kind, "cell": cell} for cell, kind in guilty.items()])
-    said = poison.fail("run", "made.toml", "--out", "made", folder=folder)
+    said = poison.fail("run", "made.toml", "--out", "made", folder=folder, seconds=400 * len(kinds))
     root = folder / "made"
 
     deeds = poison.done()
