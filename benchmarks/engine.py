@@ -27,9 +27,10 @@ from phloem.jobs import tile
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.configuration import Campaign as CampaignSection
-from phloem.jobs.configuration import Configuration, Data, Optimiser, Tiles
+from phloem.jobs.configuration import Configuration, Data, Tiles
 from phloem.jobs.execute import local_engine, prepare
 from phloem.jobs.failures import TileFailures
+from phloem.jobs.optimisers import Adam
 from phloem.jobs.planning import plan
 from phloem.jobs.progress import say
 from phloem.jobs.supervisor import Supervisor
@@ -88,7 +89,7 @@ def planned(folder: Path, tiles: int, iterations: int) -> Campaign:
     configuration = Configuration(
         campaign=CampaignSection(name="engine"),
         data=Data(kind="synthetic", cells=CELLS * tiles, years=YEARS),
-        optimiser=Optimiser(iterations=iterations, sharpness_iterations=iterations // 2),
+        optimiser=Adam(iterations=iterations, sharpness_iterations=iterations // 2),
         tiles=Tiles(cells=CELLS, checkpoint_minutes=1 / 3),
     )
     return plan(configuration, folder / "made", folder)

@@ -26,8 +26,9 @@ from phloem.io.atomic import checksum, hdf5_image
 from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
 from phloem.jobs.campaign import Campaign, CellTable, freeze_table
 from phloem.jobs.configuration import Campaign as CampaignSection
-from phloem.jobs.configuration import Configuration, Data, Experiment, Optimiser, Tiles
+from phloem.jobs.configuration import Configuration, Data, Experiment, Tiles
 from phloem.jobs.execute import merge
+from phloem.jobs.optimisers import Adam
 from phloem.jobs.planning import CampaignPaths
 from phloem.jobs.state import read_state
 
@@ -59,7 +60,7 @@ def plan(root: Path, tiles: int) -> Campaign:
         campaign=CampaignSection(name="scale", members=1),
         data=Data(kind="synthetic", cells=1),
         experiment=Experiment(backend="xla"),
-        optimiser=Optimiser(iterations=10, trace=2),
+        optimiser=Adam(iterations=10, trace=2),
         tiles=Tiles(cells=1),
     )
     return freeze_table(CampaignPaths(root), configuration, CellTable(columns, {}))

@@ -9,7 +9,6 @@ against the same observations on the same days as our members.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +43,9 @@ def numbers(values: np.ndarray) -> str:
 
 def rows(directory: Path, root: Path) -> list[dict[str, object]]:
     """Score every tower of a campaign."""
-    plan = json.loads((directory / "plan.json").read_text())
     found = []
     with xr.open_dataset(directory / "merged.nc") as merged:
-        for planned in plan["cells"]:
-            site = planned["name"]
+        for site in map(str, merged["cell"].values):
             cell = read_tower(root / "fluxnet_daily" / f"{site}.nc", quality="keep")
             windows = {"nnse": slice(0, cell.training_days), "nnse_validation": slice(cell.training_days, None)}
             one = merged.sel(cell=site)

@@ -64,3 +64,8 @@ STATUS = {
 }
 """What became of a lane. `missing` appears only where holes were asked for; `set_aside` are the lanes of a cell whose
 computation crashes, hangs or takes all memory whenever it is tried alone."""
+
+STOP = {"none": 0, "converged": 1, "budget": 2, "stalled": 3, "failed": 4}
+"""Why the optimiser left a lane: the loss fell by less than the tolerance; all steps of its schedule or budget are
+taken; no step from there lowers the loss; not even the last new start had a finite loss. `none` is a lane that was not
+calibrated."""

@@ -52,6 +52,8 @@ def _cell(cell: str, members: int, trace: int, salt: int) -> dict[str, np.ndarra
         "longitude": np.float64(rng.uniform(-180, 180)),
         "status": status,
         "redraws": rng.integers(0, 5, members).astype("i1"),
+        "stop": rng.integers(1, 5, members).astype("i1"),
+        "gradient_equivalents": rng.uniform(0, 99, members),
         **arrays,
         **counters,
     }

@@ -29,6 +29,9 @@ OFTEN = 0.02
 PROVENANCE = {"tile", "attempt"}
 """Variables of merged.nc that tell how a result came about; all others depend on the science alone."""
 
+ADAM = {"name": "adam", "iterations": SHORT, "learning_rate": 0.01, "sharpness_iterations": 10}
+"""The optimiser whose steps can be counted beforehand."""
+
 Merged = dict[str, tuple[Any, ...]]
 
 
@@ -90,15 +93,11 @@ def write_campaign(folder: Path, **sections: dict[str, Any]) -> Path:
     """Write a synthetic campaign of 3 cells, 2 members, 2 years; sections override it. One worker."""
     data = {"kind": "synthetic", "cells": 3, "years": 2}
     given = sections.get("data", {})
+    fast = sections.get("optimiser", {}).get("name") == "fast"
     tree = {
         "campaign": {"name": "made", "members": 2, **sections.get("campaign", {})},
         "data": given if given.get("kind") == "tower" else {**data, **given},
-        "optimiser": {
-            "iterations": SHORT,
-            "learning_rate": 0.01,
-            "sharpness_iterations": 10,
-            **sections.get("optimiser", {}),
-        },
+        "optimiser": sections.get("optimiser", {}) if fast else {**ADAM, **sections.get("optimiser", {})},
         "tiles": {"cells": 1, **sections.get("tiles", {})},
         "engine": {"workers": 1, **sections.get("engine", {})},
         "failures": sections.get("failures", {}),

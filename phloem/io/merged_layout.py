@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.io.schema import SCHEMA
 from phloem.io.statistics import LEAST_MEMBERS, SCREENING_RCV
-from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STREAMS
+from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STOP, STREAMS
 
 CONVENTIONS = "CF-1.11"
 BLOCK_CELLS = 256
@@ -119,6 +119,8 @@ def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mappin
         _create(file, name, dimensions, kind, texts)
     file["status"].flag_values = np.array(list(STATUS.values()), dtype=np.int8)
     file["status"].flag_meanings = " ".join(STATUS)
+    file["stop"].flag_values = np.array(list(STOP.values()), dtype=np.int8)
+    file["stop"].flag_meanings = " ".join(STOP)
     file.Conventions = CONVENTIONS
     for key in sorted(set(attributes) - {"parameter_units", "Conventions"}):
         file.setncattr(key, attributes[key])

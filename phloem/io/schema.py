@@ -80,6 +80,8 @@ SCHEMA = {
     "redraws": Variable(_LANE, ("i1",), "1", "times the lane was drawn anew"),
     "iterations": Variable(_LANE, ("i4",), "1", "iterations of the optimiser"),
     "gradient_evaluations": Variable(_LANE, ("i4",), "1", "evaluations of the gradient"),
+    "gradient_equivalents": Variable(_LANE, ("f8",), "1", "cost of the calibration, in gradients of the whole record"),
+    "stop": Variable(_LANE, ("i1",), "", "why the optimiser left the lane"),
     "loss_trace": Variable((*_LANE, "trace"), ("f4",), "1", "loss during the optimisation"),
     "trace_iteration": Variable(("trace",), ("i4",), "1", "iteration of the loss trace"),
 }

@@ -6,7 +6,7 @@ apart from the devices, so that more or fewer of them can take it up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -30,11 +30,12 @@ from phloem.kernels import (
     State,
     begin,
     dalec,
+    richest_years,
     site,
     switches,
 )
 from phloem.kernels.features import Weather
-from phloem.sharding import BLOCK, Block, Layout, lay_out, local_devices, projected_bytes
+from phloem.sharding import BLOCK, Block, lay_out, local_devices, projected_bytes
 from phloem.sharding.placement import Flight, Program, advance_program
 
 LANE_NUMBERS = 6 * len(CALIBRATED)
@@ -82,13 +83,14 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         BLOCK,
         size,
         experiment.backend,
-        lane=LANE_NUMBERS * size + 4 * len(options.trace_iteration),
+        lane=LANE_NUMBERS * size + configuration.optimiser.extra_bytes + 4 * len(options.trace_iteration),
     )
 
 
 class Aloft(NamedTuple):
-    """What the devices hold of a round: which lanes, their cells' tables, where they stand, and what advances them."""
+    """What the devices hold of a round: its window, its lanes, their tables, where they stand, what advances them."""
 
+    stage: int
     flight: Flight
     data: SiteData
     lanes: Lanes
@@ -146,6 +148,13 @@ class TileCalibration:
             raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
         self._cells, self._members = list(cells), members
         self._sites = {position: build_site(cells[position], experiment.mode) for position, _ in self.lanes}
+        self._windows = [
+            {cell: richest_years(site, years) for cell, site in self._sites.items()} for years in self.options.windows
+        ]
+        self._windows.append(self._sites)
+        # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
+        self._days = max(one.days for one in self._sites.values()) if experiment.backend == "cpu" else 0
+        self._table = lay_out(self.lanes, self.in_flight).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
         self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])
         self._lay_out()
@@ -171,9 +180,13 @@ class TileCalibration:
         return state
 
     def _lay_out(self) -> None:
-        """Lay the running lanes out anew; nothing is on the devices then."""
-        phases = zip(self.lanes, self._state.phase, strict=True)
-        self.layout = lay_out([lane for lane, phase in phases if phase == RUNNING], self.in_flight)
+        """Lay out anew the running lanes of the window on which most of them walk; nothing is on the devices then."""
+        running, stages = self._state.phase == RUNNING, np.asarray(self.options.stage(self._state))
+        self._stage = int(np.bincount(stages[running]).argmax()) if running.any() else 0
+        taken = running & (stages == self._stage)
+        self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
+        while self._table < self.layout.cells:  # few sizes, since each has a program of its own
+            self._table *= 2
         self.aloft: Aloft | None = None
         self._waiting = list(self.layout.rounds)
 
@@ -185,12 +198,13 @@ class TileCalibration:
     @property
     def steps_taken(self) -> int:
         """Steps of all lanes since their last start; a lane that was given up counts as finished."""
-        return int(np.where(self._state.phase == DIVERGED, self.options.iterations, self._state.step).sum())
+        taken = self.options.taken(self._state)
+        return int(np.where(self._state.phase == DIVERGED, self.options.steps, taken).sum())
 
     @property
     def total_steps(self) -> int:
         """Steps of all lanes when all is done."""
-        return len(self.lanes) * self.options.iterations
+        return len(self.lanes) * self.options.steps
 
     @property
     def projected_bytes(self) -> int:
@@ -198,10 +212,13 @@ class TileCalibration:
         days = max(
             (self._sites[cell].days for one in self.layout.rounds for block in one for cell in block.cells), default=0
         )
-        return block_bytes(self._configuration, days, self.layout.cells)
+        return block_bytes(self._configuration, days, self._table)
 
     def advance(self, steps: int) -> None:
         """Take up to `steps` steps in every running lane of the round; waits for the devices once.
+
+        A round ends when its lanes are done with their window, or sooner: where fewer than half of them still walk and
+        others wait, all are laid out anew, so that the last few do not cost full blocks.
 
         Raises:
             MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
@@ -211,23 +228,41 @@ class TileCalibration:
             if not self._waiting:
                 return
             self.aloft = self._take_off(self._waiting[0])
-        flight, data, lanes, program = self.aloft
-        moved = program(data, flight.lane_cell, lanes, np.int32(steps))
-        flight.bring_home((moved.phase, moved.step), (self._state.phase, self._state.step))
+        stage, flight, data, lanes, program = self.aloft
+        moved = program(data, flight.lane_cell, lanes, np.int32(steps), np.int32(stage))
         self.aloft = self.aloft._replace(lanes=moved)
-        if not (self._state.phase[flight.lanes] == RUNNING).any():
-            self._bring_home()
-            self.aloft = None
-            self._waiting.pop(0)
+        self._glance()
+        walking = self._walking()[flight.lanes].sum()
+        elsewhere = (self._state.phase == RUNNING).sum() - walking
+        if walking and not (elsewhere >= walking and 2 * walking < len(flight.lanes)):
+            return
+        self._bring_home()
+        self.aloft = None
+        self._waiting.pop(0)
+        if walking or not self._waiting:
+            self._lay_out()
+
+    def _walking(self) -> np.ndarray:
+        """Tell which lanes run on the window of the round."""
+        on = np.asarray(self.options.stage(self._state)) == self._stage
+        walking: np.ndarray = (self._state.phase == RUNNING) & on
+        return walking
+
+    def _glance(self) -> None:
+        """Note how far the lanes on the devices are, and no more."""
+        assert self.aloft is not None
+        there, here = (self.options.glance(lanes) for lanes in (self.aloft.lanes, self._state))
+        self.aloft.flight.bring_home(there, here)
 
     def _take_off(self, blocks: Sequence[Block]) -> Aloft:
         """Bring a round to the devices."""
-        flight = self._flight(self.layout, blocks)
+        flight = self._flight(self._table, blocks, self._windows[self._stage])
         program = advance_program(self.objective, self.options, flight.mesh)
-        return Aloft(flight, flight.tables(self.dtype), flight.put_lanes(self._state), program)
+        tables = flight.tables(self.dtype, least=self._days)
+        return Aloft(self._stage, flight, tables, flight.put_lanes(self._state), program)
 
-    def _flight(self, layout: Layout, blocks: Sequence[Block]) -> Flight:
-        return Flight(self.devices[: layout.devices], blocks, self._numbers, self._sites, layout.cells)
+    def _flight(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> Flight:
+        return Flight(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
 
     def _bring_home(self) -> None:
         """Note where the lanes on the devices stand."""
@@ -277,8 +312,10 @@ class TileCalibration:
         """Evaluate the lanes where they stand: arrays with a leading dimension of lanes."""
         self._bring_home()
         layout = lay_out(self.lanes, self.in_flight)
-        flights = (self._flight(layout, blocks) for blocks in layout.rounds)
-        return lane_results(self.objective, self.options, flights, self._state)
+        devices = self.devices[: layout.devices]
+        flights = (Flight(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
+        shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
+        return lane_results(self.objective, self.options, flights, self._state, np.array(shares))
 
     def arrays(self) -> Arrays:
         """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""

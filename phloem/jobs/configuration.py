@@ -9,25 +9,14 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from phloem.errors import InputError
+from phloem.jobs.optimisers import OPTIMISERS, Fast, Optimiser, Positive, Section
 from phloem.names import POOLS
-
-if TYPE_CHECKING:
-    from phloem.kernels import AdamOptions
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A table of the campaign file; unknown keys are refused, values keep their TOML type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Campaign(Section):
@@ -78,29 +67,6 @@ class Experiment(Section):
     def pools(self) -> tuple[str, ...]:
         """Carbon pools held near steady state."""
         return POOLS[:6] if self.steady_pools == "all" else tuple(self.steady_pools)
-
-
-class Optimiser(Section):
-    """Adam and its schedule; the defaults are the published ones."""
-
-    name: Literal["adam"] = "adam"
-    iterations: Positive = 25_000
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    beta1: Share = 0.9
-    beta2: Share = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    sharpness: Annotated[float, Field(gt=0)] = 30.0
-    sharpness_iterations: Positive = 10_000
-    schedule: Literal["constant", "constant-cosine"] = "constant"
-    cosine_start: Share = 0.4
-    init: Literal["normal", "uniform_u"] = "normal"
-    trace: Positive = 250
-
-    def options(self) -> AdamOptions:
-        """Return the kernels' form of it."""
-        from phloem.kernels import AdamOptions
-
-        return AdamOptions(**self.model_dump(exclude={"name"}))
 
 
 class Tiles(Section):
@@ -155,14 +121,14 @@ class Engine(Section):
     walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,3}:\d{2}:\d{2}$")] = "24:00:00"
     cpus_per_task: Annotated[int, Field(ge=0)] = 1
     memory: str = ""
-    exclude: list[str] = []
+    exclude: list[str] = Field(default_factory=list)
     throttle: Annotated[int, Field(ge=0)] = 0
     tiles_per_task: Annotated[int, Field(ge=0)] = 0
     signal_seconds: Annotated[int, Field(gt=0)] = 120
     requeue: bool = True
     arrays: bool = True
-    setup: list[str] = []
-    sbatch: dict[str, str | int | bool] = {}
+    setup: list[str] = Field(default_factory=list)
+    sbatch: dict[str, str | int | bool] = Field(default_factory=dict)
     use_srun: bool = False
 
     def workers_of(self, cores: int) -> int:
@@ -186,10 +152,19 @@ class Configuration(Section):
     campaign: Campaign
     data: Data
     experiment: Experiment = Experiment()
-    optimiser: Optimiser = Optimiser()
+    optimiser: Optimiser = Fast()
     tiles: Tiles = Tiles()
     engine: Engine = Engine()
     failures: Failures = Failures()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, tree: Any) -> Any:
+        """An [optimiser] table without a name is that of the default."""
+        given = tree.get("optimiser") if isinstance(tree, dict) else None
+        if isinstance(given, dict) and "name" not in given:
+            return {**tree, "optimiser": {"name": "fast", **given}}
+        return tree
 
     @model_validator(mode="after")
     def _fits(self) -> Configuration:
@@ -254,20 +229,25 @@ def _valid_keys(where: Sequence[str | int]) -> list[str]:
     """Return the keys of the section at a path of the tree."""
     section: Any = Configuration
     for part in where:
-        field = section.model_fields.get(part)
-        if field is None:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        if field is None and part not in OPTIMISERS:
             return []
-        section = field.annotation
+        section = field.annotation if field else OPTIMISERS[str(part)]
     return list(getattr(section, "model_fields", {}))
 
 
 def _explain(error: Any) -> str:
     where = error["loc"]
-    key = ".".join(str(part) for part in where if not str(part).startswith(("literal", "list")))
+    said = [part for place, part in enumerate(where) if not (place == 1 and part in OPTIMISERS)]
+    key = ".".join(str(part) for part in said if not str(part).startswith(("literal", "list")))
+    if error["type"] == "union_tag_invalid":
+        return f"{key}.name: must be one of {', '.join(OPTIMISERS)} (got {error['input'].get('name')!r})."
     if error["type"] == "extra_forbidden":
         valid = _valid_keys(where[:-1])
         near = difflib.get_close_matches(str(where[-1]), valid, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
+        others = [name for name, one in OPTIMISERS.items() if where[0] == "optimiser" and where[-1] in one.model_fields]
+        hint = f' It goes with name = "{others[0]}".' if others else hint
         return f"unknown key {key!r}.{hint} Valid here: {', '.join(valid)}."
     if error["type"] == "missing":
         return f"missing key {key!r}."

@@ -26,7 +26,7 @@ def run_demo(out: Path, workers: int = 0) -> Path:
     configuration = campaign.configuration
     say(
         f"demo: {len(campaign.cells)} boreal cells x {configuration.campaign.members} members, "
-        f"{configuration.optimiser.iterations} iterations; truth known, observations noisy and full of gaps"
+        f"optimiser {configuration.optimiser.name}; truth known, observations noisy and full of gaps"
     )
     run_campaign(campaign, workers)
     merge(campaign)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels import CALIBRATED, DIVERGED, PARAMETERS, AdamOptions, Lanes, SiteObjective, physical
+from phloem.kernels import CALIBRATED, DIVERGED, PARAMETERS, Lanes, Options, SiteObjective, physical
 from phloem.names import LOSS_TERMS, STATUS, STREAMS
 from phloem.sharding import BLOCK
 from phloem.sharding.placement import Flight, terms_program
@@ -15,14 +15,17 @@ from phloem.sharding.placement import Flight, terms_program
 Arrays = dict[str, np.ndarray]
 
 
-def lane_results(objective: SiteObjective, options: AdamOptions, flights: Iterable[Flight], lanes: Lanes) -> Arrays:
+def lane_results(
+    objective: SiteObjective, options: Options, flights: Iterable[Flight], lanes: Lanes, shares: np.ndarray
+) -> Arrays:
     """Evaluate lanes where they stand.
 
     Args:
         objective: what was minimised.
-        options: its schedule.
+        options: the optimiser.
         flights: rounds in which each lane stands once.
         lanes: host arrays.
+        shares: length of the optimiser's windows as shares of each lane's record, (lanes, windows + 1).
 
     Returns:
         The variables of a tile that have a value a lane, each with a leading dimension of lanes.
@@ -59,6 +62,8 @@ def lane_results(objective: SiteObjective, options: AdamOptions, flights: Iterab
         "redraws": lanes.redraws.astype(np.int8),
         "iterations": lanes.step.copy(),
         "gradient_evaluations": lanes.evaluations.copy(),
+        "gradient_equivalents": options.equivalents(lanes, shares),
+        "stop": lanes.stop.astype(np.int8),
         "loss_trace": lanes.trace.copy(),
     }
 

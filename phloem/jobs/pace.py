@@ -27,7 +27,7 @@ ENDLESS = 10_000_000
 
 
 def pace(campaign: Campaign) -> float:
-    """Return the microseconds that one step of one lane takes per simulated year, blocks being full.
+    """Return the microseconds that one gradient of one lane takes per simulated year, blocks being full.
 
     It is one core's; where the campaign asks for GPUs and this machine has one, one GPU's.
 
@@ -39,7 +39,8 @@ def pace(campaign: Campaign) -> float:
     if gpus and not on_gpu:
         say("the pace is that of a core: this machine has no GPU; plan --rate states that of one")
     what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
-    key = f"{VERSION} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
+    optimiser = campaign.configuration.optimiser.name
+    key = f"{VERSION} {optimiser} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
     known = _read()
     if key not in known:
         say("measuring the pace of this machine, once (plan --rate states one instead)")
@@ -60,8 +61,9 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     made, _ = make_cell("pace", 60.0, YEARS, 0)
     cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
-    optimiser = campaign.configuration.optimiser.model_copy(update={"iterations": ENDLESS})
-    work = TileCalibration(campaign.configuration.model_copy(update={"optimiser": optimiser}), cells, lanes)
+    optimiser = campaign.configuration.optimiser.endless(ENDLESS)
+    configuration = campaign.configuration.model_copy(update={"optimiser": optimiser})
+    work = TileCalibration(configuration, cells, lanes)
     years = len(made.time) / YEAR_DAYS
     work.advance(1)
     steps = 1
@@ -70,6 +72,9 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
         begun = clock()
         work.advance(steps)
         took = clock() - begun
+        if not work.running:  # nowhere down any more
+            work = TileCalibration(configuration, cells, lanes)
+            continue
         if took < SECONDS / 2:
             steps *= 2
             continue

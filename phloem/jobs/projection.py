@@ -37,7 +37,7 @@ class Projection:
         disk_bytes: projected size of tile files, checkpoints and the merged product.
         files: projected number of files, at most, while it runs.
         workers: processes.
-        rate: microseconds of one step of one lane per simulated year, on one core or GPU.
+        rate: microseconds of one gradient of one lane per simulated year, on one core or GPU.
         filled: share of the blocks' places that hold a lane.
         core_hours: of all tiles; GPU-hours where `engine.gpus` asks for some.
         longest_tile_seconds: of one worker.
@@ -67,13 +67,13 @@ def project(campaign: Campaign, rate: float) -> Projection:
 
     Args:
         campaign: planned.
-        rate: microseconds of one step of one lane per simulated year, on one core or, where `engine.gpus` asks for
+        rate: microseconds of one gradient of one lane per simulated year, on one core or, where `engine.gpus` asks for
             some, on one GPU; `phloem.jobs.pace` measures it.
     """
     from phloem.jobs.calibration import block_bytes
 
     configuration, engine = campaign.configuration, campaign.configuration.engine
-    members, iterations = configuration.campaign.members, configuration.optimiser.iterations
+    members, optimiser = configuration.campaign.members, configuration.optimiser
     memory, places = 0, 0
     seconds = []
     for tile in range(len(campaign.tiles)):
@@ -84,12 +84,13 @@ def project(campaign: Campaign, rate: float) -> Projection:
             days = max(cells[position].days for position in block.cells)
             memory = max(memory, block_bytes(configuration, days, len(block.cells)))
             # A block costs the same whatever it holds.
-            steps += BLOCK * days / YEAR_DAYS
+            years = days / YEAR_DAYS
+            steps += BLOCK * years * optimiser.gradients(years)
         places += BLOCK * len(layout)
-        seconds.append(1e-6 * rate * iterations * steps)  # of one device; several share a tile's blocks
+        seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
     lanes = members * len(campaign.cells)
-    trace = 4 * configuration.optimiser.options().trace
-    size = _number_bytes(campaign)
+    trace = 4 * optimiser.trace
+    state = _number_bytes(campaign) * 38 * 5 + optimiser.extra_bytes
     tiles = len(campaign.tiles)
     width = at_once(campaign)
     tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
@@ -99,7 +100,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
         lanes=lanes,
         cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
         bytes_per_worker=memory,
-        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * BLOCK * (size * 38 * 5 + trace) * tiles,
+        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * BLOCK * (state + trace) * tiles,
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
         workers=min(width, tiles),
         rate=rate,
@@ -169,18 +170,20 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
 def describe(campaign: Campaign, needs: Projection) -> list[str]:
     """Return a projection for people, with what quality control found."""
     configuration = campaign.configuration
-    iterations, members = configuration.optimiser.iterations, configuration.campaign.members
+    optimiser, members = configuration.optimiser, configuration.campaign.members
+    often = "at most " if optimiser.name == "fast" else ""
     lines = [
         f"campaign {configuration.campaign.name} in {campaign.paths.root}",
-        f"  {len(campaign.cells)} cells x {members} members = {needs.lanes} lanes, {iterations} iterations each",
+        f"  {len(campaign.cells)} cells x {members} members = {needs.lanes} lanes, "
+        f"{often}{optimiser.steps} steps of {optimiser.name} each",
         f"  tiles {needs.tiles}, workers {needs.workers}, engine {configuration.engine.name}",
-        f"  {needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a lane-year and step; "
+        f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a gradient of a year; "
         f"longest tile {duration(needs.longest_tile_seconds)}",
     ]
     if configuration.engine.name == "slurm":
         lines.append(f"  {needs.tasks} array tasks of {duration(needs.task_seconds)} each")
     else:
-        lines.append(f"  {duration(needs.task_seconds)} on this machine")
+        lines.append(f"  {often}{duration(needs.task_seconds)} on this machine")
     lines += [
         f"  memory a worker {needs.bytes_per_worker / 2**20:.0f} MiB, beside {PROGRAM_BYTES / 2**30:.1f} GiB of the "
         "program and its compiler",

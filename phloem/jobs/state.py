@@ -288,7 +288,7 @@ def _eta(campaign: Campaign, state: CampaignState, failed: list[int], pace: floa
 
 def total_steps(campaign: Campaign, tile: int) -> int:
     """Return the steps of all lanes of a tile."""
-    return campaign.count_lanes(tile) * campaign.configuration.optimiser.iterations
+    return campaign.count_lanes(tile) * campaign.configuration.optimiser.steps
 
 
 def rate(beat: Mapping[str, Any]) -> float:

@@ -156,7 +156,7 @@ class Attempt:
         """Read the tile's cells, calibrate them, commit."""
         planned = self.campaign.tile_cells(self.tile)
         self.log("started", cells=[cell.name for cell in planned])
-        self.total = self.campaign.count_lanes(self.tile) * self.configuration.optimiser.iterations
+        self.total = self.campaign.count_lanes(self.tile) * self.configuration.optimiser.steps
         self.beat(0)
         if self.arguments["isolate"]:
             from phloem.jobs.isolation import calibrate_apart

@@ -7,20 +7,23 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
-from phloem.kernels.adam import AdamOptions, advance, begin  # noqa: E402
+from phloem.kernels.adam import AdamOptions  # noqa: E402
 from phloem.kernels.backends import BACKENDS, BackendWarning, resolve, runs_here  # noqa: E402
 from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
+from phloem.kernels.fast import FastOptions  # noqa: E402
 from phloem.kernels.fold import fold, trajectory  # noqa: E402
 from phloem.kernels.lanes import DIVERGED, DONE, MAX_REDRAWS, PADDING, RUNNING, Lanes  # noqa: E402
 from phloem.kernels.model import Model, Parameter  # noqa: E402
 from phloem.kernels.objective import SiteData, SiteObjective, Terms, nnse  # noqa: E402
+from phloem.kernels.optimiser import Options, advance, begin  # noqa: E402
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS, POOLS  # noqa: E402
 from phloem.kernels.records import Observed, Outputs, State  # noqa: E402
 from phloem.kernels.series import SEGMENT, Series, series  # noqa: E402
 from phloem.kernels.site import Site, site, site_data  # noqa: E402
 from phloem.kernels.switches import MODES, Switches, switches  # noqa: E402
 from phloem.kernels.transform import physical, unbounded  # noqa: E402
+from phloem.kernels.windows import richest_years  # noqa: E402
 
 __all__ = [
     "BACKENDS",
@@ -36,9 +39,11 @@ __all__ = [
     "SEGMENT",
     "AdamOptions",
     "BackendWarning",
+    "FastOptions",
     "Lanes",
     "Model",
     "Observed",
+    "Options",
     "Outputs",
     "Parameter",
     "Series",
@@ -57,6 +62,7 @@ __all__ = [
     "nnse",
     "physical",
     "resolve",
+    "richest_years",
     "runs_here",
     "series",
     "site",

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, lax
 
-from phloem.kernels.lanes import (
-    DIVERGED,
-    DONE,
-    MAX_REDRAWS,
-    PADDING,
-    RUNNING,
-    Lanes,
-    draw,
-    lane_keys,
-    start_values,
-)
+from phloem.kernels.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.objective import SiteData, SiteObjective
+from phloem.kernels.optimiser import Options, choose
+from phloem.names import STOP
 
 SCHEDULES = ("constant", "constant-cosine")
-INITS = ("normal", "uniform_u")
 
 
 @dataclass(frozen=True)
-class AdamOptions:
+class AdamOptions(Options):
     """The schedule of one calibration; the defaults are the published ones.
 
     Attributes:
@@ -61,14 +50,9 @@ class AdamOptions:
     trace: int = 250
 
     @property
-    def stride(self) -> int:
-        """Steps between two kept losses."""
-        return max(1, -(-self.iterations // self.trace))
-
-    @property
-    def trace_iteration(self) -> np.ndarray:
-        """Steps whose loss is kept, int32 (trace,)."""
-        return np.arange(0, self.iterations, self.stride, dtype=np.int32)
+    def steps(self) -> int:
+        """Steps a lane."""
+        return self.iterations
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the optax optimiser of one lane."""
@@ -79,62 +63,19 @@ class AdamOptions:
             rate = optax.join_schedules([optax.constant_schedule(self.learning_rate), fall], [begin])
         return optax.adam(rate, self.beta1, self.beta2, self.epsilon)
 
+    def first(self, raw: Array) -> Any:
+        """Return empty moments."""
+        return jax.vmap(self.transformation().init)(raw)
 
-def begin(
-    options: AdamOptions,
-    seed: int,
-    cells: Sequence[int],
-    members: Sequence[int],
-    ce_opt: Sequence[float],
-    dtype: Any,
-    block: int,
-    redraws: Sequence[int] | None = None,
+    def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+        """Take one step in every active lane."""
+        return _iterate(objective, self, data, lane_cell, lanes, active)
+
+
+def _iterate(
+    objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
 ) -> Lanes:
-    """Return a block of lanes at their first step, padded to its fixed width.
-
-    Args:
-        options: the schedule.
-        seed: the campaign's seed.
-        cells: number of each lane's cell.
-        members: member of each lane.
-        ce_opt: pre-calibrated canopy efficiency of each lane's cell, NaN where there is none.
-        dtype: floating type.
-        block: lanes in the block; the rest is padding.
-        redraws: redraws that each lane has used already, none by default; it starts from the draw of that number and
-            may be drawn anew MAX_REDRAWS more times.
-    """
-    missing = block - len(cells)
-    key = lane_keys(seed, list(cells) + [0] * missing, list(members) + [0] * missing)
-    start = jnp.asarray(start_values(list(ce_opt) + [np.nan] * missing, dtype))
-    count = jnp.zeros(block, jnp.int32)
-    used = jnp.asarray([*(redraws or [0] * len(cells)), *[0] * missing], jnp.int32)
-    raw = draw(jnp.asarray(key), used, start, options.init)
-    phase = np.full(block, RUNNING, np.int32)
-    phase[len(cells) :] = PADDING
-    return Lanes(
-        key=jnp.asarray(key),
-        start=start,
-        raw=raw,
-        optimiser=jax.vmap(options.transformation().init)(raw),
-        step=count,
-        evaluations=count,
-        redraws=used,
-        last_redraw=used + MAX_REDRAWS,
-        phase=jnp.asarray(phase),
-        best_loss=jnp.full(block, jnp.inf, dtype),
-        best_raw=raw,
-        trace=jnp.full((block, len(options.trace_iteration)), jnp.nan, jnp.float32),
-    )
-
-
-def _choose(condition: Array, yes: Any, no: Any) -> Any:
-    """Choose lane by lane between two trees whose leaves have lanes first."""
-    return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)
-
-
-def _iterate(objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes) -> Lanes:
     """Take one step in every running lane."""
-    running = lanes.phase == RUNNING
     k = jnp.minimum(
         lanes.step.astype(lanes.raw.dtype) * (options.sharpness / options.sharpness_iterations),
         options.sharpness,
@@ -151,13 +92,14 @@ def _iterate(objective: SiteObjective, options: AdamOptions, data: SiteData, lan
     )[:, None]
     step = jnp.where(good, lanes.step + 1, lanes.step)
     stepped = lanes._replace(
-        raw=_choose(good, lanes.raw + updates, lanes.raw),
-        optimiser=_choose(good, optimiser, lanes.optimiser),
+        raw=choose(good, lanes.raw + updates, lanes.raw),
+        optimiser=choose(good, optimiser, lanes.optimiser),
         step=step,
         evaluations=lanes.evaluations + running,
         phase=jnp.where(good & (step >= options.iterations), DONE, lanes.phase),
+        stop=jnp.where(good & (step >= options.iterations), STOP["budget"], lanes.stop),
         best_loss=jnp.where(better, loss, lanes.best_loss),
-        best_raw=_choose(better, lanes.raw, lanes.best_raw),
+        best_raw=choose(better, lanes.raw, lanes.best_raw),
         trace=jnp.where(kept, loss[:, None].astype(jnp.float32), lanes.trace),
     )
     return lax.cond((running & ~finite).any(), partial(_redraw, options, running & ~finite), lambda x: x, stepped)
@@ -170,42 +112,15 @@ def _redraw(options: AdamOptions, bad: Array, lanes: Lanes) -> Lanes:
     raw = draw(lanes.key, redraws, lanes.start, options.init)
     fresh = lanes._replace(
         raw=raw,
-        optimiser=jax.vmap(options.transformation().init)(raw),
+        optimiser=options.first(raw),
         step=jnp.zeros_like(lanes.step),
         best_loss=jnp.full_like(lanes.best_loss, jnp.inf),
         best_raw=raw,
         trace=jnp.full_like(lanes.trace, jnp.nan),
     )
-    return _choose(again, fresh, lanes)._replace(redraws=redraws, phase=jnp.where(bad & ~again, DIVERGED, lanes.phase))
-
-
-@partial(jax.jit, static_argnames=("objective", "options"))
-def advance(
-    objective: SiteObjective,
-    options: AdamOptions,
-    data: SiteData,
-    lane_cell: Array,
-    lanes: Lanes,
-    steps: Array,
-) -> Lanes:
-    """Take up to `steps` steps in every running lane.
-
-    The number of steps is data, not shape: the same program runs however a calibration is cut into chunks, so an
-    interrupted one ends with the same bits.
-
-    Args:
-        objective: what is minimised.
-        options: the schedule.
-        data: the cells.
-        lane_cell: cell of each lane, int32 (lanes,).
-        lanes: where they stand.
-        steps: int32 scalar.
-    """
-
-    def more(carry: tuple[Array, Lanes]) -> Array:
-        return (carry[0] < steps) & (carry[1].phase == RUNNING).any()
-
-    def body(carry: tuple[Array, Lanes]) -> tuple[Array, Lanes]:
-        return carry[0] + 1, _iterate(objective, options, data, lane_cell, carry[1])
-
-    return lax.while_loop(more, body, (jnp.zeros_like(steps), lanes))[1]
+    lost = bad & ~again
+    return choose(again, fresh, lanes)._replace(
+        redraws=redraws,
+        phase=jnp.where(lost, DIVERGED, lanes.phase),
+        stop=jnp.where(lost, STOP["failed"], lanes.stop),
+    )

@@ -9,6 +9,7 @@ typedef struct {
   const real *constants, *first, *weather, *observed, *live;
   const int32_t *weather_row, *observed_row, *lane_cell;
   long lanes, days, cells, weather_rows, observed_rows, tangents;
+  long lived; /* days up to the end of the last segment in which a cell lives: the rest, if any, pads the tables */
   unsigned char *kind; /* of each row of observations: UNSEEN, SEEN or MARKED */
   unsigned char *all;  /* of each day: whether all cells live */
 } Tables;
@@ -167,7 +168,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
   hoist(k->c, k->h);
   memset(k->total, 0, sizeof k->total);
   memset(k->rest, 0, sizeof k->rest);
-  for (long d0 = 0; d0 < t->days; d0 += SEGMENT) {
+  for (long d0 = 0; d0 < t->lived; d0 += SEGMENT) {
     store(r->checkpoints + d0 / SEGMENT * NS * t->lanes, k->s, NS, t, &b);
     memset(k->a, 0, sizeof k->a);
     for (long d = d0; d < d0 + SEGMENT; ++d) {
@@ -180,6 +181,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
     }
     add_exactly(k->total, k->rest, k->a, NM);
   }
+  for (long d0 = t->lived; d0 < t->days; d0 += SEGMENT) store(r->checkpoints + d0 / SEGMENT * NS * t->lanes, k->s, NS, t, &b);
   store(r->last, k->s, NS, t, &b);
   store(r->sums, k->total, NM, t, &b);
 }
@@ -216,7 +218,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
   hoist(k->c, k->mb, k->h);
   memset(k->total, 0, sizeof k->total);
   memset(k->rest, 0, sizeof k->rest);
-  for (long d0 = t->days - SEGMENT; d0 >= 0; d0 -= SEGMENT) {
+  for (long d0 = t->lived - SEGMENT; d0 >= 0; d0 -= SEGMENT) {
     load(k->s[0], t->first + d0 / SEGMENT * NS * t->lanes, NS, t, &b);
     for (int i = 0; i < SEGMENT; ++i) {
       lives[i] = living(t, &b, d0 + i, alive[i]);
@@ -286,7 +288,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
     load(k->dot[i].cd, r->constants_dot + (first + i) * NC * t->lanes, NC, t, &b);
     load(k->dot[i].sd, r->state0_dot + (first + i) * NS * t->lanes, NS, t, &b);
   }
-  for (long d0 = 0; d0 < t->days; d0 += SEGMENT) {
+  for (long d0 = 0; d0 < t->lived; d0 += SEGMENT) {
     for (int i = 0; i < count; ++i) memset(k->dot[i].ad, 0, sizeof k->dot[i].ad);
     for (long d = d0; d < d0 + SEGMENT; d += AT_ONCE) {
       const int days = d0 + SEGMENT - d < AT_ONCE ? (int)(d0 + SEGMENT - d) : AT_ONCE;
@@ -404,10 +406,26 @@ static XLA_FFI_Error *complain(XLA_FFI_CallFrame *call, const char *message, XLA
   return call->api->XLA_FFI_Error_Create(&args);
 }
 
-/* Note which rows hold observations, usual or rare, and on which days all cells live. */
+static int any_lives(const Tables *t, long d) {
+  for (long i = 0; i < t->cells; ++i)
+    if (t->live[d * t->cells + i] > 0) return 1;
+  return 0;
+}
+
+/* Note until when cells live, on which of these days all do, and which rows hold observations, usual or rare. */
 static void survey(Tables *t) {
+  long day = t->days - 1, rows = 0;
+  while (day >= 0 && !any_lives(t, day)) --day;
+  t->lived = (day + SEGMENT) / SEGMENT * SEGMENT;
+  for (long d = 0; d < t->lived; ++d) {
+    int all = 1;
+    for (long i = 0; i < t->cells; ++i) all &= t->live[d * t->cells + i] > 0;
+    t->all[d] = all;
+    const long row = within(t->observed_row[d], t->observed_rows);
+    rows = row >= rows ? row + 1 : rows;
+  }
   const real *values = t->observed;
-  for (long row = 0; row < t->observed_rows; ++row) {
+  for (long row = 0; row < rows; ++row) {
     int kind = UNSEEN;
     for (int f = 0; f < NO; ++f, values += t->cells) {
       int any = 0;
@@ -415,11 +433,6 @@ static void survey(Tables *t) {
       if (any) kind |= RARE >> f & 1 ? MARKED : SEEN;
     }
     t->kind[row] = kind & MARKED ? MARKED : kind;
-  }
-  for (long d = 0; d < t->days; ++d) {
-    int all = 1;
-    for (long i = 0; i < t->cells; ++i) all &= t->live[d * t->cells + i] > 0;
-    t->all[d] = all;
   }
 }
 

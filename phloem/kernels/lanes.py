@@ -34,12 +34,13 @@ class Lanes(NamedTuple):
         key: random key of each lane, uint32 (lanes, 2); depends on seed, cell and member only.
         start: raw values that replace the random ones where finite, (lanes, 38).
         raw: unbounded unknowns, (lanes, 38).
-        optimiser: optax state, one a lane.
+        optimiser: the optimiser's own state, one a lane.
         step: steps since the lane's last start, int32 (lanes,).
         evaluations: gradient evaluations altogether, int32 (lanes,).
         redraws: new starts after a non-finite loss or gradient, those of earlier calibrations included, int32 (lanes,).
         last_redraw: value of `redraws` beyond which a lane is given up, int32 (lanes,).
         phase: RUNNING, DONE, DIVERGED or PADDING, int32 (lanes,).
+        stop: why the lane stopped, one of `names.STOP`, int32 (lanes,).
         best_loss: least loss seen at the end value of the sharpness, inf before, (lanes,).
         best_raw: where it was seen, (lanes, 38).
         trace: loss at every stride-th step, NaN where not reached, float32 (lanes, trace).
@@ -54,6 +55,7 @@ class Lanes(NamedTuple):
     redraws: Array
     last_redraw: Array
     phase: Array
+    stop: Array
     best_loss: Array
     best_raw: Array
     trace: Array

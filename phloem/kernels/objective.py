@@ -166,23 +166,30 @@ class SiteObjective:
 
     def steady_state(self, p: Any, sums: Any, pools: Array, k: Array, data: SiteData, lane_cell: Array) -> Array:
         """Return the steady-state pairs of the chosen pools (section 4.3)."""
+        total = jnp.zeros_like(k)
+        for drift, ratio in self.balances(p, sums, pools, data, lane_cell).values():
+            scaled = ratio * drift
+            total += self.penalty(EQUILIBRIUM_FACTOR, jnp.abs(jnp.log(scaled)), 3 * k)
+            total += self.penalty(EQUILIBRIUM_TOLERANCE, jnp.abs(scaled - ratio), 3 * k)
+        return total
+
+    def balances(
+        self, p: Any, sums: Any, pools: Array, data: SiteData, lane_cell: Array
+    ) -> dict[str, tuple[Array, Array]]:
+        """Return, by steady pool, mean size over initial size, and inflow over outflow; each of shape (lanes,)."""
         totals = sums._asdict()
         for share, name in zip(allocation(p), ("leaf", "labile", "root", "wood"), strict=True):
             totals[f"{name}_production"] = share * sums.gpp
         marked, days = data.marked[lane_cell], data.days[lane_cell]
         least = LEAST_RATIO_FLUX * days
-        total = jnp.zeros_like(k)
+        found = {}
         for row, (name, (inflows, outflows)) in enumerate(BALANCE.items()):
             if name not in self.steady_pools:
                 continue
-            start = pools[row]
-            mean = (start + getattr(sums, f"{name}_year_ends")) / (marked + 1)
+            mean = (pools[row] + getattr(sums, f"{name}_year_ends")) / (marked + 1)
             inflow, outflow = (reduce(add, (totals[flux] for flux in fluxes)) for fluxes in (inflows, outflows))
-            ratio = jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
-            scaled = ratio * mean / start
-            total += self.penalty(EQUILIBRIUM_FACTOR, jnp.abs(jnp.log(scaled)), 3 * k)
-            total += self.penalty(EQUILIBRIUM_TOLERANCE, jnp.abs(scaled - ratio), 3 * k)
-        return total
+            found[name] = mean / pools[row], jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
+        return found
 
 
 def nnse(sums: Any, data: SiteData, lane_cell: Array) -> dict[str, Array]:

@@ -18,8 +18,8 @@ from jax.sharding import PartitionSpec as P
 
 from phloem.kernels import (
     PADDING,
-    AdamOptions,
     Lanes,
+    Options,
     Series,
     Site,
     SiteData,
@@ -114,14 +114,15 @@ class Flight:
         """Numbers of the lanes that have a place, int (lanes,)."""
         return self.lane_of[self.lane_of >= 0]
 
-    def tables(self, dtype: Any, window: str = "calibration") -> SiteData:
+    def tables(self, dtype: Any, window: str = "calibration", least: int = 0) -> SiteData:
         """Build each device's tables where it reads them.
 
         Args:
             dtype: floating type.
             window: `calibration` or `validation`.
+            least: days that the tables have at least.
         """
-        longest = max(site.days for group in self.sites for site in group)
+        longest = max(least, *(site.days for group in self.sites for site in group))
         parts = []
         for device, group in zip(self.mesh.devices.flat, self.sites, strict=True):
             with jax.default_device(device):
@@ -154,16 +155,16 @@ class Flight:
 
 
 @functools.cache
-def advance_program(objective: SiteObjective, options: AdamOptions, mesh: Mesh) -> Program:
-    """Return the program (tables, lane_cell, lanes, steps) -> lanes: `kernels.advance` on each device.
+def advance_program(objective: SiteObjective, options: Options, mesh: Mesh) -> Program:
+    """Return the program (tables, lane_cell, lanes, steps, stage) -> lanes: `kernels.advance` on each device.
 
     Its arguments stay valid: a chunk that fails, as for want of memory, leaves the lanes as they were before it.
     """
 
-    def shard(data: SiteData, lane_cell: jax.Array, lanes: Lanes, steps: jax.Array) -> Lanes:
-        return advance(objective, options, data, lane_cell, lanes, steps)
+    def shard(data: SiteData, lane_cell: jax.Array, lanes: Lanes, steps: jax.Array, stage: jax.Array) -> Lanes:
+        return advance(objective, options, data, lane_cell, lanes, steps, stage)
 
-    specs = (TABLES, BY_LANE, BY_LANE, SAME)
+    specs = (TABLES, BY_LANE, BY_LANE, SAME, SAME)
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
 
 

@@ -11,7 +11,8 @@ from cells import made_up
 
 from phloem.io import Cell, boreal_weather
 from phloem.jobs.calibration import TileCalibration
-from phloem.jobs.configuration import Campaign, Configuration, Data, Experiment, Optimiser
+from phloem.jobs.configuration import Campaign, Configuration, Data, Experiment
+from phloem.jobs.optimisers import Adam, Fast
 
 MEMBERS = 5
 ITERATIONS = 6
@@ -45,13 +46,28 @@ def broken(cell: Cell) -> Cell:
     return replace(cell, forcing={**cell.forcing, "pr": rain})
 
 
-def configuration(backend: str, iterations: int = ITERATIONS, members: int = MEMBERS) -> Configuration:
-    """Return a short schedule."""
+FAST = Fast(
+    iterations=60,
+    starts=2,
+    tolerance=0.5,
+    patience=4,
+    windows=[1],
+    window_iterations=[12],
+    sharpness_iterations=10,
+    trace=8,
+)
+"""Short walks, which end after another number of steps in each lane."""
+
+
+def configuration(
+    backend: str, iterations: int = ITERATIONS, members: int = MEMBERS, optimiser: Adam | Fast | None = None
+) -> Configuration:
+    """Return a short schedule of Adam, or the optimiser given."""
     return Configuration(
         campaign=Campaign(name="made", members=members, seed=3),
         data=Data(kind="synthetic"),
         experiment=Experiment(backend=backend),
-        optimiser=Optimiser(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
+        optimiser=optimiser or Adam(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
     )
 
 

@@ -54,7 +54,7 @@ def test_a_new_file_is_accepted(tmp_path: Path) -> None:
     again = succeed("plan", "mine.toml", folder=tmp_path)
     for part in (
         "2 cells x 5 members = 10 lanes",
-        "25000 iterations each",
+        "at most 2120 steps of fast each",
         "core-hours",
         "MiB",
         "phloem run campaigns/mine",

@@ -18,7 +18,12 @@ from phloem.jobs.configuration import Configuration, Engine, expand_path, load_c
 from phloem.jobs.execute import own_gpus
 from phloem.jobs.rounds import slurm_options
 
-SYNTHETIC: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
+SYNTHETIC: dict[str, Any] = {
+    "campaign": {"name": "made"},
+    "data": {"kind": "synthetic"},
+    "optimiser": {"name": "adam"},
+}
+FAST = {**SYNTHETIC, "optimiser": {"name": "fast"}}
 TOWER: dict[str, Any] = {"campaign": {"name": "made"}, "data": {"kind": "tower", "path": "towers"}}
 
 SCIENCE = [
@@ -43,6 +48,20 @@ SCIENCE = [
     ("optimiser", "trace", 100),
 ]
 """Everything that a result of a synthetic campaign depends on."""
+
+OF_FAST = [
+    ("optimiser", "iterations", 999),
+    ("optimiser", "starts", 3),
+    ("optimiser", "tolerance", 2e-3),
+    ("optimiser", "patience", 49),
+    ("optimiser", "windows", [1, 2]),
+    ("optimiser", "window_iterations", [200, 79]),
+    ("optimiser", "sharpness", 29.0),
+    ("optimiser", "sharpness_iterations", 119),
+    ("optimiser", "init", "uniform_u"),
+    ("optimiser", "trace", 100),
+]
+"""The same of the fast optimiser's own keys."""
 
 FREE = [
     ("campaign", "name", "other"),
@@ -93,6 +112,21 @@ def test_the_fingerprint_changes_with_the_science(change: tuple[str, str, Any]) 
     assert configuration(SYNTHETIC, change).fingerprint() != configuration().fingerprint()
 
 
+@pytest.mark.parametrize("change", OF_FAST, ids=lambda c: f"{c[0]}.{c[1]}")
+def test_the_fingerprint_changes_with_the_fast_optimiser(change: tuple[str, str, Any]) -> None:
+    changed, plain = configuration(FAST, change), configuration(FAST)
+    assert changed.fingerprint() != plain.fingerprint()
+    options, before = changed.optimiser.options(), plain.optimiser.options()
+    assert getattr(options, change[1]) != getattr(before, change[1]), "it reaches the kernels"
+    assert options.steps == changed.optimiser.steps
+
+
+def test_the_optimiser_is_the_fast_one_unless_named() -> None:
+    bare = {section: keys for section, keys in SYNTHETIC.items() if section != "optimiser"}
+    assert configuration(bare) == configuration({**bare, "optimiser": {}}) == configuration(FAST)
+    assert configuration(bare).optimiser.name == "fast"
+
+
 @given(st.sets(st.sampled_from(range(len(FREE)))), st.integers(1, 50), st.floats(1e-3, 1e3))
 def test_the_fingerprint_ignores_how_it_is_computed(chosen: set[int], cells: int, minutes: float) -> None:
     more = [("tiles", "cells", cells), ("tiles", "checkpoint_minutes", minutes)]
@@ -107,6 +141,8 @@ def test_every_key_is_one_or_the_other() -> None:
     towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
     every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
     assert every == listed | only_choice | towers
+    fast = {("optimiser", key) for key in configuration(FAST).model_dump()["optimiser"]}
+    assert fast == {(section, key) for section, key, _ in OF_FAST} | {("optimiser", "name")}
 
 
 def test_the_fingerprint_of_towers() -> None:

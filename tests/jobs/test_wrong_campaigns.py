@@ -72,7 +72,15 @@ def test_defects_of_drivers(tmp_path: Path, edit: Edit, parts: tuple[str, ...]) 
 
 
 KEYS: dict[str, tuple[dict[str, dict[str, object]], tuple[str, ...]]] = {
-    "unknown key": ({"optimiser": {"iteration": 3}}, ("'optimiser.iteration'", "'iterations'", "learning_rate")),
+    "unknown key": ({"optimiser": {"iteration": 3}}, ("'optimiser.iteration'", "'iterations'", "tolerance")),
+    "unknown key of adam": (
+        {"optimiser": {"name": "adam", "iteration": 3}},
+        ("'optimiser.iteration'", "'iterations'", "learning_rate"),
+    ),
+    "a key of another optimiser": ({"optimiser": {"beta2": 0.99}}, ("'optimiser.beta2'", 'name = "adam"')),
+    "unknown optimiser": ({"optimiser": {"name": "sgd"}}, ("optimiser.name", "adam, fast", "'sgd'")),
+    "windows that do not ascend": ({"optimiser": {"windows": [3, 1]}}, ("optimiser", "ascend", "[3, 1]")),
+    "windows without iterations": ({"optimiser": {"windows": [1]}}, ("window_iterations", "one number a window")),
     "unknown section": ({"optimizer": {"iterations": 3}}, ("'optimizer'", "'optimiser'", "campaign, data")),
     "wrong type": ({"campaign": {"members": "five"}}, ("campaign.members", "integer", "'five'")),
     "too small": ({"optimiser": {"iterations": 0}}, ("optimiser.iterations", "greater than 0", "got 0")),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from builders import made_site
 
-from phloem.kernels.adam import AdamOptions, advance, begin
+from phloem.kernels import AdamOptions, advance, begin
 from phloem.kernels.dalec import dalec
 from phloem.kernels.objective import SiteObjective
 from phloem.kernels.site import site_data

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lane_blocks import BLOCK, LENGTHS, OPTIONS, SEED, bits, cells, fresh, rows_of, run, table
 
-from phloem.kernels.adam import begin
 from phloem.kernels.lanes import (
     CANOPY_ROW,
     DIVERGED,
@@ -23,6 +22,7 @@ from phloem.kernels.lanes import (
     lane_keys,
     start_values,
 )
+from phloem.kernels.optimiser import begin
 from phloem.kernels.parameters import CALIBRATED
 from phloem.kernels.transform import physical
 

@@ -26,8 +26,8 @@ def measure(backend: str, devices: int) -> tuple[int, int]:
     calibration.advance(1)
     assert calibration.layout.devices == devices
     assert calibration.aloft is not None
-    flight, data, lanes, program = calibration.aloft
-    used = program.lower(data, flight.lane_cell, lanes, np.int32(1)).compile().memory_analysis()
+    stage, flight, data, lanes, program = calibration.aloft
+    used = program.lower(data, flight.lane_cell, lanes, np.int32(1), np.int32(stage)).compile().memory_analysis()
     needed = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
     if backend == "cpu":
         needed += scratch_bytes(calibration.dtype)

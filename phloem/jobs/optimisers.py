@@ -1,0 +1,125 @@
+"""The [optimiser] table of the campaign file: one set of keys for each optimiser, chosen by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from phloem.kernels import AdamOptions, FastOptions
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Above = Annotated[float, Field(gt=0)]
+
+
+UNKNOWNS = 38
+"""Of a lane: 30 parameters and 8 initial pools."""
+
+
+class Section(BaseModel):
+    """A table of the campaign file; unknown keys are refused, values keep their TOML type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Adam(Section):
+    """Adam and its schedule; the defaults are the published ones."""
+
+    name: Literal["adam"] = "adam"
+    iterations: Positive = 25_000
+    learning_rate: Above = 5e-4
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Above = 1e-8
+    sharpness: Above = 30.0
+    sharpness_iterations: Positive = 10_000
+    schedule: Literal["constant", "constant-cosine"] = "constant"
+    cosine_start: Share = 0.4
+    init: Literal["normal", "uniform_u"] = "normal"
+    trace: Positive = 250
+
+    @property
+    def steps(self) -> int:
+        """Steps of a lane."""
+        return self.iterations
+
+    def gradients(self, years: float) -> float:
+        """Return the cost of a lane, in gradients of its whole record of so many years."""
+        return float(self.iterations)
+
+    @property
+    def extra_bytes(self) -> int:
+        """Memory in which a lane's curvature is kept."""
+        return 0
+
+    def options(self) -> AdamOptions:
+        """Return the kernels' form of it."""
+        from phloem.kernels import AdamOptions
+
+        return AdamOptions(**self.model_dump(exclude={"name"}))
+
+    def endless(self, steps: int) -> Adam:
+        """Return an optimiser that is not done within so many steps, each of them over the whole record."""
+        return self.model_copy(update={"iterations": steps})
+
+
+class Fast(Section):
+    """Quasi-Newton walks on a part of the record, then on all of it, until the loss is steady (docs/optimiser.md)."""
+
+    name: Literal["fast"] = "fast"
+    iterations: Positive = 1_000
+    starts: Annotated[int, Field(gt=0, le=64)] = 4
+    tolerance: Annotated[float, Field(ge=0)] = 1e-3
+    patience: Positive = 50
+    windows: Annotated[list[Positive], Field(min_length=1)] = [1, 3]
+    window_iterations: list[Positive] = [200, 80]
+    sharpness: Above = 30.0
+    sharpness_iterations: Positive = 120
+    init: Literal["normal", "uniform_u"] = "normal"
+    trace: Positive = 250
+
+    @model_validator(mode="after")
+    def _fits(self) -> Fast:
+        if len(self.window_iterations) != len(self.windows):
+            raise ValueError(
+                f"window_iterations must have one number a window: {len(self.windows)} for windows = {self.windows}"
+            )
+        if self.windows != sorted(set(self.windows)):
+            raise ValueError(f"windows must ascend, in years, as [1, 3]; got {self.windows}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Steps of a lane, at most, on all windows."""
+        return self.starts * sum(self.window_iterations) + self.iterations
+
+    def gradients(self, years: float) -> float:
+        """Return the cost of a lane, at most, in gradients of its whole record of so many years.
+
+        It converges earlier as a rule; but a block of lanes costs what its last one takes.
+        """
+        windows = zip(self.windows, self.window_iterations, strict=True)
+        return self.iterations + self.starts * sum(steps * min(1.0, window / years) for window, steps in windows)
+
+    @property
+    def extra_bytes(self) -> int:
+        """Memory in which a lane's curvature is kept: float64, where it walks and where its best start stood."""
+        return 2 * 8 * UNKNOWNS**2
+
+    def options(self) -> FastOptions:
+        """Return the kernels' form of it."""
+        from phloem.kernels import FastOptions
+
+        given: dict[str, Any] = self.model_dump(exclude={"name"})
+        given |= {"windows": tuple(self.windows), "window_iterations": tuple(self.window_iterations)}
+        return FastOptions(**given)
+
+    def endless(self, steps: int) -> Fast:
+        """Return an optimiser that is not done within so many steps, each of them over the whole record."""
+        return self.model_copy(update={"iterations": steps, "windows": [], "window_iterations": [], "tolerance": -1.0})
+
+
+Optimiser = Annotated[Adam | Fast, Field(discriminator="name")]
+OPTIMISERS: dict[str, type[Adam] | type[Fast]] = {"adam": Adam, "fast": Fast}
