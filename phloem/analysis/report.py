@@ -61,7 +61,7 @@ class CampaignFacts:
     """What is known about a campaign besides its results.
 
     Attributes:
-        name, version, configuration_hash, seed, members, iterations: As in the campaign's files.
+        name, version, configuration_hash, seed, members, optimiser: As in the campaign's files.
         wall_seconds: Time that its tiles took, or None where it was not recorded.
         events: Name -> count (attempts, redraws, ...).
         configuration_text: The frozen campaign file.
@@ -73,7 +73,7 @@ class CampaignFacts:
     configuration_hash: str
     seed: int
     members: int
-    iterations: int
+    optimiser: str
     wall_seconds: float | None
     events: Mapping[str, int]
     configuration_text: str

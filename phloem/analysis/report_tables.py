@@ -11,7 +11,7 @@ import numpy as np
 from phloem.analysis.figures import OKABE_ITO
 from phloem.analysis.summaries import Floats, Product, middle, position
 from phloem.io.statistics import SCREENING_RCV
-from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
+from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STOP, STREAMS
 
 Bounds = Mapping[str, tuple[float, float, str, str]]
 """Parameter -> (lower bound, upper bound, unit, meaning)."""
@@ -23,6 +23,7 @@ _BLANK = "–"
 _STRIP = 200
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _STATUS_WORDS = {code: name.replace("_", " ") for name, code in STATUS.items()}
+_STOP_WORDS = {code: name for name, code in STOP.items() if name != "none"}
 _BETTER, _WORSE = (0, 114, 178), (213, 94, 0)
 
 
@@ -107,6 +108,8 @@ def member_rows(product: Product, index: int) -> list[dict[str, Any]]:
             "best": member == best,
             "redraws": int(product.redraws[index, member]),
             "iterations": f"{int(product.iterations[index, member]):,}",
+            "gradients": fixed(product.gradient_equivalents[index, member], 0),
+            "stopped": _STOP_WORDS.get(int(product.stop[index, member]), ""),
             "loss": fixed(product.loss[index, member]),
             "terms": [fixed(product.loss_terms[index, member, term]) for term in range(len(LOSS_TERMS))],
             "best_loss": fixed(product.best_loss[index, member]),

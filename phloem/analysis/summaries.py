@@ -27,6 +27,8 @@ _NEEDED = {
     "status": ("cell", "member"),
     "redraws": ("cell", "member"),
     "iterations": ("cell", "member"),
+    "gradient_equivalents": ("cell", "member"),
+    "stop": ("cell", "member"),
     "loss": ("cell", "member"),
     "best_loss": ("cell", "member"),
     "loss_terms": ("cell", "member", "term"),
@@ -47,7 +49,8 @@ class Product:
 
     Attributes:
         cells: Names of the cells, in the product's order.
-        status, redraws, iterations: (cells, members) integers; a status that the file lacks is `missing`.
+        status, redraws, iterations, stop: (cells, members) integers; a status that the file lacks is `missing`.
+        gradient_equivalents: (cells, members) cost in gradients of the whole record.
         loss, best_loss: (cells, members).
         loss_terms: (cells, members, 5) in the order of `names.LOSS_TERMS`.
         loss_trace: (cells, members, points) and trace_iteration (points,).
@@ -60,6 +63,8 @@ class Product:
     status: Integers
     redraws: Integers
     iterations: Integers
+    stop: Integers
+    gradient_equivalents: Floats
     loss: Floats
     best_loss: Floats
     loss_terms: Floats
@@ -104,8 +109,10 @@ def read_product(merged: xr.Dataset) -> Product:
     status = np.nan_to_num(arrays.pop("status"), nan=STATUS["missing"]).astype(np.int64)
     # A hole has fill values here, which mean nothing as counts.
     done = status != STATUS["missing"]
-    redraws = np.where(done, np.nan_to_num(arrays.pop("redraws")), 0).astype(np.int64)
-    iterations = np.where(done, np.nan_to_num(arrays.pop("iterations")), 0).astype(np.int64)
+    redraws, iterations, stop = (
+        np.where(done, np.nan_to_num(arrays.pop(name)), 0).astype(np.int64)
+        for name in ("redraws", "iterations", "stop")
+    )
     cells = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in merged["cell"].values.tolist())
     return Product(
         cells=cells,
@@ -113,6 +120,7 @@ def read_product(merged: xr.Dataset) -> Product:
         status=status,
         redraws=redraws,
         iterations=iterations,
+        stop=stop,
         **arrays,
     )
 

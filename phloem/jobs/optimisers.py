@@ -45,6 +45,11 @@ class Adam(Section):
         """Steps of a lane."""
         return self.iterations
 
+    @property
+    def in_words(self) -> str:
+        """What a report says of it."""
+        return f"adam, {self.iterations:,} iterations"
+
     def gradients(self, years: float) -> float:
         """Return the cost of a lane, in gradients of its whole record of so many years."""
         return float(self.iterations)
@@ -73,7 +78,7 @@ class Fast(Section):
     starts: Annotated[int, Field(gt=0, le=64)] = 4
     tolerance: Annotated[float, Field(ge=0)] = 1e-3
     patience: Positive = 50
-    windows: Annotated[list[Positive], Field(min_length=1)] = [1, 3]
+    windows: list[Positive] = [1, 3]
     window_iterations: list[Positive] = [200, 80]
     sharpness: Above = 30.0
     sharpness_iterations: Positive = 120
@@ -94,6 +99,11 @@ class Fast(Section):
     def steps(self) -> int:
         """Steps of a lane, at most, on all windows."""
         return self.starts * sum(self.window_iterations) + self.iterations
+
+    @property
+    def in_words(self) -> str:
+        """What a report says of it."""
+        return f"fast, {self.starts} starts, tolerance {self.tolerance:g}"
 
     def gradients(self, years: float) -> float:
         """Return the cost of a lane, at most, in gradients of its whole record of so many years.

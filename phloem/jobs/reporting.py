@@ -72,7 +72,7 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
         configuration_hash=configuration.fingerprint(),
         seed=configuration.campaign.seed,
         members=configuration.campaign.members,
-        iterations=configuration.optimiser.iterations,
+        optimiser=configuration.optimiser.in_words,
         wall_seconds=seconds or None,
         events=dict(sorted(events.items())),
         configuration_text=campaign.paths.configuration.read_text(encoding="utf-8"),
