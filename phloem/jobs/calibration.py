@@ -191,6 +191,11 @@ class TileCalibration:
         self._waiting = list(self.layout.rounds)
 
     @property
+    def stage(self) -> int:
+        """Which of the optimiser's windows is worked on."""
+        return self._stage
+
+    @property
     def running(self) -> bool:
         """Whether any lane still has steps to take."""
         return bool((self._state.phase == RUNNING).any())
@@ -214,11 +219,14 @@ class TileCalibration:
         )
         return block_bytes(self._configuration, days, self._table)
 
-    def advance(self, steps: int) -> None:
+    def advance(self, steps: int) -> int:
         """Take up to `steps` steps in every running lane of the round; waits for the devices once.
 
         A round ends when its lanes are done with their window, or sooner: where fewer than half of them still walk and
         others wait, all are laid out anew, so that the last few do not cost full blocks.
+
+        Returns:
+            The steps taken: fewer where the round ended, or where it is time to look which lanes are done.
 
         Raises:
             MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
@@ -226,33 +234,30 @@ class TileCalibration:
         """
         if self.aloft is None:
             if not self._waiting:
-                return
+                return 0
             self.aloft = self._take_off(self._waiting[0])
         stage, flight, data, lanes, program = self.aloft
-        moved = program(data, flight.lane_cell, lanes, np.int32(steps), np.int32(stage))
+        before = self._state.evaluations[flight.lanes]
+        moved = program(data, flight.lane_cell, lanes, np.int32(min(steps, self.options.together)), np.int32(stage))
+        flight.bring_home(self.options.glance(moved), self.options.glance(self._state))
         self.aloft = self.aloft._replace(lanes=moved)
-        self._glance()
+        taken = int((self._state.evaluations[flight.lanes] - before).max())
         walking = self._walking()[flight.lanes].sum()
         elsewhere = (self._state.phase == RUNNING).sum() - walking
         if walking and not (elsewhere >= walking and 2 * walking < len(flight.lanes)):
-            return
+            return taken
         self._bring_home()
         self.aloft = None
         self._waiting.pop(0)
         if walking or not self._waiting:
             self._lay_out()
+        return taken
 
     def _walking(self) -> np.ndarray:
         """Tell which lanes run on the window of the round."""
         on = np.asarray(self.options.stage(self._state)) == self._stage
         walking: np.ndarray = (self._state.phase == RUNNING) & on
         return walking
-
-    def _glance(self) -> None:
-        """Note how far the lanes on the devices are, and no more."""
-        assert self.aloft is not None
-        there, here = (self.options.glance(lanes) for lanes in (self.aloft.lanes, self._state))
-        self.aloft.flight.bring_home(there, here)
 
     def _take_off(self, blocks: Sequence[Block]) -> Aloft:
         """Bring a round to the devices."""
@@ -275,7 +280,8 @@ class TileCalibration:
         Returns:
             Whether fewer lanes are in flight than before; not so where there was but one.
         """
-        flown = min(self.in_flight, int((self._state.phase == RUNNING).sum()) or len(self.lanes))
+        rounds = [sum(len(block.lanes) for block in blocks) for blocks in self.layout.rounds]
+        flown = min(self.in_flight, max(rounds, default=len(self.lanes)))
         if flown == 1:
             return False
         self._bring_home()

@@ -200,7 +200,7 @@ def conclude(campaign: Campaign, state: CampaignState, stop: str | None) -> Camp
 def _warn_of_schedule(campaign: Campaign) -> None:
     """Say so where the loss is reported at a sharpness that the optimiser never reaches."""
     optimiser = campaign.configuration.optimiser
-    if optimiser.name == "adam" and optimiser.iterations <= optimiser.sharpness_iterations:
+    if (optimiser.name == "adam" or not optimiser.windows) and optimiser.iterations <= optimiser.sharpness_iterations:
         reached = optimiser.sharpness * optimiser.iterations / optimiser.sharpness_iterations
         say(
             f"warning: {optimiser.iterations} iterations end before sharpness_iterations = "

@@ -14,6 +14,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Above = Annotated[float, Field(gt=0)]
 
 
+SETTLING = 1.5
+"""Gradients that settling the pools in a window costs (kernels/settle.py)."""
+
 UNKNOWNS = 38
 """Of a lane: 30 parameters and 8 initial pools."""
 
@@ -111,12 +114,15 @@ class Fast(Section):
         It converges earlier as a rule; but a block of lanes costs what its last one takes.
         """
         windows = zip(self.windows, self.window_iterations, strict=True)
-        return self.iterations + self.starts * sum(steps * min(1.0, window / years) for window, steps in windows)
+        each = sum((steps + SETTLING) * min(1.0, window / years) for window, steps in windows)
+        return self.iterations + SETTLING + self.starts * each
 
     @property
     def extra_bytes(self) -> int:
-        """Memory in which a lane's curvature is kept: float64, where it walks and where its best start stood."""
-        return 2 * 8 * UNKNOWNS**2
+        """Memory in which a lane's curvature is kept: float64, where it walks and where its best start stood, twice,
+        since a step makes new ones; with some vectors.
+        """
+        return 8 * (4 * UNKNOWNS**2 + 16 * UNKNOWNS)
 
     def options(self) -> FastOptions:
         """Return the kernels' form of it."""

@@ -66,19 +66,20 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     work = TileCalibration(configuration, cells, lanes)
     years = len(made.time) / YEAR_DAYS
     work.advance(1)
-    steps = 1
+    wanted = 1
     found: list[float] = []
     while len(found) < REPEATS:
-        begun = clock()
-        work.advance(steps)
+        steps, begun = 0, clock()
+        while steps < wanted and work.running:
+            steps += work.advance(wanted - steps)
         took = clock() - begun
-        if not work.running:  # nowhere down any more
-            work = TileCalibration(configuration, cells, lanes)
-            continue
-        if took < SECONDS / 2:
-            steps *= 2
+        if work.running and took < SECONDS / 2:
+            wanted *= 2
             continue
         found.append(1e6 * took / (steps * len(lanes) * years))
+        if not work.running:  # nowhere down any more: what was seen counts, and others go on
+            work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
+            work.advance(1)
     return statistics.median(found)
 
 

@@ -100,7 +100,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
         lanes=lanes,
         cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
         bytes_per_worker=memory,
-        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * BLOCK * (state + trace) * tiles,
+        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * lanes * (state + trace),
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
         workers=min(width, tiles),
         rate=rate,

@@ -204,9 +204,9 @@ class Attempt:
         while work.running:
             if self.context.stopping():
                 self.stop(work)
-            begun = time.monotonic()
+            begun, stage = time.monotonic(), work.stage
             try:
-                work.advance(self.chunk)
+                steps = work.advance(self.chunk)
             except Exception as error:
                 if classify(error) != "out of memory" or not work.halve():
                     raise
@@ -214,7 +214,9 @@ class Attempt:
                 self.context.report({"tile": self.tile, "note": f"out of memory: {work.in_flight} lanes at once now"})
                 self.chunk = 1
                 continue
-            self.adapt(time.monotonic() - begun)
+            self.adapt(steps, time.monotonic() - begun)
+            if work.stage != stage:  # its steps may take many times as long
+                self.chunk = 1
             self.ready = self.ready or (time.monotonic(), work.steps_taken)
             if time.monotonic() - self.saved_at > 60 * float(self.arguments["checkpoint_minutes"]):
                 self.checkpoint(work)
@@ -233,9 +235,9 @@ class Attempt:
         """Return the class of a stop: what the signal means inside a batch job, an interruption outside of one."""
         return STOPS.get(self.context.flag.name or "", "interrupted") if self.arguments["job"] else "interrupted"
 
-    def adapt(self, seconds: float) -> None:
+    def adapt(self, steps: int, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
-        wanted = self.chunk * CHUNK_SECONDS / max(seconds, 1e-3)
+        wanted = steps * CHUNK_SECONDS / max(seconds, 1e-3)
         self.chunk = int(np.clip(wanted, 1, min(4 * self.chunk, 10_000)))
 
     def counts(self, arrays: Arrays) -> dict[str, Any]:

@@ -11,7 +11,7 @@ not so over nine, and to mend that by gradients took a hundred of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -117,6 +117,11 @@ class FastOptions(Options):
         """Gradients of all windows and the whole record, at most."""
         return self.drawn * sum(self.window_iterations) + self.iterations
 
+    @property
+    def together(self) -> int:
+        """A lane converges after a multiple of these steps."""
+        return self.patience
+
     def first(self, raw: Array) -> Fast:
         """Return the state of lanes that begin at `raw` (lanes, 38)."""
         count = raw.shape[0]
@@ -154,7 +159,7 @@ class FastOptions(Options):
     def glance(self, lanes: Lanes) -> tuple[Any, ...]:
         """Return what `stage` and `taken` read."""
         state: Fast = lanes.optimiser
-        return lanes.phase, state.stage, state.start, state.tried
+        return lanes.phase, lanes.evaluations, state.stage, state.start, state.tried
 
     def equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
         """Return what each lane has cost, in gradients of its whole record."""
@@ -164,7 +169,12 @@ class FastOptions(Options):
         return cost
 
     def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
-        """Take one step in every active lane, and let it enter and leave its window."""
+        """Take one step in every active lane, and let it enter and leave its window.
+
+        The penalty is that of `strict` in any mode: as published it overflows a little beyond each wall, where Adam's k
+        rises slowly enough to be gone by then, and its values are the same wherever it is finite.
+        """
+        objective = replace(objective, switches=replace(objective.switches, edc_sigmoid="softplus"))
         entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0)
         lanes = lax.cond(entering.any(), partial(_settle, self, objective, data, lane_cell, entering), _same, lanes)
         lanes, lost, stalled = _step(self, objective, data, lane_cell, active, lanes)
@@ -172,6 +182,10 @@ class FastOptions(Options):
         state: Fast = lanes.optimiser
         spent = state.tried >= jnp.asarray([*self.window_iterations, self.iterations])[state.stage]
         calm, state = _look(self, active & ~lost, state)
+        low = state.sharpness < self.sharpness
+        on = (state.accepted // SHARPNESS_EVERY + 1) * SHARPNESS_EVERY
+        state = state._replace(accepted=jnp.where(stalled & low, on, state.accepted))  # k rises, and all is anew
+        stalled = stalled & ~low
         stop = jnp.where(calm, STOP["converged"], jnp.where(stalled, STOP["stalled"], STOP["budget"]))
         lanes = lanes._replace(optimiser=state)
         leaving = active & ~lost & (spent | calm | stalled)
@@ -196,8 +210,9 @@ def _settle(
     changed = entering[:, None] & (settled != raw)
     point = jnp.where(changed, jnp.arcsinh(settled.astype(jnp.float64)), state.walk.point)
     here = entering[:, None] & (jnp.arange(options.whole + 1) == state.stage[:, None])
+    runs = RUNS if objective.steady_pools else 0
     return lanes._replace(
-        optimiser=state._replace(walk=state.walk._replace(point=point), forwards=state.forwards + RUNS * here)
+        optimiser=state._replace(walk=state.walk._replace(point=point), forwards=state.forwards + runs * here)
     )
 
 
@@ -292,10 +307,11 @@ def _leave(options: FastOptions, leaving: Array, stop: Array, lanes: Lanes) -> L
     """Bring lanes that are done with a window to the next one, to their next start, or to their end."""
     state: Fast = lanes.optimiser
     done = leaving & (state.stage == options.whole)
+    risen = done & (state.sharpness >= options.sharpness)
     lanes = lanes._replace(
         phase=jnp.where(done, DONE, lanes.phase),
         stop=jnp.where(done, stop, lanes.stop),
-        best_loss=jnp.where(done, state.walk.loss.astype(lanes.best_loss.dtype), lanes.best_loss),
+        best_loss=jnp.where(risen, state.walk.loss.astype(lanes.best_loss.dtype), lanes.best_loss),
         best_raw=choose(done, lanes.raw, lanes.best_raw),
     )
     if not options.whole:
@@ -328,7 +344,8 @@ def _with_kept(options: FastOptions, state: Fast) -> Fast:
 def _redraw(options: FastOptions, lost: Array, lanes: Lanes) -> Lanes:
     """Draw lanes anew that have no finite loss where they stand; after the last redraw, go on with what was kept.
 
-    A lane that is lost on the whole record has nothing left: its kept start was the one that failed.
+    All starts of a lane share its redraws. One that is lost on the whole record has nothing left: its kept start was
+    the one that failed.
     """
     state: Fast = lanes.optimiser
     state = state._replace(
@@ -343,8 +360,11 @@ def _redraw(options: FastOptions, lost: Array, lanes: Lanes) -> Lanes:
     if options.whole:
         state = choose(saved, _with_kept(options, state), state)
     hopeless = lost & ~again & ~saved
+    begun = state.start[:, None] * sum(options.window_iterations)
+    undone = again[:, None] & (jnp.arange(lanes.trace.shape[1]) * options.stride >= begun)
     return lanes._replace(
         optimiser=state,
+        trace=jnp.where(undone, jnp.nan, lanes.trace),
         redraws=redraws,
         phase=jnp.where(hopeless, DIVERGED, lanes.phase),
         stop=jnp.where(hopeless, STOP["failed"], lanes.stop),

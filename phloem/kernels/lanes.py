@@ -35,7 +35,7 @@ class Lanes(NamedTuple):
         start: raw values that replace the random ones where finite, (lanes, 38).
         raw: unbounded unknowns, (lanes, 38).
         optimiser: the optimiser's own state, one a lane.
-        step: steps since the lane's last start, int32 (lanes,).
+        step: steps taken, int32 (lanes,): by Adam since the lane's last start, by the fast optimiser on all its walks.
         evaluations: gradient evaluations altogether, int32 (lanes,).
         redraws: new starts after a non-finite loss or gradient, those of earlier calibrations included, int32 (lanes,).
         last_redraw: value of `redraws` beyond which a lane is given up, int32 (lanes,).

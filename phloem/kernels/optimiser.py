@@ -56,6 +56,11 @@ class Options(ABC):
     def first(self, raw: Array) -> Any:
         """Return the optimiser's own state of lanes that begin at `raw` (lanes, 38)."""
 
+    @property
+    def together(self) -> int:
+        """Steps that a block takes before it is looked which of its lanes are done."""
+        return self.steps
+
     def stage(self, lanes: Lanes) -> Any:
         """Return which of the windows each lane walks on, int32 (lanes,); `len(windows)` is the whole record."""
         return jnp.zeros_like(lanes.phase)
@@ -66,7 +71,7 @@ class Options(ABC):
 
     def glance(self, lanes: Lanes) -> tuple[Any, ...]:
         """Return the few arrays, lanes first, that tell how far lanes are."""
-        return lanes.phase, lanes.step
+        return lanes.phase, lanes.step, lanes.evaluations
 
     def equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
         """Return what each lane has cost, in gradients of its whole record, (lanes,).

@@ -12,7 +12,9 @@ from phloem.names import STREAMS
 
 
 def richest_years(site: Site, years: int) -> Site:
-    """Return the consecutive calendar years of a cell's calibration window that hold most observations.
+    """Return the consecutive years of a cell's calibration window that hold most observations.
+
+    Years are those of the record, from one marked end to the next; what is left at its end counts as one.
 
     Each stream counts by the share of its observations that the years hold, and of equals the first are taken. The last
     day's mark is left out, as a record ends before its last year's mean can be compared with another's start.

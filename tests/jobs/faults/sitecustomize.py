@@ -76,14 +76,15 @@ def spoil_lanes(module: ModuleType) -> None:
                     mark("diverge")
         return lanes
 
-    def starved(self: Any, steps: int) -> None:
+    def starved(self: Any, steps: int) -> int:
         for fault in FAULTS:
             if fault["kind"] == "exhausted" and self.in_flight > fault["lanes"]:
                 import jax
 
                 mark("exhausted")
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1099511627776 bytes.")
-        advance(self, steps)
+        taken: int = advance(self, steps)
+        return taken
 
     module.TileCalibration._first, module.TileCalibration.advance = spoilt, starved
 
