@@ -32,6 +32,7 @@ from phloem.kernels import (
 from phloem.kernels.dalec import inputs_from_logs, state
 from phloem.kernels.fold import fold
 from phloem.kernels.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE
+from phloem.kernels.optimiser import choose
 from phloem.kernels.transform import log_physical
 from phloem.sharding import BLOCK
 
@@ -103,10 +104,6 @@ def _evaluate(objective: SiteObjective, data: SiteData, cell: Array, z: Array, k
     return loss.astype(jnp.float64), gradient.T.astype(jnp.float64) * jnp.cosh(z)
 
 
-def _choose(condition: Array, yes: Any, no: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)
-
-
 @partial(jax.jit, static_argnames=("objective", "steps", "ramp"))
 def _lbfgs(
     objective: SiteObjective, data: SiteData, cell: Array, place: Place, begun: Array, steps: int, ramp: int
@@ -127,7 +124,7 @@ def _lbfgs(
         direction = jnp.where(((update * gradient).sum(1) > 0)[:, None], -update, -gradient)
         length = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(direction).max(1), 1e-30))
         moved = Place(trial, loss, gradient, direction, length, memory)
-        return _choose(taken, moved, place._replace(length=place.length / 3))
+        return choose(taken, moved, place._replace(length=place.length / 3))
 
     return lax.fori_loop(0, steps, body, place)
 
@@ -240,18 +237,14 @@ def levenberg(bench: Bench, rounds: int = 60, ramp: int = 30) -> Curve:
 
 def evaluate_loss(bench: Bench, data: SiteData, cell: Array, z: np.ndarray, k: float) -> np.ndarray:
     """Return the loss of a block by a forward run, inf where it is not finite."""
-    run = _loss_program(bench.objective)
-    found = np.asarray(run(jnp.asarray(np.sinh(z), jnp.float32), jnp.full(BLOCK, k, jnp.float32), data, cell))
+    raw, sharpness = jnp.asarray(np.sinh(z), jnp.float32), jnp.full(BLOCK, k, jnp.float32)
+    found = np.asarray(_loss(bench.objective, raw, sharpness, data, cell))
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def _loss_program(objective: SiteObjective) -> Any:
-    if objective not in _programs:
-        _programs[objective] = jax.jit(lambda raw, k, data, cell: objective.loss(raw.T, k, data, cell))
-    return _programs[objective]
-
-
-_programs: dict[SiteObjective, Any] = {}
+@partial(jax.jit, static_argnames=("objective",))
+def _loss(objective: SiteObjective, raw: Array, k: Array, data: SiteData, cell: Array) -> Array:
+    return objective.loss(raw.T, k, data, cell)
 
 
 def compressed(rate: float, beta2: float, iterations: int) -> AdamOptions:
