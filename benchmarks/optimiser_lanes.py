@@ -19,6 +19,7 @@ from phloem.io import Cell, read_tower
 from phloem.jobs.calibration import build_site, objective
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import data_root
+from phloem.jobs.experiments import Experiment
 from phloem.jobs.twin import make_cell
 from phloem.kernels import (
     CALIBRATED,
@@ -38,7 +39,7 @@ from phloem.kernels import (
     state,
     trajectory,
 )
-from phloem.names import POOLS, STREAMS
+from phloem.names import STREAMS
 from phloem.sharding import BLOCK
 
 TUNED_ON = ("FI-Hyy", "DE-Tha", "US-Var", "AU-Stp", "NL-Loo")
@@ -148,8 +149,10 @@ def towers(names: tuple[str, ...], seeds: tuple[int, ...]) -> Bench:
     root = data_root()
     if root is None:
         raise SystemExit("the towers are read from PHLOEM_DATA (fluxnet_daily); set it")
-    sites = [build_site(read_tower(root / "fluxnet_daily" / f"{name}.nc", quality="keep"), "strict") for name in names]
-    steady = objective("strict", POOLS[:6], "cpu")
+    sites = [
+        build_site(read_tower(root / "fluxnet_daily" / f"{name}.nc", quality="keep"), Experiment()) for name in names
+    ]
+    steady = objective(Experiment(backend="cpu"))
     return Bench(names, tuple(sites), seeds, steady, tuple(cell_number(name) for name in names))
 
 
@@ -162,7 +165,13 @@ def growing(cells: int, seed: int = 0) -> Bench:
     """
     names = tuple(f"G{number:02d}" for number in range(cells))
     sites = [_growing(name, latitude, seed) for name, latitude in zip(names, np.linspace(48, 66, cells), strict=True)]
-    return Bench(names, tuple(sites), (seed,), objective("strict", (), "cpu"), tuple(cell_number(n) for n in names))
+    return Bench(
+        names,
+        tuple(sites),
+        (seed,),
+        objective(Experiment(backend="cpu", steady_pools=[])),
+        tuple(cell_number(n) for n in names),
+    )
 
 
 def _growing(name: str, latitude: float, seed: int) -> Site:
@@ -181,11 +190,13 @@ def _growing(name: str, latitude: float, seed: int) -> Site:
         evaporative_fraction=np.full(len(row), np.nan),
         training_days=len(row),
     )
-    blank = build_site(cell, "strict")
+    blank = build_site(cell, Experiment())
     start = truth.copy()
     for offset, pool in enumerate(CALIBRATED[len(PARAMETERS) :]):
         start[len(PARAMETERS) + offset] = SAPLING.get(pool.name, start[len(PARAMETERS) + offset])
-    return replace(blank, observations=_observed(cell, blank, start, late), ce_opt=build_site(made, "strict").ce_opt)
+    return replace(
+        blank, observations=_observed(cell, blank, start, late), ce_opt=build_site(made, Experiment()).ce_opt
+    )
 
 
 def _observed(cell: Cell, blank: Site, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:

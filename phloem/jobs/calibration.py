@@ -12,9 +12,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from phloem.io import Cell
+from phloem.io import Cell, GridCell
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import Configuration
+from phloem.jobs.experiments import Experiment
+from phloem.jobs.grid import build_grid_site
 from phloem.jobs.lane_results import Arrays, fill_tile, lane_results
 from phloem.kernels import (
     CALIBRATED,
@@ -22,6 +24,9 @@ from phloem.kernels import (
     MAX_REDRAWS,
     RUNNING,
     SEGMENT,
+    GridObserved,
+    GridState,
+    GridWeather,
     Lanes,
     Observed,
     Site,
@@ -35,6 +40,7 @@ from phloem.kernels import (
     switches,
 )
 from phloem.kernels.features import Weather
+from phloem.names import PERIOD
 from phloem.sharding import BLOCK, Block, lay_out, local_devices, projected_bytes
 from phloem.sharding.placement import Flight, Program, advance_program
 
@@ -45,8 +51,14 @@ MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
 """Redraws that a lane may bring along: a tile file counts them in a byte."""
 
 
-def build_site(cell: Cell, mode: str) -> Site:
-    """Return a cell as the kernels read it."""
+def build_site(cell: Cell | GridCell, experiment: Experiment) -> Site:
+    """Return a cell as the kernels read it.
+
+    Raises:
+        InputError: a grid cell without the years that the experiment asks for.
+    """
+    if isinstance(cell, GridCell):
+        return build_grid_site(cell, experiment)
     return site(
         cell.time,
         cell.doy,
@@ -55,13 +67,16 @@ def build_site(cell: Cell, mode: str) -> Site:
         cell.observations,
         cell.evaporative_fraction,
         cell.training_days,
-        switches(mode),
+        switches(experiment.mode),
     )
 
 
-def objective(mode: str, steady_pools: tuple[str, ...], backend: str) -> SiteObjective:
-    """Return the site objective of a mode; equal arguments give equal (and once compiled) objectives."""
-    return SiteObjective(dalec(mode), switches(mode), steady_pools, backend)
+def objective(experiment: Experiment) -> SiteObjective:
+    """Return the objective of an experiment; equal tables give equal (and once compiled) objectives."""
+    if experiment.is_grid:
+        return experiment.grid_objective()
+    mode = experiment.mode
+    return SiteObjective(dalec(mode), switches(mode), experiment.pools, experiment.backend)
 
 
 def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
@@ -74,16 +89,22 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
     """
     experiment, options = configuration.experiment, configuration.optimiser.options()
     size = np.dtype(experiment.precision).itemsize
+    fields, states, rows = len(Weather._fields) + len(Observed._fields) + 1, len(State._fields), None
+    if experiment.is_grid:
+        fields, states = len(GridWeather._fields) + len(GridObserved._fields) + 1, len(GridState._fields)
+        first, last = experiment.protocol.forcing
+        rows = min(days, round((last - first + 1) * PERIOD))
     return projected_bytes(
         -(-days // SEGMENT) * SEGMENT,
         max(cells, 2),  # a lone cell stands twice in its table
-        len(Weather._fields) + len(Observed._fields) + 1,
-        len(State._fields),
+        fields,
+        states,
         SEGMENT,
         BLOCK,
         size,
         experiment.backend,
         lane=LANE_NUMBERS * size + configuration.optimiser.extra_bytes + 4 * len(options.trace_iteration),
+        rows=rows,
     )
 
 
@@ -113,7 +134,7 @@ class TileCalibration:
     def __init__(
         self,
         configuration: Configuration,
-        cells: Sequence[Cell],
+        cells: Sequence[Cell | GridCell],
         lanes: Sequence[tuple[int, int, int]] | None = None,
         devices: int = 1,
         in_flight: int | None = None,
@@ -140,20 +161,20 @@ class TileCalibration:
         self.lanes = [(cell, member) for cell, member, _ in lanes]
         self._configuration = configuration
         self.options = configuration.optimiser.options()
-        self.objective = objective(experiment.mode, experiment.pools, experiment.backend)
+        self.objective = objective(experiment)
         self.dtype = np.dtype(experiment.precision)
         self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
         self.in_flight = devices * BLOCK if in_flight is None else in_flight
         if not 1 <= self.in_flight <= devices * BLOCK:
             raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
         self._cells, self._members = list(cells), members
-        self._sites = {position: build_site(cells[position], experiment.mode) for position, _ in self.lanes}
+        self._sites = {position: build_site(cells[position], experiment) for position, _ in self.lanes}
         self._windows = [
             {cell: richest_years(site, years) for cell, site in self._sites.items()} for years in self.options.windows
         ]
         self._windows.append(self._sites)
         # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
-        self._days = max(one.days for one in self._sites.values()) if experiment.backend == "cpu" else 0
+        self._days = max(one.rows for one in self._sites.values()) if experiment.backend == "cpu" else 0
         self._table = lay_out(self.lanes, self.in_flight).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
         self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])

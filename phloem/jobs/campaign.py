@@ -13,14 +13,18 @@ from phloem.io import (
     CampaignPaths,
     Cell,
     CorruptFile,
+    GridCell,
+    Store,
     copy_of,
     list_towers,
+    open_store,
     read_sealed,
     read_tower,
     write_atomically,
     write_sealed,
 )
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.jobs.grid import plan_columns, read_planned
 from phloem.version import VERSION
 
 
@@ -116,7 +120,7 @@ class Campaign:
 
     paths: CampaignPaths
     configuration: Configuration
-    cells: Sequence[PlannedCell]
+    cells: CellTable
     tiles: Sequence[Sequence[int]]
     retries: Sequence[Sequence[Lane]] = ()
 
@@ -159,12 +163,14 @@ class Campaign:
         parts += [str(lane) for lane in self.tile_lanes(tile) or ()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def read_cell(self, cell: PlannedCell) -> Cell:
+    def read_cell(self, cell: PlannedCell) -> Cell | GridCell:
         """Read a cell's drivers again.
 
         Raises:
             InputError: when the file is not what it was when the campaign was planned.
         """
+        if self.configuration.data.is_store:
+            return read_planned(self.paths.root, cell.source, cell.name, cell.checksum)
         path = self.paths.root / cell.source
         read = read_tower(path, quality=self.configuration.data.quality)
         if read.checksum != cell.checksum:
@@ -250,12 +256,33 @@ def _write_table(paths: CampaignPaths, fingerprint: str, cells: CellTable, tiles
     write_sealed(paths.plan, table)
 
 
-def relocate(campaign: Campaign, folder: Path) -> Campaign:
-    """Let a campaign of towers read its drivers from another folder; the checksums guard that they are the same.
+def freeze_store(paths: CampaignPaths, configuration: Configuration, store: Store) -> Campaign:
+    """Write the plan of a campaign over a driver store.
 
     Raises:
-        InputError: a tower is not there.
+        InputError: the store does not have what the experiment asks for.
     """
+    columns = plan_columns(store, configuration.data.sites, configuration.experiment)
+    columns["source"] = [_relative_row(source, paths.root) for source in columns["source"]]
+    return freeze_table(paths, configuration, CellTable(columns, {}))
+
+
+def _relative_row(source: str, root: Path) -> str:
+    file, _, row = source.rpartition("#")
+    return f"{_relative(Path(file), root)}#{row}"
+
+
+def relocate(campaign: Campaign, folder: Path) -> Campaign:
+    """Let a campaign read its drivers from another folder; the checksums guard that they are the same.
+
+    Raises:
+        InputError: a tower or cell is not there.
+    """
+    if campaign.configuration.data.is_store:
+        columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.experiment)
+        columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
+        _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable(columns, {}), campaign.tiles)
+        return open_campaign(campaign.paths.root)
     sources = list_towers(folder, [cell.name for cell in campaign.cells])
     cells = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
     _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable.of(cells), campaign.tiles)

@@ -15,8 +15,8 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from phloem.errors import InputError
+from phloem.jobs.experiments import Experiment
 from phloem.jobs.optimisers import OPTIMISERS, Fast, Optimiser, Positive, Section
-from phloem.names import POOLS
 
 
 class Campaign(Section):
@@ -30,15 +30,18 @@ class Campaign(Section):
 class Data(Section):
     """Where drivers and observations come from.
 
+    `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `synthetic` is made when the campaign
+    is planned: a transect of towers, or a `boreal` domain, which is a driver store.
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
     """
 
-    kind: Literal["tower", "synthetic"]
+    kind: Literal["tower", "grid", "synthetic"]
     path: str | None = None
     sites: Annotated[list[str], Field(min_length=1)] | None = None
     quality: Literal["repair", "keep", "refuse"] = "repair"
     reference: str | None = None
+    domain: Literal["transect", "boreal"] = "transect"
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4
 
@@ -46,27 +49,18 @@ class Data(Section):
     def _complete(self) -> Data:
         if self.kind == "tower" and self.path is None:
             raise ValueError('data.path is needed for kind = "tower": the folder that holds the tower files')
+        if self.kind == "grid" and self.path is None:
+            raise ValueError('data.path is needed for kind = "grid": the driver store that `phloem ingest` made')
         if self.kind == "synthetic" and (self.path or self.sites or self.reference):
-            raise ValueError('data.path, data.sites and data.reference go with kind = "tower"')
+            raise ValueError('data.path, data.sites and data.reference go with kind = "tower" or "grid"')
+        if self.kind == "grid" and self.reference:
+            raise ValueError('data.reference goes with kind = "tower"')
         return self
 
-
-class Experiment(Section):
-    """What is minimised, in which arithmetic, and what runs the time loop.
-
-    `backend = "auto"` is settled when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
-    """
-
-    name: Literal["site"] = "site"
-    mode: Literal["strict", "compat"] = "strict"
-    precision: Literal["float32", "float64"] = "float32"
-    backend: Literal["auto", "xla", "cpu"] = "auto"
-    steady_pools: list[Literal["labile", "foliar", "root", "wood", "litter", "som"]] | Literal["all"] = "all"
-
     @property
-    def pools(self) -> tuple[str, ...]:
-        """Carbon pools held near steady state."""
-        return POOLS[:6] if self.steady_pools == "all" else tuple(self.steady_pools)
+    def is_store(self) -> bool:
+        """Whether cells come from a driver store."""
+        return self.kind == "grid" or (self.kind == "synthetic" and self.domain == "boreal")
 
 
 class Tiles(Section):
@@ -160,14 +154,31 @@ class Configuration(Section):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, tree: Any) -> Any:
-        """An [optimiser] table without a name is that of the default."""
-        given = tree.get("optimiser") if isinstance(tree, dict) else None
-        if isinstance(given, dict) and "name" not in given:
-            return {**tree, "optimiser": {"name": "fast", **given}}
+        """An [optimiser] table without a name is that of the default; what it leaves out suits the experiment."""
+        if not isinstance(tree, dict):
+            return tree
+        given, experiment = tree.get("optimiser", {}), tree.get("experiment")
+        if isinstance(given, dict):
+            given = {"name": "fast", **given}
+            cycled = isinstance(experiment, dict) and experiment.get("name") == "growth-curve"
+            if cycled and given["name"] == "fast":  # a stand that begins near zero cannot be cut into windows
+                given = {"windows": [], "window_iterations": [], **given}
+            return {**tree, "optimiser": given}
         return tree
 
     @model_validator(mode="after")
     def _fits(self) -> Configuration:
+        if self.experiment.is_grid != self.data.is_store:
+            raise ValueError(
+                f'experiment.name = "{self.experiment.name}" goes with '
+                + (
+                    'data.kind = "grid", or "synthetic" with domain = "boreal"'
+                    if self.experiment.is_grid
+                    else 'data.kind = "tower", or "synthetic" with domain = "transect"'
+                )
+            )
+        if self.experiment.name == "growth-curve" and getattr(self.optimiser, "windows", []):
+            raise ValueError("optimiser.windows must be [] for growth-curve: its years build on one another")
         if self.engine.gpus and self.experiment.backend == "cpu":
             raise ValueError(
                 'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'
@@ -189,6 +200,8 @@ class Configuration(Section):
         science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
+        elif self.data.kind == "grid":
+            science["data"] = {"kind": "grid"}
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_toml(self) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels import CALIBRATED, DIVERGED, PARAMETERS, Lanes, Options, SiteObjective, physical
-from phloem.names import LOSS_TERMS, STATUS, STREAMS
+from phloem.kernels import DIVERGED, PARAMETERS, Lanes, Options, Parameter, SiteObjective, physical
+from phloem.names import LOSS_TERMS, STATUS
 from phloem.sharding import BLOCK
 from phloem.sharding.placement import Flight, terms_program
 
@@ -32,14 +32,14 @@ def lane_results(
     """
     count = len(lanes.phase)
     parts = np.empty((count, len(LOSS_TERMS)))
-    scores = {window: np.empty((count, len(STREAMS))) for window in ("calibration", "validation")}
+    scores = {window: np.empty((count, len(objective.streams))) for window in ("calibration", "validation")}
     for flight in flights:
         raw = flight.put(lanes.raw)
         sharpness = flight.put(np.full(count, options.sharpness, lanes.raw.dtype))
         program = terms_program(objective, flight.mesh)
         for window, found in scores.items():
             terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
-            flight.bring_home([by_stream[name] for name in STREAMS], list(found.T))
+            flight.bring_home([by_stream[name] for name in objective.streams], list(found.T))
             if window == "calibration":
                 flight.bring_home(list(terms), list(parts.T))
     loss = parts.sum(1)
@@ -47,7 +47,7 @@ def lane_results(
     status = np.where((lanes.phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status)
     best_loss = lanes.best_loss.astype(float)
     last_is_best = ~(best_loss <= loss)
-    values = _physical(np.asarray(lanes.raw))
+    values = _physical(np.asarray(lanes.raw), objective.calibrated)
     return {
         "raw": lanes.raw.copy(),
         "parameters": values[:, : len(PARAMETERS)],
@@ -68,13 +68,13 @@ def lane_results(
     }
 
 
-def _physical(raw: np.ndarray) -> np.ndarray:
+def _physical(raw: np.ndarray, calibrated: Sequence[Parameter]) -> np.ndarray:
     """Return physical values, float64 (lanes, 38), block by block: bits may change with the width."""
     values = np.empty(raw.shape)
     for first in range(0, len(raw), BLOCK):
         part = raw[first : first + BLOCK]
         block = jnp.asarray(np.resize(part, (BLOCK, raw.shape[1])).T, jnp.float64)
-        values[first : first + BLOCK] = np.asarray(physical(block, CALIBRATED)).T[: len(part)]
+        values[first : first + BLOCK] = np.asarray(physical(block, calibrated)).T[: len(part)]
     return values
 
 

@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.io import CampaignPaths
+from phloem.io import CampaignPaths, open_store
 from phloem.jobs.backend import settle_backend
-from phloem.jobs.campaign import Campaign, find_sources, freeze, is_campaign, open_campaign, read_sources, relocate
-from phloem.jobs.configuration import Configuration, expand_path, load_configuration
+from phloem.jobs.campaign import (
+    Campaign,
+    find_sources,
+    freeze,
+    freeze_store,
+    is_campaign,
+    open_campaign,
+    read_sources,
+    relocate,
+)
+from phloem.jobs.configuration import Configuration, data_root, expand_path, load_configuration
+from phloem.jobs.grid import plan_columns
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
 
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS = ("tower", "synthetic")
+KINDS = ("tower", "synthetic", "grid")
 """What `phloem new` can write."""
 
 MARKER = ".planning"
@@ -58,7 +68,7 @@ def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
     wanted = wanted.with_backend(campaign.configuration.experiment.backend)
     _refuse_other_science(campaign, wanted)
-    if wanted.data.kind == "tower":
+    if wanted.data.kind in ("tower", "grid"):
         folder = expand_path(str(wanted.data.path), base)
         frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
         if folder != frozen:
@@ -115,6 +125,12 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
             cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
         folder = str(expand_path(str(data.path), base))
         configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
+    store = None
+    if data.kind == "grid":
+        folder = str(expand_path(str(data.path), base))
+        store = open_store(Path(folder))
+        plan_columns(store, data.sites, configuration.experiment)
+        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
     existed = root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -122,14 +138,22 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     except OSError as error:
         raise InputError(f"{root}: a campaign cannot be written there ({error.strerror})") from error
     try:
-        if data.kind == "synthetic":
+        if data.kind == "synthetic" and data.is_store:
+            from phloem.jobs.boreal import make_store
+
+            with ProgressBar("making drivers", data.cells) as bar:
+                store = make_store(root / "drivers", data.cells, configuration.campaign.seed, data_root(), bar.update)
+        elif data.kind == "synthetic":
             from phloem.jobs.twin import make_transect
 
             with ProgressBar("making drivers", data.cells) as bar:
                 seed = configuration.campaign.seed
                 cells = make_transect(root / "drivers", data.cells, data.years, seed, bar.update)
         INTERRUPTS.check()
-        campaign = freeze(CampaignPaths(root), configuration, cells)
+        if store is not None:
+            campaign = freeze_store(CampaignPaths(root), configuration, store)
+        else:
+            campaign = freeze(CampaignPaths(root), configuration, cells)
     except BaseException:
         _clear(root, existed)
         raise

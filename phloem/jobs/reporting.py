@@ -11,7 +11,7 @@ import xarray as xr
 
 from phloem.analysis import CampaignFacts, SiteSeries, write_report
 from phloem.errors import WorkError
-from phloem.io import list_attempts, read_events
+from phloem.io import Cell, list_attempts, read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.single import simulate_cell
@@ -28,6 +28,8 @@ def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterato
         one = merged.sel(cell=planned.name)
         usable = np.isin(one["status"].values, good)
         cell = campaign.read_cell(planned)
+        if not isinstance(cell, Cell):
+            return
         simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
         if usable.any():
             values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]

@@ -17,6 +17,7 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io import Cell, read_tower, write_netcdf
 from phloem.jobs.calibration import build_site
+from phloem.jobs.experiments import Experiment
 from phloem.kernels import (
     BACKENDS,
     PARAMETERS,
@@ -123,7 +124,7 @@ def simulate_cell(cell: Cell, values: np.ndarray, mode: str, precision: str) -> 
     Returns:
         All outputs, each (members, days).
     """
-    prepared = build_site(cell, mode)
+    prepared = build_site(cell, Experiment.model_validate({"mode": mode}))
     members = len(values)
     p, q = _split(values, precision)
     data = site_data([prepared], np.dtype(precision))
@@ -204,7 +205,7 @@ def evaluate(
     """
     check_choices(mode, precision, backend)
     cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
-    prepared = build_site(cell, mode)
+    prepared = build_site(cell, Experiment.model_validate({"mode": mode}))
     model, dtype = dalec(mode), np.dtype(precision)
     lane_cell = jnp.zeros(len(values), jnp.int32)
     windows = {name: site_data([prepared], dtype, name) for name in ("calibration", "validation")}

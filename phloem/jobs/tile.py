@@ -18,6 +18,7 @@ from phloem.hpc import Context, Stopped
 from phloem.io import (
     CampaignPaths,
     Cell,
+    GridCell,
     StaleAttempt,
     TakenError,
     append_event,
@@ -187,7 +188,7 @@ class Attempt:
         self.log("finished", **counts)
         return counts
 
-    def calibrate(self, cells: Sequence[Cell], lanes: Sequence[Lane] | None) -> Arrays:
+    def calibrate(self, cells: Sequence[Cell | GridCell], lanes: Sequence[Lane] | None) -> Arrays:
         """Take every lane of some cells, or those given, to its end, from the newest checkpoint or from the start.
 
         Raises:

@@ -13,6 +13,9 @@ from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
 from phloem.kernels.fast import FastOptions  # noqa: E402
 from phloem.kernels.fold import fold, trajectory  # noqa: E402
+from phloem.kernels.grid_model import GridObserved, GridState, GridWeather, grid_dalec, grid_state  # noqa: E402
+from phloem.kernels.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics  # noqa: E402
+from phloem.kernels.grid_site import GridSite, Protocol, grid_site  # noqa: E402
 from phloem.kernels.lanes import DIVERGED, DONE, MAX_REDRAWS, PADDING, RUNNING, Lanes  # noqa: E402
 from phloem.kernels.model import Model, Parameter  # noqa: E402
 from phloem.kernels.objective import SiteData, SiteObjective, Terms, nnse  # noqa: E402
@@ -32,6 +35,7 @@ __all__ = [
     "DONE",
     "MAX_REDRAWS",
     "MODES",
+    "NEAR_ZERO",
     "PADDING",
     "PARAMETERS",
     "POOLS",
@@ -40,12 +44,19 @@ __all__ = [
     "AdamOptions",
     "BackendWarning",
     "FastOptions",
+    "GridObjective",
+    "GridObserved",
+    "GridSite",
+    "GridState",
+    "GridWeather",
     "Lanes",
+    "LeafEconomics",
     "Model",
     "Observed",
     "Options",
     "Outputs",
     "Parameter",
+    "Protocol",
     "Series",
     "Site",
     "SiteData",
@@ -58,6 +69,9 @@ __all__ = [
     "canopy_efficiency",
     "dalec",
     "fold",
+    "grid_dalec",
+    "grid_site",
+    "grid_state",
     "inputs",
     "nnse",
     "physical",

@@ -72,7 +72,7 @@ def weather(
     doy: np.ndarray,
     latitude: float,
     forcing: Mapping[str, np.ndarray],
-    window: int,
+    window: int | slice,
     switches: Switches,
 ) -> Weather:
     """Turn a cell's forcing into what the step reads.
@@ -83,7 +83,7 @@ def weather(
         latitude: degrees north.
         forcing: tasmin, tasmax (degC), rsds (MJ m-2 d-1), co2 (umol mol-1), vpd (hPa), pr (mm d-1),
             each of shape (days,).
-        window: number of first days over which the reference climate Tm and Pm is taken.
+        window: days, or number of first days, over which the reference climate Tm and Pm is taken.
         switches: named differences; `pole_guard` is read.
 
     Returns:
@@ -92,6 +92,7 @@ def weather(
     cold, warm = (np.asarray(forcing[name], float) for name in ("tasmin", "tasmax"))
     rain = np.asarray(forcing["pr"], float)
     mean = 0.5 * (cold + warm)
+    days = window if isinstance(window, slice) else slice(window)
     conductance = PSI_POWER / (B2 + 0.5 * (warm - cold))
     phase = np.asarray(time, float) % (2 * np.pi * SCALE) / SCALE
     return Weather(
@@ -102,8 +103,8 @@ def weather(
         daylight=D1 * day_length(latitude, doy, switches.pole_guard) + D2,
         sqrt_vpd=np.sqrt(np.maximum(np.asarray(forcing["vpd"], float), 0)),
         precipitation=rain,
-        warmth=mean - mean[:window].mean(),
-        wetness=rain / max(rain[:window].mean(), 1e-3) - 1,
+        warmth=mean - mean[days].mean(),
+        wetness=rain / max(rain[days].mean(), 1e-3) - 1,
         sin_phase=np.sin(phase),
         cos_phase=np.cos(phase),
     )

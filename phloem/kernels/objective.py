@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -13,7 +14,7 @@ from jax import Array
 
 from phloem.kernels.dalec import allocation, inputs_from_logs, state
 from phloem.kernels.fold import fold
-from phloem.kernels.model import Model
+from phloem.kernels.model import Model, Parameter
 from phloem.kernels.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.phenology import yearly
 from phloem.kernels.series import Series
@@ -48,11 +49,13 @@ class SiteData(NamedTuple):
 
     Attributes:
         series: tables of forcing and observations.
-        variance: sum of squared deviations of the weighted observations from their mean, shape (4, cells).
+        variance: sum of squared deviations of the weighted observations from their mean, shape (streams, cells).
         marked: number of marked year ends, shape (cells,).
         days: number of live days, shape (cells,).
         ce_opt: pre-calibrated canopy efficiency, 0 where there is none, shape (cells,).
         mean_temperature: reference mean temperature in degC, shape (cells,); read by `edc4_temperature="cardamom"`.
+        lcma: mapped leaf carbon per area in gC m-2, 0 where there is none, shape (cells,); for the grid experiments.
+        f_auto: 1 less the mapped carbon-use efficiency, 0 where there is none, shape (cells,); for them too.
     """
 
     series: Series
@@ -61,6 +64,8 @@ class SiteData(NamedTuple):
     days: Array
     ce_opt: Array
     mean_temperature: Array
+    lcma: Array
+    f_auto: Array
 
 
 class Terms(NamedTuple):
@@ -89,6 +94,20 @@ class SiteObjective:
     steady_pools: tuple[str, ...] = tuple(BALANCE)
     backend: str = "auto"
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Observed streams, in the order of the tables."""
+        return STREAMS
+
+    @property
+    def calibrated(self) -> tuple[Parameter, ...]:
+        """The 38 unknowns with the bounds that they have here."""
+        return CALIBRATED
+
+    def first_state(self, pools: Array) -> Any:
+        """Return the model's first state from eight initial pools, shape (8, lanes)."""
+        return state(pools)
+
     def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Terms, Any]:
         """Evaluate all lanes.
 
@@ -101,12 +120,14 @@ class SiteObjective:
         Returns:
             The parts of the loss, and the sums they come from.
         """
-        logs = log_physical(raw, CALIBRATED)
+        logs = log_physical(raw, self.calibrated)
         inputs = inputs_from_logs(logs[: len(PARAMETERS)])
         pools = jnp.exp(logs[len(PARAMETERS) :])
-        _, sums = fold(self.model, inputs, state(pools), data.series, lane_cell, backend=self.backend, last=False)
+        _, sums = fold(
+            self.model, inputs, self.first_state(pools), data.series, lane_cell, backend=self.backend, last=False
+        )
         terms = Terms(
-            observations=-reduce(add, nnse(sums, data, lane_cell).values()),
+            observations=-reduce(add, nnse(sums, data, lane_cell, self.streams).values()),
             prior=self.prior(raw, data, lane_cell),
             edc=self.constraints(inputs, sharpness, data, lane_cell),
             steady_state=self.steady_state(inputs, sums, pools, sharpness, data, lane_cell),
@@ -192,13 +213,13 @@ class SiteObjective:
         return found
 
 
-def nnse(sums: Any, data: SiteData, lane_cell: Array) -> dict[str, Array]:
+def nnse(sums: Any, data: SiteData, lane_cell: Array, streams: Sequence[str] = STREAMS) -> dict[str, Array]:
     """Return the normalised Nash-Sutcliffe efficiency by stream, S / (S + E), each of shape (lanes,).
 
     A stream without observations, or with constant ones, has S = 0 and counts 0.
     """
     result = {}
-    for row, name in enumerate(STREAMS):
+    for row, name in enumerate(streams):
         spread = data.variance[row][lane_cell]
         error = getattr(sums, f"{name}_error")
         known = spread > 0

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from phloem.kernels.dalec import inputs_from_logs
 from phloem.kernels.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData, SiteObjective
-from phloem.kernels.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.parameters import PARAMETERS, POOLS
 from phloem.kernels.transform import log_bounds, log_physical
 
 MOVES = 4
@@ -51,11 +51,11 @@ def settle(objective: SiteObjective, raw: Array, sharpness: Array, data: SiteDat
     if not pools:
         return raw
     rows = np.array(pools)
-    span = jnp.asarray(log_bounds(CALIBRATED, raw.dtype)[1][rows, 0])
+    span = jnp.asarray(log_bounds(objective.calibrated, raw.dtype)[1][rows, 0])
 
     def look(raw: Array) -> tuple[Array, Array]:
         terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
-        logs = log_physical(raw.T, CALIBRATED)
+        logs = log_physical(raw.T, objective.calibrated)
         p, pools = inputs_from_logs(logs[: len(PARAMETERS)]), jnp.exp(logs[len(PARAMETERS) :])
         found = objective.balances(p, sums, pools, data, lane_cell)
         moves = [_move(jnp.log(drift), jnp.log(ratio)) for drift, ratio in found.values()]

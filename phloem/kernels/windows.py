@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from phloem.kernels.features import Weather
 from phloem.kernels.site import Site
 from phloem.names import STREAMS
 
@@ -31,7 +28,7 @@ def richest_years(site: Site, years: int) -> Site:
     stops = np.append(starts[1:], site.training_days)
     first = max(len(starts) - years, 0)
     choices = [slice(int(starts[i]), int(stops[min(i + years, len(starts)) - 1])) for i in range(first + 1)]
-    return _cut(site, max(choices, key=lambda days: _share(site, days)))
+    return site.cut(max(choices, key=lambda days: _share(site, days)))
 
 
 def _share(site: Site, days: slice) -> float:
@@ -41,15 +38,3 @@ def _share(site: Site, days: slice) -> float:
         seen = np.isfinite(site.observations[name][: site.training_days])
         total += seen[days].sum() / max(1, seen.sum())
     return round(total, 9)
-
-
-def _cut(site: Site, days: slice) -> Site:
-    marks = np.array(site.year_end[days])
-    marks[-1] = 0
-    return replace(
-        site,
-        weather=Weather(*(values[days] for values in site.weather)),
-        observations={name: values[days] for name, values in site.observations.items()},
-        year_end=marks,
-        training_days=len(marks),
-    )

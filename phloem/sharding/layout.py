@@ -99,7 +99,16 @@ XLA's compiled program, 31 in the scratch of the cpu backend."""
 
 
 def projected_bytes(
-    days: int, cells: int, fields: int, states: int, segment: int, width: int, size: int, backend: str, lane: int = 0
+    days: int,
+    cells: int,
+    fields: int,
+    states: int,
+    segment: int,
+    width: int,
+    size: int,
+    backend: str,
+    lane: int = 0,
+    rows: int | None = None,
 ) -> int:
     """Project the memory that a device needs to advance one block.
 
@@ -116,8 +125,9 @@ def projected_bytes(
         size: bytes a number.
         backend: what runs the time loop, `xla` or `cpu`.
         lane: bytes in which the optimiser notes where a lane stands.
+        rows: rows of the tables where days repeat them; by default one a day.
     """
-    tables = days * cells * fields
+    tables = days * cells + (days if rows is None else rows) * cells * (fields - 1)
     kept = -(-days // segment) * states * width
     residuals = segment * RECOMPUTED[backend] * width
     return size * (tables + kept + residuals) + 2 * width * lane

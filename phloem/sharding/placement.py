@@ -28,7 +28,6 @@ from phloem.kernels import (
     nnse,
     site_data,
 )
-from phloem.names import STREAMS
 from phloem.sharding.layout import BLOCK, Block
 
 AXIS = "lanes"
@@ -45,6 +44,8 @@ TABLES = SiteData(
     days=BY_LANE,
     ce_opt=BY_LANE,
     mean_temperature=BY_LANE,
+    lcma=BY_LANE,
+    f_auto=BY_LANE,
 )
 """How the tables lie on the devices: the last axis is that of the cells, and each device has its own."""
 
@@ -122,7 +123,7 @@ class Flight:
             window: `calibration` or `validation`.
             least: days that the tables have at least.
         """
-        longest = max(least, *(site.days for group in self.sites for site in group))
+        longest = max(least, *(site.rows for group in self.sites for site in group))
         parts = []
         for device, group in zip(self.mesh.devices.flat, self.sites, strict=True):
             with jax.default_device(device):
@@ -177,9 +178,9 @@ def terms_program(objective: SiteObjective, mesh: Mesh) -> Program:
 
     def shard(raw: jax.Array, sharpness: jax.Array, data: SiteData, lane_cell: jax.Array) -> tuple[Any, Any]:
         terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
-        found = nnse(sums, data, lane_cell)
+        found = nnse(sums, data, lane_cell, objective.streams)
         spread = data.variance[:, lane_cell]
-        scores = {name: jnp.where(spread[row] > 0, found[name], jnp.nan) for row, name in enumerate(STREAMS)}
+        scores = {name: jnp.where(spread[row] > 0, found[name], jnp.nan) for row, name in enumerate(objective.streams)}
         return terms, scores
 
     specs = (BY_LANE, BY_LANE, TABLES, BY_LANE)

@@ -1,0 +1,124 @@
+"""Cells of a driver store: as a campaign plans them, reads them again, and hands them to the kernels."""
+
+from __future__ import annotations
+
+import calendar
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io import GridCell, Store, read_chunk
+from phloem.jobs.experiments import Experiment
+from phloem.kernels import GridSite, grid_site, switches
+
+NEEDED = {"single-year": "snapshot", "growth-curve": "trajectory"}
+"""What a cell must have for an experiment, as a column of the store's table."""
+
+
+def build_grid_site(cell: GridCell, experiment: Experiment) -> GridSite:
+    """Return a grid cell as the kernels read it.
+
+    Raises:
+        InputError: years that the record does not have, or no biomass where the experiment fits it.
+    """
+    snapshot = float(cell.statics.get("biomass_snapshot", np.nan))
+    if experiment.name == "single-year" and not np.isfinite(snapshot):
+        raise InputError(f"cell {cell.name}: no biomass_snapshot, which the single-year experiment fits")
+    if experiment.name == "growth-curve" and not np.isfinite(cell.trajectory).any():
+        raise InputError(f"cell {cell.name}: no growth curve, which the growth-curve experiment fits")
+    try:
+        return grid_site(
+            cell.time,
+            cell.year,
+            cell.doy,
+            cell.latitude,
+            cell.forcing,
+            cell.observations,
+            cell.window_start,
+            cell.evaporative_fraction,
+            cell.trajectory,
+            snapshot,
+            (float(cell.statics.get("lcma", np.nan)), 1 - float(cell.statics.get("cue", np.nan))),
+            experiment.protocol,
+            switches(experiment.mode),
+        )
+    except ValueError as error:
+        raise InputError(f"cell {cell.name}: {error}") from error
+
+
+def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) -> dict[str, list[Any]]:
+    """Return the columns of the tile table for the cells of a store.
+
+    Args:
+        store: open.
+        names: ids of the cells to take; None takes all.
+        experiment: whose years and biomass they must have.
+
+    Raises:
+        InputError: an unknown cell, years that the store does not have, or cells without what the experiment fits.
+    """
+    protocol, facts, index = experiment.protocol, store.facts, store.paths.index
+    have = int(facts["first_year"]), int(facts["last_year"])
+    years = min(protocol.forcing[0], protocol.calibration[0]), max(protocol.forcing[1], protocol.validation[1])
+    if years[0] < have[0] or years[1] > have[1]:
+        raise InputError(
+            f"{index}: the store has the years {have[0]} to {have[1]}; the {experiment.name} experiment asks for "
+            f"{years[0]} to {years[1]} (experiment.forcing_years, calibration_years, validation_years)"
+        )
+    places = {name: place for place, name in enumerate(store.names)}
+    unknown = [name for name in names or () if name not in places]
+    if unknown:
+        raise InputError(
+            f"data.sites: {unknown[0]} is no cell of {index}, which has {len(places)}: {store.names[0]}, ..."
+        )
+    chosen = sorted(places[name] for name in set(names)) if names else list(range(len(store)))
+    if not chosen:
+        raise InputError(f"{index}: the store has no cell")
+    column = store.columns.get(NEEDED.get(experiment.name, ""))
+    if column is not None and not all(column[place] for place in chosen):
+        lacking = [store.names[place] for place in chosen if not column[place]]
+        raise InputError(
+            f"{index}: {len(lacking)} of {len(chosen)} cells have no {NEEDED[experiment.name]}, which the "
+            f"{experiment.name} experiment fits: {', '.join(lacking[:5])}{', ...' if lacking[5:] else ''}; ingest with "
+            "`require`, or choose cells by data.sites"
+        )
+    lengths = np.array([_days(year, facts["calendar"]) for year in protocol.years.tolist()])
+    chunks = store.columns["chunk"]
+    return {
+        "name": [store.names[place] for place in chosen],
+        "source": [f"{store.paths.chunk(chunks[place]).resolve()}#{store.columns['row'][place]}" for place in chosen],
+        "checksum": [store.columns["checksum"][place] for place in chosen],
+        "days": [int(lengths.sum())] * len(chosen),
+        "training_days": [int(lengths[: protocol.last_met(protocol.calibration[1])].sum())] * len(chosen),
+        "latitude": [float(store.columns["latitude"][place]) for place in chosen],
+        "longitude": [float(store.columns["longitude"][place]) for place in chosen],
+    }
+
+
+def _days(year: int, kind: str) -> int:
+    return 366 if kind == "standard" and calendar.isleap(year) else 365
+
+
+def read_planned(root: Path, source: str, name: str, checksum: str) -> GridCell:
+    """Read a planned cell of a store.
+
+    Args:
+        root: the campaign directory.
+        source: chunk file, absolute or relative to it, `#` and the cell's row.
+        name: of the cell.
+        checksum: of the cell when it was planned.
+
+    Raises:
+        InputError: when it is not what it was then.
+    """
+    file, _, row = source.rpartition("#")
+    (cell,) = read_chunk(root / file, [int(row)])
+    if (cell.name, cell.checksum) != (name, checksum):
+        raise InputError(
+            f"{root / file}: cell {name}: the driver store is not what it was when the campaign was planned (sha256 "
+            f"{cell.checksum[:12]} of {cell.name}, planned {checksum[:12]}). Put the old store back, or start a new "
+            "campaign with --out."
+        )
+    return cell

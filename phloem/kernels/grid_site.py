@@ -1,0 +1,265 @@
+"""From a grid cell's arrays to what the objective reads: years that cycle, windows, composites, biomass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from phloem.kernels.canopy import canopy_efficiency
+from phloem.kernels.features import weather, year_ends
+from phloem.kernels.grid_model import GridObserved, GridWeather
+from phloem.kernels.site import Site, weighted
+from phloem.kernels.switches import Switches
+from phloem.names import ALL_STREAMS, STREAMS
+
+Years = tuple[int, int]
+"""First and last calendar year, both included."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is simulated and compared, in calendar years (calibration.md section 2).
+
+    Attributes:
+        forcing: years of forcing, which are repeated from the first one on.
+        simulated: years of the run; year y (from 1) has the forcing of year first + (y - 1) mod n.
+        calibration, validation: years of observations, compared with the last time that the run meets them.
+        biomass: what is fitted of it: `none`, `snapshot` or `trajectory`.
+        snapshot_spread: of the single value, as a share of it.
+    """
+
+    forcing: Years
+    simulated: int
+    calibration: Years
+    validation: Years
+    biomass: str = "none"
+    snapshot_spread: float = 0.5
+
+    @property
+    def years(self) -> np.ndarray:
+        """Calendar year whose forcing each simulated year has, (simulated,)."""
+        first, last = self.forcing
+        return first + np.arange(self.simulated) % (last - first + 1)
+
+    @property
+    def cycled(self) -> bool:
+        """Whether the forcing is repeated, or cut short."""
+        return self.simulated != self.forcing[1] - self.forcing[0] + 1
+
+    def last_met(self, year: int) -> int:
+        """Return the last simulated year, from 1, that has the forcing of a calendar year.
+
+        Raises:
+            ValueError: the run does not meet it.
+        """
+        met = np.flatnonzero(self.years == year)
+        if not len(met):
+            raise ValueError(f"no simulated year has the forcing of {year}")
+        return int(met[-1]) + 1
+
+
+@dataclass(frozen=True)
+class GridSite(Site):
+    """One grid cell, ready for the folds. Observations are kept by row: a day without any has row 0 if years cycle.
+
+    Attributes:
+        rows_of_days: rows of forcing and of observations for each simulated day, None where each day has its own.
+        calibration_rows, validation_rows: which rows of the observations belong to which years, bool.
+        reco_share: 1 over the days of the window of RECO that ends on the row's day, else 0.
+        year_end_rows: marks of year ends by row of the observations.
+        biomass_spread: what the single biomass is measured by, gC m-2, NaN where there is a trajectory or nothing.
+        map_priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+    """
+
+    rows_of_days: tuple[np.ndarray, np.ndarray] | None
+    calibration_rows: np.ndarray
+    validation_rows: np.ndarray
+    reco_share: np.ndarray
+    year_end_rows: np.ndarray
+    biomass_spread: float
+    map_priors: tuple[float, float]
+
+    @property
+    def weather_row(self) -> np.ndarray | None:
+        """Row of the weather for each day, None where each has its own."""
+        return None if self.rows_of_days is None else self.rows_of_days[0]
+
+    @property
+    def observed_row(self) -> np.ndarray | None:
+        """Row of the observations for each day, None where each has its own."""
+        return None if self.rows_of_days is None else self.rows_of_days[1]
+
+    @property
+    def priors(self) -> tuple[float, float]:
+        """Mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none."""
+        return self.map_priors
+
+    def observed(self, window: str) -> tuple[Any, list[float]]:
+        """Return the observations and weights of a window, as for a tower; biomass counts in the calibration only."""
+        values: dict[str, np.ndarray] = {"year_end": self.year_end_rows, "reco_share": self.reco_share}
+        inside = self.calibration_rows if window == "calibration" else self.validation_rows
+        spread = []
+        for name in ALL_STREAMS:
+            if name == "biomass":
+                inside = np.full(len(inside), window == "calibration")
+            values[name], weight, squares = weighted(self.observations[name], inside)
+            values[f"{name}_weight"] = weight
+            if name == "biomass" and np.isfinite(self.biomass_spread):
+                squares = self.biomass_spread**2 if weight.any() else 0.0
+            spread.append(squares)
+        return GridObserved(**values), spread
+
+    def cut(self, days: slice) -> GridSite:
+        """Return some whole years of the calibration window, all of them calibration days; see `Site.cut`.
+
+        Raises:
+            ValueError: the years of this cell are cycled.
+        """
+        if self.rows_of_days is not None:
+            raise ValueError("a run over cycled years cannot be cut")
+        part = super().cut(days)
+        assert isinstance(part, GridSite)
+        count = np.ones(part.days, bool)
+        marks, reco, share = part.year_end, np.array(part.observations["reco"]), np.array(self.reco_share[days])
+        first = int(np.argmax(part.weather.reco_keep == 0))  # a window that had begun before is not whole
+        reco[:first], share[:first] = np.nan, 0
+        return replace(
+            part,
+            observations={**part.observations, "reco": reco},
+            calibration_rows=count,
+            validation_rows=~count,
+            reco_share=share,
+            year_end_rows=marks,
+        )
+
+
+def grid_site(
+    time: np.ndarray,
+    year: np.ndarray,
+    doy: np.ndarray,
+    latitude: float,
+    forcing: Mapping[str, np.ndarray],
+    observations: Mapping[str, np.ndarray],
+    window_start: np.ndarray,
+    evaporative_fraction: np.ndarray,
+    trajectory: np.ndarray,
+    snapshot: float,
+    priors: tuple[float, float],
+    protocol: Protocol,
+    switches: Switches,
+) -> GridSite:
+    """Prepare one grid cell, the canopy efficiency's pre-calibration included.
+
+    Args:
+        time: phenological time, days since 2001-01-01, (days,).
+        year: of each day of the record, whole years, (days,).
+        doy: day of the year, (days,).
+        latitude: degrees north.
+        forcing: as in `features.weather`.
+        observations: by stream, NaN where missing: `reco` on the last day of each window, `lai` on the first day of
+            each composite.
+        window_start: 1 on the first day of each window of `reco`, (days,).
+        evaporative_fraction: (days,), NaN where missing.
+        trajectory: live biomass at ages 1, 2, ..., gC m-2, (ages,); age 1 is the end of the first simulated year.
+        snapshot: live biomass on the last day of the last observed year, gC m-2.
+        priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+        protocol: what is simulated and compared.
+        switches: named differences.
+
+    Raises:
+        ValueError: years of the protocol that the record or the run does not have.
+    """
+    record = _years(year, protocol.forcing)
+    time, year, doy, window_start, fraction = (
+        np.asarray(values)[record] for values in (time, year, doy, window_start, evaporative_fraction)
+    )
+    seen = {name: np.asarray(observations[name], float)[record] for name in STREAMS}
+    window = _years(year, protocol.calibration)
+    terms = weather(time, doy, latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches)
+    mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
+
+    # Where the run meets each day of the record last; where nothing is observed the day has row 0.
+    starts = {int(y): _years(year, (y, y)) for y in protocol.years}
+    day_row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in protocol.years])
+    sim_year = np.concatenate([np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(protocol.years, 1)])
+    last = {y: protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)}
+    observed_days = np.isin(sim_year, list(last.values()))
+    marks = year_ends(doy[day_row])
+    ends = np.flatnonzero(np.diff(np.append(sim_year, 0)))
+
+    biomass = np.full(len(day_row), np.nan)
+    if protocol.biomass == "trajectory":
+        count = min(len(ends), len(trajectory))
+        biomass[ends[:count]] = np.asarray(trajectory, float)[:count]
+    elif protocol.biomass == "snapshot":
+        biomass[ends[protocol.last_met(protocol.validation[1]) - 1]] = snapshot
+    share = _shares(window_start)
+    by_day = {name: np.where(observed_days, seen[name][day_row], np.nan) for name in STREAMS} | {"biomass": biomass}
+    calendar = year[day_row]
+    inside, after = (
+        observed_days & (calendar >= span[0]) & (calendar <= span[1])
+        for span in (protocol.calibration, protocol.validation)
+    )
+    if protocol.cycled:
+        kept = np.flatnonzero(observed_days | (marks > 0) | np.isfinite(biomass))
+        observed_row = np.zeros(len(day_row), int)
+        observed_row[kept] = 1 + np.arange(len(kept))
+        rows = np.concatenate([[np.flatnonzero(~observed_days)[0] if (~observed_days).any() else 0], kept])
+        nothing = np.arange(len(rows)) == 0
+        index = (day_row, observed_row)
+    else:
+        rows, index = np.arange(len(day_row)), None
+        nothing = np.zeros(len(rows), bool)
+
+    lai = _daily(seen["lai"])
+    part = {name: values[window] for name, values in (("gpp", seen["gpp"]), ("lai", lai), ("ef", fraction))}
+    efficiency = canopy_efficiency(
+        type(terms)(*(values[window] for values in terms)), part["gpp"], part["lai"], part["ef"], len(part["gpp"])
+    )
+    return GridSite(
+        weather=GridWeather(*terms, 1.0 - np.asarray(window_start, float)),
+        observations={name: np.where(nothing, np.nan, values[rows]) for name, values in by_day.items()},
+        year_end=marks,
+        training_days=int(np.flatnonzero(inside)[-1]) + 1,
+        ce_opt=efficiency,
+        mean_temperature=float(mean[window].mean()),
+        rows_of_days=index,
+        calibration_rows=inside[rows] & ~nothing,
+        validation_rows=after[rows] & ~nothing,
+        reco_share=np.where(nothing, 0.0, share[day_row][rows]),
+        year_end_rows=np.where(nothing, 0.0, marks[rows]),
+        biomass_spread=protocol.snapshot_spread * snapshot if protocol.biomass == "snapshot" else float("nan"),
+        map_priors=priors,
+    )
+
+
+def _years(year: np.ndarray, span: Years) -> slice:
+    """Return the days of some years of a record.
+
+    Raises:
+        ValueError: it does not hold them.
+    """
+    found = np.flatnonzero((year >= span[0]) & (year <= span[1]))
+    if not len(found) or year[found[0]] != span[0] or year[found[-1]] != span[1]:
+        raise ValueError(f"the record has the years {year[0]} to {year[-1]}; {span[0]} to {span[1]} are asked for")
+    return slice(int(found[0]), int(found[-1]) + 1)
+
+
+def _shares(window_start: np.ndarray) -> np.ndarray:
+    """Return 1 over the length of each window on its last day, else 0."""
+    starts = np.flatnonzero(np.asarray(window_start) > 0)
+    stops = np.append(starts[1:], len(window_start))
+    share = np.zeros(len(window_start))
+    share[stops - 1] = 1 / (stops - starts)
+    return share
+
+
+def _daily(values: np.ndarray) -> np.ndarray:
+    """Return a series of composites as daily values, linear between them, NaN before the first and after the last."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return values
+    return np.interp(np.arange(len(values)), known, values[known], left=np.nan, right=np.nan)
