@@ -31,6 +31,7 @@ from phloem.jobs.execute import merge
 from phloem.jobs.optimisers import Adam
 from phloem.jobs.planning import CampaignPaths
 from phloem.jobs.state import read_state
+from phloem.names import STREAMS
 
 JOURNALS = 200
 """Journals among which the commits are dealt, as so many workers would leave them."""
@@ -84,7 +85,7 @@ def commit(campaign: Campaign) -> None:
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    lengths = {**FIXED_DIMENSIONS, "cell": 1, "member": 1, "trace": 2}
+    lengths = {**FIXED_DIMENSIONS, "stream": len(STREAMS), "cell": 1, "member": 1, "trace": 2}
     arrays = {}
     for name, variable in SCHEMA.items():
         shape = tuple(lengths[dimension] for dimension in variable.dimensions)

@@ -7,7 +7,11 @@ STREAMS = ("gpp", "reco", "et", "lai")
 """Observed streams of the site objective: gC m-2 d-1, gC m-2 d-1, mm d-1, m2 m-2."""
 
 ALL_STREAMS = (*STREAMS, "biomass")
+<<<<<<< HEAD
 """Streams of the grid experiments; biomass is that of labile, foliage, roots and wood together, gC m-2."""
+=======
+"""Streams in the order of every product: those of a site, and the one that experiments with biomass add."""
+>>>>>>> 67df505 (Campaigns on a grid merge into (lat, lon, ...): streamed in bands of rows, chunks written once)
 
 PARAMETERS = (
     "decomposition_rate",
@@ -67,6 +71,18 @@ STATUS = {
 }
 """What became of a lane. `missing` appears only where holes were asked for; `set_aside` are the lanes of a cell whose
 computation crashes, hangs or takes all memory whenever it is tried alone."""
+
+CELL_STATUS = {
+    "all_calibrated": 0,
+    "some_calibrated": 1,
+    "too_few_calibrated": 2,
+    "none_calibrated": 3,
+    "set_aside": 4,
+    "missing": 5,
+}
+"""What became of the members of a cell, for a map: `too_few_calibrated` are not all members and fewer than a median
+needs; `set_aside` is a cell without any calibrated member whose computation was given up; `missing` is a hole that was
+asked for."""
 
 STOP = {"none": 0, "converged": 1, "budget": 2, "stalled": 3, "failed": 4}
 """Why the optimiser left a lane: the loss fell by less than the tolerance; all steps of its schedule or budget are

@@ -30,6 +30,7 @@ from phloem.io.attempts import (
 )
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, load_part, save_checkpoint, save_part
 from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
+from phloem.io.grid import Grid, PlacedCells
 from phloem.io.journals import append_event, append_events, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.netcdf import write_netcdf
@@ -77,9 +78,11 @@ __all__ = [
     "Commits",
     "CorruptFile",
     "Finding",
+    "Grid",
     "GridCell",
     "Holder",
     "Numbers",
+    "PlacedCells",
     "StaleAttempt",
     "Store",
     "StorePaths",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -24,7 +24,14 @@ class Mended:
         lanes: by cell: tile, row in it, and the members that it has a result for; later tiles come last.
     """
 
-    def __init__(self, paths: CampaignPaths, tiles: Iterable[int], commits: Commits, configuration_hash: object):
+    def __init__(
+        self,
+        paths: CampaignPaths,
+        tiles: Iterable[int],
+        commits: Commits,
+        configuration_hash: object,
+        lengths: Mapping[str, int],
+    ):
         """Read the batches that are there.
 
         Args:
@@ -32,6 +39,7 @@ class Mended:
             tiles: numbers of the batches.
             commits: from `read_commits`.
             configuration_hash: what a batch must have been computed with, None for any.
+            lengths: of the dimensions of the tiles that it belongs to.
 
         Raises:
             CorruptFile: a batch is there and is not what was committed.
@@ -44,6 +52,8 @@ class Mended:
             arrays, attributes, _ = load_tile(paths, tile, commits)
             if configuration_hash not in (None, attributes.get("configuration_hash")):
                 raise CorruptFile(f"{paths.tile(tile)}: computed with another configuration")
+            if arrays["nnse"].shape[1:] != (lengths["member"], lengths["stream"]):
+                raise CorruptFile(f"{paths.tile(tile)}: has other members or streams than the planned tiles")
             self.arrays[tile] = {name: arrays[name] for name in _PER_LANE}
             for row, cell in enumerate(arrays["cell"].tolist()):
                 members = np.flatnonzero(arrays["status"][row] != STATUS["missing"])

@@ -1,7 +1,8 @@
 """The merge: all tiles of a campaign, one by one, into one CF-NetCDF file.
 
 Memory holds one tile and one block of cells. Blocks follow the plan's order of cells and not the tiles, so
-the product does not depend on how cells were put into tiles.
+the product does not depend on how cells were put into tiles. Campaigns on a grid are written in bands of rows
+(`phloem.io.bands`).
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 
-from phloem.errors import InputError, WorkError
-from phloem.io.atomic import CorruptFile, sync_directory, sync_file
+from phloem.errors import InputError, WorkError, some
+from phloem.io.atomic import sync_directory, sync_file
+from phloem.io.bands import write_bands
+from phloem.io.grid import PlacedCells
 from phloem.io.mended import Mended
-from phloem.io.merged_layout import BLOCK_CELLS, DERIVED, define, fixed_values
+from phloem.io.merged_grid import define_grid
+from phloem.io.merged_layout import BLOCK_CELLS, define, fixed_values
 from phloem.io.netcdf import new_netcdf
 from phloem.io.paths import CampaignPaths
-from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SUCCESSES
-from phloem.io.statistics import SCREENING_RCV, circular_median_and_rcv, median_and_rcv
-from phloem.io.tiles import Commits, load_tile, read_commits
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, STATUS
+from phloem.io.schema import SUCCESSES
+from phloem.io.statistics import member_statistics
+from phloem.io.tile_reader import Rows, TileReader
+from phloem.names import PARAMETERS
 
-Rows = dict[str, np.ndarray]
-Lengths = dict[str, int]
-
-_PER_CELL = [name for name, v in SCHEMA.items() if v.merged and v.dimensions[0] == "cell"]
-_SHOWN = 8
+OnProgress = Callable[[int, int], None]
 
 
 def merge_tiles(
@@ -41,7 +42,8 @@ def merge_tiles(
     *,
     retries: Iterable[int] = (),
     allow_holes: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
+    grid: PlacedCells | None = None,
 ) -> Path:
     """Write merged.nc from the committed tiles; the old product stays until the new one is whole.
 
@@ -54,35 +56,37 @@ def merge_tiles(
         retries: numbers of the tiles that hold failed lanes calibrated again; those that are there count.
         allow_holes: mark the cells of absent tiles as missing instead of refusing.
         on_progress: called with the number of tiles done and of all tiles.
+        grid: where each cell lies, for a product with dimensions (lat, lon, ...) in the place of (cell, ...).
 
     Returns:
         The path of merged.nc.
 
     Raises:
-        InputError: `parameter_units` is not a list of 30.
+        InputError: `parameter_units` is not a list of 30, or a cell has no place on the grid.
         WorkError: a cell twice, a tile absent, altered or of another plan, or no room; nothing was written.
     """
     units = list(campaign_attributes.get("parameter_units", ()))
     if len(units) != len(PARAMETERS):
         raise InputError(f"parameter_units: {len(units)} units, {len(PARAMETERS)} are due")
     _refuse_duplicates(plan)
-    reader = _Reader(paths, plan, campaign_attributes, allow_holes)
+    reader = TileReader(paths, plan, campaign_attributes, allow_holes, grid)
     reader.look_ahead()
-    mended = Mended(paths, retries, reader.commits, reader.configuration_hash)
+    mended = Mended(paths, retries, reader.commits, reader.configuration_hash, reader.lengths)
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
         with new_netcdf(temporary) as file:
-            define(file, reader.lengths, {**campaign_attributes, "missing_cells": 0})
+            attributes = {**campaign_attributes, "missing_cells": 0}
+            if grid is None:
+                define(file, reader.lengths, attributes)
+            else:
+                define_grid(file, reader.lengths, attributes, grid)
             fixed = {**fixed_values(reader.lengths, units), "trace_iteration": reader.trace_iteration}
             for name, values in fixed.items():
                 file[name][:] = values
-            start = 0
-            for rows in _blocks(reader.rows(on_progress)):
-                stop = start + len(rows["cell"])
-                mended.apply(rows)
-                for name, values in {**rows, **_statistics(rows)}.items():
-                    file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
-                start = stop
+            if grid is None:
+                _write_cells(file, reader, mended, on_progress)
+            else:
+                write_bands(file, reader, mended, grid.grid, on_progress)
             reader.refuse_problems()
             file.missing_cells = sum(len(plan[index]) for index in reader.problems)
         sync_file(temporary)
@@ -107,109 +111,33 @@ def _refuse_duplicates(plan: Sequence[Sequence[str]]) -> None:
     if twice:
         tiles = [index for index, cells in enumerate(plan) if set(cells) & set(twice)]
         raise WorkError(
-            f"cells planned more than once: {_some(twice)} (tiles {_some(tiles)}): every cell belongs to one "
+            f"cells planned more than once: {some(twice)} (tiles {some(tiles)}): every cell belongs to one "
             "tile; plan the campaign anew with `phloem plan`"
         )
     if not counts:
         raise WorkError("the plan has no cells: plan the campaign anew with `phloem plan`")
 
 
-def _some(items: Sequence[object]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(map(str, items[:_SHOWN])) + more
+def _write_cells(file: netCDF4.Dataset, reader: TileReader, mended: Mended, on_progress: OnProgress | None) -> None:
+    start = 0
+    for rows in _blocks(_tiles(reader, on_progress)):
+        stop = start + len(rows["cell"])
+        mended.apply(rows)
+        valid = np.isin(rows["status"], SUCCESSES)
+        derived = member_statistics(rows["parameters"], rows["initial_pools"], valid)
+        for name, values in {**rows, **derived}.items():
+            file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
+        start = stop
 
 
-class _Reader:
-    """Reads the tiles in the plan's order and notes what is wrong with them."""
-
-    def __init__(
-        self,
-        paths: CampaignPaths,
-        plan: Sequence[Sequence[str]],
-        campaign_attributes: Mapping[str, Any],
-        allow_holes: bool,
-    ) -> None:
-        self.paths, self.plan, self.allow_holes = paths, plan, allow_holes
-        self.configuration_hash = campaign_attributes.get("configuration_hash")
-        self.commits: Commits = read_commits(paths)
-        self.problems: dict[int, str] = {}
-        self.lengths: Lengths = {}
-        self.trace_iteration = np.zeros(0, np.int32)
-
-    def look_ahead(self) -> None:
-        """Refuses absent tiles before any work; takes members and trace from the first tile that is done."""
-        for index in range(len(self.plan)):
-            if not self.paths.tile(index).exists():
-                self.problems[index] = "missing"
-        if self.problems and not self.allow_holes:
-            self.refuse_problems()
-        for index in range(len(self.plan)):
-            loaded = None if index in self.problems else self._load(index)
-            if loaded is not None:
-                arrays = loaded[0]
-                self.trace_iteration = arrays["trace_iteration"]
-                self.lengths = dict(FIXED_DIMENSIONS)
-                self.lengths["cell"] = sum(len(cells) for cells in self.plan)
-                self.lengths["member"], self.lengths["trace"] = arrays["loss_trace"].shape[1:]
-                return
-        self.allow_holes = False
-        self.refuse_problems()
-
-    def rows(self, on_progress: Callable[[int, int], None] | None) -> Iterator[Rows]:
-        """The cells of each tile; holes where those are allowed, else tiles with problems are left out."""
-        for index, cells in enumerate(self.plan):
-            loaded = None if index in self.problems else self._load(index)
-            if loaded is not None:
-                arrays, attempt = loaded
-                rows = {name: arrays[name] for name in _PER_CELL}
-                rows |= {"tile": np.full(len(cells), index), "attempt": np.full(len(cells), attempt)}
-                yield rows
-            elif self.allow_holes:
-                yield self._hole(index, cells)
-            if on_progress is not None:
-                on_progress(index + 1, len(self.plan))
-
-    def refuse_problems(self) -> None:
-        """Raise a WorkError that names what is wrong, unless holes are allowed."""
-        if not self.problems or self.allow_holes:
-            return
-        bad = [
-            f"tile {index} ({reason}; cells {_some(self.plan[index])})"
-            for index, reason in sorted(self.problems.items())
-        ]
-        raise WorkError(
-            f"{len(bad)} of {len(self.plan)} tiles cannot be merged: {_some(bad)}: "
-            f"run `phloem run {self.paths.root}` to compute them"
-        )
-
-    def _load(self, index: int) -> tuple[Rows, int] | None:
-        try:
-            arrays, attributes, attempt = load_tile(self.paths, index, self.commits)
-        except CorruptFile as error:
-            self.problems[index] = str(error)
-            return None
-        shape = arrays["loss_trace"].shape[1:]
-        its_hash = attributes.get("configuration_hash", self.configuration_hash)
-        if arrays["cell"].tolist() != list(self.plan[index]):
-            self.problems[index] = f"holds other cells than planned: {_some(arrays['cell'].tolist())}"
-        elif self.configuration_hash is not None and its_hash != self.configuration_hash:
-            self.problems[index] = f"computed with configuration {its_hash}, not {self.configuration_hash}"
-        elif self.lengths and shape != (self.lengths["member"], self.lengths["trace"]):
-            self.problems[index] = f"has {shape[0]} members and {shape[1]} trace points, unlike the others"
-        elif self.lengths and not np.array_equal(arrays["trace_iteration"], self.trace_iteration):
-            self.problems[index] = "its loss trace has other iterations than those of the others"
-        return None if index in self.problems else (arrays, attempt)
-
-    def _hole(self, index: int, cells: Sequence[str]) -> Rows:
-        lengths = {**self.lengths, "cell": len(cells)}
-        rows: Rows = {"cell": np.asarray(cells, dtype=str)}
-        for name in _PER_CELL[1:]:
-            variable = SCHEMA[name]
-            dtype = np.dtype(variable.dtypes[0])
-            shape = tuple(lengths[dimension] for dimension in variable.dimensions)
-            rows[name] = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
-        rows["status"][:] = STATUS["missing"]
-        return rows | {"tile": np.full(len(cells), index), "attempt": np.zeros(len(cells), int)}
+def _tiles(reader: TileReader, on_progress: OnProgress | None) -> Iterator[Rows]:
+    """The cells of each tile; tiles with problems are left out where they may not become holes."""
+    for index in range(len(reader.plan)):
+        rows = reader.read(index)
+        if rows is not None:
+            yield rows
+        if on_progress is not None:
+            on_progress(index + 1, len(reader.plan))
 
 
 def _blocks(tiles: Iterator[Rows]) -> Iterator[Rows]:
@@ -232,14 +160,3 @@ def _blocks(tiles: Iterator[Rows]) -> Iterator[Rows]:
 
 def _join(parts: list[Rows]) -> Rows:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _statistics(rows: Rows) -> Rows:
-    valid = np.isin(rows["status"], SUCCESSES)[:, None, :]
-    parameters = rows["parameters"].swapaxes(1, 2)
-    median, rcv = median_and_rcv(parameters, valid)
-    circular = [PARAMETERS.index(name) for name in CIRCULAR_PARAMETERS]
-    median[:, circular], rcv[:, circular] = circular_median_and_rcv(parameters[:, circular], valid)
-    pools = median_and_rcv(rows["initial_pools"].swapaxes(1, 2), valid)
-    screened = np.where(rcv <= SCREENING_RCV, median, np.nan)
-    return dict(zip(DERIVED, (median, rcv, screened, *pools), strict=True))

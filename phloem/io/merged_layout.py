@@ -10,25 +10,16 @@ import numpy as np
 
 from phloem.io.schema import SCHEMA
 from phloem.io.statistics import LEAST_MEMBERS, SCREENING_RCV
-from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STOP, STREAMS
+from phloem.names import ALL_STREAMS, LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STOP
 
 CONVENTIONS = "CF-1.11"
 BLOCK_CELLS = 256
 """Cells of one chunk on disk and of one block in memory."""
 
-DERIVED = (
-    "parameters_median",
-    "parameters_rcv",
-    "parameters_screened",
-    "initial_pools_median",
-    "initial_pools_rcv",
-)
-"""Statistics over the members, in the order in which the merge computes them."""
-
 POOL_UNITS = ("g m-2",) * 6 + ("mm",) * 2
 """Units of the pools: mass of carbon, and depth of water."""
 
-_EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
+EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
     "member": (("member",), "i4", {"long_name": "random restart", "units": "1"}),
     "parameter": (("parameter",), str, {"long_name": "parameter of the model"}),
     "pool": (("pool",), str, {"long_name": "pool of the model"}),
@@ -91,9 +82,10 @@ _EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
         {"long_name": "robust coefficient of variation of the initial pools over the members", "units": "1"},
     ),
 }
+"""Variables that are not of the schema: dimensions, type and texts of each."""
 
-_COMMENTS = {"parameters": "units in parameter_units", "initial_pools": "units in pool_units"}
-_COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in _EXTRA if n in _EXTRA[n][0]))
+COMMENTS = {"parameters": "units in parameter_units", "initial_pools": "units in pool_units"}
+_COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in EXTRA if n in EXTRA[n][0]))
 
 
 def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
@@ -112,15 +104,24 @@ def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mappin
             texts = {"long_name": variable.long_name, "units": variable.units}
             if name in ("latitude", "longitude"):
                 texts["standard_name"] = name
-            if name in _COMMENTS:
-                texts["comment"] = _COMMENTS[name]
+            if name in COMMENTS:
+                texts["comment"] = COMMENTS[name]
             _create(file, name, variable.dimensions, kind, texts)
-    for name, (dimensions, kind, texts) in _EXTRA.items():
+    for name, (dimensions, kind, texts) in EXTRA.items():
         _create(file, name, dimensions, kind, texts)
-    file["status"].flag_values = np.array(list(STATUS.values()), dtype=np.int8)
-    file["status"].flag_meanings = " ".join(STATUS)
-    file["stop"].flag_values = np.array(list(STOP.values()), dtype=np.int8)
-    file["stop"].flag_meanings = " ".join(STOP)
+    name_flags(file["status"], STATUS)
+    name_flags(file["stop"], STOP)
+    describe_product(file, attributes)
+
+
+def name_flags(variable: netCDF4.Variable, flags: Mapping[str, int]) -> None:
+    """Give a variable of one byte its flag_values and flag_meanings."""
+    variable.flag_values = np.array(list(flags.values()), dtype=np.int8)
+    variable.flag_meanings = " ".join(flags)
+
+
+def describe_product(file: netCDF4.Dataset, attributes: Mapping[str, Any]) -> None:
+    """Write the global attributes; "parameter_units" is left out, which is a variable."""
     file.Conventions = CONVENTIONS
     for key in sorted(set(attributes) - {"parameter_units", "Conventions"}):
         file.setncattr(key, attributes[key])
@@ -150,7 +151,7 @@ def fixed_values(lengths: Mapping[str, int], parameter_units: Sequence[str]) -> 
     texts = {
         "parameter": PARAMETERS,
         "pool": POOLS,
-        "stream": STREAMS,
+        "stream": ALL_STREAMS[: lengths["stream"]],
         "term": LOSS_TERMS,
         "parameter_units": parameter_units,
         "pool_units": POOL_UNITS,

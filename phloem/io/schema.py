@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STATUS, STREAMS
+from phloem.names import ALL_STREAMS, LOSS_TERMS, PARAMETERS, POOLS, STATUS, STREAMS
 
 SCHEMA_VERSION = 1
 
@@ -16,9 +16,11 @@ FIXED_DIMENSIONS = {
     "pool": len(POOLS),
     "unknown": len(PARAMETERS) + len(POOLS),
     "term": len(LOSS_TERMS),
-    "stream": len(STREAMS),
 }
-"""Dimensions of one length in every tile; cell, member and trace have a length of their own."""
+"""Dimensions of one length in every tile; cell, member, trace and stream have a length of their own."""
+
+STREAM_COUNTS = (len(STREAMS), len(ALL_STREAMS))
+"""Streams that a tile may have: those of a site, or biomass too."""
 
 SUCCESSES = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
 """Values of status whose lanes count."""
@@ -45,6 +47,7 @@ class Variable:
     merged: bool = True
 
 
+_STREAMS_DUE = " or ".join(map(str, STREAM_COUNTS))
 _LANE = ("cell", "member")
 
 SCHEMA = {
@@ -131,6 +134,8 @@ def _stored(name: str, values: np.ndarray, lengths: dict[str, int]) -> np.ndarra
     if values.ndim != len(variable.dimensions):
         raise ValueError(f"variable {name!r}: shape {values.shape}, dimensions {variable.dimensions}")
     for dimension, length in zip(variable.dimensions, values.shape, strict=True):
+        if dimension == "stream" and length not in STREAM_COUNTS:
+            raise ValueError(f"variable {name!r}: {length} along 'stream', where {_STREAMS_DUE} are due")
         if lengths.setdefault(dimension, length) != length or (length == 0 and dimension != "trace"):
             raise ValueError(f"variable {name!r}: {length} along {dimension!r}, where {lengths[dimension]} are due")
     if variable.dtypes == ("str",):

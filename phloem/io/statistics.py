@@ -8,11 +8,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.names import PERIOD
+from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, PERIOD
 
 GAUSSIAN_CONSISTENCY = 1.4826
 LEAST_MEMBERS = 3
 SCREENING_RCV = 0.3
+
+
+def member_statistics(parameters: np.ndarray, initial_pools: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
+    """What the merged product says of the members of some cells.
+
+    Args:
+        parameters: (cell, member, parameter).
+        initial_pools: (cell, member, pool).
+        valid: boolean (cell, member): the members that count.
+
+    Returns:
+        By name in the product: median, rCV and screened median of the parameters (cell, parameter), median and rCV of
+        the initial pools (cell, pool). The statistics of days of the year are circular.
+    """
+    valid = valid[:, None, :]
+    parameters = parameters.swapaxes(1, 2)
+    median, rcv = median_and_rcv(parameters, valid)
+    circular = [PARAMETERS.index(name) for name in CIRCULAR_PARAMETERS]
+    median[:, circular], rcv[:, circular] = circular_median_and_rcv(parameters[:, circular], valid)
+    pools, pools_rcv = median_and_rcv(initial_pools.swapaxes(1, 2), valid)
+    return {
+        "parameters_median": median,
+        "parameters_rcv": rcv,
+        "parameters_screened": np.where(rcv <= SCREENING_RCV, median, np.nan),
+        "initial_pools_median": pools,
+        "initial_pools_rcv": pools_rcv,
+    }
 
 
 def median_and_rcv(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
