@@ -7,11 +7,7 @@ STREAMS = ("gpp", "reco", "et", "lai")
 """Observed streams of the site objective: gC m-2 d-1, gC m-2 d-1, mm d-1, m2 m-2."""
 
 ALL_STREAMS = (*STREAMS, "biomass")
-<<<<<<< HEAD
 """Streams of the grid experiments; biomass is that of labile, foliage, roots and wood together, gC m-2."""
-=======
-"""Streams in the order of every product: those of a site, and the one that experiments with biomass add."""
->>>>>>> 67df505 (Campaigns on a grid merge into (lat, lon, ...): streamed in bands of rows, chunks written once)
 
 PARAMETERS = (
     "decomposition_rate",
