@@ -11,6 +11,8 @@ from pathlib import Path
 from phloem.errors import InputError, WorkError
 from phloem.hpc import Engine, LocalEngine, default_workers
 from phloem.io import (
+    Grid,
+    PlacedCells,
     Verdict,
     append_event,
     keep_floor,
@@ -30,6 +32,9 @@ from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
 from phloem.sharding import device_environment
+
+GRID_STEP = 0.5
+"""Degrees between the cells of a driver store."""
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
@@ -286,7 +291,21 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
             retries=range(len(campaign.tiles), len(campaign.all_tiles)),
             allow_holes=allow_holes,
             on_progress=lambda done, _total: bar.update(done),
+            grid=grid_of(campaign),
         )
+
+
+def grid_of(campaign: Campaign) -> PlacedCells | None:
+    """Return where the cells of a grid campaign lie; None for towers, whose product has one dimension of cells.
+
+    Raises:
+        InputError: cells that are on no regular grid, or two in one place.
+    """
+    if not campaign.configuration.data.is_store:
+        return None
+    columns = campaign.cells.columns
+    grid = Grid.around(columns["latitude"], columns["longitude"], GRID_STEP)
+    return grid.place(columns["name"], columns["latitude"], columns["longitude"])
 
 
 def deliver(campaign: Campaign, state: CampaignState) -> Path:
