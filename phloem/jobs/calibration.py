@@ -7,6 +7,7 @@ apart from the devices, so that more or fewer of them can take it up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -21,14 +22,17 @@ from phloem.jobs.lane_results import Arrays, fill_tile, lane_results
 from phloem.kernels import (
     CALIBRATED,
     DIVERGED,
+    LIVE,
     MAX_REDRAWS,
     RUNNING,
     SEGMENT,
+    FastOptions,
     GridObserved,
     GridState,
     GridWeather,
     Lanes,
     Observed,
+    Options,
     Site,
     SiteData,
     SiteObjective,
@@ -46,6 +50,9 @@ from phloem.sharding.placement import Flight, Program, advance_program
 
 LANE_NUMBERS = 6 * len(CALIBRATED)
 """Numbers in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes on top."""
+
+LIVE_ROWS = tuple(row for row, unknown in enumerate(CALIBRATED) if unknown.name in LIVE)
+"""Places of the live pools among a lane's unknowns."""
 
 MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
 """Redraws that a lane may bring along: a tile file counts them in a byte."""
@@ -77,6 +84,14 @@ def objective(experiment: Experiment) -> SiteObjective:
         return experiment.grid_objective()
     mode = experiment.mode
     return SiteObjective(dalec(mode), switches(mode), experiment.pools, experiment.backend)
+
+
+def optimiser_options(configuration: Configuration) -> Options:
+    """Return the kernels' form of the optimiser, as the experiment needs it."""
+    options = configuration.optimiser.options()
+    if isinstance(options, FastOptions) and options.windows and configuration.experiment.live_caps:
+        return replace(options, regrown=LIVE_ROWS)
+    return options
 
 
 def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
@@ -160,8 +175,9 @@ class TileCalibration:
         _check(lanes, len(cells), members)
         self.lanes = [(cell, member) for cell, member, _ in lanes]
         self._configuration = configuration
-        self.options = configuration.optimiser.options()
+        self.options = optimiser_options(configuration)
         self.objective = objective(experiment)
+        self._objectives = [objective(experiment.on_windows)] * len(self.options.windows) + [self.objective]
         self.dtype = np.dtype(experiment.precision)
         self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
         self.in_flight = devices * BLOCK if in_flight is None else in_flight
@@ -169,12 +185,15 @@ class TileCalibration:
             raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
         self._cells, self._members = list(cells), members
         self._sites = {position: build_site(cells[position], experiment) for position, _ in self.lanes}
+        plain = self._sites
+        if experiment.on_windows != experiment and self.options.windows:
+            plain = {cell: build_site(cells[cell], experiment.on_windows) for cell in self._sites}
         self._windows = [
-            {cell: richest_years(site, years) for cell, site in self._sites.items()} for years in self.options.windows
+            {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.options.windows
         ]
         self._windows.append(self._sites)
         # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
-        self._days = max(one.rows for one in self._sites.values()) if experiment.backend == "cpu" else 0
+        self._days = max(one.days for one in plain.values()) if experiment.backend == "cpu" else 0
         self._table = lay_out(self.lanes, self.in_flight).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
         self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])
@@ -283,7 +302,7 @@ class TileCalibration:
     def _take_off(self, blocks: Sequence[Block]) -> Aloft:
         """Bring a round to the devices."""
         flight = self._flight(self._table, blocks, self._windows[self._stage])
-        program = advance_program(self.objective, self.options, flight.mesh)
+        program = advance_program(self._objectives[self._stage], self.options, flight.mesh)
         tables = flight.tables(self.dtype, least=self._days)
         return Aloft(self._stage, flight, tables, flight.put_lanes(self._state), program)
 

@@ -154,15 +154,12 @@ class Configuration(Section):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, tree: Any) -> Any:
-        """An [optimiser] table without a name is that of the default; what it leaves out suits the experiment."""
+        """An [optimiser] table without a name is that of the default."""
         if not isinstance(tree, dict):
             return tree
-        given, experiment = tree.get("optimiser", {}), tree.get("experiment")
+        given = tree.get("optimiser", {})
         if isinstance(given, dict):
             given = {"name": "fast", **given}
-            cycled = isinstance(experiment, dict) and experiment.get("name") == "growth-curve"
-            if cycled and given["name"] == "fast":  # a stand that begins near zero cannot be cut into windows
-                given = {"windows": [], "window_iterations": [], **given}
             return {**tree, "optimiser": given}
         return tree
 
@@ -177,8 +174,6 @@ class Configuration(Section):
                     else 'data.kind = "tower", or "synthetic" with domain = "transect"'
                 )
             )
-        if self.experiment.name == "growth-curve" and getattr(self.optimiser, "windows", []):
-            raise ValueError("optimiser.windows must be [] for growth-curve: its years build on one another")
         if self.engine.gpus and self.experiment.backend == "cpu":
             raise ValueError(
                 'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'

@@ -117,6 +117,11 @@ class Experiment(Section):
         )
 
     @property
+    def on_windows(self) -> Experiment:
+        """The experiment as the optimiser's windows see it: a stand that grows from near zero is full-grown there."""
+        return self.model_copy(update={"name": "baseline"}) if self.name == "growth-curve" else self
+
+    @property
     def live_caps(self) -> tuple[float, float, float, float] | None:
         """Upper bounds of the initial live pools, gC m-2; only the growth-curve run begins near zero."""
         from phloem.kernels import NEAR_ZERO

@@ -13,7 +13,7 @@ from phloem.kernels.canopy import canopy_efficiency  # noqa: E402
 from phloem.kernels.dalec import dalec, inputs, state  # noqa: E402
 from phloem.kernels.fast import FastOptions  # noqa: E402
 from phloem.kernels.fold import fold, trajectory  # noqa: E402
-from phloem.kernels.grid_model import GridObserved, GridState, GridWeather, grid_dalec, grid_state  # noqa: E402
+from phloem.kernels.grid_model import LIVE, GridObserved, GridState, GridWeather, grid_dalec, grid_state  # noqa: E402
 from phloem.kernels.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics  # noqa: E402
 from phloem.kernels.grid_site import GridSite, Protocol, grid_site  # noqa: E402
 from phloem.kernels.lanes import DIVERGED, DONE, MAX_REDRAWS, PADDING, RUNNING, Lanes  # noqa: E402
@@ -33,6 +33,7 @@ __all__ = [
     "CALIBRATED",
     "DIVERGED",
     "DONE",
+    "LIVE",
     "MAX_REDRAWS",
     "MODES",
     "NEAR_ZERO",

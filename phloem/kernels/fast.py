@@ -33,6 +33,10 @@ FARTHEST = 14.0
 SHARPNESS_EVERY = 10
 """Accepted steps between two rises of k; each asks for the loss anew."""
 
+REGROWN = float(np.arcsinh(np.tan(np.pi * 0.35)))
+"""z at 85 % of the log range: a stand that begins with few leaves cannot live on what they earn (its light falls with
+the square of LAI), and no gradient leads out of a dead one."""
+
 NEXT_DRAW = 128
 """Distance between the draws of a lane's starts: redraws count in a byte."""
 
@@ -89,6 +93,8 @@ class FastOptions(Options):
         sharpness_iterations: accepted steps on the first window over which k rises linearly to its end value.
         init: how raw values are drawn, `normal` or `uniform_u`.
         trace: about how many losses of a lane are kept; on a window, its own loss at its own k.
+        regrown: unknowns that begin anew on the whole record, at REGROWN: the live pools of a stand that grows from
+            near zero, while the windows see it full-grown.
     """
 
     iterations: int = 1_000
@@ -101,6 +107,7 @@ class FastOptions(Options):
     sharpness_iterations: int = 120
     init: str = "normal"
     trace: int = 250
+    regrown: tuple[int, ...] = ()
 
     @property
     def whole(self) -> int:
@@ -337,7 +344,10 @@ def _leave(options: FastOptions, leaving: Array, stop: Array, lanes: Lanes) -> L
 def _with_kept(options: FastOptions, state: Fast) -> Fast:
     """Return the state in which all lanes begin on the whole record, from the best of their starts."""
     walk = quasi_newton.start(state.kept_point)
-    walk = walk._replace(curvature=state.kept_curvature, plain=jnp.zeros_like(walk.plain))
+    if options.regrown:
+        walk = walk._replace(point=walk.point.at[:, np.array(options.regrown)].set(REGROWN))
+    else:
+        walk = walk._replace(curvature=state.kept_curvature, plain=jnp.zeros_like(walk.plain))
     return _enter(options, state._replace(walk=walk), jnp.full_like(state.stage, options.whole))
 
 
