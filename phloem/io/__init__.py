@@ -31,12 +31,22 @@ from phloem.io.attempts import (
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, load_part, save_checkpoint, save_part
 from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
 from phloem.io.grid import Grid, PlacedCells
+from phloem.io.growth import (
+    GrowthCurve,
+    RichardsChapman,
+    TabulatedCurve,
+    dry_matter,
+    read_growth_curves,
+    richards_chapman,
+    total_biomass,
+)
 from phloem.io.journals import append_event, append_events, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.netcdf import write_netcdf
 from phloem.io.normalisation import write_normalisation
 from phloem.io.paths import CampaignPaths
 from phloem.io.sealed import copy_of, read_sealed, write_sealed
+from phloem.io.stands import Stands, read_stands
 from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.store import (
     GridCell,
@@ -49,6 +59,7 @@ from phloem.io.store import (
     seal_store,
     write_chunk,
 )
+from phloem.io.tables import Table
 from phloem.io.tiles import (
     Commit,
     Commits,
@@ -80,12 +91,17 @@ __all__ = [
     "Finding",
     "Grid",
     "GridCell",
+    "GrowthCurve",
     "Holder",
     "Numbers",
     "PlacedCells",
+    "RichardsChapman",
     "StaleAttempt",
+    "Stands",
     "Store",
     "StorePaths",
+    "Table",
+    "TabulatedCurve",
     "TakenError",
     "TileState",
     "Verdict",
@@ -103,6 +119,7 @@ __all__ = [
     "count_training_days",
     "diagnose_tile",
     "drop_checkpoint",
+    "dry_matter",
     "end_attempt",
     "end_lost",
     "file_system_now",
@@ -126,15 +143,19 @@ __all__ = [
     "read_commits",
     "read_end",
     "read_events",
+    "read_growth_curves",
     "read_sealed",
+    "read_stands",
     "read_tile",
     "read_tower",
+    "richards_chapman",
     "roll_up",
     "save_checkpoint",
     "save_part",
     "seal_store",
     "sweep",
     "take_tile",
+    "total_biomass",
     "unforgiven_ends",
     "write_atomically",
     "write_chunk",
