@@ -76,7 +76,9 @@ def read_stands(path: Path) -> dict[tuple[float, float], Stands]:
         stand = row.number(columns["age"], least=0.0), row.number(columns["agb"], least=0.0, most=MOST_BIOMASS)
         if seen.setdefault(cell, {}).setdefault(stand, row.line) != row.line:
             repeats[cell] = repeats.get(cell, 0) + 1
-    return {
-        cell: Stands(*cell, *np.array(list(stands)).T, np.array(list(stands.values())), repeats.get(cell, 0))
-        for cell, stands in sorted(seen.items())
-    }
+    return {cell: _stands(cell, stands, repeats.get(cell, 0)) for cell, stands in sorted(seen.items())}
+
+
+def _stands(cell: tuple[float, float], stands: dict[tuple[float, float], int], repeats: int) -> Stands:
+    ages, agb = np.array(list(stands)).T
+    return Stands(*cell, ages, agb, np.array(list(stands.values())), repeats)
