@@ -1,4 +1,4 @@
-"""Reads merged products: the report of a campaign, benchmarking and attribution."""
+"""Reads merged products (the report of a campaign, benchmarking, attribution); fits curves that experiments need."""
 
 from phloem.analysis.report import CampaignFacts, SiteSeries, write_report
 
