@@ -279,7 +279,14 @@ def make_store(
         if on_progress is not None:
             on_progress(begin + len(stands))
     write_atomically(paths.truth, ("\n".join(lines) + "\n").encode())
-    facts = {"first_year": FIRST, "last_year": LAST, "calendar": "standard", "step": STEP, "sources": ["synthetic"]}
+    facts: dict[str, Any] = {
+        "first_year": FIRST,
+        "last_year": LAST,
+        "calendar": "standard",
+        "step": STEP,
+        "sources": ["synthetic"],
+    }
+    facts |= {"cells": cells, "seed": seed, "places": "static_0p5" if data else "analytic"}
     return seal_store(root, facts, columns)
 
 

@@ -83,7 +83,7 @@ def objective(experiment: Experiment) -> SiteObjective:
     if experiment.is_grid:
         return experiment.grid_objective()
     mode = experiment.mode
-    return SiteObjective(dalec(mode), switches(mode), experiment.pools, experiment.backend)
+    return SiteObjective(dalec(mode), switches(mode), experiment.pools, experiment.backend, experiment.edc4_sharpness)
 
 
 def optimiser_options(configuration: Configuration) -> Options:

@@ -13,6 +13,7 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
+from phloem.jobs.experiment_commands import experiments, forward
 from phloem.jobs.options import (
     Backend,
     Detach,
@@ -266,6 +267,10 @@ def merge(
     from phloem.jobs.execute import merge as merge_campaign
 
     print(merge_campaign(open_campaign(directory), allow_holes))
+
+
+app.command()(forward)
+app.command()(experiments)
 
 
 @app.command()

@@ -46,6 +46,7 @@ class Experiment(Section):
     precision: Literal["float32", "float64"] = "float32"
     backend: Literal["auto", "xla", "cpu"] = "auto"
     steady_pools: list[Pool] | Literal["all"] | None = None
+    edc4_sharpness: Above = 10.0
     forcing_years: Years = Field(default=[1985, 2020])
     calibration_years: Years = Field(default=[2001, 2012])
     validation_years: Years = Field(default=[2013, 2019])
@@ -60,7 +61,7 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _fits(self) -> Experiment:
         if not self.is_grid:
-            given = sorted(self.model_fields_set & set(GRID_KEYS) - {"steady_pools"})
+            given = sorted(self.model_fields_set & set(GRID_KEYS))
             changed = [key for key in given if getattr(self, key) != Experiment.model_fields[key].default]
             if changed:
                 raise ValueError(f"{changed[0]} goes with the grid experiments: {', '.join(GRID_EXPERIMENTS)}")
@@ -143,10 +144,11 @@ class Experiment(Section):
             switches(self.mode),
             self.pools,
             self.backend,
+            self.edc4_sharpness,
             LeafEconomics(line.alpha, line.gamma, line.sigma) if line else None,
             self.live_caps,
         )
 
 
-GRID_KEYS = tuple(list(Experiment.model_fields)[4:])
+GRID_KEYS = tuple(list(Experiment.model_fields)[6:])
 """Keys of the grid experiments."""

@@ -63,7 +63,7 @@ class Forward:
     def median(self) -> np.ndarray:
         """Median over the members, (experiments, cells, years)."""
         with np.errstate(all="ignore"):
-            return _nanmedian(self.biomass, 2)
+            return nanmedian(self.biomass, 2)
 
     def scores(self) -> dict[str, Scores]:
         """Compare each experiment's biomass of the last year with the growth curves', in Mg ha-1."""
@@ -85,7 +85,8 @@ class Forward:
         }
 
 
-def _nanmedian(values: np.ndarray, axis: int) -> np.ndarray:
+def nanmedian(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the median of what is not NaN along an axis, NaN where nothing is."""
     none = np.isnan(values).all(axis)
     middle: np.ndarray = np.nanmedian(np.where(np.isnan(values).all(axis, keepdims=True), 0, values), axis)
     return np.where(none, np.nan, middle)
@@ -132,6 +133,32 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
     write_atomically(out.with_suffix(".json"), (json.dumps(summary, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".png"), to_png(forward_figure(found)))
     return {"file": str(out), **summary}
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return lines for people of what `run_forward` returns."""
+
+    def number(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    lines = [f"live biomass after {found['year']} years against the growth curves, {found['unit']}"]
+    lines.append(f"{'experiment':14}{'cells':>7}{'RMSE':>9}{'r2':>7}{'R2':>8}{'PBIAS %':>9}")
+    for name, row in found["biomass"].items():
+        lines.append(
+            f"{name:14}{row['cells']:7d}{number(row['rmse'], 1):>9}{number(row['r2_pearson'], 2):>7}"
+            f"{number(row['r2_explained'], 2):>8}{number(row['pbias'], 1):>9}"
+        )
+    lines.append(
+        f"change from {found['changes_from']} in per cent (PBIAS over the cells in brackets, whose members agree)"
+    )
+    names = list(found["changes"])
+    lines.append(f"{'':14}" + "".join(f"{name:>18}" for name in names))
+    for key, (_, meaning) in DERIVED.items():
+        rows = [found["changes"][name][key] for name in names]
+        cells = [f"{number(row['pbias'], 1)} ({row['cells']})" for row in rows]
+        lines.append(f"{key:14}" + "".join(f"{cell:>18}" for cell in cells) + f"  {meaning}")
+    lines.append(f"r2: squared correlation; R2: 1 - SSE / SST. Written: {found['file']}, .json and .png beside it")
+    return lines
 
 
 def simulate(campaigns: Sequence[Campaign], years: int) -> Forward:
