@@ -20,14 +20,16 @@ ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}
 TRACE = 4
 
 
-def tile_arrays(cells: list[str], members: int = 5, trace: int = TRACE, salt: int = 0) -> dict[str, np.ndarray]:
+def tile_arrays(
+    cells: list[str], members: int = 5, trace: int = TRACE, salt: int = 0, streams: int = len(STREAMS)
+) -> dict[str, np.ndarray]:
     """A valid tile; some members are diverged and full of NaN."""
-    lanes = [_cell(cell, members, trace, salt) for cell in cells]
+    lanes = [_cell(cell, members, trace, salt, streams) for cell in cells]
     arrays = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
     return {"cell": np.array(cells), **arrays, "trace_iteration": np.arange(trace, dtype="i4") * 10}
 
 
-def _cell(cell: str, members: int, trace: int, salt: int) -> dict[str, np.ndarray]:
+def _cell(cell: str, members: int, trace: int, salt: int, streams: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([zlib.crc32(cell.encode()), salt])
     unknowns = len(PARAMETERS) + len(POOLS)
     arrays: dict[str, Any] = {
@@ -36,8 +38,8 @@ def _cell(cell: str, members: int, trace: int, salt: int) -> dict[str, np.ndarra
         "initial_pools": rng.uniform(1, 1.4, (members, len(POOLS))),
         "loss": rng.normal(size=members),
         "loss_terms": rng.normal(size=(members, len(LOSS_TERMS))),
-        "nnse": rng.uniform(size=(members, len(STREAMS))),
-        "nnse_validation": rng.uniform(size=(members, len(STREAMS))),
+        "nnse": rng.uniform(size=(members, streams)),
+        "nnse_validation": rng.uniform(size=(members, streams)),
         "best_loss": rng.normal(size=members),
         "best_raw": rng.normal(size=(members, unknowns)).astype("f4"),
         "loss_trace": rng.normal(size=(members, trace)).astype("f4"),

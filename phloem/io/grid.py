@@ -103,7 +103,8 @@ class Grid:
         """Row and column of coordinates, both -1 where they are not the centre of a place of the grid."""
         offset = np.asarray(latitudes, dtype=np.float64) - self.latitude[0]
         rows, on_row = _nearest(offset / self.latitude_step, len(self.latitude))
-        turned = np.mod(np.asarray(longitudes, dtype=np.float64) - self.longitude[0], 360.0)
+        east = np.asarray(longitudes, dtype=np.float64)
+        turned = np.mod(np.where(np.isfinite(east), east, np.nan) - self.longitude[0], 360.0)
         turned = np.where(turned > 360.0 - TOLERANCE * self.longitude_step, turned - 360.0, turned)
         columns, on_column = _nearest(turned / self.longitude_step, len(self.longitude))
         found = on_row & on_column

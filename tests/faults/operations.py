@@ -27,6 +27,7 @@ from phloem.io.attempts import (
     take_tile,
 )
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from phloem.io.grid import Grid
 from phloem.io.journals import append_event, read_events, roll_up
 from phloem.io.merge import merge_tiles
 from phloem.io.paths import CampaignPaths
@@ -315,23 +316,35 @@ class Quarantine(Operation):
 
 
 class Merge(Operation):
-    """The merge of three tiles; `again`: where an older product is there, of another seed."""
+    """The merge of three tiles; `again`: where an older product is there, of another seed.
+
+    Where it is on a grid, each tile is a row of it.
+    """
 
     can_wait = False
     plan = [cells_of(index) for index in range(3)]  # noqa: RUF012
 
-    def __init__(self, again: bool) -> None:
+    def __init__(self, again: bool, on_grid: bool = False) -> None:
         self.again = again
+        self.grid = None
+        if on_grid:
+            latitudes, longitudes = np.repeat([60.25, 60.75, 61.25], 3), np.tile([24.25, 24.75, 25.25], 3)
+            names = [cell for cells in self.plan for cell in cells]
+            self.grid = Grid.around(latitudes, longitudes, 0.5).place(names, latitudes, longitudes)
 
     def prepare(self, paths: CampaignPaths) -> None:
         for index, cells in enumerate(self.plan):
-            commit(paths, index, cells)
+            arrays = tile_arrays(cells)
+            if self.grid is not None:
+                arrays["latitude"] = np.full(3, self.grid.grid.latitude[index])
+                arrays["longitude"] = self.grid.grid.longitude
+            write_tile(paths, index, claim_attempt(paths, index), arrays, ATTRIBUTES)
         if self.again:
-            merge_tiles(paths, self.plan, {**GLOBAL, "seed": 6})
+            merge_tiles(paths, self.plan, {**GLOBAL, "seed": 6}, grid=self.grid)
             os.link(paths.merged, paths.logs_dir / "merged before")
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
-        merge_tiles(paths, self.plan, GLOBAL)
+        merge_tiles(paths, self.plan, GLOBAL, grid=self.grid)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         if self.again:
@@ -472,4 +485,5 @@ OPERATIONS: dict[str, Operation] = {
     "life of a tile": Life(),
     "merge": Merge(again=False),
     "merge again": Merge(again=True),
+    "merge on a grid": Merge(again=True, on_grid=True),
 }
