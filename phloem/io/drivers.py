@@ -168,31 +168,32 @@ def _unit_key(unit: str) -> str:
     return "".join(c for c in key if c not in " ^._·*°")
 
 
-def _units(*groups: tuple[float, float, str]) -> dict[str, tuple[float, float, str]]:
+def unit_table(*groups: tuple[float, float, str]) -> dict[str, tuple[float, float, str]]:
+    """Conversions by normalised unit, from (factor, offset, spellings between semicolons)."""
     return {_unit_key(name): (factor, offset, name) for factor, offset, names in groups for name in names.split(";")}
 
 
-_TEMPERATURE = _units(
+_TEMPERATURE = unit_table(
     (
         1.0,
         0.0,
         "degC;degreesC;degreeC;celsius;degcelsius;degreecelsius;degreescelsius;C",
     ),
-    (1.0, -273.15, "K;kelvin;degK;degreesK"),
+    (1.0, -273.15, "K;kelvin;degK;degreesK;degrees kelvin;degree kelvin"),
 )
-_RADIATION = _units(
+_RADIATION = unit_table(
     (1.0, 0.0, "MJ m-2 d-1;MJ/m2/d;MJ/(m2 d)"), (0.0864, 0.0, "W m-2;W/m2"), (1e-6, 0.0, "J m-2 d-1;J/m2/d")
 )
-_CO2 = _units((1.0, 0.0, "ppm;ppmv;umol mol-1;umol/mol;1e-6"), (1e6, 0.0, "mol mol-1;mol/mol"))
-_PRESSURE = _units((1.0, 0.0, "hPa;mbar;mb;millibar"), (10.0, 0.0, "kPa"), (0.01, 0.0, "Pa"))
-_WATER = _units((1.0, 0.0, "mm d-1;mm/d;kg m-2 d-1;kg/m2/d"), (86400.0, 0.0, "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"))
-_CARBON = _units(
+_CO2 = unit_table((1.0, 0.0, "ppm;ppmv;umol mol-1;umol/mol;1e-6"), (1e6, 0.0, "mol mol-1;mol/mol"))
+_PRESSURE = unit_table((1.0, 0.0, "hPa;mbar;mb;millibar"), (10.0, 0.0, "kPa"), (0.01, 0.0, "Pa"))
+_WATER = unit_table((1.0, 0.0, "mm d-1;mm/d;kg m-2 d-1;kg/m2/d"), (86400.0, 0.0, "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"))
+_CARBON = unit_table(
     (1.0, 0.0, "gC m-2 d-1;gC/m2/d;g m-2 d-1;g C m-2 d-1"),
     (8.64e7, 0.0, "kg m-2 s-1;kgC m-2 s-1;kg C m-2 s-1"),
     (12.011e-6 * 86400.0, 0.0, "umol m-2 s-1;umolCO2 m-2 s-1;umol CO2 m-2 s-1"),
 )
-_LEAF = _units((1.0, 0.0, "m2 m-2;m2/m2;1;-;dimensionless"))
-_SHARE = _units((1.0, 0.0, "1;-;dimensionless"))
+_LEAF = unit_table((1.0, 0.0, "m2 m-2;m2/m2;1;-;dimensionless"))
+_SHARE = unit_table((1.0, 0.0, "1;-;dimensionless"))
 
 
 @dataclass(frozen=True)

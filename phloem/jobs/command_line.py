@@ -14,6 +14,7 @@ import typer
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
 from phloem.jobs.experiment_commands import experiments, forward
+from phloem.jobs.ingest_command import ingest
 from phloem.jobs.options import (
     Backend,
     Detach,
@@ -373,6 +374,9 @@ def normalise(
         return
     for line in table(found):
         print(line)
+
+
+app.command()(ingest)
 
 
 def main() -> NoReturn:

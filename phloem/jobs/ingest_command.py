@@ -1,0 +1,72 @@
+"""The command `phloem ingest`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phloem.errors import InputError
+from phloem.jobs.options import Json
+
+TEMPLATE = Path(__file__).parent / "templates" / "ingest.toml"
+
+WHAT = ("drivers", "leaf-economics", "growth-curves")
+"""What `--what` makes."""
+
+
+def ingest(
+    source: Annotated[
+        Path | None, typer.Argument(help="Ingest file (TOML); a table (CSV) with leaf-economics and growth-curves.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
+    what: Annotated[str, typer.Option("--what", help="drivers, leaf-economics or growth-curves.")] = "drivers",
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Write a commented ingest file there, and do nothing else.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a driver store from raw products, or parameters from tables. Run it again after any interruption.
+
+    Example: phloem ingest boreal.toml --out stores/boreal
+    """
+    if what not in WHAT:
+        raise InputError(f"--what {what!r}: valid are {', '.join(WHAT)}")
+    if template is not None:
+        print(f"wrote {write_template(template)}; edit it, then: phloem ingest {template} --out STORE")
+        return
+    if source is None:
+        raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
+    if what == "drivers":
+        if out is None:
+            raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.ingest import ingest as make
+
+        finished = make(source, out)
+        print(json.dumps(finished.as_json(), indent=2) if as_json else "\n".join(finished.lines()))
+        return
+    from phloem.jobs.curves import fit_growth_curves, fit_leaf_economics
+
+    if what == "leaf-economics":
+        print("\n".join(fit_leaf_economics(source, out)))
+        return
+    if out is None:
+        raise InputError("--out is missing: the table of growth curves to write (CSV)")
+    print("\n".join(fit_growth_curves(source, out)))
+
+
+def write_template(path: Path) -> Path:
+    """Write a commented ingest file to start from.
+
+    Raises:
+        InputError: the file exists, or its folder does not.
+    """
+    if path.exists():
+        raise InputError(f"{path} exists already; name another file")
+    try:
+        path.write_text(TEMPLATE.read_text(encoding="utf-8").replace("NAME.toml", path.name), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    return path
