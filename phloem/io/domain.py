@@ -36,7 +36,8 @@ class Domain:
     Attributes:
         latitude, longitude: of the centres, float64 (cells,).
         statics: numbers of the cells by name, float64 (cells,), NaN where there is none.
-        trajectory: live biomass at ages 1, 2, ..., gC m-2, float32 (cells, ages); no ages without growth curves.
+        trajectory: live biomass at ages 1, 2, ..., gC m-2, float32 (cells, ages); one age of NaN without
+            growth curves.
         kept: pixels of the mature forest, or None where all of a cell counts.
         dropped: land that was left out: name, latitude, longitude, reason and details.
         sea: cells of the region without any forcing.
@@ -104,7 +105,7 @@ def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitud
             f"{forcing.lead.where(forcing.starts[forcing.lead.key])}: no cell of the region has forcing; is the region "
             "covered by the files?"
         )
-    none = np.empty((int(land.sum()), 0), np.float32)
+    none = np.full((int(land.sum()), 1), np.nan, np.float32)
     return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()))
 
 

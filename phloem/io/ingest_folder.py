@@ -153,7 +153,8 @@ class IngestFolder:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["cell", "latitude", "longitude", "reason", "detail"])
-        table.writerows(sorted(dropped, key=lambda row: (row[1], row[2])))
+        rows: list[Dropped] = sorted(dropped, key=lambda row: (row[1], row[2]))
+        table.writerows(rows)
         write_atomically(self.paths.dropped, text.getvalue().encode())
 
 
@@ -165,7 +166,7 @@ def _changes(begun: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
         for key in sorted({*then, *now})
         if then.get(key) != now.get(key)
     ]
-    before, after = [{str(row[0]): tuple(row[1:]) for row in one["inputs"]} for one in (begun, plan)]
+    before, after = (_stamps(one) for one in (begun, plan))
     changed += [f"{path}: is new" for path in sorted(set(after) - set(before))]
     changed += [f"{path}: is gone" for path in sorted(set(before) - set(after))]
     for path in sorted(set(before) & set(after)):
@@ -173,6 +174,10 @@ def _changes(begun: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
             size = f"{before[path][0]} bytes then, {after[path][0]} now"
             changed.append(f"{path}: has changed ({size if before[path][0] != after[path][0] else 'another time'})")
     return changed
+
+
+def _stamps(plan: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {str(path): (int(size), int(time)) for path, size, time in plan["inputs"]}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

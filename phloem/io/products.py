@@ -7,7 +7,7 @@ and what could not stands in docs/ingest.md. Units of a file count before the st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -141,8 +141,6 @@ _STREAMS = {
     "reco": Field(VARIABLES["reco"], ("reco", "RECO")),
     "lai": Field(VARIABLES["lai"], ("lai", "LAI"), ("leaf_area_index",)),
 }
-
-CO2_ORIGIN = "TRENDY (annual text), or https://gml.noaa.gov/ccgg/trends/global.html (co2_annmean_gl.csv)"
 
 PRODUCTS: dict[str, Product] = {
     product.key: product
@@ -290,8 +288,6 @@ PRODUCTS: dict[str, Product] = {
 
 LAYER = Product("layer", (), "any static layer: soils, plant functional types", "*.nc", "", STATIC, {})
 
-CO2_KINDS = ("co2",)
-
 DEFAULT_KIND = {
     "forcing": "crujra",
     "gpp": "fluxsat",
@@ -307,6 +303,20 @@ DEFAULT_KIND = {
     "elevation": "elevation",
 }
 """What a product table is, by its name, where it does not say `kind`."""
+
+
+def product_of(kind: str, name: str) -> Product | None:
+    """The product of a kind with the variables that a table of this name can mean; None where there is none such."""
+    known = PRODUCTS.get(kind)
+    if known is None or name not in known.gives:
+        return None
+    if name == "forcing":
+        fields = {key: one for key, one in known.fields.items() if key not in _STREAMS}
+    elif name == "growth":
+        fields = dict(known.fields)
+    else:
+        fields = {name: known.fields[name]}
+    return replace(known, fields=fields)
 
 
 def layer(name: str, variable: str) -> Product:

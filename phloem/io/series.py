@@ -198,8 +198,13 @@ def _begun(stamps: Stamps, choice: Choice) -> Stamps:
     if not (stamps.hour[0] == 6.0 and stamps.hour[-1] == 0.0):
         return stamps
     before = stamps.hour < 6.0
+    date = stamps.date - before.astype(np.int64)
+    if stamps.calendar == "noleap":
+        month = date.astype("datetime64[M]")
+        leap_day = (month.astype(np.int64) % 12 == 1) & ((date - month).astype(np.int64) == 28)
+        date = date - leap_day.astype(np.int64)
     note = (stamps.note + ", " if stamps.note else "") + "stamps that end their six hours"
-    return replace(stamps, date=stamps.date - before.astype(np.int64), hour=(stamps.hour - 6.0) % 24.0, note=note)
+    return replace(stamps, date=date, hour=(stamps.hour - 6.0) % 24.0, note=note)
 
 
 def check_days(series: Series, days: Days, wanted: slice, a_day: int) -> np.ndarray:

@@ -27,6 +27,8 @@ BASE_BYTES = 250_000_000
 _SHARE_OF_BLOCKS = 0.35
 """Of the memory left: what is read at once; the rest holds the records of cells."""
 
+_LEAST_BLOCK = 10_000_000
+
 _FULL = 0.85
 """Share of the memory that is planned for."""
 
@@ -104,7 +106,7 @@ class _Ingest:
         if self.room < 50_000_000:
             least = (BASE_BYTES + 50_000_000) / 1e9 / _FULL
             raise InputError(f"store.memory_gb = {file.store.memory_gb:g} is too little; at least {least:.2f}")
-        self.budget = round(self.room * _SHARE_OF_BLOCKS)
+        self.budget = self.blocks = round(self.room * _SHARE_OF_BLOCKS)
 
     def run(self) -> Finished:
         """Check everything, then make what is not made yet."""
@@ -117,6 +119,7 @@ class _Ingest:
             counts = Counter(reason for *_, reason, _ in domain.dropped)
             listed = ", ".join(f"{count} cells: {reason}" for reason, count in counts.most_common())
             raise InputError(f"no cell is left: {listed}")
+        self.blocks = self._block_bytes(found)
         most = self._cells_at_once(found.products, domain)
         with self.folder.held():
             self.folder.sweep()
@@ -139,6 +142,19 @@ class _Ingest:
             return load_domain(self.folder.domain)
         except (CorruptFile, OSError, KeyError):
             return None
+
+    def _block_bytes(self, found: Survey) -> int:
+        """Memory for what is read at once, beside the largest storage chunk, which HDF5 unpacks as a whole."""
+        series = [*found.products.forcing.series.values(), *(one.series for one in found.products.streams.values())]
+        layout = max((layout for one in series for layout in one.layouts), key=lambda one: one.chunk_bytes)
+        left = self.budget - 2 * layout.chunk_bytes
+        if left < _LEAST_BLOCK:
+            least = (self.room + (_LEAST_BLOCK - left) / _SHARE_OF_BLOCKS + BASE_BYTES) / _FULL / 1e9
+            raise InputError(
+                f"{layout.path}: storage chunks of {layout.chunk_bytes / 1e6:.0f} MB: store.memory_gb = "
+                f"{self.file.store.memory_gb:g} is too little for them; at least {least:.2f}"
+            )
+        return left
 
     def _cells_at_once(self, products: Products, domain: Domain) -> int:
         """Cells whose records fit into the memory: a multiple of a chunk."""
@@ -190,7 +206,7 @@ class _Ingest:
         parts = [np.arange(n * size, min((n + 1) * size, len(domain))) for n in chunks]
         cells = np.concatenate(parts)
         tell = _Teller(bar, begun, len(cells))
-        records = read_records(products, domain, cells, self.files, self.budget, tell)
+        records = read_records(products, domain, cells, self.files, self.blocks, tell)
         names = domain.names
         start = 0
         for number, part in zip(chunks, parts, strict=True):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from phloem.errors import InputError
-from phloem.io.products import DEFAULT_KIND, PRODUCTS, Choice, layer
+from phloem.io.products import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.configuration import expand_path
 from phloem.jobs.optimisers import Section
 
@@ -163,16 +164,16 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variable = section.variable or name
         made = layer(name, variable)
         one = next(iter(made.fields.values()))
-        fields = dict.fromkeys(names, one)
-        product = type(made)(**{**vars(made), "fields": fields})
-        return Choice(name, product, patterns, dict.fromkeys(names, section.variable or ""), section.units, levels)
-    known = PRODUCTS.get(kind)
-    valid = [key for key, one in PRODUCTS.items() if name in one.gives]
-    if known is None or name not in known.gives:
+        several = replace(made, fields=dict.fromkeys(names, one))
+        own = dict.fromkeys(names, section.variable or "")
+        return Choice(name, several, patterns, own, section.units, levels)
+    product = product_of(kind, name)
+    if product is None:
+        valid = [key for key, one in PRODUCTS.items() if name in one.gives]
         raise InputError(f"[products.{name}]: kind = {kind!r}; valid are {', '.join(valid) or 'none'}")
     if section.layers:
         raise InputError(f"[products.{name}]: layers go with static layers of your own, such as [products.pft]")
-    fields = dict(known.fields) if name in ("forcing", "growth") else {name: known.fields[name]}
+    fields = product.fields
     unknown = sorted(set(section.variables) - set(fields))
     if unknown:
         raise InputError(f"[products.{name}]: variables.{unknown[0]} is unknown; valid are {', '.join(fields)}")
@@ -185,7 +186,6 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variables[next(iter(fields))] = section.variable
     if section.units and len(fields) != 1:
         raise InputError(f"[products.{name}]: units go with products of one variable")
-    product = type(known)(**{**vars(known), "fields": fields})
     return Choice(name, product, patterns, variables, section.units)
 
 

@@ -261,3 +261,55 @@ def write_static(path: Path, name: str, value: float | Values, units: str | None
 def write_co2(path: Path, years: Sequence[int]) -> str:
     path.write_text("Year,Mean,Uncertainty\n" + "".join(f"{y},{300 + y - 1900:.2f},0.1\n" for y in years))
     return str(path)
+
+
+def patchy(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """Biomass that differs from one pixel of 0.05 degrees to the next, up to 300 Mg ha-1, and is 0 in the last cell."""
+    row = np.floor((lat - 60.0) / 0.05 + 1e-6)
+    column = np.floor((lon - 24.0) / 0.05 + 1e-6)
+    field = (row * 37 + column * 101) % 300
+    return np.where((lat > 61.5) & (lon > 25.0), 0.0, field)
+
+
+INGEST = """
+[store]
+years = [2003, 2004]
+cells_per_chunk = {chunk}
+memory_gb = {memory}
+region = {{ south = 55, north = 65, west = 20, east = 30 }}
+[products]
+forcing = {{ path = "cru/*.nc" }}
+co2 = {{ path = "co2.csv" }}
+gpp = {{ path = "fluxsat/*.nc4" }}
+et = {{ path = "gleam/E_*.nc" }}
+potential_et = {{ path = "gleam/Ep_*.nc" }}
+reco = {{ path = "reco/*.nc" }}
+lai = {{ path = "lai/*.nc" }}
+agb = {{ path = "agb.nc" }}
+root_shoot = {{ path = "rs.nc" }}
+growth = {{ path = "growth.csv" }}
+sla = {{ path = "sla.nc" }}
+cue = {{ path = "cue.nc" }}
+soil_clay = {{ path = "clay.nc", variable = "clay" }}
+"""
+
+
+def write_everything(root: Path, years: Sequence[int] = (2003, 2004), chunk: int = 2, memory: float = 1.0) -> Path:
+    """All products, and the ingest file that names them."""
+    write_crujra(root / "cru", years)
+    write_fluxsat(root / "fluxsat", years)
+    write_gleam(root / "gleam", "E", years, 2.0)
+    write_gleam(root / "gleam", "Ep", years, 4.0)
+    write_reco(root / "reco", years, dekad_starts)
+    write_lai(root / "lai", years)
+    write_agb(root / "agb.nc", patchy)
+    write_static(root / "rs.nc", "root_shoot", 0.25, "1")
+    write_static(root / "sla.nc", "sla", 10.0, "m2 kg-1")
+    write_static(root / "cue.nc", "cue", 0.5, "1")
+    write_static(root / "clay.nc", "clay", 20.0, "%")
+    rows = [f"{lat},{lon},200,0.03,1.5\n" for lat in (60.75, 61.25, 61.75) for lon in (24.25, 24.75, 25.25)]
+    (root / "growth.csv").write_text("latitude,longitude,amax,k,c\n" + "".join(rows))
+    write_co2(root / "co2.csv", range(1979, 2022))
+    path = root / "ingest.toml"
+    path.write_text(INGEST.format(chunk=chunk, memory=memory))
+    return path
