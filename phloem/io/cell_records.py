@@ -15,7 +15,7 @@ from phloem.io.observations import Stream, evaporative_fraction, tame, window_st
 from phloem.io.raw_files import OpenFiles
 from phloem.io.regular_grid import Boxes, Gather, Grid, gather, grid_boxes
 from phloem.io.series import Series
-from phloem.io.store import GridCell
+from phloem.io.store import GridCell, cell_name
 from phloem.names import STREAMS
 
 INCOMPLETE = "incomplete forcing"
@@ -24,9 +24,15 @@ INCOMPLETE = "incomplete forcing"
 ARRAYS = len(WEATHER) + len(STREAMS) + 2
 """float32 numbers a cell and day that are held at once: weather, streams, Ep, and CO2 while a chunk is written."""
 
-_AT_ONCE = 20_000
+_AT_ONCE = 5_000
 _SAMPLE = 2000
+
+_DIM = 0.5
+"""MJ m-2 d-1 that are exceeded on the brighter of a day in January and one in June, wherever there is forest."""
 _SAMPLE = 2000
+
+_DIM = 0.5
+"""MJ m-2 d-1 that are exceeded on the brighter of a day in January and one in June, wherever there is forest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +254,6 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
         places: among the records.
     """
     days = products.forcing.days
-    names = domain.names
     made = []
     for place in places:
         cell = int(records.cells[place])
@@ -258,7 +263,7 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
             fraction = evaporative_fraction(values["et"], values["potential_et"])
         made.append(
             GridCell(
-                name=names[cell],
+                name=cell_name(float(domain.latitude[cell]), float(domain.longitude[cell])),
                 latitude=float(domain.latitude[cell]),
                 longitude=float(domain.longitude[cell]),
                 calendar=days.calendar,
@@ -291,10 +296,20 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
     forcing = products.forcing
     gathers = _gathers(forcing, boxes)
     names = [domain.names[cell] for cell in some]
+    brightest = 0.0
     for key, series in forcing.series.items():
         for day in (0, min(180, len(forcing.days) - 1)):
             begin = forcing.starts[key] + day * forcing.a_day
-            _check_sample(series, begin, series.read(files, gathers[key], begin, begin + forcing.a_day), names)
+            values = series.read(files, gathers[key], begin, begin + forcing.a_day)
+            _check_sample(series, begin, values, names)
+            if key == "rsds" and not np.isnan(values).all():
+                brightest = max(brightest, float(np.nanmax(values)))
+    if brightest < _DIM:
+        series = forcing.series["rsds"]
+        raise InputError(
+            f"{series.where(forcing.starts['rsds'])}: at most {brightest:.2g} {series.quantity.unit} in January and in "
+            f"June: another unit than {series.layouts[0].unit!r}?"
+        )
     for stream in products.streams.values():
         pixels = gather(stream.series.grid, domain.boxes(some, products.step, filtered=True), len(some))
         for place in (0, len(stream.steps) // 2):

@@ -22,7 +22,7 @@ from phloem.io.store import cell_name
 CARBON_OF_LEAVES = 0.5
 """Carbon in leaf dry matter, g g-1 (calibration.md, section 1)."""
 
-_AT_ONCE = 20_000
+_AT_ONCE = 5_000
 """Cells of which forcing is looked at together."""
 
 NO_CURVE, NO_RATIO, NO_FOREST = "no growth curve", "no root:shoot ratio", "no mature forest"

@@ -161,6 +161,13 @@ class TestStore:
         samples.write_crujra(tmp_path / "cru", (2003, 2004), units={"tmp": "degC"})
         with pytest.raises(InputError, match=r"tmp.2003.*26\d.* degC at N60.75E024.25, outside -95..65.*than 'degC'\?"):
             ingest(path, tmp_path / "store")
+
+        def watts(name, year, values):
+            return values / 21600 if name == "dswrf" else values
+
+        samples.write_crujra(tmp_path / "cru", (2003, 2004), change=watts)
+        with pytest.raises(InputError, match=r"dswrf.2003.*in January and in June: another unit than 'J/m2'\?"):
+            ingest(path, tmp_path / "store")
         samples.write_crujra(tmp_path / "cru", (2003, 2004))
         samples.write_static(tmp_path / "sla.nc", "sla", 10.0, "m2 g-1")
         with pytest.raises(
