@@ -233,14 +233,13 @@ def check_days(series: Series, days: Days, wanted: slice, a_day: int) -> np.ndar
         return places
     first = wanted.start + int(wrong[0])
     before = np.flatnonzero((places >= 0) & (places < first))
-    near = series.layouts[int(series.file[before[-1] if len(before) else 0])].path
-    what = f"{near}: variable {series.layouts[0].name} of [products.{series.choice.name}]"
+    near = series.layouts[int(series.file[before[-1] if len(before) else 0])]
+    what = f"{near.path}: variable {near.name} of [products.{series.choice.name}]"
+    if not len(before):
+        due = f"{days.date(wanted.start)} to {days.date(wanted.stop - 1)}"
+        raise InputError(f"{what}: from {series.date[0]} to {series.date[-1]}, where {due} is due")
+    last, count = days.date(wanted.start + int(wrong[-1])), int(counts[wrong[0]])
     raise InputError(
-        f"{what}: a hole in time: {len(wrong)} of "
-        f"{len(counts)} days have other than {a_day} value{'s' if a_day > 1 else ''} (the first, {days.date(first)}, "
-        f"has {int(counts[wrong[0]])}, the last is {days.date(wanted.start + int(wrong[-1]))}); this file is the last "
-        "before it"
-        if len(before)
-        else f"{what}: begins on {series.date[0]} and "
-        f"ends on {series.date[-1]}; {days.date(wanted.start)} to {days.date(wanted.stop - 1)} is due"
+        f"{what} is the last before a hole in time: {len(wrong)} of {len(counts)} days have other than {a_day} "
+        f"value{'s' if a_day > 1 else ''}; the first, {days.date(first)}, has {count}, the last is {last}"
     )
