@@ -42,6 +42,9 @@ STATICS = {
 }
 """Units and long names of the numbers of a cell that the program itself reads or makes; others may stand beside."""
 
+COLUMNS = ("name", "latitude", "longitude", "chunk", "row", "checksum", "snapshot", "trajectory")
+"""Columns of the table of cells."""
+
 _TRAJECTORY = ("g m-2", "live biomass of a stand of this age, carbon")
 
 
@@ -75,6 +78,16 @@ class GridCell:
     evaporative_fraction: np.ndarray
     trajectory: np.ndarray
     statics: Mapping[str, float]
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether it has the single biomass of the mature forest."""
+        return bool(np.isfinite(self.statics.get("biomass_snapshot", np.nan)))
+
+    @property
+    def has_trajectory(self) -> bool:
+        """Whether it has biomass by age."""
+        return bool(np.isfinite(self.trajectory).any())
 
     @property
     def time(self) -> np.ndarray:
@@ -303,8 +316,9 @@ class Store:
     Attributes:
         paths: its files.
         facts: what it says of itself: `first_year`, `last_year`, `calendar`, `step` (degrees), `sources`.
-        columns: `name`, `latitude`, `longitude`, `chunk`, `row` and `checksum` of each cell, equally long lists; cells
-            go from south to north, and from west to east.
+        columns: `name`, `latitude`, `longitude`, `chunk`, `row`, `checksum`, and whether it has a `snapshot` and a
+            `trajectory` of biomass, of each cell, equally long lists; cells go from south to north, and from west to
+            east.
     """
 
     paths: StorePaths
@@ -358,7 +372,7 @@ def open_store(root: Path) -> Store:
     try:
         table = read_sealed(paths.index)
         facts, columns = table["facts"], table["cells"]
-        length = {len(columns[key]) for key in ("name", "latitude", "longitude", "chunk", "row", "checksum")}
+        length = {len(columns[key]) for key in COLUMNS}
     except (OSError, ValueError, KeyError, TypeError, CorruptFile) as error:
         raise InputError(f"{paths.index}: damaged ({error}); run `phloem ingest` again") from error
     if table.get("format") != FORMAT or len(length) != 1:

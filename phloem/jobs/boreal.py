@@ -23,11 +23,13 @@ from phloem.io import (
     boreal_weather,
     calendar_days,
     cell_name,
+    richards_chapman,
     seal_store,
+    total_biomass,
     write_atomically,
     write_chunk,
 )
-from phloem.io.store import StorePaths
+from phloem.io.store import COLUMNS, StorePaths
 from phloem.jobs.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.experiments import GROWTH_YEARS
@@ -163,7 +165,7 @@ def fit_curve(ages: np.ndarray, above: np.ndarray) -> tuple[float, float, float]
 
     def miss(logs: np.ndarray) -> np.ndarray:
         a, k, c = np.exp(logs)
-        return (a * (1 - np.exp(-k * ages)) ** c - above) / (0.05 * above.max() + 0.5 * above)
+        return (richards_chapman(ages, a, k, c) - above) / (0.05 * above.max() + 0.5 * above)
 
     start = np.log([1.2 * above.max(), 0.02, 1.5])
     bounds = np.log([0.5 * above.max(), 1e-4, 0.3]), np.log([20 * above.max(), 0.5, 10.0])
@@ -215,7 +217,7 @@ def observe(stand: Stand, series: dict[str, np.ndarray]) -> GridCell:
     inventory = above[ages - 1] * np.exp(CURVE_NOISE * rng.standard_normal(len(ages)))
     a, k, c = fit_curve(ages.astype(float), inventory)
     every = np.arange(1, GROWTH_YEARS + 1)
-    curve = a * (1 - np.exp(-k * every)) ** c / to_above
+    curve = total_biomass(richards_chapman(every, a, k, c), ROOT_SHOOT, CARBON)
     truth = dict(zip((p.name for p in PARAMETERS), stand.truth, strict=True))
     return GridCell(
         name=stand.name,
@@ -261,7 +263,7 @@ def make_store(
     paths = StorePaths(root)
     chosen = places(cells, data)
     root.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, list[Any]] = {key: [] for key in ("name", "latitude", "longitude", "chunk", "row", "checksum")}
+    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
     lines = [",".join(["cell", *FILE_COLUMNS, *(f"biomass_{age}" for age in range(1, GROWTH_YEARS + 1))])]
     for number, begin in enumerate(range(0, len(chosen), CHUNK)):
         stands = [make_stand(place, seed) for place in chosen[begin : begin + CHUNK]]
@@ -273,20 +275,14 @@ def make_store(
         for row, (stand, cell) in enumerate(zip(stands, made, strict=True)):
             values = (*stand.truth, *pools[row], *series["biomass"][row][ends])
             lines.append(",".join([stand.name, *(repr(float(value)) for value in values)]))
-            entry = (cell.name, cell.latitude, cell.longitude, number, row, cell.checksum)
-            for key, value in zip(columns, entry, strict=True):
+            entry = (cell.name, cell.latitude, cell.longitude, number, row, cell.checksum, True, True)
+            for key, value in zip(COLUMNS, entry, strict=True):
                 columns[key].append(value)
         if on_progress is not None:
             on_progress(begin + len(stands))
     write_atomically(paths.truth, ("\n".join(lines) + "\n").encode())
-    facts: dict[str, Any] = {
-        "first_year": FIRST,
-        "last_year": LAST,
-        "calendar": "standard",
-        "step": STEP,
-        "sources": ["synthetic"],
-    }
-    facts |= {"cells": cells, "seed": seed, "places": "static_0p5" if data else "analytic"}
+    facts: dict[str, Any] = {"first_year": FIRST, "last_year": LAST, "calendar": "standard", "step": STEP}
+    facts |= {"cells": cells, "seed": seed, "sources": ["synthetic", "static_0p5" if data else "made-up places"]}
     return seal_store(root, facts, columns)
 
 

@@ -13,23 +13,18 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
+from phloem.jobs.cell_commands import evaluate, simulate
 from phloem.jobs.experiment_commands import experiments, forward
 from phloem.jobs.ingest_command import ingest
 from phloem.jobs.options import (
-    Backend,
     Detach,
     Directory,
-    Drivers,
     EngineName,
     Holes,
     Json,
     Lanes,
-    Mode,
     Out,
-    Parameters,
-    Precision,
     Processes,
-    Quality,
     Rate,
     Round,
     Set,
@@ -290,48 +285,8 @@ def report(directory: Directory) -> None:
     print(write(campaign))
 
 
-@app.command()
-def simulate(
-    drivers: Drivers,
-    parameters: Parameters,
-    out: Annotated[Path, typer.Option("--out", help="NetCDF file to write.")],
-    mode: Mode = "strict",
-    precision: Precision = "float32",
-    backend: Backend = "auto",
-    quality: Quality = "repair",
-) -> None:
-    """Simulate one tower with given parameters: every member, every day.
-
-    Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
-    """
-    from phloem.jobs.single import simulate as run_simulation
-
-    print(run_simulation(drivers, parameters, out, mode, precision, backend, quality))
-
-
-@app.command()
-def evaluate(
-    drivers: Drivers,
-    parameters: Parameters,
-    gradient: Annotated[bool, typer.Option("--gradient", help="Also the gradient of J_obs.")] = False,
-    mode: Mode = "strict",
-    precision: Precision = "float32",
-    backend: Backend = "auto",
-    quality: Quality = "repair",
-    as_json: Json = False,
-) -> None:
-    """Score given parameters against a tower's observations.
-
-    Example: phloem evaluate --drivers FI-Hyy.nc --parameters P.csv --gradient --json
-    """
-    from phloem.jobs.single import evaluate as score
-    from phloem.jobs.status import score_table
-
-    found = score(drivers, parameters, gradient, mode, precision, backend, quality)
-    if as_json:
-        _print_json(found)
-    else:
-        print(score_table(found))
+app.command()(simulate)
+app.command()(evaluate)
 
 
 @app.command()

@@ -70,14 +70,18 @@ class Forward:
         last = self.median[:, :, -1] / DRY_MATTER
         return {name: scores(last[n], self.target[:, -1] / DRY_MATTER) for n, name in enumerate(self.experiments)}
 
-    def changes(self) -> dict[str, dict[str, Scores]]:
-        """Compare derived quantities of each experiment with those of the first, cells screened by their robust CV."""
+    def changes(self, screened: bool = True) -> dict[str, dict[str, Scores]]:
+        """Compare derived quantities of each experiment with those of the first.
+
+        Args:
+            screened: only cells whose members agree, by the robust CV; else all.
+        """
         medians = []
         for values in self.parameters:
             found = {}
             for name, numbers in derived(values).items():
                 middle, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
-                found[name] = np.where(rcv <= SCREENING_RCV, middle, np.nan)[:, 0]
+                found[name] = np.where((rcv <= SCREENING_RCV) | (not screened), middle, np.nan)[:, 0]
             medians.append(found)
         return {
             self.experiments[n]: {name: scores(medians[n][name], medians[0][name]) for name in DERIVED}
@@ -125,14 +129,17 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
         "unit": "Mg ha-1, dry matter",
         "biomass": {name: score.to_json() for name, score in found.scores().items()},
         "changes_from": found.experiments[0],
-        "changes": {
-            name: {key: score.to_json() for key, score in rows.items()} for name, rows in found.changes().items()
-        },
+        "changes": _to_json(found.changes(screened=False)),
+        "changes_screened": _to_json(found.changes()),
     }
     write_netcdf(out, lambda file: _fill(file, found))
     write_atomically(out.with_suffix(".json"), (json.dumps(summary, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".png"), to_png(forward_figure(found)))
     return {"file": str(out), **summary}
+
+
+def _to_json(changes: dict[str, dict[str, Scores]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    return {name: {key: score.to_json() for key, score in rows.items()} for name, rows in changes.items()}
 
 
 def describe(found: dict[str, Any]) -> list[str]:
@@ -149,14 +156,17 @@ def describe(found: dict[str, Any]) -> list[str]:
             f"{number(row['r2_explained'], 2):>8}{number(row['pbias'], 1):>9}"
         )
     lines.append(
-        f"change from {found['changes_from']} in per cent (PBIAS over the cells in brackets, whose members agree)"
+        f"change from {found['changes_from']}, PBIAS in per cent; in brackets that of the cells whose members agree"
     )
     names = list(found["changes"])
-    lines.append(f"{'':14}" + "".join(f"{name:>18}" for name in names))
+    lines.append(f"{'':14}" + "".join(f"{name:>26}" for name in names))
     for key, (_, meaning) in DERIVED.items():
-        rows = [found["changes"][name][key] for name in names]
-        cells = [f"{number(row['pbias'], 1)} ({row['cells']})" for row in rows]
-        lines.append(f"{key:14}" + "".join(f"{cell:>18}" for cell in cells) + f"  {meaning}")
+        cells = [
+            f"{number(found['changes'][name][key]['pbias'], 1)} ({number(row['pbias'], 1)}, {row['cells']} cells)"
+            for name in names
+            for row in [found["changes_screened"][name][key]]
+        ]
+        lines.append(f"{key:14}" + "".join(f"{cell:>26}" for cell in cells) + f"  {meaning}")
     lines.append(f"r2: squared correlation; R2: 1 - SSE / SST. Written: {found['file']}, .json and .png beside it")
     return lines
 

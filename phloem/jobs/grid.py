@@ -24,9 +24,9 @@ def build_grid_site(cell: GridCell, experiment: Experiment) -> GridSite:
         InputError: years that the record does not have, or no biomass where the experiment fits it.
     """
     snapshot = float(cell.statics.get("biomass_snapshot", np.nan))
-    if experiment.name == "single-year" and not np.isfinite(snapshot):
+    if experiment.name == "single-year" and not cell.has_snapshot:
         raise InputError(f"cell {cell.name}: no biomass_snapshot, which the single-year experiment fits")
-    if experiment.name == "growth-curve" and not np.isfinite(cell.trajectory).any():
+    if experiment.name == "growth-curve" and not cell.has_trajectory:
         raise InputError(f"cell {cell.name}: no growth curve, which the growth-curve experiment fits")
     try:
         return grid_site(
@@ -76,7 +76,7 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) 
     chosen = sorted(places[name] for name in set(names)) if names else list(range(len(store)))
     if not chosen:
         raise InputError(f"{index}: the store has no cell")
-    column = store.columns.get(NEEDED.get(experiment.name, ""))
+    column = store.columns[NEEDED[experiment.name]] if experiment.name in NEEDED else None
     if column is not None and not all(column[place] for place in chosen):
         lacking = [store.names[place] for place in chosen if not column[place]]
         raise InputError(

@@ -223,6 +223,8 @@ class _Ingest:
                 "chunk": [number] * len(made),
                 "row": list(range(len(made))),
                 "checksum": [cell.checksum for cell in made],
+                "snapshot": [cell.has_snapshot for cell in made],
+                "trajectory": [cell.has_trajectory for cell in made],
             }
             dropped = []
             for place in places:

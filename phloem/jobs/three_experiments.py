@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,9 @@ def _synthetic_store(configuration: Configuration, root: Path) -> Path:
 def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) -> dict[str, Any]:
     """Compare, write experiments.json, the figures and the page."""
     cells = [cell.name for cell in campaigns[-1].cells]
-    merged = {
-        one.configuration.experiment.name: read_merged(
-            one.paths.merged,
-            ("parameters", "nnse", "nnse_validation", "status", "gradient_equivalents"),
-            cells,
-        )
-        for one in campaigns
+    wanted = ("parameters", "nnse", "nnse_validation", "status", "gradient_equivalents")
+    merged: dict[str, dict[str, np.ndarray]] = {
+        one.configuration.experiment.name: read_merged(one.paths.merged, wanted, cells) for one in campaigns
     }
     summary = {
         "directory": str(out),
@@ -111,6 +107,7 @@ def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) ->
         "biomass": found["biomass"],
         "changes_from": found["changes_from"],
         "changes": found["changes"],
+        "changes_screened": found["changes_screened"],
         "nnse": {name: _efficiencies(rows) for name, rows in merged.items()},
         "campaigns": {one.configuration.experiment.name: _cost(one, merged) for one in campaigns},
     }
@@ -147,7 +144,7 @@ def _efficiencies(rows: dict[str, np.ndarray]) -> dict[str, dict[str, float | No
     return result
 
 
-def _cost(campaign: Campaign, merged: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+def _cost(campaign: Campaign, merged: Mapping[str, dict[str, np.ndarray]]) -> dict[str, Any]:
     """Return what a campaign has cost."""
     rows = merged[campaign.configuration.experiment.name]
     seconds = sum(e["seconds"] for e in read_events(campaign.paths.journals_dir) if e["event"] == "ran")
