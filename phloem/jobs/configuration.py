@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from phloem.errors import InputError
-from phloem.jobs.experiments import Experiment
+from phloem.jobs.experiments import GRID_KEYS, Experiment
 from phloem.jobs.optimisers import OPTIMISERS, Fast, Optimiser, Positive, Section
 
 
@@ -200,8 +200,11 @@ class Configuration(Section):
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_toml(self) -> str:
-        """Return the complete configuration, defaults written out."""
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        """Return the complete configuration, defaults written out; keys of other experiments are left out."""
+        tree = self.model_dump(exclude_none=True)
+        if not self.experiment.is_grid:
+            tree["experiment"] = {key: value for key, value in tree["experiment"].items() if key not in GRID_KEYS}
+        return tomli_w.dumps(tree)
 
 
 def data_root() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ SCIENCE = [
     ("experiment", "precision", "float64"),
     ("experiment", "backend", "xla"),
     ("experiment", "steady_pools", ["wood"]),
+    ("experiment", "edc4_sharpness", 1e4),
     ("optimiser", "iterations", 24_999),
     ("optimiser", "learning_rate", 6e-4),
     ("optimiser", "beta1", 0.8),
@@ -62,6 +64,24 @@ OF_FAST = [
     ("optimiser", "trace", 100),
 ]
 """The same of the fast optimiser's own keys."""
+
+GRID: dict[str, Any] = {
+    "campaign": {"name": "made"},
+    "data": {"kind": "grid", "path": "store"},
+    "experiment": {"name": "growth-curve", "leaf_economics": {"alpha": -8.0, "gamma": 2.0, "sigma": 0.5}},
+    "optimiser": {"name": "fast"},
+}
+OF_GRID = [
+    ("experiment", "forcing_years", [1986, 2020]),
+    ("experiment", "calibration_years", [2002, 2012]),
+    ("experiment", "validation_years", [2013, 2018]),
+    ("experiment", "years", 106),
+    ("experiment", "initial_live_caps", "none"),
+    ("experiment", "snapshot_spread", 0.25),
+    ("experiment", "edc7", False),
+    ("experiment", "leaf_economics", {"alpha": -7.0, "gamma": 2.0, "sigma": 0.5}),
+]
+"""The same of the grid experiments' own keys."""
 
 FREE = [
     ("campaign", "name", "other"),
@@ -121,6 +141,39 @@ def test_the_fingerprint_changes_with_the_fast_optimiser(change: tuple[str, str,
     assert options.steps == changed.optimiser.steps
 
 
+@pytest.mark.parametrize("change", OF_GRID, ids=lambda c: c[1])
+def test_the_fingerprint_changes_with_the_grid_experiment(change: tuple[str, str, Any]) -> None:
+    changed, plain = configuration(GRID, change), configuration(GRID)
+    assert changed.fingerprint() != plain.fingerprint()
+    with pytest.raises(ValueError, match=f"{change[1]} goes with the grid experiments"):
+        configuration(SYNTHETIC, change)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([("experiment", "leaf_economics", None)], "leaf-economics TRAITS.csv"),
+        ([("experiment", "calibration_years", [2012, 2001])], "the first year comes first"),
+        ([("experiment", "validation_years", [2014, 2019])], "begin with the year after"),
+        ([("experiment", "years", 20)], "has the forcing of 2005"),
+        ([("experiment", "initial_live_caps", [1.0, 2.0])], "at least 4 items"),
+        ([("experiment", "name", "site"), ("experiment", "leaf_economics", None)], 'goes with data.kind = "tower"'),
+        ([("data", "kind", "tower")], 'goes with data.kind = "grid"'),
+        ([("data", "path", None)], "data.path is needed"),
+    ],
+)
+def test_a_grid_experiment_that_cannot_be_is_refused(changes: list[tuple[str, str, Any]], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        configuration(GRID, *changes)
+
+
+def test_a_frozen_grid_campaign_says_the_same(tmp_path: Path) -> None:
+    one = configuration(GRID)
+    (tmp_path / "grid.toml").write_text(one.to_toml())
+    assert load_configuration(tmp_path / "grid.toml") == one
+    assert "forcing_years" not in configuration().to_toml()
+
+
 def test_the_optimiser_is_the_fast_one_unless_named() -> None:
     bare = {section: keys for section, keys in SYNTHETIC.items() if section != "optimiser"}
     assert configuration(bare) == configuration({**bare, "optimiser": {}}) == configuration(FAST)
@@ -137,7 +190,8 @@ def test_the_fingerprint_ignores_how_it_is_computed(chosen: set[int], cells: int
 def test_every_key_is_one_or_the_other() -> None:
     """A new key must be put into one of the two lists, and so be thought about."""
     listed = {(section, key) for section, key, _ in SCIENCE + FREE}
-    only_choice = {("experiment", "name"), ("optimiser", "name"), ("engine", "name")}
+    only_choice = {("experiment", "name"), ("optimiser", "name"), ("engine", "name"), ("data", "domain")}
+    only_choice |= {(section, key) for section, key, _ in OF_GRID}
     towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
     every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
     assert every == listed | only_choice | towers
