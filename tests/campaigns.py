@@ -96,11 +96,12 @@ def write_campaign(folder: Path, **sections: dict[str, Any]) -> Path:
     fast = sections.get("optimiser", {}).get("name") == "fast"
     tree = {
         "campaign": {"name": "made", "members": 2, **sections.get("campaign", {})},
-        "data": given if given.get("kind") == "tower" else {**data, **given},
+        "data": given if given.get("kind") in ("tower", "grid") else {**data, **given},
         "optimiser": sections.get("optimiser", {}) if fast else {**ADAM, **sections.get("optimiser", {})},
         "tiles": {"cells": 1, **sections.get("tiles", {})},
         "engine": {"workers": 1, **sections.get("engine", {})},
         "failures": sections.get("failures", {}),
+        "experiment": sections.get("experiment", {}),
     }
     path = folder / "made.toml"
     path.write_text(tomli_w.dumps(tree))
