@@ -14,7 +14,6 @@ from phloem.io.forcing import WEATHER, Forcing, blocks
 from phloem.io.observations import Stream, evaporative_fraction, tame, window_starts
 from phloem.io.raw_files import OpenFiles
 from phloem.io.regular_grid import Boxes, Gather, Grid, gather, grid_boxes
-from phloem.io.series import Series
 from phloem.io.store import GridCell, cell_name
 from phloem.names import STREAMS
 
@@ -25,14 +24,6 @@ ARRAYS = len(WEATHER) + len(STREAMS) + 2
 """float32 numbers a cell and day that are held at once: weather, streams, Ep, and CO2 while a chunk is written."""
 
 _AT_ONCE = 5_000
-_SAMPLE = 2000
-
-_DIM = 0.5
-"""MJ m-2 d-1 that are exceeded on the brighter of a day in January and one in June, wherever there is forest."""
-_SAMPLE = 2000
-
-_DIM = 0.5
-"""MJ m-2 d-1 that are exceeded on the brighter of a day in January and one in June, wherever there is forest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +113,7 @@ def _read_weather(
 ) -> None:
     forcing = products.forcing
     boxes = domain.boxes(records.cells, products.step, filtered=False)
-    gathers = _gathers(forcing, boxes)
+    gathers = gathers_of(forcing, boxes)
     most = max(1, budget // max(forcing.bytes_a_day(gathers), 1))
     doubts = _Doubts(forcing, len(records.cells))
     start = forcing.starts[forcing.lead.key]
@@ -139,7 +130,8 @@ def _read_weather(
     records.reasons |= doubts.reasons()
 
 
-def _gathers(forcing: Forcing, boxes: Boxes) -> dict[str, Gather]:
+def gathers_of(forcing: Forcing, boxes: Boxes) -> dict[str, Gather]:
+    """Pixels of boxes by variable of the forcing; grids that are shared are gathered once."""
     made: dict[Grid, Gather] = {}
     for series in forcing.series.values():
         if series.grid not in made:
@@ -152,7 +144,7 @@ def _refuse_if_everywhere(products: Products, domain: Domain, files: OpenFiles, 
     for first in range(0, len(domain), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         boxes = grid_boxes(domain.latitude[some], domain.longitude[some], products.step)
-        found = products.forcing.read(files, _gathers(products.forcing, boxes), day, day + 1)[name]
+        found = products.forcing.read(files, gathers_of(products.forcing, boxes), day, day + 1)[name]
         if not np.isnan(found).all():
             return
     forcing = products.forcing
@@ -278,54 +270,3 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
             )
         )
     return made
-
-
-def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> None:
-    """Look at two days of each product in some cells: values beyond all measure show another unit than is said.
-
-    Args:
-        products: what will be read.
-        domain: the cells.
-        files: open files.
-
-    Raises:
-        InputError: more than one in a hundred values are impossible.
-    """
-    some = np.unique(np.linspace(0, len(domain) - 1, min(len(domain), _SAMPLE)).astype(np.int64))
-    boxes = grid_boxes(domain.latitude[some], domain.longitude[some], products.step)
-    forcing = products.forcing
-    gathers = _gathers(forcing, boxes)
-    names = [domain.names[cell] for cell in some]
-    brightest = 0.0
-    for key, series in forcing.series.items():
-        for day in (0, min(180, len(forcing.days) - 1)):
-            begin = forcing.starts[key] + day * forcing.a_day
-            values = series.read(files, gathers[key], begin, begin + forcing.a_day)
-            _check_sample(series, begin, values, names)
-            if key == "rsds" and not np.isnan(values).all():
-                brightest = max(brightest, float(np.nanmax(values)))
-    if brightest < _DIM:
-        series = forcing.series["rsds"]
-        raise InputError(
-            f"{series.where(forcing.starts['rsds'])}: at most {brightest:.2g} {series.quantity.unit} in January and in "
-            f"June: another unit than {series.layouts[0].unit!r}?"
-        )
-    for stream in products.streams.values():
-        pixels = gather(stream.series.grid, domain.boxes(some, products.step, filtered=True), len(some))
-        for place in (0, len(stream.steps) // 2):
-            step = int(stream.steps[place])
-            _check_sample(stream.series, step, stream.series.read(files, pixels, step, step + 1), names)
-
-
-def _check_sample(series: Series, step: int, values: np.ndarray, names: list[str]) -> None:
-    quantity = series.quantity
-    wrong = (values < quantity.lowest - quantity.slack) | (values > quantity.highest)
-    if wrong.sum() <= 0.01 * np.sum(~np.isnan(values)):
-        return
-    place = tuple(np.argwhere(wrong)[0])
-    layout = series.layouts[int(series.file[step])]
-    raise InputError(
-        f"{series.where(step)}: {values[place]:g} {quantity.unit} at {names[place[1]]}, outside {quantity.lowest:g}.."
-        f"{quantity.highest:g}, as in {int(wrong.sum())} of {wrong.size} values looked at: another unit than "
-        f"{layout.unit!r}?"
-    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.carbon_dioxide import read_co2
-from phloem.io.cell_records import Products, check_plausible
+from phloem.io.cell_records import Products
 from phloem.io.domain import (
     CARBON_OF_LEAVES,
     Domain,
@@ -22,6 +22,7 @@ from phloem.io.domain import (
 )
 from phloem.io.forcing import find_forcing
 from phloem.io.observations import STREAM_PRODUCTS, find_stream
+from phloem.io.plausibility import check_plausible
 from phloem.io.raw_files import OpenFiles, expand
 from phloem.io.series import Series, scan
 from phloem.io.store import STATICS

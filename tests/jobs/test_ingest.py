@@ -201,6 +201,21 @@ class TestStore:
         assert np.isnan(cell.trajectory).all()
         assert (cell.statics["pft_enf"], cell.statics["pft_dbf"]) == (pytest.approx(0.1), pytest.approx(0.2))
 
+    def test_nothing_required_and_one_year_observed(self, made, tmp_path):
+        """Cells without curve or forest stay, without what they lack; windows tile the years that are not observed."""
+        path, _ = made
+        other = rewritten(path, "cells_per_chunk = 2", "cells_per_chunk = 1\nrequire = []\nobserved = [2004, 2004]")
+        ingest(other, tmp_path / "store")
+        cells = open_store(tmp_path / "store").read(range(12))
+        counts = [{name: int(np.isfinite(values).sum()) for name, values in c.observations.items()} for c in cells]
+        assert counts[:11] == [{"gpp": 365, "reco": 36, "et": 365, "lai": 46}] * 11
+        assert set(counts[11].values()) == {0}
+        assert [int(np.isfinite(cell.trajectory).sum()) for cell in cells] == [0] * 3 + [107] * 9
+        assert np.isnan(cells[11].statics["biomass_snapshot"])
+        assert all(
+            cell.window_start.sum() == 72 and not np.isfinite(cell.observations["gpp"][:365]).any() for cell in cells
+        )
+
     def test_real_static_layers(self, made, tmp_path, data_dir):
         path, _ = made
         text = path.read_text().split("gpp =")[0]
