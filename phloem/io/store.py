@@ -62,7 +62,7 @@ class GridCell:
             each window on its last day, `lai` each composite on its first day.
         window_start: 1 on the first day of each window of `reco`, int8 (days,); the first day of the record is one.
         evaporative_fraction: E / Ep, float32 (days,), NaN where there is none.
-        trajectory: live biomass at ages 1, 2, ..., gC m-2, float32 (ages,); empty or NaN where there is none.
+        trajectory: live biomass at ages 1, 2, ..., gC m-2, float32 (ages,), at least one; NaN where there is none.
         statics: numbers of the cell by name; NaN where there is none.
     """
 
@@ -193,9 +193,11 @@ def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple
         units: units and long names of statics that `STATICS` does not know.
 
     Raises:
-        ValueError: cells of different days or statics, or forcing that is not finite.
+        ValueError: cells of different days, ages or statics, no age, or forcing that is not finite.
     """
     one = cells[0]
+    if not len(one.trajectory):
+        raise ValueError(f"cell {one.name}: a trajectory has at least one age, NaN where there is none")
     for cell in cells:
         same = cell.calendar == one.calendar and np.array_equal(cell.year, one.year)
         if not same or list(cell.statics) != list(one.statics) or len(cell.trajectory) != len(one.trajectory):
@@ -211,7 +213,7 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
     one = cells[0]
     days, ages = len(one.doy), len(one.trajectory)
     file.setncatts({"Conventions": "CF-1.11", "title": "phloem driver store, one chunk", "format": FORMAT})
-    for name, length in (("cell", len(cells)), ("time", days), ("age", max(ages, 1))):
+    for name, length in (("cell", len(cells)), ("time", days), ("age", ages)):
         file.createDimension(name, length)
 
     def put(name: str, dimensions: tuple[str, ...], values: Any, units: str = "", long_name: str = "") -> Any:
@@ -249,9 +251,8 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
             made.comment = "mean over a window that ends on this day and begins at the last window_start"
     fraction = np.stack([np.asarray(cell.evaporative_fraction, np.float32) for cell in cells])
     put("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
-    curves = np.full((len(cells), max(ages, 1)), np.nan, np.float32)
-    curves[:, :ages] = [np.asarray(cell.trajectory, np.float32) for cell in cells]
-    put("age", ("age",), np.arange(1, max(ages, 1) + 1, dtype=np.int32), "yr", "stand age")
+    curves = np.stack([np.asarray(cell.trajectory, np.float32) for cell in cells])
+    put("age", ("age",), np.arange(1, ages + 1, dtype=np.int32), "yr", "stand age")
     put("trajectory", ("cell", "age"), curves, *_TRAJECTORY)
     for name in one.statics:
         numbers = np.array([float(cell.statics[name]) for cell in cells])

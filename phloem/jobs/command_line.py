@@ -66,7 +66,7 @@ def _root(
 @app.command()
 def new(
     path: Annotated[Path, typer.Argument(help="Campaign file to write.")],
-    kind: Annotated[str, typer.Option("--kind", help="tower or synthetic.")] = "tower",
+    kind: Annotated[str, typer.Option("--kind", help="tower, grid or synthetic.")] = "tower",
 ) -> None:
     """Write a commented campaign file to start from.
 

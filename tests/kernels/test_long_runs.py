@@ -99,7 +99,7 @@ def test_the_gradient_keeps_nothing_of_time_times_lanes(backend, limit):
     lanes = 64
     data = long_series(np.float32)
     ones = np.ones(1, np.float32)
-    known = SiteData(data, np.ones((4, 1), np.float32), ones, ones * DAYS, ones * 20, ones)
+    known = SiteData(data, np.ones((4, 1), np.float32), ones, ones * DAYS, ones * 20, ones, ones, ones)
     raw = np.repeat(unknowns(), lanes // LANES, 1)
     arguments = (raw, np.full(lanes, 30, np.float32), known, np.zeros(lanes, np.int32))
     objective = SiteObjective(dalec("strict"), STRICT, backend=backend)
