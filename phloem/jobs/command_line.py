@@ -291,17 +291,18 @@ app.command()(evaluate)
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Campaign directory.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Directory to write.")] = Path("demo"),
     workers: Workers = 0,
 ) -> None:
-    """Calibrate a synthetic boreal transect with a known truth, and report it: the whole path, a few minutes.
+    """Run the three experiments on a synthetic boreal domain with a known truth: the whole path, a few minutes.
 
     Example: phloem demo --out demo
     """
     from phloem.jobs.demo import run_demo
 
-    page = run_demo(out, workers)
-    print(f"The demo is done. Look at the report: {page.resolve()}")
+    lines, page = run_demo(out, workers)
+    print("\n".join(lines[:-1]))
+    print(f"The demo is done. Look at the page: {page.resolve()}")
 
 
 @app.command()

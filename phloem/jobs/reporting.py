@@ -13,15 +13,20 @@ from phloem.analysis import CampaignFacts, SiteSeries, write_report
 from phloem.errors import WorkError
 from phloem.io import Cell, list_attempts, read_events
 from phloem.jobs.campaign import Campaign
-from phloem.jobs.progress import ProgressBar
+from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.single import simulate_cell
 from phloem.jobs.twin import read_truth
 from phloem.kernels import PARAMETERS
 from phloem.names import STATUS, STREAMS
 
+MOST_CELLS = 120
+"""Cells of a grid that the page shows one by one."""
+
 
 def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterator[SiteSeries]:
-    """Simulate one cell after the other; lanes without result give NaN."""
+    """Simulate one tower after the other; lanes without result give NaN."""
+    if campaign.configuration.data.is_store:
+        return
     experiment = campaign.configuration.experiment
     good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
     for count, planned in enumerate(campaign.cells):
@@ -82,8 +87,24 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
     )
 
 
+def _by_cell(merged: xr.Dataset, campaign: Campaign) -> xr.Dataset:
+    """Return the product of a grid as that of towers: one dimension of cells, the daily streams; at most MOST_CELLS."""
+    names = campaign.cells.names
+    if len(names) > MOST_CELLS:
+        chosen = np.linspace(0, len(names) - 1, MOST_CELLS).round().astype(int)
+        names = [names[int(place)] for place in chosen]
+        say(f"the report shows {MOST_CELLS} of {len(campaign.cells)} cells, evenly chosen")
+    ids = merged["cell"].values.astype(str).reshape(-1)
+    places = {name: place for place, name in enumerate(ids.tolist()) if name}
+    flat = merged.drop_vars("cell").stack(place=("lat", "lon"), create_index=False)
+    flat = flat.isel(place=[places[name] for name in names], stream=slice(len(STREAMS))).rename(place="cell")
+    return flat.transpose("cell", ...).assign_coords(cell=names)
+
+
 def report(campaign: Campaign) -> Path:
     """Write DIR/report/index.html from DIR/merged.nc.
+
+    Of a grid it shows some cells' scores, parameters and restarts, without daily series.
 
     Raises:
         InputError: the product does not fit the campaign.
@@ -97,6 +118,8 @@ def report(campaign: Campaign) -> Path:
         raise WorkError(
             f"{campaign.paths.merged} cannot be read ({error}); write it anew: phloem merge {campaign.paths.root}"
         ) from error
+    if campaign.configuration.data.is_store:
+        merged = _by_cell(merged, campaign)
     bounds = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
     with ProgressBar("report", len(campaign.cells)) as bar:
         sites = _series(campaign, merged, bar)

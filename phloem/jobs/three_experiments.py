@@ -29,7 +29,12 @@ PAGE = "index.html"
 
 
 def run_experiments(
-    target: Path, out: Path, assignments: Sequence[str], engine: str | None = None, workers: int = 0
+    target: Path,
+    out: Path,
+    assignments: Sequence[str],
+    engine: str | None = None,
+    workers: int = 0,
+    real_places: bool = True,
 ) -> dict[str, Any]:
     """Run the three experiments, one after the other, then forward; what is there already is not computed again.
 
@@ -39,6 +44,7 @@ def run_experiments(
         assignments: `key.path=value` texts.
         engine: name of an engine instead of the file's.
         workers: processes; 0: as the configuration says.
+        real_places: a synthetic domain lies on real land where PHLOEM_DATA has it; else on made-up land always.
 
     Returns:
         What experiments.json holds.
@@ -57,7 +63,7 @@ def run_experiments(
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}") from error
     if first.data.kind == "synthetic":
-        store = _synthetic_store(checks[0], out / "store")
+        store = _synthetic_store(checks[0], out / "store", data_root() if real_places else None)
         keys += ['data.kind="grid"', f"data.path={json.dumps(str(store.resolve()))}"]
     for name in GRID_EXPERIMENTS:
         say(f"experiment {name}")
@@ -69,7 +75,7 @@ def run_experiments(
     return _deliver(campaigns, found, out)
 
 
-def _synthetic_store(configuration: Configuration, root: Path) -> Path:
+def _synthetic_store(configuration: Configuration, root: Path, data: Path | None) -> Path:
     """Make the store of a synthetic domain, or take the one that is there.
 
     Raises:
@@ -87,7 +93,7 @@ def _synthetic_store(configuration: Configuration, root: Path) -> Path:
             )
         return root
     with ProgressBar("making drivers", cells) as bar:
-        make_store(root, cells, seed, data_root(), bar.update)
+        make_store(root, cells, seed, data, bar.update)
     return root
 
 
