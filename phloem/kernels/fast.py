@@ -20,22 +20,17 @@ import numpy as np
 from jax import Array, lax
 
 from phloem.kernels import quasi_newton
+from phloem.kernels.coordinates import FARTHEST, raw_of
 from phloem.kernels.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.objective import SiteData, SiteObjective
 from phloem.kernels.optimiser import Options, choose
 from phloem.kernels.quasi_newton import Walk
+from phloem.kernels.regrow import REGROWN, regrow
 from phloem.kernels.settle import RUNS, settle
 from phloem.names import STOP
 
-FARTHEST = 14.0
-"""Coordinates stay within this: at z = 14 the distance to a bound is 5e-7 of the log range, less than float32 sees."""
-
 SHARPNESS_EVERY = 10
 """Accepted steps between two rises of k; each asks for the loss anew."""
-
-REGROWN = float(np.arcsinh(np.tan(np.pi * 0.35)))
-"""z at 85 % of the log range: a stand that begins with few leaves cannot live on what they earn (its light falls with
-the square of LAI), and no gradient leads out of a dead one."""
 
 NEXT_DRAW = 128
 """Distance between the draws of a lane's starts: redraws count in a byte."""
@@ -93,8 +88,8 @@ class FastOptions(Options):
         sharpness_iterations: accepted steps on the first window over which k rises linearly to its end value.
         init: how raw values are drawn, `normal` or `uniform_u`.
         trace: about how many losses of a lane are kept; on a window, its own loss at its own k.
-        regrown: unknowns that begin anew on the whole record, at REGROWN: the live pools of a stand that grows from
-            near zero, while the windows see it full-grown.
+        regrown: unknowns that begin anew on the whole record, at one of REGROWN: the live pools of a stand that grows
+            from near zero, while the windows see it full-grown.
     """
 
     iterations: int = 1_000
@@ -203,21 +198,24 @@ def _same(lanes: Lanes) -> Lanes:
     return lanes
 
 
-def _raw(point: Array, dtype: Any) -> Array:
-    return jnp.sinh(jnp.clip(point, -FARTHEST, FARTHEST)).astype(dtype)
-
-
 def _settle(
     options: FastOptions, objective: SiteObjective, data: SiteData, lane_cell: Array, entering: Array, lanes: Lanes
 ) -> Lanes:
-    """Settle the pools of the lanes that enter a window."""
+    """Settle the pools of the lanes that enter a window; a stand that grows anew first gets something to begin with."""
     state: Fast = lanes.optimiser
-    raw = _raw(state.walk.point, lanes.raw.dtype)
-    settled = settle(objective, raw, jnp.full(len(raw), options.sharpness, raw.dtype), data, lane_cell)
+    sharpness = jnp.full(len(lanes.raw), options.sharpness, lanes.raw.dtype)
+    begun = state.walk.point
+    if options.regrown:
+        whole = entering & (state.stage == options.whole)
+        begun = regrow(objective, begun, whole, options.regrown, sharpness, data, lane_cell)
+    raw = raw_of(begun, lanes.raw.dtype)
+    settled = settle(objective, raw, sharpness, data, lane_cell)
     changed = entering[:, None] & (settled != raw)
-    point = jnp.where(changed, jnp.arcsinh(settled.astype(jnp.float64)), state.walk.point)
+    point = jnp.where(changed, jnp.arcsinh(settled.astype(jnp.float64)), begun)
     here = entering[:, None] & (jnp.arange(options.whole + 1) == state.stage[:, None])
-    runs = RUNS if objective.steady_pools else 0
+    runs = (RUNS if objective.steady_pools else 0) + (len(REGROWN) if options.regrown else 0) * (
+        state.stage == options.whole
+    )[:, None]
     return lanes._replace(
         optimiser=state._replace(walk=state.walk._replace(point=point), forwards=state.forwards + runs * here)
     )
@@ -240,7 +238,7 @@ def _step(
     anew = k != state.sharpness
     walk = state.walk._replace(length=jnp.where(anew, 0, state.walk.length))
     trial = jnp.clip(walk.point + walk.length[:, None] * walk.direction, -FARTHEST, FARTHEST)
-    loss, gradient = objective.loss_and_gradient(_raw(trial, dtype).T, k.astype(dtype), data, lane_cell)
+    loss, gradient = objective.loss_and_gradient(raw_of(trial, dtype).T, k.astype(dtype), data, lane_cell)
     loss, slope = loss.astype(jnp.float64), gradient.T.astype(jnp.float64) * jnp.cosh(trial)
     lost = active & anew & ~(jnp.isfinite(loss) & jnp.isfinite(slope).all(1))
     walked, moved, stalled = quasi_newton.judge(walk, trial, loss, slope, anew)
@@ -258,7 +256,7 @@ def _step(
     )
     return (
         lanes._replace(
-            raw=choose(active, _raw(stepped.walk.point, dtype), lanes.raw),
+            raw=choose(active, raw_of(stepped.walk.point, dtype), lanes.raw),
             optimiser=stepped,
             step=lanes.step + (active & moved),
             evaluations=lanes.evaluations + active,
@@ -344,9 +342,7 @@ def _leave(options: FastOptions, leaving: Array, stop: Array, lanes: Lanes) -> L
 def _with_kept(options: FastOptions, state: Fast) -> Fast:
     """Return the state in which all lanes begin on the whole record, from the best of their starts."""
     walk = quasi_newton.start(state.kept_point)
-    if options.regrown:
-        walk = walk._replace(point=walk.point.at[:, np.array(options.regrown)].set(REGROWN))
-    else:
+    if not options.regrown:  # what was known of the loss is of another one then
         walk = walk._replace(curvature=state.kept_curvature, plain=jnp.zeros_like(walk.plain))
     return _enter(options, state._replace(walk=walk), jnp.full_like(state.stage, options.whole))
 
