@@ -76,5 +76,8 @@ def truth_figure(places: np.ndarray, estimates: Mapping[str, Quantities], truth:
                 axes.set_ylabel("latitude, °N")
             if row == len(names) - 1:
                 axes.set_xlabel("longitude, °E")
-        figure.colorbar(dots, ax=grid[row], shrink=0.85, pad=0.01, label=f"{meaning}, {units}".replace(", 1", ""))
+        label = meaning if units == "1" else f"{meaning}, {units}"
+        bar = figure.colorbar(dots, ax=grid[row], shrink=0.85, pad=0.01, label=label)
+        bar.set_ticks(np.geomspace(low, high, 4), labels=[f"{value:.2g}" for value in np.geomspace(low, high, 4)])
+        bar.minorticks_off()
     return figure
