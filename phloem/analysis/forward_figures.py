@@ -50,7 +50,8 @@ def forward_figure(runs: Runs) -> Figure:
     age = np.arange(1, years + 1)
     top = 1.05 * float(np.nanmax([np.nanmax(target), np.nanmax(np.nanpercentile(middle, 95, axis=1))]))
     off = middle[:, :, -1] - target[:, -1]
-    reach = float(np.nanpercentile(np.abs(off), 95)) or 1.0
+    reach = float(np.nanpercentile(np.abs(off), 95))
+    reach = reach if np.isfinite(reach) and reach > 0 else 1.0
     for n, name in enumerate(runs.experiments):
         colour = COLOURS.get(name, OKABE_ITO[n % len(OKABE_ITO)])
         axes = grid[0, n]

@@ -78,6 +78,7 @@ def truth_figure(places: np.ndarray, estimates: Mapping[str, Quantities], truth:
                 axes.set_xlabel("longitude, °E")
         label = meaning if units == "1" else f"{meaning}, {units}"
         bar = figure.colorbar(dots, ax=grid[row], shrink=0.85, pad=0.01, label=label)
-        bar.set_ticks(np.geomspace(low, high, 4), labels=[f"{value:.2g}" for value in np.geomspace(low, high, 4)])
+        ticks = np.geomspace(low, high, 4).tolist()
+        bar.set_ticks(ticks, labels=[f"{value:.2g}" for value in ticks])
         bar.minorticks_off()
     return figure

@@ -21,6 +21,9 @@ BIOMASS = {"baseline": "none", "single-year": "snapshot", "growth-curve": "traje
 GROWTH_YEARS = 107
 """36 years of forcing three times, the last year of the third pass dropped."""
 
+LIVE_BOUNDS = ((1.0, 2_000.0), (1.0, 2_000.0), (1.0, 2_000.0), (1.0, 100_000.0))
+"""gC m-2: floors and ceilings of the live pools (dalec_daily.md section 1)."""
+
 Year = Annotated[int, Field(ge=1, le=9998)]
 Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
 Pool = Literal["labile", "foliar", "root", "wood", "litter", "som"]
@@ -72,6 +75,10 @@ class Experiment(Section):
                 raise ValueError(f"{key} = [{first}, {last}]: the first year comes first")
         if self.validation_years[0] != self.calibration_years[1] + 1:
             raise ValueError("validation_years begin with the year after calibration_years")
+        caps = self.initial_live_caps if isinstance(self.initial_live_caps, list) else []
+        for pool, (floor, ceiling), cap in zip(POOLS, LIVE_BOUNDS, caps, strict=False):
+            if not floor < cap <= ceiling:
+                raise ValueError(f"initial_live_caps: {cap:g} for {pool}; above {floor:g}, at most {ceiling:g} gC m-2")
         protocol = self.protocol
         lacking = [
             year

@@ -18,7 +18,7 @@ import numpy as np
 from phloem.analysis.comparison import DERIVED, Scores, derived, scores
 from phloem.analysis.forward_figures import forward_figure
 from phloem.analysis.growth_figures import to_png
-from phloem.errors import InputError
+from phloem.errors import InputError, WorkError
 from phloem.io import median_and_rcv, write_atomically, write_netcdf
 from phloem.io.merged_cells import read_merged
 from phloem.io.statistics import SCREENING_RCV
@@ -66,9 +66,16 @@ class Forward:
             return nanmedian(self.biomass, 2)
 
     def scores(self) -> dict[str, Scores]:
-        """Compare each experiment's biomass of the last year with the growth curves', in Mg ha-1."""
-        last = self.median[:, :, -1] / DRY_MATTER
-        return {name: scores(last[n], self.target[:, -1] / DRY_MATTER) for n, name in enumerate(self.experiments)}
+        """Compare each experiment's biomass of the last year with the growth curves', in Mg ha-1, over common cells."""
+        last, target = self.median[:, :, -1] / DRY_MATTER, self.target[:, -1] / DRY_MATTER
+        common = self.common
+        return {name: scores(last[n][common], target[common]) for n, name in enumerate(self.experiments)}
+
+    @property
+    def common(self) -> np.ndarray:
+        """Cells that have a result in every experiment, and a target, bool (cells,)."""
+        found: np.ndarray = np.isfinite(self.median[:, :, -1]).all(0) & np.isfinite(self.target[:, -1])
+        return found
 
     def changes(self, screened: bool = True) -> dict[str, dict[str, Scores]]:
         """Compare derived quantities of each experiment with those of the first.
@@ -80,8 +87,10 @@ class Forward:
         for values in self.parameters:
             found = {}
             for name, numbers in derived(values).items():
-                middle, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
-                found[name] = np.where((rcv <= SCREENING_RCV) | (not screened), middle, np.nan)[:, 0]
+                found[name] = nanmedian(numbers, 1)
+                if screened:
+                    _, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
+                    found[name] = np.where(rcv[:, 0] <= SCREENING_RCV, found[name], np.nan)
             medians.append(found)
         return {
             self.experiments[n]: {name: scores(medians[n][name], medians[0][name]) for name in DERIVED}
@@ -109,9 +118,13 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
         What the JSON file holds.
 
     Raises:
-        InputError: no growth-curve campaign, campaigns of other cells, drivers or members, or one not merged.
+        InputError: no growth-curve campaign, campaigns of other cells, drivers, members, years or arithmetic, or one
+            not merged; more years than the run or its growth curves have.
+        WorkError: no cell has a result in every experiment.
     """
     out = growth / "forward.nc" if out is None else out
+    if out.suffix in (".json", ".png"):
+        raise InputError(f"--out {out}: name a .nc file; .json and .png are written beside it")
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"--out {out}: name a file in a folder that exists")
     first = open_campaign(growth)
@@ -122,8 +135,14 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
         )
     if not 1 <= years <= first.configuration.experiment.years:
         raise InputError(f"--years {years}: 1 to {first.configuration.experiment.years} can be run")
-    found = simulate([*(open_campaign(path) for path in others), first], years)
+    campaigns = [*(open_campaign(path) for path in others), first]
+    names = _names(campaigns)
+    found = simulate(campaigns, names, years)
+    if not found.common.any():
+        raise WorkError(f"no cell has a result in every experiment ({', '.join(names)}): see `phloem status` of each")
+    figure = to_png(forward_figure(found))
     summary = {
+        "left_out": int((~found.common).sum()),
         "version": VERSION,
         "year": years,
         "unit": "Mg ha-1, dry matter",
@@ -134,7 +153,7 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
     }
     write_netcdf(out, lambda file: _fill(file, found))
     write_atomically(out.with_suffix(".json"), (json.dumps(summary, indent=1) + "\n").encode())
-    write_atomically(out.with_suffix(".png"), to_png(forward_figure(found)))
+    write_atomically(out.with_suffix(".png"), figure)
     return {"file": str(out), **summary}
 
 
@@ -149,15 +168,15 @@ def describe(found: dict[str, Any]) -> list[str]:
         return "-" if value is None else f"{value:.{digits}f}"
 
     lines = [f"live biomass after {found['year']} years against the growth curves, {found['unit']}"]
-    lines.append(f"{'experiment':14}{'cells':>7}{'RMSE':>9}{'r2':>7}{'R2':>8}{'PBIAS %':>9}")
+    if found["left_out"]:
+        lines.append(f"{found['left_out']} cells are left out: one of the experiments has no result there")
+    lines.append(f"{'experiment':14}{'cells':>7}{'RMSE':>9}{'r2':>7}{'R2':>10}{'PBIAS %':>9}")
     for name, row in found["biomass"].items():
         lines.append(
             f"{name:14}{row['cells']:7d}{number(row['rmse'], 1):>9}{number(row['r2_pearson'], 2):>7}"
-            f"{number(row['r2_explained'], 2):>8}{number(row['pbias'], 1):>9}"
+            f"{number(row['r2_explained'], 2):>10}{number(row['pbias'], 1):>9}"
         )
-    lines.append(
-        f"change from {found['changes_from']}, PBIAS in per cent; in brackets that of the cells whose members agree"
-    )
+    lines.append(f"change from {found['changes_from']}, PBIAS in per cent; in brackets where members agree (3 or more)")
     names = list(found["changes"])
     lines.append(f"{'':14}" + "".join(f"{name:>26}" for name in names))
     for key, (_, meaning) in DERIVED.items():
@@ -171,12 +190,35 @@ def describe(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def simulate(campaigns: Sequence[Campaign], years: int) -> Forward:
+def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
+    """Return what the campaigns are called: by their experiments, else by their own names.
+
+    Raises:
+        InputError: one that is no grid experiment, two of one name, or other years or arithmetic than the last one's.
+    """
+    growth = campaigns[-1].configuration.experiment
+    for campaign in campaigns:
+        one = campaign.configuration.experiment
+        if not one.is_grid:
+            raise InputError(f"{campaign.paths.root}: a {one.name} campaign; forward compares grid experiments")
+        for key in ("calibration_years", "mode", "precision"):
+            if getattr(one, key) != getattr(growth, key):
+                raise InputError(
+                    f"{campaign.paths.root}: experiment.{key} = {getattr(one, key)!r}, and {getattr(growth, key)!r} in "
+                    f"{campaigns[-1].paths.root}: their parameters belong to another reference climate or arithmetic"
+                )
+    for names in (
+        tuple(str(campaign.configuration.experiment.name) for campaign in campaigns),
+        tuple(campaign.configuration.campaign.name for campaign in campaigns),
+    ):
+        if len(set(names)) == len(names):
+            return names
+    raise InputError(f"campaigns of one name cannot be told apart: {', '.join(names)}")
+
+
+def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> Forward:
     """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
     growth = campaigns[-1]
-    names: tuple[str, ...] = tuple(campaign.configuration.experiment.name for campaign in campaigns)
-    if len(set(names)) < len(names):
-        names = tuple(campaign.configuration.campaign.name for campaign in campaigns)
     cells = _common(campaigns)
     given = []
     for campaign in campaigns:
@@ -205,8 +247,10 @@ def simulate(campaigns: Sequence[Campaign], years: int) -> Forward:
                 site = build_grid_site(cell, growth.configuration.experiment)  # type: ignore[arg-type]
                 weather.append(Weather(*site.weather[:-1]))
                 spans = _spans(site.weather_row, site.year_end, years)
-                count = min(years, len(cell.trajectory))  # type: ignore[union-attr]
-                target[place, :count] = cell.trajectory[:count]  # type: ignore[union-attr]
+                curve = cell.trajectory  # type: ignore[union-attr]
+                if len(curve) < years:
+                    raise InputError(f"--years {years}: the growth curves of the store end at age {len(curve)}")
+                target[place] = curve[:years]
                 coordinates[place] = cell.latitude, cell.longitude
             weather += weather[:1] * (max(2, share) - len(weather))  # one program for all parts
             biomass[:, part] = _run(growth, weather, spans, [one["parameters"][part] for one in given], pools[part])

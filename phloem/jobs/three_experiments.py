@@ -19,9 +19,10 @@ from phloem.io import StorePaths, open_store, read_events, write_atomically
 from phloem.io.merged_cells import read_merged
 from phloem.jobs import forward
 from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.configuration import Configuration, data_root, load_configuration
+from phloem.jobs.configuration import Configuration, data_root, expand_path, load_configuration
 from phloem.jobs.engines import run
 from phloem.jobs.experiments import GRID_EXPERIMENTS
+from phloem.jobs.grid import plan_columns
 from phloem.jobs.progress import ProgressBar, say
 from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
 
@@ -58,6 +59,10 @@ def run_experiments(
     if not first.data.is_store:
         raise InputError(f'{target}: data.kind = "{first.data.kind}"; the three experiments run over a driver store')
     checks = [load_configuration(target, [*keys, f'experiment.name="{name}"']) for name in GRID_EXPERIMENTS]
+    if first.data.kind == "grid":
+        folder = open_store(expand_path(str(first.data.path), target.resolve().parent))
+        for one in checks:  # all of them before the first is computed
+            plan_columns(folder, one.data.sites, one.experiment)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -71,7 +76,9 @@ def run_experiments(
     campaigns = [open_campaign(out / name) for name in GRID_EXPERIMENTS]
     if lacking := [str(one.paths.root) for one in campaigns if not one.paths.merged.exists()]:
         raise WorkError(f"{lacking[0]} is not merged: phloem run {lacking[0]}")
-    found = forward.run_forward(out / "growth-curve", [out / name for name in GRID_EXPERIMENTS[:2]], out / "forward.nc")
+    years = min(forward.YEARS, checks[-1].experiment.years)
+    others = [out / name for name in GRID_EXPERIMENTS[:2]]
+    found = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
     return _deliver(campaigns, found, out)
 
 
@@ -110,6 +117,7 @@ def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) ->
         "members": campaigns[-1].configuration.campaign.members,
         "biomass_unit": found["unit"],
         "year": found["year"],
+        "left_out": found["left_out"],
         "biomass": found["biomass"],
         "changes_from": found["changes_from"],
         "changes": found["changes"],

@@ -157,6 +157,8 @@ def test_the_fingerprint_changes_with_the_grid_experiment(change: tuple[str, str
         ([("experiment", "validation_years", [2014, 2019])], "begin with the year after"),
         ([("experiment", "years", 20)], "has the forcing of 2005"),
         ([("experiment", "initial_live_caps", [1.0, 2.0])], "at least 4 items"),
+        ([("experiment", "initial_live_caps", [0.5, 9.0, 9.0, 9.0])], "0.5 for labile; above 1"),
+        ([("experiment", "initial_live_caps", [9.0, 9.0, 9.0, 1e9])], "for wood; above 1, at most 100000"),
         ([("experiment", "name", "site"), ("experiment", "leaf_economics", None)], 'goes with data.kind = "tower"'),
         ([("data", "kind", "tower")], 'goes with data.kind = "grid"'),
         ([("data", "path", None)], "data.path is needed"),

@@ -12,11 +12,13 @@ import pytest
 from campaigns import command, differing, files, merged, succeed
 from stores import CELLS, LINE, SEED, store, write_grid_campaign  # noqa: F401
 
+from phloem.analysis.forward_figures import forward_figure
 from phloem.io import Store, open_store
 from phloem.io.merged_cells import read_merged
 from phloem.jobs.boreal import make_store
 from phloem.jobs.boreal_truth import places
 from phloem.jobs.configuration import data_root
+from phloem.jobs.forward import Forward
 from phloem.jobs.three_experiments import read_truth
 from phloem.kernels import CALIBRATED, NEAR_ZERO, PARAMETERS
 from phloem.names import ALL_STREAMS
@@ -177,6 +179,43 @@ def test_refusals(store: Store, tmp_path: Path, experiments: Path) -> None:  # n
     assert "start from the initial pools of a growth-curve campaign" in said
     said = refused(tmp_path, "forward", three / "growth-curve", three / "baseline", "--years", "200")
     assert "1 to 107 can be run" in said
+
+
+def test_campaigns_that_cannot_be_compared(store: Store, tmp_path: Path, experiments: Path) -> None:  # noqa: F811
+    three = experiments / "three"
+    said = refused(tmp_path, "forward", three / "growth-curve", three / "baseline", three / "baseline")
+    assert "cannot be told apart" in said
+    said = refused(tmp_path, "forward", three / "growth-curve", three / "baseline", "--out", tmp_path / "f.json")
+    assert "name a .nc file" in said
+    write_grid_campaign(tmp_path, store, "baseline", experiment={"calibration_years": [2003, 2012]})
+    succeed("plan", "made.toml", "--out", "later", folder=tmp_path)
+    said = refused(tmp_path, "forward", three / "growth-curve", tmp_path / "later")
+    assert "calibration_years = [2003, 2012]" in said
+
+
+def test_scores_over_common_cells_alone() -> None:
+    """A cell that one experiment lacks counts in none."""
+    biomass = np.full((2, 3, 2, 4), 50.0 * 10)
+    biomass[0, 1] = np.nan
+    target = np.full((3, 4), 50.0 * 20)
+    target[2] = np.nan
+    found = Forward(
+        ("baseline", "growth-curve"), ("a", "b", "c"), np.zeros((3, 2)), biomass, target, np.ones((2, 3, 2, 30))
+    )
+    assert found.common.tolist() == [True, False, False]
+    assert [score.cells for score in found.scores().values()] == [1, 1]
+    assert found.scores()["baseline"].rmse == 10
+    assert forward_figure(found).axes
+
+
+def test_the_three_are_checked_before_the_first_is_computed(store: Store, tmp_path: Path) -> None:  # noqa: F811
+    from phloem.io import seal_store
+
+    shutil.copytree(store.paths.root, tmp_path / "bare")
+    bare = open_store(tmp_path / "bare")
+    seal_store(bare.paths.root, bare.facts, {**bare.columns, "trajectory": [True, False, True]})
+    write_grid_campaign(tmp_path, bare)
+    assert "have no trajectory" in refused(tmp_path, "experiments", "made.toml", "--out", "three")
 
 
 def test_cells_without_biomass_are_refused_when_planned(store: Store, tmp_path: Path) -> None:  # noqa: F811
