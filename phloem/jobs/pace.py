@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import numpy as np
 
-from phloem.io import write_atomically
+from phloem.io import Cell, GridCell, boreal_weather, calendar_days, write_atomically
 from phloem.jobs.campaign import Campaign
+from phloem.jobs.experiments import Experiment
 from phloem.jobs.progress import say
+from phloem.names import FORCING, STREAMS
 from phloem.sharding import BLOCK
 from phloem.version import VERSION
 
@@ -40,7 +43,8 @@ def pace(campaign: Campaign) -> float:
         say("the pace is that of a core: this machine has no GPU; plan --rate states that of one")
     what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
     optimiser = campaign.configuration.optimiser.name
-    key = f"{VERSION} {optimiser} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
+    text = "grid " if experiment.is_grid else ""
+    key = f"{VERSION} {text}{optimiser} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
     known = _read()
     if key not in known:
         say("measuring the pace of this machine, once (plan --rate states one instead)")
@@ -58,11 +62,17 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     from phloem.jobs.twin import make_cell
 
     members = campaign.configuration.campaign.members
-    made, _ = make_cell("pace", 60.0, YEARS, 0)
+    configuration = campaign.configuration
+    made: Cell | GridCell
+    if configuration.experiment.is_grid:
+        experiment = configuration.experiment.model_copy(update={"name": "baseline"})
+        configuration = configuration.model_copy(update={"experiment": experiment})
+        made = _grid_cell(experiment)
+    else:
+        made, _ = make_cell("pace", 60.0, YEARS, 0)
     cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
-    optimiser = campaign.configuration.optimiser.endless(ENDLESS)
-    configuration = campaign.configuration.model_copy(update={"optimiser": optimiser})
+    configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
     years = len(made.time) / YEAR_DAYS
     work.advance(1)
@@ -81,6 +91,29 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
             work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
             work.advance(1)
     return statistics.median(found)
+
+
+def _grid_cell(experiment: Experiment) -> GridCell:
+    """Return a made-up grid cell with the years of the baseline; what its observations say does not matter."""
+    first, last = experiment.calibration_years[0], experiment.validation_years[1]
+    rng = np.random.default_rng(0)
+    weather = boreal_weather(60.0, last - first + 1, rng, first)
+    year, doy = calendar_days(first, last, "standard")
+    nothing = np.full(len(year), np.nan, np.float32)
+    return GridCell(
+        name="pace",
+        latitude=60.0,
+        longitude=25.0,
+        calendar="standard",
+        year=year,
+        doy=doy,
+        forcing={name: np.asarray(weather[name], np.float32) for name in FORCING},
+        observations={name: 1 + rng.random(len(year), np.float32) for name in STREAMS},
+        window_start=(np.arange(len(year)) % 10 == 0).astype(np.int8),
+        evaporative_fraction=nothing,
+        trajectory=nothing[:1],
+        statics={},
+    )
 
 
 def _processor() -> str:

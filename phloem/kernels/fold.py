@@ -64,11 +64,14 @@ def fold(
         plain within a segment and compensated from segment to segment.
 
     Raises:
-        ValueError: the days are no multiple of the segment, or the backend is unknown.
+        ValueError: the days are no multiple of the segment, the tables are another model's, or the backend is unknown.
         TypeError: a derivative by the forcing, or a second derivative, was asked of another backend than `xla`.
     """
     if data.weather_row.shape[0] % segment:
         raise ValueError(f"{data.weather_row.shape[0]} days are no multiple of the segment of {segment}: see series()")
+    for table, wanted, what in ((data.weather, model.weather, "weather"), (data.observed, model.observed, "observed")):
+        if table.shape[1] != len(wanted._fields):  # type: ignore[attr-defined]
+            raise ValueError(f"{table.shape[1]} fields of {what}, where {model.name} reads {len(wanted._fields)}")  # type: ignore[attr-defined]
     constants = model.prepare(inputs)
     chosen = resolve(backend)
     if chosen == "xla":

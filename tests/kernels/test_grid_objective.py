@@ -178,3 +178,12 @@ def test_steady_soil_alone_by_default(double_precision) -> None:
     assert (np.asarray(terms[()]) == 0).all()
     assert (np.asarray(terms["som", "wood"]) > np.asarray(terms[("som",)])).any()
     assert GridObjective(grid_dalec("strict"), switches("strict")).steady_pools == ("som",)
+
+
+@pytest.mark.parametrize("backend", ["xla", "cpu"])
+def test_tables_of_another_model_are_refused(backend) -> None:
+    """The generated code reads bare memory: a table that lacks a field must not reach it."""
+    data = site_data([cell(CYCLED)], np.float32)
+    narrow = data._replace(series=data.series._replace(weather=data.series.weather[:, :-1]))
+    with pytest.raises(ValueError, match="11 fields of weather, where grid-dalec-strict reads 12"):
+        objective(backend).terms(raw(np.float32), jnp.ones(LANES), narrow, jnp.zeros(LANES, jnp.int32))
