@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DRY_MATTER = 50.0
-"""gC m-2 in a Mg ha-1 of dry matter."""
+"""gC m-2 in a Mg ha-1 of dry matter, of which half is carbon."""
 
 COLOURS = {"baseline": OKABE_ITO[0], "single-year": OKABE_ITO[4], "growth-curve": OKABE_ITO[2]}
 

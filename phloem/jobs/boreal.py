@@ -29,7 +29,9 @@ from phloem.io import (
     write_atomically,
     write_chunk,
 )
-from phloem.io.store import COLUMNS, StorePaths
+from phloem.io.drivers import EPOCH
+from phloem.io.observations import dekads
+from phloem.io.store import COLUMNS, StorePaths, days_since_epoch
 from phloem.jobs.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.experiments import GROWTH_YEARS
@@ -101,11 +103,11 @@ class Stand:
     rng: np.random.Generator
 
 
-def dekads(year: np.ndarray, doy: np.ndarray) -> np.ndarray:
-    """Return 1 on the 1st, 11th and 21st of each month, int8 (days,), of Gregorian days."""
-    day = (np.asarray(year) - 1970).astype("datetime64[Y]").astype("datetime64[D]") + (np.asarray(doy) - 1)
-    of_month = (day - day.astype("datetime64[M]")).astype(int) + 1
-    return np.isin(of_month, (1, 11, 21)).astype(np.int8)
+def window_starts() -> np.ndarray:
+    """Return 1 on the first day of each dekad, int8 (days,)."""
+    year, doy = calendar_days(FIRST, LAST, "standard")
+    starts = np.concatenate([dekads(int(y)) for y in range(FIRST, LAST + 1)])
+    return np.isin(EPOCH + days_since_epoch(year, doy), starts).astype(np.int8)
 
 
 PROTOCOL = Protocol((FIRST, LAST), GROWTH_YEARS, (SEEN[0], 2012), (2013, SEEN[1]))
@@ -127,7 +129,7 @@ def make_stand(place: Place, seed: int) -> Stand:
     truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2), place.needle, rng)
     nothing = np.full(len(time), np.nan)
     site = grid_site(
-        time.astype(float), year, doy, place.latitude, forcing, dict.fromkeys(STREAMS, nothing), dekads(year, doy),
+        time.astype(float), year, doy, place.latitude, forcing, dict.fromkeys(STREAMS, nothing), window_starts(),
         nothing, np.zeros(0), float("nan"), (float("nan"), float("nan")), PROTOCOL, switches("strict"),
     )  # fmt: skip
     return Stand(name, place, forcing, truth, site, rng)
@@ -182,7 +184,7 @@ def observe(stand: Stand, series: dict[str, np.ndarray]) -> GridCell:
     """
     rng = stand.rng
     year, doy = calendar_days(FIRST, LAST, "standard")
-    start = dekads(year, doy)
+    start = window_starts()
     begin = int(np.argmax(_simulated_years() == PROTOCOL.last_met(SEEN[0])))
     rows = np.flatnonzero((year >= SEEN[0]) & (year <= SEEN[1]))
     seen = {}

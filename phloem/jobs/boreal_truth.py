@@ -11,6 +11,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.jobs.experiments import LeafLine
+from phloem.jobs.twin import EVERYWHERE
 from phloem.kernels import PARAMETERS
 from phloem.kernels.phenology import yearly
 
@@ -126,6 +127,7 @@ def true_parameters(mean_temperature: float, needle: float, rng: np.random.Gener
     labile = canopy * (0.70 - 0.35 * needle)
     foliar = canopy - labile
     truth = {
+        **EVERYWHERE,
         "decomposition_rate": 1.1e-3,
         "f_auto": 0.48 + 0.05 * cold + 0.01 * rng.standard_normal(),
         "f_foliar": foliar,
@@ -144,18 +146,8 @@ def true_parameters(mean_temperature: float, needle: float, rng: np.random.Gener
         "leaf_fall_period": period,
         "lcma": lcma,
         "uwue": 11.0 - 2.0 * cold,
-        "paw_drainage_capacity": 20_000.0,
         "field_capacity": 125.0 - 30.0 * cold,
-        "wilting_point_fraction": 0.12,
-        "combustion_foliar": 0.5,
-        "combustion_ligneous": 0.5,
-        "combustion_dom": 0.5,
-        "fire_resilience": 0.5,
         "labile_lifespan": 1.10 + 0.05 * cold,
-        "moisture_sensitivity": 0.12,
-        "paw_to_puw_fraction": 0.3,
-        "puw_drainage_capacity": 2500.0,
-        "radiation_et_coefficient": 0.045,
     }
     values = [(truth[p.name], p) for p in PARAMETERS]
     return np.array([np.clip(value, 1.01 * p.lower, 0.99 * p.upper) for value, p in values])

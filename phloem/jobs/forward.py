@@ -16,7 +16,7 @@ import netCDF4
 import numpy as np
 
 from phloem.analysis.comparison import DERIVED, Scores, derived, scores
-from phloem.analysis.forward_figures import forward_figure
+from phloem.analysis.forward_figures import DRY_MATTER, forward_figure
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import InputError, WorkError
 from phloem.io import median_and_rcv, write_atomically, write_netcdf
@@ -33,9 +33,6 @@ from phloem.version import VERSION
 
 YEARS = 100
 LIVE_POOLS = 4
-DRY_MATTER = 50.0
-"""gC m-2 in a Mg ha-1 of dry matter, of which half is carbon."""
-
 GOOD = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
 
 

@@ -40,6 +40,21 @@ GAP_SHARE = 0.25
 GAP_DAYS = 12
 
 
+EVERYWHERE = {
+    "paw_drainage_capacity": 20_000.0,
+    "wilting_point_fraction": 0.12,
+    "combustion_foliar": 0.5,
+    "combustion_ligneous": 0.5,
+    "combustion_dom": 0.5,
+    "fire_resilience": 0.5,
+    "moisture_sensitivity": 0.12,
+    "paw_to_puw_fraction": 0.3,
+    "puw_drainage_capacity": 2500.0,
+    "radiation_et_coefficient": 0.045,
+}
+"""Parameters of the truth that are the same in all cells."""
+
+
 def true_parameters(mean_temperature: float) -> np.ndarray:
     """Return parameters that vary smoothly with the mean annual temperature, (30,) in physical units.
 
@@ -47,6 +62,7 @@ def true_parameters(mean_temperature: float) -> np.ndarray:
     """
     cold = float(np.clip((8.0 - mean_temperature) / 14.0, 0, 1))
     truth = {
+        **EVERYWHERE,
         "decomposition_rate": 1.2e-3,
         "f_auto": 0.48 + 0.04 * cold,
         "f_foliar": 0.08 + 0.02 * cold,
@@ -65,18 +81,8 @@ def true_parameters(mean_temperature: float) -> np.ndarray:
         "leaf_fall_period": 62.0,
         "lcma": 55.0 + 45.0 * cold,
         "uwue": 11.0 - 2.0 * cold,
-        "paw_drainage_capacity": 20_000.0,
         "field_capacity": 125.0 - 30.0 * cold,
-        "wilting_point_fraction": 0.12,
-        "combustion_foliar": 0.5,
-        "combustion_ligneous": 0.5,
-        "combustion_dom": 0.5,
-        "fire_resilience": 0.5,
         "labile_lifespan": 1.12 + 0.1 * cold,
-        "moisture_sensitivity": 0.12,
-        "paw_to_puw_fraction": 0.3,
-        "puw_drainage_capacity": 2500.0,
-        "radiation_et_coefficient": 0.045,
     }
     return np.array([truth[parameter.name] for parameter in PARAMETERS])
 
