@@ -71,6 +71,14 @@ class Domain:
         self.statics = {name: values[mask] for name, values in self.statics.items()}
         self.trajectory = self.trajectory[mask]
 
+    def extent(self, step: float) -> str:
+        """What its cells cover, for messages."""
+        half = 0.5 * step
+        return (
+            f"latitude {self.latitude.min() - half:.6g} to {self.latitude.max() + half:.6g}, longitude "
+            f"{self.longitude.min() - half:.6g} to {self.longitude.max() + half:.6g}"
+        )
+
     def boxes(self, cells: np.ndarray, step: float, filtered: bool) -> Boxes:
         """What means of some cells are taken over: their mature forest, or all of them."""
         if filtered and self.kept is not None:
@@ -109,18 +117,43 @@ def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitud
     return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()))
 
 
+def check_covered(domain: Domain, series: Series, step: float) -> None:
+    """Refuse a product whose grid does not meet any cell.
+
+    Raises:
+        InputError: no pixel of it lies in any cell.
+    """
+    for first in range(0, len(domain), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        boxes = grid_boxes(domain.latitude[some], domain.longitude[some], step)
+        if (gather(series.grid, boxes, len(boxes)).weights > 0).any():
+            return
+    raise _not_covered(domain, series, step, "covers no cell of the store")
+
+
+def _not_covered(domain: Domain, series: Series, step: float, what: str) -> InputError:
+    layout = series.layouts[0]
+    return InputError(
+        f"{layout.path}: variable {layout.name} of [products.{series.choice.name}] {what}: it reaches over "
+        f"{series.grid.extent}, the store's {len(domain)} cells over {domain.extent(step)}"
+    )
+
+
 def read_layer(domain: Domain, series: Series, files: OpenFiles, step: float, budget: int) -> np.ndarray:
     """Means of a static layer over the cells, in its unit, NaN outside its physical range; float64 (cells,).
 
     Raises:
-        InputError: hardly any value is possible: another unit.
+        InputError: no value in any cell, or hardly any value is possible: another unit.
     """
     half = 0.5 * step
+    check_covered(domain, series, step)
     values = box_means(series, files, domain.latitude - half, domain.longitude - half, step, budget)
     quantity = series.quantity
     wrong = (values < quantity.lowest) | (values > quantity.highest)
     seen = int((~np.isnan(values)).sum())
-    if seen and wrong.sum() > 0.01 * seen:
+    if not seen:
+        raise _not_covered(domain, series, step, "has no value in any cell of the store")
+    if wrong.sum() > 0.01 * seen:
         cell = int(np.flatnonzero(wrong)[0])
         layout = series.layouts[0]
         raise InputError(
@@ -171,6 +204,8 @@ def add_growth(
                 shape[key][cell] = getattr(curve.shape, key, np.nan)
             if curve.root_shoot is not None:
                 ratio[cell] = curve.root_shoot
+        if not required and np.isnan(above).all():
+            raise InputError(f"{source}: no curve for any of the store's {len(domain)} cells, {domain.extent(step)}")
     else:
         missing = [key for key in shape if key not in source]
         if missing:
@@ -199,7 +234,10 @@ def add_mature_forest(
     progress: Callable[[int], None],
 ) -> None:
     """Find the mature forest of the cells and its biomass; leave out those without any where it is required."""
+    check_covered(domain, series, step)
     forest = find_mature_forest(series, files, domain.latitude, domain.longitude, step, budget, progress)
+    if not forest.known.any():
+        raise _not_covered(domain, series, step, "has no value in any cell of the store")
     domain.kept = forest.boxes
     ratio = domain.statics.get("root_shoot", np.full(len(domain), np.nan))
     snapshot = total_biomass(forest.biomass, ratio)

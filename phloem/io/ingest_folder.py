@@ -16,7 +16,7 @@ from typing import Any
 from phloem.errors import InputError, WorkError
 from phloem.io.atomic import CorruptFile, checksum, write_atomically
 from phloem.io.journals import append_event, read_events
-from phloem.io.sealed import read_sealed, write_sealed
+from phloem.io.sealed import copy_of, read_sealed, write_sealed
 from phloem.io.store import StorePaths
 
 Dropped = tuple[str, float, float, str, str]
@@ -107,11 +107,21 @@ class IngestFolder:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Take back an ingest that has no chunk yet."""
-        for path in (self.plan, self.plan.with_name("ingest.copy.json"), self.domain, self.paths.log, self.lock):
+        """Take back an ingest, with the chunks that it has made; files of others stay, and the folder with them.
+
+        The plan goes last, so that what a kill amid this leaves is an ingest still, which the next one goes on with.
+        """
+        paths = self.paths
+        chunks = [paths.chunk(number) for number in _numbers(paths.journal)]
+        for chunk in chunks:
+            chunk.unlink(missing_ok=True)
+        for path in (paths.journal, paths.dropped, paths.log, self.domain):
             path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.paths.root.rmdir()
+        for path in (copy_of(self.plan), self.plan, self.lock):
+            path.unlink(missing_ok=True)
+        for folder in (*sorted({chunk.parent for chunk in chunks}), paths.root / "chunks", paths.root):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def say(self, lines: Sequence[str]) -> None:
         """Append lines to the log."""
@@ -125,12 +135,22 @@ class IngestFolder:
         columns: Mapping[str, Any],
         dropped: Sequence[Dropped],
         impossible: Mapping[str, int],
+        valued: Mapping[str, int],
     ) -> None:
-        """Write down that a chunk is done, and the checksum of its file."""
+        """Write down that a chunk is done, and the checksum of its file.
+
+        Args:
+            number: of the chunk.
+            columns: of the table of cells, for its cells.
+            dropped: its cells that were left out.
+            impossible: values that count as missing, by variable.
+            valued: cells with any value, by observed stream.
+        """
         path = self.paths.chunk(number)
         digest, size = (checksum(path.read_bytes()), path.stat().st_size) if columns["name"] else ("", 0)
         event = {"event": "chunk", "number": number, "sha256": digest, "bytes": size, "columns": columns}
-        append_event(self.paths.journal, {**event, "dropped": list(dropped), "impossible": dict(impossible)})
+        counts = {"impossible": dict(impossible), "valued": dict(valued)}
+        append_event(self.paths.journal, {**event, "dropped": list(dropped), **counts})
 
     def done(self) -> dict[int, dict[str, Any]]:
         """The chunks whose files are what the journal says, by number."""
@@ -156,6 +176,11 @@ class IngestFolder:
         rows: list[Dropped] = sorted(dropped, key=lambda row: (row[1], row[2]))
         table.writerows(rows)
         write_atomically(self.paths.dropped, text.getvalue().encode())
+
+
+def _numbers(journal: Path) -> list[int]:
+    """Numbers of the chunks that a journal names, each once."""
+    return sorted({int(event["number"]) for event in read_events(journal) if event.get("event") == "chunk"})
 
 
 def _changes(begun: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:

@@ -28,11 +28,13 @@ class MatureForest:
         boxes: the kept pixels, by cell.
         biomass: area-weighted mean of above-ground biomass over them, Mg ha-1, float64 (cells,); NaN where none is.
         percentile: of the cell's forest, Mg ha-1, float64 (cells,).
+        known: whether any pixel of the cell has a value, be it 0; bool (cells,).
     """
 
     boxes: Boxes
     biomass: np.ndarray
     percentile: np.ndarray
+    known: np.ndarray
 
 
 def choose(pixels: np.ndarray) -> tuple[np.ndarray, float]:
@@ -87,6 +89,7 @@ def find_mature_forest(
     tiles = np.stack([np.floor((south + 90.0) / TILE + 1e-9), np.floor((west + 180.0) / TILE + 1e-9)], axis=1)
     kept_owner, kept_south, kept_west = [], [], []
     biomass, percentile = np.full(len(latitude), np.nan), np.full(len(latitude), np.nan)
+    known = np.zeros(len(latitude), bool)
     offset = PIXEL * np.arange(side)
     done = 0
     for place in np.unique(tiles, axis=0):
@@ -95,6 +98,7 @@ def find_mature_forest(
         pixel_west = np.tile(west[members, None] + offset, side)
         pixels = box_means(series, files, pixel_south.reshape(-1), pixel_west.reshape(-1), PIXEL, budget)
         pixels = pixels.reshape(pixel_south.shape)
+        known[members] = ~np.isnan(pixels).all(axis=1)
         area = np.sin(np.deg2rad(pixel_south + PIXEL)) - np.sin(np.deg2rad(pixel_south))
         for number, cell in enumerate(members):
             mask, percentile[cell] = choose(pixels[number])
@@ -108,8 +112,8 @@ def find_mature_forest(
         progress(done)
     if not kept_owner:
         none = np.empty(0)
-        return MatureForest(Boxes(none.astype(np.int64), none, none, PIXEL), biomass, percentile)
+        return MatureForest(Boxes(none.astype(np.int64), none, none, PIXEL), biomass, percentile, known)
     owner = np.concatenate(kept_owner)
     order = np.argsort(owner, kind="stable")
     boxes = Boxes(owner[order], np.concatenate(kept_south)[order], np.concatenate(kept_west)[order], PIXEL)
-    return MatureForest(boxes, biomass, percentile)
+    return MatureForest(boxes, biomass, percentile, known)

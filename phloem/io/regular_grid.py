@@ -147,6 +147,20 @@ class Grid:
         way = "south to north" if lat.ascending else "north to south"
         return f"{lat.length} x {lon.length} cells of {lat.step:g} degrees, {way}"
 
+    @property
+    def extent(self) -> str:
+        """What it covers, for messages."""
+        lat, lon = self.latitude, self.longitude
+        south = lat.origin + lat.first * lat.step
+        west = (lon.origin + lon.first % lon.count * lon.step + 180.0) % ROUND - 180.0
+        east = west + lon.length * lon.step
+        if lon.length == lon.count:
+            west, east = -180.0, 180.0
+        return (
+            f"latitude {south:.6g} to {south + lat.length * lat.step:.6g}, longitude {west:.6g} to "
+            f"{east if east <= 180.0 else east - ROUND:.6g}"
+        )
+
 
 @dataclass(frozen=True)
 class Boxes:

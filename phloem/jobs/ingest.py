@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Finished:
         sea: cells of the region without any forcing.
         made: chunks that this run has made.
         size: bytes of all chunks.
+        empty: cells without any value, by observed stream.
     """
 
     store: Store
@@ -50,6 +51,7 @@ class Finished:
     sea: int
     made: int
     size: int
+    empty: dict[str, int]
 
     def lines(self) -> list[str]:
         """What a person wants to know at the end."""
@@ -59,6 +61,7 @@ class Finished:
             f"{self.size / 1e6:.1f} MB: {self.store.paths.root}"
         ]
         said += [f"left out: {count} cells: {reason}" for reason, count in sorted(self.reasons.items())]
+        said += [f"{key}: no value in {count} of {len(self.store)} cells" for key, count in self.empty.items() if count]
         said.append(f"sea, or no forcing at all: {self.sea} cells")
         if self.reasons:
             said.append(f"each with its reason: {self.store.paths.dropped}")
@@ -74,6 +77,7 @@ class Finished:
             "bytes": self.size,
             "dropped": self.reasons,
             "sea": self.sea,
+            "no_value": self.empty,
             **self.store.facts,
         }
 
@@ -233,7 +237,8 @@ class _Ingest:
                     where = float(domain.latitude[cell]), float(domain.longitude[cell])
                     dropped.append((names[cell], *where, INCOMPLETE, records.reasons[int(place)]))
             impossible = {key: int(counts[alive].sum()) for key, counts in records.impossible.items()}
-            self.folder.commit(number, columns, dropped, impossible)
+            valued = {key: int(np.isfinite(records.values[key][alive]).any(axis=1).sum()) for key in products.streams}
+            self.folder.commit(number, columns, dropped, impossible, valued)
             bar.update(begun + start * products.work, f"chunk {number}")
 
     def _seal(self, found: Survey, domain: Domain, total: int, made: int) -> Finished:
@@ -256,12 +261,32 @@ class _Ingest:
         if not columns["name"]:
             first = next(row for row in dropped if row[3] == INCOMPLETE)
             raise InputError(f"no cell is left: {reasons[INCOMPLETE]} cells: {INCOMPLETE}, as {first[0]}: {first[4]}")
+        empty = self._empty_streams(found, list(done.values()), len(columns["name"]))
         self.folder.write_dropped(dropped)
         store = seal_store(self.folder.paths.root, self._facts(found, domain), columns)
-        finished = Finished(store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()))
+        finished = Finished(store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()), empty)
         odd = [f"{key}: {count} impossible values count as missing" for key, count in impossible.items() if count]
         self.folder.say([*odd, *finished.lines()])
         return finished
+
+    def _empty_streams(self, found: Survey, events: Sequence[Mapping[str, Any]], cells: int) -> dict[str, int]:
+        """Cells without any value by stream; a stream that has none at all is refused.
+
+        What was made is taken back then: it can be gone on with neither as it is nor with another product.
+        """
+        empty = {}
+        for key, stream in found.products.streams.items():
+            if not all(key in event.get("valued", {}) for event in events):
+                continue  # chunks that an earlier version of this program has made
+            empty[key] = cells - sum(event["valued"][key] for event in events)
+            if empty[key] == cells:
+                layout = stream.series.layouts[0]
+                self.folder.clear()
+                raise InputError(
+                    f"{layout.path}: variable {layout.name} of [products.{key}]: no value in any of the {cells} cells "
+                    f"of the store, in none of {len(stream.series.layouts)} files"
+                )
+        return empty
 
     def _facts(self, found: Survey, domain: Domain) -> dict[str, Any]:
         days = found.products.forcing.days

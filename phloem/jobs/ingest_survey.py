@@ -16,6 +16,7 @@ from phloem.io.domain import (
     Domain,
     add_growth,
     add_mature_forest,
+    check_covered,
     find_land,
     read_layer,
     region_cells,
@@ -147,7 +148,8 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
         budget: bytes that may be used at once.
 
     Raises:
-        InputError: values that show another unit than the file says, no land, or a map that cannot be used.
+        InputError: a product that covers no cell, values that show another unit than the file says, no land, or a
+            map that cannot be used.
     """
     file, maps = found.file, found.maps
     store, region = file.store, file.store.region
@@ -172,6 +174,8 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
     for name, layers in maps.items():
         if name not in ("root_shoot", "growth", "agb"):
             add(layers, layers)
+    for stream in found.products.streams.values():
+        check_covered(domain, stream.series, store.step)
     if "sla" in domain.statics:
         domain.statics["lcma"] = leaf_mass(domain.statics["sla"])
     check_plausible(found.products, domain, files)

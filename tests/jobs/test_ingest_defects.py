@@ -1,0 +1,82 @@
+"""`phloem ingest` refuses what would make an empty or wrong store in silence, and leaves nothing behind then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import product_samples as samples
+import pytest
+
+from phloem.errors import InputError
+from phloem.io.store import open_store
+from phloem.jobs.ingest import ingest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """All products with their ingest file, of one year."""
+    path = samples.write_everything(tmp_path, (2003,))
+    replace(path, "years = [2003, 2004]", "years = [2003, 2003]")
+    return path
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def move(path: Path, degrees: float) -> None:
+    with netCDF4.Dataset(str(path), "a") as file:
+        file["lon"][:] = file["lon"][:] + degrees
+
+
+class TestNoValueAnywhere:
+    def test_a_product_elsewhere(self, path):
+        for file in (path.parent / "fluxsat").iterdir():
+            move(file, 40.0)
+        says = (
+            r"GPP_FluxSat_daily_v2_200301.nc4: variable GPP of \[products.gpp\] covers no cell of the store: it "
+            r"reaches over latitude 60 to 62, longitude 64 to 65.5, the store's 8 cells over latitude 60.5 to 62, "
+            r"longitude 24 to 25.5"
+        )
+        with pytest.raises(InputError, match=says):
+            ingest(path, path.parent / "store")
+        assert not (path.parent / "store").exists()
+
+    def test_a_product_without_any_value(self, path):
+        samples.write_gleam(path.parent / "gleam", "E", (2003,), np.nan)
+        with pytest.raises(
+            InputError, match=r"E_2003.*: variable E of \[products.et\]: no value in any of the 8 cells"
+        ):
+            ingest(path, path.parent / "store")
+        assert not (path.parent / "store").exists()
+
+    @pytest.mark.parametrize(("name", "key"), [("sla", "sla"), ("rs", "root_shoot"), ("clay", "clay"), ("agb", "agb")])
+    def test_a_layer_elsewhere_or_without_any_value(self, path, name, key):
+        file = path.parent / f"{name}.nc"
+        move(file, -100.0)
+        with pytest.raises(
+            InputError, match=rf"{name}.nc: variable {key} of .*covers no cell .* longitude -76 to -74.5"
+        ):
+            ingest(path, path.parent / "store")
+        move(file, 100.0)
+        with netCDF4.Dataset(str(file), "a") as opened:
+            opened[key][:] = np.ma.masked
+        with pytest.raises(InputError, match=rf"{name}.nc: variable {key} of .*has no value in any cell of the store"):
+            ingest(path, path.parent / "store")
+        assert not (path.parent / "store").exists()
+
+    def test_a_stream_without_a_value_in_some_cells_is_told(self, path):
+        samples.write_fluxsat(
+            path.parent / "fluxsat", (2003,), lambda lat, lon: np.where(lon < 24.5, np.nan, 4.0 + lat * 0)
+        )
+        finished = ingest(path, path.parent / "store")
+        assert "gpp: no value in 3 of 8 cells" in finished.lines()
+        assert finished.as_json()["no_value"]["gpp"] == 3
+        log = (path.parent / "store/ingest.log").read_text()
+        assert "gpp: no value in 3 of 8 cells" in log
+        assert "et: no value" not in log
+        assert len(open_store(path.parent / "store")) == 8
