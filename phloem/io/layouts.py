@@ -240,4 +240,6 @@ def _scaling(header: Header, choice: Choice) -> tuple[float, float]:
         return None
 
     scale, offset = number("scale_factor"), number("add_offset")
-    return (choice.product.scale if scale is None else scale), (0.0 if offset is None else offset)
+    if scale is None:  # a product is packed as stated where it is packed at all: floats are values already
+        scale = choice.product.scale if header.integer else 1.0
+    return scale, (0.0 if offset is None else offset)

@@ -98,7 +98,7 @@ class Product:
         step: time step.
         fields: variables by the name that they have here.
         fills: values that mean missing even where no attribute says so.
-        scale: factor of packed values where no attribute gives one.
+        scale: factor of packed values (whole numbers) where no attribute gives one.
         degrees: cell size of a global grid whose files carry no coordinates, from 180 W and from north to south; 0
             where they do.
         stamp: regular expression of the date in file names: `year`, perhaps `doy`; it counts where the file has no

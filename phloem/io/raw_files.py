@@ -26,6 +26,7 @@ class Header:
     Attributes:
         dimensions, shape: names and lengths.
         itemsize: bytes of a stored value.
+        integer: whether stored values are whole numbers.
         chunks: shape of a storage chunk; ones where it is contiguous.
         attributes: of the variable.
     """
@@ -33,6 +34,7 @@ class Header:
     dimensions: tuple[str, ...]
     shape: tuple[int, ...]
     itemsize: int
+    integer: bool
     chunks: tuple[int, ...]
     attributes: Mapping[str, Any]
 
@@ -77,8 +79,9 @@ class NetCDFFile:
         plain = isinstance(chunks, str) or chunks is None
         cells = (1,) * len(variable.shape) if plain else tuple(int(n) for n in chunks)
         size = 8 if variable.dtype is str else variable.dtype.itemsize
+        integer = variable.dtype is not str and variable.dtype.kind in "iu"
         attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
-        return Header(variable.dimensions, variable.shape, size, cells, attributes)
+        return Header(variable.dimensions, variable.shape, size, integer, cells, attributes)
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
         """Values as they are stored."""
@@ -115,8 +118,9 @@ class HDF4File:
         dimensions, shape, _, _ = self.file.datasets()[name]
         variable = self.file.select(name)
         shape = shape if isinstance(shape, tuple) else (shape,)
-        size = variable[tuple(slice(0, 1) for _ in shape)].dtype.itemsize
-        return Header(tuple(dimensions), tuple(int(n) for n in shape), size, (1,) * len(shape), variable.attributes())
+        kind = variable[tuple(slice(0, 1) for _ in shape)].dtype
+        lengths, cells = tuple(int(n) for n in shape), (1,) * len(shape)
+        return Header(tuple(dimensions), lengths, kind.itemsize, kind.kind in "iu", cells, variable.attributes())
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
         """Values as they are stored."""

@@ -80,3 +80,36 @@ class TestNoValueAnywhere:
         assert "gpp: no value in 3 of 8 cells" in log
         assert "et: no value" not in log
         assert len(open_store(path.parent / "store")) == 8
+
+
+class TestFloats:
+    def test_the_stated_scale_is_for_whole_numbers(self, path):
+        """GLASS as floats without scale_factor: 3.0 is 3.0; as bytes without it: 30 is 3.0."""
+        lat, lon = samples.centres(0.05)
+        for dtype, value in (("f4", 3.0), ("u1", 30.0)):
+            for file in (path.parent / "lai").iterdir():
+                samples.write_grid(file, "LAI", np.full((40, 30), value), lat, lon, units=None, dtype=dtype, fill=255)
+            ingest(path, path.parent / dtype)
+            cell = open_store(path.parent / dtype).read([0])[0]
+            assert cell.observations["lai"][0] == pytest.approx(3.0), dtype
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["biomass_snapshot", "growth_k", "lcma"])
+    def test_a_layer_with_a_reserved_name(self, path, name):
+        replace(path, "soil_clay =", f"{name} =")
+        says = rf"\[products.{name}\]: a layer {name} would overwrite .*reserved are biomass_snapshot, lcma, cue"
+        with pytest.raises(InputError, match=says):
+            ingest(path, path.parent / "store")
+
+    def test_layers_whose_joined_name_is_reserved_or_stands_twice(self, path):
+        plain = 'soil_clay = { path = "clay.nc", variable = "clay" }'
+        replace(path, plain, 'biomass = { path = "clay.nc", layers = { snapshot = 1 } }')
+        with pytest.raises(InputError, match="a layer biomass_snapshot would overwrite"):
+            ingest(path, path.parent / "store")
+        replace(path, "biomass = {", plain + "\nsoil = {")
+        replace(path, "snapshot = 1", "clay = 1")
+        with pytest.raises(
+            InputError, match=r"\[products.soil\] and \[products.soil_clay\] both give a layer soil_clay"
+        ):
+            ingest(path, path.parent / "store")
