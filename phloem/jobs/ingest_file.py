@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.products import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
+from phloem.io.store import STATICS
 from phloem.jobs.configuration import expand_path
 from phloem.jobs.optimisers import Section
 
@@ -102,11 +103,28 @@ class IngestFile(Section):
         for name in ("growth", "agb"):
             if name in given and "root_shoot" not in given and not has_table:
                 raise ValueError(f"[products.{name}] needs [products.root_shoot], to know the whole biomass")
+        self._check_names()
         for wanted in self.required:
             product = "growth" if wanted == "growth" else "agb"
             if product not in given:
                 raise ValueError(f"store.require has {wanted!r}, but there is no [products.{product}]")
         return self
+
+    def _check_names(self) -> None:
+        """Refuse layers that would stand in the place of another number of the cells."""
+        seen: dict[str, str] = {}
+        for table, section in self.products.items():
+            if table in DEFAULT_KIND or table == "co2":
+                continue
+            for name in layer_names(table, section.layers):
+                if name in STATICS:
+                    raise ValueError(
+                        f"[products.{table}]: a layer {name} would overwrite what the program itself keeps under that "
+                        f"name; reserved are {', '.join(STATICS)}"
+                    )
+                if name in seen:
+                    raise ValueError(f"[products.{table}] and [products.{seen[name]}] both give a layer {name}")
+                seen[name] = table
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -124,6 +142,11 @@ class IngestFile(Section):
         for product in tree["products"].values():
             del product["path"]
         return tree
+
+
+def layer_names(table: str, layers: Mapping[str, float]) -> list[str]:
+    """Names of the numbers of a cell that a table of a user's own layers gives."""
+    return [f"{table}_{part}" for part in layers] or [table]
 
 
 def _is_table(path: str | Sequence[str]) -> bool:
@@ -159,8 +182,8 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
     default = DEFAULT_KIND.get(name, "layer")
     kind = section.kind or default
     if kind == "layer" and default == "layer":
-        levels = {f"{name}_{part}": float(value) for part, value in section.layers.items()}
-        names = list(levels) or [name]
+        names = layer_names(name, section.layers)
+        levels = dict(zip(names, map(float, section.layers.values()), strict=False))
         variable = section.variable or name
         made = layer(name, variable)
         one = next(iter(made.fields.values()))
