@@ -57,15 +57,29 @@ class IngestFolder:
         root = self.paths.root
         return not root.exists() or (root.is_dir() and all(path == self.lock for path in root.iterdir()))
 
+    def check_place(self) -> None:
+        """Refuse a folder below something that is no folder.
+
+        Raises:
+            InputError: which file stands in the way.
+        """
+        above = next((path for path in self.paths.root.absolute().parents if path.exists()), None)
+        if above is not None and not above.is_dir():
+            raise InputError(f"{self.paths.root}: {above} is a file, not a folder; name another folder with --out")
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder against other ingests for as long as this process lives.
 
         Raises:
             WorkError: another ingest is at work in it.
+            InputError: no such folder can be made.
         """
-        self.paths.root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self.paths.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise InputError(f"{self.paths.root}: cannot be written ({error.strerror}); name another --out") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

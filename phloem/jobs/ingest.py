@@ -95,6 +95,7 @@ def ingest(path: Path, out: Path) -> Finished:
     """
     file = load_ingest_file(path)
     folder = IngestFolder(StorePaths(out))
+    folder.check_place()
     if not folder.is_begun() and not folder.is_free():
         raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
     with OpenFiles() as files:
@@ -122,6 +123,9 @@ class _Ingest:
         if not len(domain):
             counts = Counter(reason for *_, reason, _ in domain.dropped)
             listed = ", ".join(f"{count} cells: {reason}" for reason, count in counts.most_common())
+            if self.folder.is_begun():
+                with self.folder.held():
+                    self.folder.clear()
             raise InputError(f"no cell is left: {listed}")
         self.blocks = self._block_bytes(found)
         most = self._cells_at_once(found.products, domain)
@@ -176,7 +180,6 @@ class _Ingest:
     def _make(self, found: Survey, domain: Domain, most: int) -> Finished:
         """Make the chunks that are not done, and seal the store."""
         products = found.products
-        products = found.products
         size = self.file.store.cells_per_chunk
         done = self.folder.done()
         total = -(-len(domain) // size)
@@ -204,7 +207,6 @@ class _Ingest:
 
     def _pass(self, found: Survey, domain: Domain, chunks: Sequence[int], bar: ProgressBar, begun: float) -> None:
         """Read the cells of some chunks, and write these chunks one by one."""
-        products = found.products
         products = found.products
         size = self.file.store.cells_per_chunk
         parts = [np.arange(n * size, min((n + 1) * size, len(domain))) for n in chunks]
@@ -259,6 +261,7 @@ class _Ingest:
             impossible.update(event["impossible"])
         reasons = dict(Counter(reason for *_, reason, _ in dropped))
         if not columns["name"]:
+            self.folder.clear()  # it is nothing, and a mended input could not go on with it
             first = next(row for row in dropped if row[3] == INCOMPLETE)
             raise InputError(f"no cell is left: {reasons[INCOMPLETE]} cells: {INCOMPLETE}, as {first[0]}: {first[4]}")
         empty = self._empty_streams(found, list(done.values()), len(columns["name"]))

@@ -10,6 +10,7 @@ import product_samples as samples
 import pytest
 
 from phloem.errors import InputError
+from phloem.io.ingest_folder import IngestFolder
 from phloem.io.store import open_store
 from phloem.jobs.ingest import ingest
 
@@ -113,3 +114,32 @@ class TestNames:
             InputError, match=r"\[products.soil\] and \[products.soil_clay\] both give a layer soil_clay"
         ):
             ingest(path, path.parent / "store")
+
+
+class TestNothingLeft:
+    def test_an_ingest_without_any_cell_takes_itself_back(self, path):
+        def holes(name, year, values):
+            if name == "pre":
+                for place in range(12):
+                    values[place * 4 + 100, place // 3, place % 3] = np.nan  # another day in each cell
+            return values
+
+        samples.write_crujra(path.parent / "cru", (2003,), change=holes)
+        with pytest.raises(InputError, match="no cell is left: 8 cells: incomplete forcing"):
+            ingest(path, path.parent / "store")
+        assert not (path.parent / "store").exists()
+        samples.write_crujra(path.parent / "cru", (2003,))
+        assert len(ingest(path, path.parent / "store").store) == 8
+
+    def test_files_of_others_stay(self, path):
+        samples.write_gleam(path.parent / "gleam", "E", (2003,), np.nan)
+        plain = IngestFolder.commit
+
+        def commit(self, *rest):
+            (path.parent / "store/notes.txt").write_text("mine")
+            plain(self, *rest)
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="no value in any of the 8 cells"):
+            patch.setattr(IngestFolder, "commit", commit)
+            ingest(path, path.parent / "store")
+        assert [one.name for one in (path.parent / "store").iterdir()] == ["notes.txt"]
