@@ -50,7 +50,7 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
     for line, row in enumerate(rows[first:], 1):
         try:
             year, value = int(row[0].strip()[:4]) if monthly else int(float(row[0])), float(row[column])
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, OverflowError):
             raise InputError(f"{path}: row {line}: {', '.join(row)!r} is not a year and a number") from None
         if not low <= value <= high:
             raise InputError(f"{path}: row {line}: {value:g} ppm in {year}, outside {low:g}..{high:g}")

@@ -16,6 +16,8 @@ from phloem.io.store import calendar_days
 
 _STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 _NOLEAP = ("noleap", "365_day")
+_HUGE = 1e30
+"""NetCDF's default fill values lie beyond."""
 _MONTH_ENDS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
@@ -130,12 +132,13 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
             calendar = calendar_of(said)
             if calendar is None:
                 raise InputError(f"{path}: {name}: calendar {said!r}; usable are {', '.join(_STANDARD + _NOLEAP)}")
-            values = np.asarray(file.read(name, (slice(None),) * len(header.shape)), np.float64).reshape(-1)
+            values = _read_times(file, path, name).reshape(-1)
             try:
                 date, hour = _decoded(values.tobytes(), units, said or "standard")
             except (ValueError, OverflowError) as error:
                 raise InputError(f"{path}: {name}: units {units!r} are not understood ({error})") from error
-            return Stamps(date, hour, calendar, _edges(file, header.text("bounds"), units, said or "standard", path))
+            edges = _edges(file, header.text("bounds"), units, said or "standard", path)
+            return Stamps(date, hour, calendar, edges)
     match = re.search(pattern, path.name) if pattern else None
     if match is None:
         raise InputError(
@@ -144,13 +147,30 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
     return _named(file, path, name, length, match, known)
 
 
+def _read_times(file: RawFile, path: Path, name: str) -> np.ndarray:
+    """Stored times or time bounds, float64; one that is missing is refused."""
+    header = file.header(name)
+    values = np.asarray(file.read(name, (slice(None),) * len(header.shape)), np.float64)
+    missing = ~(np.abs(values) < _HUGE)
+    for key in ("_FillValue", "missing_value"):
+        fill = header.attributes.get(key)
+        if fill is not None and not isinstance(fill, str):
+            missing |= np.isin(values, np.asarray(fill, np.float64))
+    if missing.any():
+        raise InputError(f"{path}: variable {name}: step {int(np.argwhere(missing)[0][0])}: no time (NaN or missing)")
+    return values
+
+
 def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> np.ndarray | None:
     if not name or name not in file.names():
         return None
-    values = np.asarray(file.read(name, (slice(None), slice(None))), np.float64)
+    values = _read_times(file, path, name)
     if values.ndim != 2 or values.shape[1] != 2:
         raise InputError(f"{path}: {name}: time bounds have shape {values.shape}; (steps, 2) is due")
-    return _decoded(values.tobytes(), units, calendar)[0].reshape(-1, 2)
+    try:
+        return _decoded(values.tobytes(), units, calendar)[0].reshape(-1, 2)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{path}: {name}: units {units!r} are not understood ({error})") from error
 
 
 def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[str], known: str) -> Stamps:

@@ -50,7 +50,7 @@ class StoreSection(Section):
     years: Annotated[list[_YEAR], Field(min_length=2, max_length=2)]
     memory_gb: Annotated[float, Field(gt=0)] = 2.0
     cells_per_chunk: Annotated[int, Field(gt=0, le=1000)] = 12
-    step: Annotated[float, Field(gt=0, le=10)] = 0.5
+    step: Annotated[float, Field(ge=0.05, le=10)] = 0.5
     ages: Annotated[int, Field(gt=0, le=1000)] = 107
     region: Region = Region()
     observed: Annotated[list[_YEAR], Field(min_length=2, max_length=2)] | None = None
