@@ -132,6 +132,8 @@ def read_layout(
     row, latitude = _axis(file, path, header, False, choice)
     column, longitude = _axis(file, path, header, True, choice)
     time, fixed = -1, {}
+    if layer is not None:
+        _check_layered(file, path, name, header, {row, column}, layer)
     for place, (dimension, length) in enumerate(zip(header.dimensions, header.shape, strict=True)):
         if place in (row, column):
             continue
@@ -192,6 +194,20 @@ def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Cho
     raise InputError(
         f"{path}: no {word} along the dimensions ({', '.join(header.dimensions)}): a one-dimensional coordinate "
         f"variable with units {units[0]} is due; curvilinear and projected grids must be regridded before"
+    )
+
+
+def _check_layered(file: RawFile, path: Path, name: str, header: Header, plane: set[int], layer: float) -> None:
+    """Refuse a layer of a map that has none: without a further dimension but for one of this very coordinate."""
+    further = [place for place in range(len(header.shape)) if place not in plane]
+    if any(header.shape[place] > 1 for place in further):
+        return
+    named = [header.dimensions[place] for place in further if header.dimensions[place] in file.names()]
+    if any(float(np.asarray(file.read(one, (slice(None),))).reshape(-1)[0]) == layer for one in named):
+        return
+    raise InputError(
+        f"{path}: variable {name} has no further dimension ({', '.join(header.dimensions)}), so no layer {layer:g}; "
+        "leave out layers = ..."
     )
 
 

@@ -143,3 +143,48 @@ class TestNothingLeft:
             patch.setattr(IngestFolder, "commit", commit)
             ingest(path, path.parent / "store")
         assert [one.name for one in (path.parent / "store").iterdir()] == ["notes.txt"]
+
+
+class TestNoTraceback:
+    @pytest.mark.parametrize("value", [np.nan, np.ma.masked])
+    def test_a_missing_time(self, path, value):
+        file = path.parent / "gleam/E_2003_GLEAM_v4.2a.nc"
+        with netCDF4.Dataset(str(file), "a") as opened:
+            opened["time"][7] = value
+        with pytest.raises(InputError, match=r"E_2003.*: variable time: step 7: no time"):
+            ingest(path, path.parent / "store")
+
+    def test_a_missing_time_bound(self, tmp_path, path):
+        lat, lon = samples.centres(0.1)
+        time = samples.gregorian(2003)
+        bounds = np.stack([time, time + 1], axis=1)
+        bounds[3, 1] = np.nan
+        file = path.parent / "gleam/E_2003_GLEAM_v4.2a.nc"
+        field = np.full((365, len(lat), len(lon)), 2.0)
+        samples.write_grid(file, "E", field, lat, lon, units="mm d-1", time=time, bounds=bounds)
+        with pytest.raises(InputError, match=r"E_2003.*: variable time_bnds: step 3: no time"):
+            ingest(path, path.parent / "store")
+
+    def test_an_infinite_year(self, path):
+        (path.parent / "co2.csv").write_text("Year,Mean\n2003,375\ninf,400\n")
+        with pytest.raises(InputError, match=r"co2.csv: row 2: 'inf, 400' is not a year and a number"):
+            ingest(path, path.parent / "store")
+
+    def test_cells_too_small(self, path):
+        replace(path, "[store]", "[store]\nstep = 0.0001")
+        with pytest.raises(InputError, match=r"store.step: .*greater than or equal to 0.05"):
+            ingest(path, path.parent / "store")
+
+    @pytest.mark.parametrize("below", ["notes.txt/store", "notes.txt/a/b"])
+    def test_a_folder_below_a_file(self, path, below):
+        (path.parent / "notes.txt").write_text("mine")
+        with pytest.raises(InputError, match=r"notes.txt is a file, not a folder; name another folder with --out"):
+            ingest(path, path.parent / below)
+
+
+class TestLayers:
+    def test_layers_of_a_map_without_a_further_dimension(self, path):
+        replace(path, 'variable = "clay"', 'variable = "clay", layers = { a = 1 }')
+        says = r"clay.nc: variable clay has no further dimension \(lat, lon\), so no layer 1; leave out layers"
+        with pytest.raises(InputError, match=says):
+            ingest(path, path.parent / "store")
