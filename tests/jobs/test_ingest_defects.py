@@ -131,7 +131,7 @@ class TestNothingLeft:
         samples.write_crujra(path.parent / "cru", (2003,))
         assert len(ingest(path, path.parent / "store").store) == 8
 
-    def test_files_of_others_stay(self, path):
+    def test_files_of_others_stay(self, path, monkeypatch):
         samples.write_gleam(path.parent / "gleam", "E", (2003,), np.nan)
         plain = IngestFolder.commit
 
@@ -139,8 +139,8 @@ class TestNothingLeft:
             (path.parent / "store/notes.txt").write_text("mine")
             plain(self, *rest)
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="no value in any of the 8 cells"):
-            patch.setattr(IngestFolder, "commit", commit)
+        monkeypatch.setattr(IngestFolder, "commit", commit)
+        with pytest.raises(InputError, match="no value in any of the 8 cells"):
             ingest(path, path.parent / "store")
         assert [one.name for one in (path.parent / "store").iterdir()] == ["notes.txt"]
 
