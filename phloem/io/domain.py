@@ -22,6 +22,9 @@ from phloem.io.store import cell_name
 CARBON_OF_LEAVES = 0.5
 """Carbon in leaf dry matter, g g-1 (calibration.md, section 1)."""
 
+_LOOK = 64
+"""Cells at once in which it is looked for a pixel: all of them together took 240 MB."""
+
 _AT_ONCE = 5_000
 """Cells of which forcing is looked at together."""
 
@@ -123,8 +126,8 @@ def check_covered(domain: Domain, series: Series, step: float) -> None:
     Raises:
         InputError: no pixel of it lies in any cell.
     """
-    for first in range(0, len(domain), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
+    for first in range(0, len(domain), _LOOK):
+        some = slice(first, first + _LOOK)
         boxes = grid_boxes(domain.latitude[some], domain.longitude[some], step)
         if (gather(series.grid, boxes, len(boxes)).weights > 0).any():
             return
