@@ -33,9 +33,6 @@ from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
 from phloem.sharding import device_environment
 
-GRID_STEP = 0.5
-"""Degrees between the cells of a driver store."""
-
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
 
@@ -304,6 +301,8 @@ def grid_of(campaign: Campaign) -> PlacedCells | None:
     if not campaign.configuration.data.is_store:
         return None
     columns = campaign.cells.columns
+    from phloem.jobs.grid import GRID_STEP
+
     grid = Grid.around(columns["latitude"], columns["longitude"], GRID_STEP)
     return grid.place(columns["name"], columns["latitude"], columns["longitude"])
 

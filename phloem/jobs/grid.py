@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import calendar
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io import GridCell, Store, read_chunk
+from phloem.io import GridCell, Store, StorePaths, read_chunk, seal_store, write_chunk
+from phloem.io.cf_grid import read_cf_grid
+from phloem.io.store import COLUMNS
 from phloem.jobs.experiments import Experiment
 from phloem.kernels import GridSite, grid_site, switches
+from phloem.names import FORCING
+
+GRID_STEP = 0.5
+"""Degrees between the cells of a driver store."""
+
+CHUNK = 12
+"""Cells a chunk of a store that is made of one file."""
 
 NEEDED = {"single-year": "snapshot", "growth-curve": "trajectory"}
 """What a cell must have for an experiment, as a column of the store's table."""
@@ -99,6 +109,36 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) 
 
 def _days(year: int, kind: str) -> int:
     return 366 if kind == "standard" and calendar.isleap(year) else 365
+
+
+def store_of_file(path: Path, root: Path) -> Store:
+    """Make a driver store of one CF-NetCDF file (`io.cf_grid`).
+
+    Args:
+        path: the file.
+        root: folder of the store.
+
+    Raises:
+        InputError: the file is not what it should be, or no cell of it has complete forcing.
+    """
+    paths = StorePaths(root)
+    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    facts: dict[str, Any] = {"step": GRID_STEP, "sources": [str(path)]}
+    cells = read_cf_grid(path)
+    number = 0
+    while made := list(itertools.islice(cells, CHUNK)):
+        write_chunk(paths.chunk(number), made)
+        for row, cell in enumerate(made):
+            places = cell.name, cell.latitude, cell.longitude, number, row
+            entry = (*places, cell.checksum, cell.has_snapshot, cell.has_trajectory)
+            for key, value in zip(COLUMNS, entry, strict=True):
+                columns[key].append(value)
+        one = made[0]
+        facts |= {"first_year": int(one.year[0]), "last_year": int(one.year[-1]), "calendar": one.calendar}
+        number += 1
+    if not number:
+        raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day")
+    return seal_store(root, facts, columns)
 
 
 def read_planned(root: Path, source: str, name: str, checksum: str) -> GridCell:

@@ -23,8 +23,8 @@ from phloem.jobs.campaign import (
     relocate,
 )
 from phloem.jobs.configuration import Configuration, data_root, expand_path, load_configuration
-from phloem.jobs.grid import plan_columns
-from phloem.jobs.progress import INTERRUPTS, ProgressBar
+from phloem.jobs.grid import plan_columns, store_of_file
+from phloem.jobs.progress import INTERRUPTS, ProgressBar, say
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("tower", "synthetic", "grid")
@@ -71,7 +71,7 @@ def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     if wanted.data.kind in ("tower", "grid"):
         folder = expand_path(str(wanted.data.path), base)
         frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
-        if folder != frozen:
+        if folder != frozen and not folder.is_file():  # a file was taken into the campaign when it was planned
             campaign = relocate(campaign, folder)
     return replace(campaign, configuration=wanted)
 
@@ -128,8 +128,9 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     store = None
     if data.kind == "grid":
         folder = str(expand_path(str(data.path), base))
-        store = open_store(Path(folder))
-        plan_columns(store, data.sites, configuration.experiment)
+        if not Path(folder).is_file():
+            store = open_store(Path(folder))
+            plan_columns(store, data.sites, configuration.experiment)
         configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
     existed = root.exists()
     try:
@@ -138,7 +139,10 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     except OSError as error:
         raise InputError(f"{root}: a campaign cannot be written there ({error.strerror})") from error
     try:
-        if data.kind == "synthetic" and data.is_store:
+        if data.kind == "grid" and store is None:
+            say(f"making a driver store of {folder}")
+            store = store_of_file(Path(folder), root / "drivers")
+        elif data.kind == "synthetic" and data.is_store:
             from phloem.jobs.boreal import make_store
 
             with ProgressBar("making drivers", data.cells) as bar:

@@ -60,9 +60,10 @@ def run_experiments(
         raise InputError(f'{target}: data.kind = "{first.data.kind}"; the three experiments run over a driver store')
     checks = [load_configuration(target, [*keys, f'experiment.name="{name}"']) for name in GRID_EXPERIMENTS]
     if first.data.kind == "grid":
-        folder = open_store(expand_path(str(first.data.path), target.resolve().parent))
-        for one in checks:  # all of them before the first is computed
-            plan_columns(folder, one.data.sites, one.experiment)
+        path = expand_path(str(first.data.path), target.resolve().parent)
+        if not path.is_file():
+            for one in checks:  # all of them before the first is computed
+                plan_columns(open_store(path), one.data.sites, one.experiment)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

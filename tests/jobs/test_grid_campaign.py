@@ -9,8 +9,9 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
-from campaigns import command, differing, files, merged, succeed
-from stores import CELLS, LINE, SEED, store, write_grid_campaign  # noqa: F401
+from campaigns import command, differing, files, merged, succeed, write_campaign
+from grid_files import dataset
+from stores import CELLS, LINE, SEED, SHORT, store, write_grid_campaign  # noqa: F401
 
 from phloem.analysis.forward_figures import forward_figure
 from phloem.io import Store, open_store
@@ -22,6 +23,8 @@ from phloem.jobs.forward import Forward
 from phloem.jobs.three_experiments import read_truth
 from phloem.kernels import CALIBRATED, NEAR_ZERO, PARAMETERS
 from phloem.names import ALL_STREAMS
+
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +254,21 @@ def test_a_store_may_move(store: Store, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     succeed("run", "made.toml", "--out", "planned", "--set", 'data.path="elsewhere"', folder=tmp_path)
     assert (tmp_path / "planned/merged.nc").exists()
+
+
+def test_a_grid_file_is_taken_into_the_campaign(tmp_path: Path) -> None:
+    """`data.path` may be one CF-NetCDF file: (time, lat, lon), CMIP names, units by attributes."""
+    dataset().to_netcdf(tmp_path / "grid.nc")
+    years = {"calibration_years": [2003, 2004], "validation_years": [2005, 2005]}
+    experiment = {"name": "baseline", "edc7": False, **years}
+    write_campaign(tmp_path, data={"kind": "grid", "path": "grid.nc"}, experiment=experiment, optimiser=SHORT)
+    succeed("run", "made.toml", "--out", "campaign", folder=tmp_path)
+    rows = read_merged(tmp_path / "campaign/merged.nc", ("nnse", "status"))
+    assert len(rows["cell"]) == 5
+    assert np.isfinite(rows["nnse"][..., [0, 1, 3]]).all()
+    assert np.isnan(rows["nnse"][..., 2]).all(), "the file has no ET"
+    (tmp_path / "grid.nc").rename(tmp_path / "gone.nc")
+    assert (tmp_path / "campaign/drivers/store.json").is_file()
+    succeed("report", "campaign", folder=tmp_path)
+    keys = ("--set", 'data.path="gone.nc"', "--set", 'experiment.name="growth-curve"')
+    assert "the store has the years 2003 to 2005" in refused(tmp_path, "plan", "made.toml", "--out", "x", *keys)

@@ -270,6 +270,7 @@ class TestIngestFile:
 
 
 class TestResume:
+    @pytest.mark.engine
     def test_killed_again_and_again(self, made, tmp_path, record_property):
         """SIGKILL at random moments, and just when a chunk has appeared: the same store as without."""
         path, store = made
@@ -302,6 +303,7 @@ class TestResume:
         assert amid >= 3
         record_property("faults", f"ingest: {kills} SIGKILLs, {amid} with some chunks and not all: the same store")
 
+    @pytest.mark.engine
     @pytest.mark.parametrize("after", range(5))
     def test_killed_after_each_chunk(self, made, tmp_path, monkeypatch, after):
         """What is done is not done again, and the content is the same."""
@@ -390,6 +392,7 @@ class TestCommand:
         assert self.run(str(path)).returncode == 2
         assert "valid are drivers" in self.run("--what", "stones").stderr
 
+    @pytest.mark.engine
     def test_memory_stays_within_what_is_stated(self, tmp_path):
         """A few thousand cells whose records alone are larger than the memory that is stated."""
         from benchmarks.ingest import measure, write_ingest_file, write_products
