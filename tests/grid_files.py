@@ -12,7 +12,7 @@ YEARS = (2003, 2005)
 
 def dataset(calendar: str = "standard", by_cell: bool = False) -> xr.Dataset:
     """Return a made grid of 2 x 3 cells, one of them sea, in CMIP units."""
-    year, doy = calendar_days(*YEARS, calendar)
+    year, _ = calendar_days(*YEARS, calendar)
     weather = boreal_weather(61.0, 3, np.random.default_rng(3), YEARS[0])
     days, shape = len(year), (2, 3)
     sea = np.zeros(shape, bool)
