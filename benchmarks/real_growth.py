@@ -21,7 +21,7 @@ import xarray as xr
 from phloem.analysis.growth_curves import fit_growth_curve
 from phloem.io import GridCell, StorePaths, calendar_days, cell_name, seal_store, total_biomass, write_chunk
 from phloem.io.stands import read_stands
-from phloem.io.store import COLUMNS
+from phloem.io.store import chunk_columns
 from phloem.jobs.configuration import data_root
 from phloem.jobs.three_experiments import describe, run_experiments
 
@@ -52,9 +52,8 @@ def main() -> None:
     cell, told = make_cell(root)
     paths = StorePaths(out / "store")
     write_chunk(paths.chunk(0), [cell])
-    row = (cell.name, cell.latitude, cell.longitude, 0, 0, cell.checksum, cell.has_snapshot, cell.has_trajectory)
     facts = {"first_year": YEARS[0], "last_year": YEARS[1], "calendar": "standard", "step": 0.5}
-    seal_store(paths.root, facts, {key: [value] for key, value in zip(COLUMNS, row, strict=True)})
+    seal_store(paths.root, facts, chunk_columns(0, [cell]))
     campaign = {
         "campaign": {"name": "panama", "members": 5},
         "data": {"kind": "grid", "path": str(paths.root.resolve())},

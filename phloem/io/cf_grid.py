@@ -17,7 +17,8 @@ from phloem.errors import InputError
 from phloem.io.drivers import VARIABLES, Variable
 from phloem.io.forcing import vapour_pressure_deficit
 from phloem.io.growth import richards_chapman, total_biomass
-from phloem.io.observations import dekads
+from phloem.io.observations import window_starts
+from phloem.io.product_times import days_of
 from phloem.io.products import MOISTURE
 from phloem.io.store import STATICS, GridCell, calendar_days, cell_name
 from phloem.names import FORCING, STREAMS
@@ -151,7 +152,7 @@ def _cells(
     if "window_start" in part:
         start = part["window_start"].values.astype(np.int8)
     else:
-        start = window_starts(year, doy, calendar)
+        start = window_starts(days_of(int(year[0]), int(year[-1]), calendar), None)
         seen["reco"] = window_means(seen["reco"], start)
     seen["lai"] = np.where(((doy - 1) % 8 == 0)[:, None], seen["lai"], np.nan)
     maps = {name: _map(part, path, name, units) for name in STATICS if name in part}
@@ -188,18 +189,6 @@ def _trajectory(part: xr.Dataset, path: Path, n: int, statics: dict[str, float])
     if not np.isfinite(ratio):
         raise InputError(f"{path}: variable root_shoot: is missing, and growth curves are of above-ground biomass")
     return total_biomass(richards_chapman(np.arange(1.0, AGES + 1), *shape), ratio).astype(np.float32)
-
-
-def window_starts(year: np.ndarray, doy: np.ndarray, calendar: str) -> np.ndarray:
-    """Return 1 on the first day of each dekad, int8 (days,), of whole years of a calendar."""
-    starts = np.zeros(len(year), np.int8)
-    first = 0
-    for one in range(int(year[0]), int(year[-1]) + 1):
-        begin = np.datetime64(f"{2001 if calendar == 'noleap' else one:04d}-01-01")
-        days = (dekads(int(begin.astype("datetime64[Y]").astype(int)) + 1970) - begin).astype(int)
-        starts[first + days] = 1
-        first += int((year == one).sum())
-    return starts
 
 
 def window_means(values: np.ndarray, start: np.ndarray) -> np.ndarray:

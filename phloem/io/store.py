@@ -353,6 +353,20 @@ class Store:
         return [found[position] for position in positions]
 
 
+def chunk_columns(number: int, cells: Sequence[GridCell]) -> dict[str, list[Any]]:
+    """Return what the table of cells says of those of a chunk, by the names in `COLUMNS`."""
+    return {
+        "name": [cell.name for cell in cells],
+        "latitude": [cell.latitude for cell in cells],
+        "longitude": [cell.longitude for cell in cells],
+        "chunk": [number] * len(cells),
+        "row": list(range(len(cells))),
+        "checksum": [cell.checksum for cell in cells],
+        "snapshot": [cell.has_snapshot for cell in cells],
+        "trajectory": [cell.has_trajectory for cell in cells],
+    }
+
+
 def seal_store(root: Path, facts: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> Store:
     """Write the table that makes a folder of chunks a store."""
     paths = StorePaths(Path(root))

@@ -29,9 +29,9 @@ from phloem.io import (
     write_atomically,
     write_chunk,
 )
-from phloem.io.drivers import EPOCH
-from phloem.io.observations import dekads
-from phloem.io.store import COLUMNS, StorePaths, days_since_epoch
+from phloem.io.observations import window_starts
+from phloem.io.product_times import days_of
+from phloem.io.store import COLUMNS, StorePaths, chunk_columns
 from phloem.jobs.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.experiments import GROWTH_YEARS
@@ -103,13 +103,6 @@ class Stand:
     rng: np.random.Generator
 
 
-def window_starts() -> np.ndarray:
-    """Return 1 on the first day of each dekad, int8 (days,)."""
-    year, doy = calendar_days(FIRST, LAST, "standard")
-    starts = np.concatenate([dekads(int(y)) for y in range(FIRST, LAST + 1)])
-    return np.isin(EPOCH + days_since_epoch(year, doy), starts).astype(np.int8)
-
-
 PROTOCOL = Protocol((FIRST, LAST), GROWTH_YEARS, (SEEN[0], 2012), (2013, SEEN[1]))
 
 
@@ -128,9 +121,11 @@ def make_stand(place: Place, seed: int) -> Stand:
     forcing = {key: np.asarray(made[key], np.float32) for key in FORCING}
     truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2), place.needle, rng)
     nothing = np.full(len(time), np.nan)
+    windows = window_starts(days_of(FIRST, LAST, "standard"), None)
+    unknown = float("nan")
     site = grid_site(
-        time.astype(float), year, doy, place.latitude, forcing, dict.fromkeys(STREAMS, nothing), window_starts(),
-        nothing, np.zeros(0), float("nan"), (float("nan"), float("nan")), PROTOCOL, switches("strict"),
+        time.astype(float), year, doy, place.latitude, forcing, dict.fromkeys(STREAMS, nothing), windows,
+        nothing, np.zeros(0), unknown, (unknown, unknown), PROTOCOL, switches("strict"),
     )  # fmt: skip
     return Stand(name, place, forcing, truth, site, rng)
 
@@ -184,7 +179,7 @@ def observe(stand: Stand, series: dict[str, np.ndarray]) -> GridCell:
     """
     rng = stand.rng
     year, doy = calendar_days(FIRST, LAST, "standard")
-    start = window_starts()
+    start = window_starts(days_of(FIRST, LAST, "standard"), None)
     begin = int(np.argmax(_simulated_years() == PROTOCOL.last_met(SEEN[0])))
     rows = np.flatnonzero((year >= SEEN[0]) & (year <= SEEN[1]))
     seen = {}
@@ -274,12 +269,11 @@ def make_store(
         made = [observe(s, {key: values[n] for key, values in series.items()}) for n, s in enumerate(stands)]
         write_chunk(paths.chunk(number), made)
         ends = _year_ends()
-        for row, (stand, cell) in enumerate(zip(stands, made, strict=True)):
+        for row, stand in enumerate(stands):
             values = (*stand.truth, *pools[row], *series["biomass"][row][ends])
             lines.append(",".join([stand.name, *(repr(float(value)) for value in values)]))
-            entry = (cell.name, cell.latitude, cell.longitude, number, row, cell.checksum, True, True)
-            for key, value in zip(COLUMNS, entry, strict=True):
-                columns[key].append(value)
+        for key, found in chunk_columns(number, made).items():
+            columns[key] += found
         if on_progress is not None:
             on_progress(begin + len(stands))
     write_atomically(paths.truth, ("\n".join(lines) + "\n").encode())

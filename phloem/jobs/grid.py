@@ -12,7 +12,7 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io import GridCell, Store, StorePaths, read_chunk, seal_store, write_chunk
 from phloem.io.cf_grid import read_cf_grid
-from phloem.io.store import COLUMNS
+from phloem.io.store import COLUMNS, chunk_columns
 from phloem.jobs.experiments import Experiment
 from phloem.kernels import GridSite, grid_site, switches
 from phloem.names import FORCING
@@ -128,11 +128,8 @@ def store_of_file(path: Path, root: Path) -> Store:
     number = 0
     while made := list(itertools.islice(cells, CHUNK)):
         write_chunk(paths.chunk(number), made)
-        for row, cell in enumerate(made):
-            places = cell.name, cell.latitude, cell.longitude, number, row
-            entry = (*places, cell.checksum, cell.has_snapshot, cell.has_trajectory)
-            for key, value in zip(COLUMNS, entry, strict=True):
-                columns[key].append(value)
+        for key, values in chunk_columns(number, made).items():
+            columns[key] += values
         one = made[0]
         facts |= {"first_year": int(one.year[0]), "last_year": int(one.year[-1]), "calendar": one.calendar}
         number += 1

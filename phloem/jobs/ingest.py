@@ -16,7 +16,7 @@ from phloem.io.cell_records import ARRAYS, INCOMPLETE, Products, make_cells, rea
 from phloem.io.domain import Domain, load_domain, save_domain
 from phloem.io.ingest_folder import Dropped, IngestFolder, stamp
 from phloem.io.raw_files import OpenFiles
-from phloem.io.store import Store, StorePaths, seal_store, write_chunk
+from phloem.io.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.ingest_file import IngestFile, load_ingest_file
 from phloem.jobs.ingest_survey import Survey, find_domain, survey
 from phloem.jobs.progress import ProgressBar, say
@@ -222,16 +222,7 @@ class _Ingest:
             made = make_cells(products, domain, records, alive)
             if made:
                 write_chunk(self.folder.paths.chunk(number), made, found.units)
-            columns = {
-                "name": [cell.name for cell in made],
-                "latitude": [cell.latitude for cell in made],
-                "longitude": [cell.longitude for cell in made],
-                "chunk": [number] * len(made),
-                "row": list(range(len(made))),
-                "checksum": [cell.checksum for cell in made],
-                "snapshot": [cell.has_snapshot for cell in made],
-                "trajectory": [cell.has_trajectory for cell in made],
-            }
+            columns = chunk_columns(number, made)
             dropped = []
             for place in places:
                 if int(place) in records.reasons:

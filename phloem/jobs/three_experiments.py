@@ -62,8 +62,9 @@ def run_experiments(
     if first.data.kind == "grid":
         path = expand_path(str(first.data.path), target.resolve().parent)
         if not path.is_file():
+            opened = open_store(path)
             for one in checks:  # all of them before the first is computed
-                plan_columns(open_store(path), one.data.sites, one.experiment)
+                plan_columns(opened, one.data.sites, one.experiment)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

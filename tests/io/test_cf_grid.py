@@ -10,8 +10,10 @@ import xarray as xr
 from grid_files import YEARS, dataset
 
 from phloem.errors import InputError
-from phloem.io import boreal_weather, calendar_days, richards_chapman, total_biomass
-from phloem.io.cf_grid import read_cf_grid, window_means, window_starts
+from phloem.io import boreal_weather, richards_chapman, total_biomass
+from phloem.io.cf_grid import read_cf_grid, window_means
+from phloem.io.observations import window_starts
+from phloem.io.product_times import days_of
 from phloem.names import FORCING
 
 
@@ -79,8 +81,7 @@ def test_humidity_in_the_place_of_the_deficit(tmp_path: Path) -> None:
 
 def test_windows_over_leap_years_and_gaps() -> None:
     for calendar, february in (("standard", 29), ("noleap", 28)):
-        year, doy = calendar_days(2004, 2004, calendar)
-        start = window_starts(year, doy, calendar)
+        start = window_starts(days_of(2004, 2004, calendar), None)
         assert start.sum() == 36
         third = np.flatnonzero(start)[5]
         assert np.flatnonzero(start)[6] - third == february - 20
