@@ -6,6 +6,9 @@ FORCING = ("tasmin", "tasmax", "rsds", "co2", "vpd", "pr")
 STREAMS = ("gpp", "reco", "et", "lai")
 """Observed streams of the site objective: gC m-2 d-1, gC m-2 d-1, mm d-1, m2 m-2."""
 
+WINDOW_MEANS = ("reco",)
+"""Streams that are compared as means over windows of days, where neither store nor campaign says otherwise."""
+
 ALL_STREAMS = (*STREAMS, "biomass")
 """Streams of the grid experiments; biomass is that of labile, foliage, roots and wood together, gC m-2."""
 

@@ -31,6 +31,7 @@ from phloem.io.attempts import (
 from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, load_part, save_checkpoint, save_part
 from phloem.io.drivers import VARIABLES, Cell, Finding, count_training_days
 from phloem.io.grid import Grid, PlacedCells
+from phloem.io.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.growth import (
     GrowthCurve,
     RichardsChapman,
@@ -48,17 +49,7 @@ from phloem.io.paths import CampaignPaths
 from phloem.io.sealed import copy_of, read_sealed, write_sealed
 from phloem.io.stands import Stands, read_stands
 from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
-from phloem.io.store import (
-    GridCell,
-    Store,
-    StorePaths,
-    calendar_days,
-    cell_name,
-    open_store,
-    read_chunk,
-    seal_store,
-    write_chunk,
-)
+from phloem.io.store import Store, StorePaths, open_store, read_chunk, seal_store, write_chunk
 from phloem.io.tables import Table
 from phloem.io.tiles import (
     Commit,

@@ -11,10 +11,10 @@ from phloem.errors import InputError
 from phloem.io.domain import Domain
 from phloem.io.drivers import VARIABLES
 from phloem.io.forcing import WEATHER, Forcing, blocks
+from phloem.io.grid_cell import GridCell, cell_name
 from phloem.io.observations import Stream, evaporative_fraction, tame, window_starts
 from phloem.io.raw_files import OpenFiles
 from phloem.io.regular_grid import Boxes, Gather, Grid, gather, grid_boxes
-from phloem.io.store import GridCell, cell_name
 from phloem.names import STREAMS
 
 INCOMPLETE = "incomplete forcing"

@@ -16,11 +16,12 @@ import xarray as xr
 from phloem.errors import InputError
 from phloem.io.drivers import VARIABLES, Variable
 from phloem.io.forcing import vapour_pressure_deficit
+from phloem.io.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.growth import richards_chapman, total_biomass
 from phloem.io.observations import window_starts
 from phloem.io.product_times import days_of
 from phloem.io.products import MOISTURE
-from phloem.io.store import STATICS, GridCell, calendar_days, cell_name
+from phloem.io.store import STATICS
 from phloem.names import FORCING, STREAMS
 
 AGES = 107
@@ -47,7 +48,7 @@ def read_cf_grid(path: Path) -> Iterator[GridCell]:
         raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
     with file:
         calendar, year, doy = _days(file, path)
-        names = _coordinates(file, path)
+        names = coordinates_of(file, path)
         east = file[names[1]]
         file = file.assign_coords({names[1]: (east.dims, (east.values.astype(float) + 180.0) % 360.0 - 180.0)})
         units = {str(name): str(file[name].attrs.get("units", "")) for name in file.variables}
@@ -89,7 +90,12 @@ def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     return calendar, year, doy
 
 
-def _coordinates(file: xr.Dataset, path: Path) -> tuple[str, str]:
+def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
+    """Return the names of the variables that hold latitude and longitude.
+
+    Raises:
+        InputError: there are none of one dimension.
+    """
     found = []
     for short, standard in (("lat", "latitude"), ("lon", "longitude")):
         names = [

@@ -11,13 +11,13 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.atomic import hdf5_image, read_hdf5, write_atomically
 from phloem.io.forcing import Forcing
+from phloem.io.grid_cell import cell_name
 from phloem.io.growth import read_growth_curves, richards_chapman, total_biomass
 from phloem.io.lattices import box_means
 from phloem.io.mature_forest import LEAST, PERCENTILE, find_mature_forest
 from phloem.io.raw_files import OpenFiles
 from phloem.io.regular_grid import Boxes, gather, grid_boxes
 from phloem.io.series import Series
-from phloem.io.store import cell_name
 
 CARBON_OF_LEAVES = 0.5
 """Carbon in leaf dry matter, g g-1 (calibration.md, section 1)."""

@@ -15,10 +15,10 @@ from phloem.io.series import Series
 
 _SAMPLE = 2000
 
-_DIM = 0.5
+DIM = 0.5
 """MJ m-2 d-1 that are exceeded on the brighter of a day in January and one in June, wherever there is forest."""
 
-_FLOORS = {"pr": 0.1, "gpp": 0.1, "reco": 0.1, "et": 0.05, "lai": 0.1}
+FLOORS = {"pr": 0.1, "gpp": 0.1, "reco": 0.1, "et": 0.05, "lai": 0.1}
 """What the greatest value of a sample over all seasons reaches, in the unit here, wherever there is forest."""
 
 _STEPS, _LEAST_STEPS = 12, 7
@@ -30,7 +30,7 @@ _SPAN = 300
 _RAIN_DAYS = 366
 """Days that are looked at before rain is called too little: it falls on few of them where it is dry."""
 
-_DRY = 0.5
+DRY = 0.5
 """mm d-1 of rain in the wettest cell below which leaves and fluxes may be as small as they like: a desert."""
 
 Read = Callable[[int], np.ndarray]
@@ -67,7 +67,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
             _check_sample(series, int(begin), values, names)
             if key == "rsds" and not np.isnan(values).all():
                 brightest = max(brightest, float(np.nanmax(values)))
-    if brightest < _DIM:
+    if brightest < DIM:
         series = forcing.series["rsds"]
         raise InputError(
             f"{series.where(forcing.starts['rsds'])}: at most {brightest:.2g} {series.quantity.unit} in January and in "
@@ -82,7 +82,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
             for row, step in zip(values, steps[chosen], strict=True):
                 row[:] = series.read(files, pixels, int(step), int(step) + 1)[0]
                 _check_sample(series, int(step), row[None], names)
-            if key in _FLOORS and wettest >= _DRY and is_too_small(values, series.date[steps], _FLOORS[key]):
+            if key in FLOORS and wettest >= DRY and is_too_small(values, series.date[steps], FLOORS[key]):
                 raise _too_small(series, int(steps[0]), float(np.nanmax(values)), len(values))
 
 
@@ -128,7 +128,7 @@ def _check_rain(series: Series, begins: np.ndarray, read: Read, names: list[str]
             values = read(int(begin))
             _check_sample(series, int(begin), values, names)
             row[:] = values.mean(axis=0)
-        floor = _FLOORS["pr"]
+        floor = FLOORS["pr"]
         if is_too_small(days, series.date[own], floor):
             more = np.unique(np.linspace(0, len(own) - 1, min(len(own), _RAIN_DAYS)).astype(np.int64))
             most = float(np.nanmax(days))
@@ -155,7 +155,7 @@ def _too_small(series: Series, step: int, most: float, steps: int) -> InputError
     layout = series.layouts[int(series.file[step])]
     return InputError(
         f"{layout.path}: variable {layout.name}: at most {most:.2g} {series.quantity.unit} in {steps} steps of all "
-        f"seasons, less than {_FLOORS[series.key]:g}: another unit than {layout.unit!r}?"
+        f"seasons, less than {FLOORS[series.key]:g}: another unit than {layout.unit!r}?"
     )
 
 

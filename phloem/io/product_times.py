@@ -11,8 +11,8 @@ import cftime
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.grid_cell import calendar_days
 from phloem.io.raw_files import RawFile
-from phloem.io.store import calendar_days
 
 _STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 _NOLEAP = ("noleap", "365_day")

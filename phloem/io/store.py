@@ -5,15 +5,14 @@ days of a cell in one piece, so that a tile reads its cells in one pass. Every c
 own, which does not depend on the chunks.
 
 Days follow the forcing's calendar: `standard` (Gregorian) or `noleap`. Observations stand on the days they belong to:
-a window mean (RECO) on the last day of its window, a composite (LAI) on its first day; all other days are NaN.
+a window mean (RECO) on the last day of its window, a composite (LAI) on its first day; all other days are NaN. Which
+streams are window means, a store can say otherwise among its facts.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.atomic import CorruptFile
 from phloem.io.drivers import EPOCH, EVAPORATIVE_FRACTION, VARIABLES, day_of_year
+from phloem.io.grid_cell import GridCell, days_since_epoch
 from phloem.io.netcdf import write_netcdf
 from phloem.io.sealed import copy_of, read_sealed, write_sealed
-from phloem.names import FORCING, PERIOD, STREAMS
+from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 
 FORMAT = 1
-CALENDARS = ("standard", "noleap")
 
 STATICS = {
     "biomass_snapshot": ("g m-2", "live biomass of the mature forest at the end of the last observed year, carbon"),
@@ -46,102 +45,6 @@ COLUMNS = ("name", "latitude", "longitude", "chunk", "row", "checksum", "snapsho
 """Columns of the table of cells."""
 
 _TRAJECTORY = ("g m-2", "live biomass of a stand of this age, carbon")
-
-
-@dataclass(frozen=True, eq=False)
-class GridCell:
-    """Drivers and observations of one grid cell.
-
-    Attributes:
-        name: from the coordinates (`cell_name`), so that it does not depend on tiles or chunks.
-        latitude, longitude: of the centre, degrees north and east (-180 to 180).
-        calendar: `standard` or `noleap`.
-        year, doy: of each day, int (days,); whole years.
-        forcing: float32 (days,) by the names in `names.FORCING`, in their units; finite.
-        observations: float32 (days,) by the names in `names.STREAMS`, NaN where there is none; `reco` holds the mean of
-            each window on its last day, `lai` each composite on its first day.
-        window_start: 1 on the first day of each window of `reco`, int8 (days,); the first day of the record is one.
-        evaporative_fraction: E / Ep, float32 (days,), NaN where there is none.
-        trajectory: live biomass at ages 1, 2, ..., gC m-2, float32 (ages,), at least one; NaN where there is none.
-        statics: numbers of the cell by name; NaN where there is none.
-    """
-
-    name: str
-    latitude: float
-    longitude: float
-    calendar: str
-    year: np.ndarray
-    doy: np.ndarray
-    forcing: Mapping[str, np.ndarray]
-    observations: Mapping[str, np.ndarray]
-    window_start: np.ndarray
-    evaporative_fraction: np.ndarray
-    trajectory: np.ndarray
-    statics: Mapping[str, float]
-
-    @property
-    def has_snapshot(self) -> bool:
-        """Whether it has the single biomass of the mature forest."""
-        return bool(np.isfinite(self.statics.get("biomass_snapshot", np.nan)))
-
-    @property
-    def has_trajectory(self) -> bool:
-        """Whether it has biomass by age."""
-        return bool(np.isfinite(self.trajectory).any())
-
-    @property
-    def time(self) -> np.ndarray:
-        """Phenological time: days since 2001-01-01 of the Gregorian calendar; in `noleap`, days that are stretched
-        so that a year lasts 365.25 of them (dalec_daily.md section 2), float64 (days,).
-        """
-        if self.calendar == "noleap":
-            return PERIOD * (self.year - 2001) + (self.doy - 1) * (PERIOD / 365)
-        return days_since_epoch(self.year, self.doy).astype(float)
-
-    @cached_property
-    def checksum(self) -> str:
-        """SHA-256 of all that a calibration reads, hexadecimal."""
-        sha = hashlib.sha256(f"{self.name} {self.latitude!r} {self.longitude!r} {self.calendar}".encode())
-        arrays = {"year": self.year, "doy": self.doy, "window_start": self.window_start}
-        arrays |= {**self.forcing, **self.observations, "ef": self.evaporative_fraction, "trajectory": self.trajectory}
-        for name, values in sorted(arrays.items()):
-            kind = "<f4" if values.dtype.kind == "f" else "<i4"
-            plain = np.ascontiguousarray(values, kind)
-            if kind == "<f4":
-                plain = np.where(np.isnan(plain), np.float32(np.nan), plain + np.float32(0))
-            sha.update(f"{name} {len(plain)}".encode() + plain.tobytes())
-        for name, value in sorted(self.statics.items()):
-            sha.update(f"{name} {float(value)!r}".encode())
-        return sha.hexdigest()
-
-
-def cell_name(latitude: float, longitude: float) -> str:
-    """Return the id of the cell whose centre is there, such as N61.75E024.25."""
-    longitude = (longitude + 180.0) % 360.0 - 180.0
-    north, east = "S" if latitude < 0 else "N", "W" if longitude < 0 else "E"
-    return f"{north}{abs(latitude):05.2f}{east}{abs(longitude):06.2f}"
-
-
-def days_since_epoch(year: np.ndarray, doy: np.ndarray) -> np.ndarray:
-    """Return days since 2001-01-01 of days of Gregorian years, int64."""
-    first = np.char.add(np.char.zfill(np.asarray(year).astype(str), 4), "-01-01").astype("datetime64[D]")
-    return (first - EPOCH).astype(np.int64) + np.asarray(doy, np.int64) - 1
-
-
-def calendar_days(first_year: int, last_year: int, calendar: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return year and day of the year of every day of some whole years, int64 each.
-
-    Raises:
-        ValueError: an unknown calendar.
-    """
-    if calendar not in CALENDARS:
-        raise ValueError(f"calendar {calendar!r}; known are {', '.join(CALENDARS)}")
-    if calendar == "noleap":
-        years = np.arange(first_year, last_year + 1)
-        return np.repeat(years, 365), np.tile(np.arange(1, 366), len(years))
-    ends = [np.datetime64(f"{y:04d}-01-01") for y in (first_year, last_year + 1)]
-    time = np.arange(*((end - EPOCH).astype(np.int64) for end in ends))
-    return (EPOCH + time).astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(time)
 
 
 @dataclass(frozen=True)
@@ -200,8 +103,9 @@ def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple
         raise ValueError(f"cell {one.name}: a trajectory has at least one age, NaN where there is none")
     for cell in cells:
         same = cell.calendar == one.calendar and np.array_equal(cell.year, one.year)
-        if not same or list(cell.statics) != list(one.statics) or len(cell.trajectory) != len(one.trajectory):
-            raise ValueError(f"cells {one.name} and {cell.name} have other days, ages or statics")
+        same = same and list(cell.statics) == list(one.statics) and list(cell.withheld) == list(one.withheld)
+        if not same or len(cell.trajectory) != len(one.trajectory):
+            raise ValueError(f"cells {one.name} and {cell.name} have other days, ages, statics or withheld streams")
         for name in FORCING:
             if not np.isfinite(cell.forcing[name]).all():
                 raise ValueError(f"cell {cell.name}: {name} is not finite")
@@ -249,6 +153,10 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
         made.coordinates = "latitude longitude"
         if name == "reco":
             made.comment = "mean over a window that ends on this day and begins at the last window_start"
+    for name in one.withheld:
+        values = np.stack([np.asarray(cell.withheld[name], np.float32) for cell in cells])
+        made = put(f"{name}_withheld", ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        made.comment = "withheld from every calibration"
     fraction = np.stack([np.asarray(cell.evaporative_fraction, np.float32) for cell in cells])
     put("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
     curves = np.stack([np.asarray(cell.trajectory, np.float32) for cell in cells])
@@ -304,6 +212,7 @@ def _cell(file: netCDF4.Dataset, row: int, path: Path) -> GridCell:
             for name in file.variables
             if name.startswith("static_")
         },
+        withheld={name: file[f"{name}_withheld"][row] for name in STREAMS if f"{name}_withheld" in file.variables},
     )
     if cell.checksum != str(file["checksum"][row]):
         raise InputError(f"{path}: cell {cell.name}: its checksum does not match; run `phloem ingest` again")
@@ -316,7 +225,8 @@ class Store:
 
     Attributes:
         paths: its files.
-        facts: what it says of itself: `first_year`, `last_year`, `calendar`, `step` (degrees), `sources`.
+        facts: what it says of itself: `first_year`, `last_year`, `calendar`, `step` (degrees), `sources`; where it is
+            so, that its cells are `places` on no grid, and which streams are `window_means`.
         columns: `name`, `latitude`, `longitude`, `chunk`, `row`, `checksum`, and whether it has a `snapshot` and a
             `trajectory` of biomass, of each cell, equally long lists; cells go from south to north, and from west to
             east.
@@ -333,6 +243,16 @@ class Store:
     def names(self) -> list[str]:
         """Names of all cells."""
         return self.columns["name"]
+
+    @property
+    def places(self) -> bool:
+        """Whether its cells are places at coordinates of their own, on no grid."""
+        return bool(self.facts.get("places", False))
+
+    @property
+    def window_means(self) -> tuple[str, ...]:
+        """Observed streams that are means over windows, on their last days."""
+        return tuple(self.facts.get("window_means", WINDOW_MEANS))
 
     def read(self, positions: Sequence[int]) -> list[GridCell]:
         """Read some cells, chunk after chunk; in the order asked for.

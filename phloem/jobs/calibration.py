@@ -28,7 +28,6 @@ from phloem.kernels import (
     SEGMENT,
     FastOptions,
     GridObserved,
-    GridState,
     GridWeather,
     Lanes,
     Observed,
@@ -106,7 +105,8 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
     size = np.dtype(experiment.precision).itemsize
     fields, states, rows = len(Weather._fields) + len(Observed._fields) + 1, len(State._fields), None
     if experiment.is_grid:
-        fields, states = len(GridWeather._fields) + len(GridObserved._fields) + 1, len(GridState._fields)
+        fields, states = len(GridWeather._fields) + len(GridObserved._fields) + 1, len(State._fields)
+        states += len(experiment.window_means)
         first, last = experiment.protocol.forcing
         rows = min(days, round((last - first + 1) * PERIOD))
     return projected_bytes(

@@ -116,6 +116,7 @@ class Campaign:
         cells: all cells.
         tiles: positions of the cells of each planned tile.
         retries: batches of failed lanes: (cell position, member, redraws used before) of each.
+        places: whether its cells, of a driver store, are places on no grid.
     """
 
     paths: CampaignPaths
@@ -123,6 +124,7 @@ class Campaign:
     cells: CellTable
     tiles: Sequence[Sequence[int]]
     retries: Sequence[Sequence[Lane]] = ()
+    places: bool = False
 
     @property
     def all_tiles(self) -> range:
@@ -235,23 +237,28 @@ def freeze(paths: CampaignPaths, configuration: Configuration, cells: Sequence[C
     return freeze_table(paths, configuration, CellTable.of(planned))
 
 
-def freeze_table(paths: CampaignPaths, configuration: Configuration, cells: CellTable) -> Campaign:
+def freeze_table(
+    paths: CampaignPaths, configuration: Configuration, cells: CellTable, places: bool = False
+) -> Campaign:
     """Write the plan of a campaign whose cells have been checked: `freeze` without the drivers at hand."""
     width = configuration.tiles.cells
     tiles = [list(range(first, min(first + width, len(cells)))) for first in range(0, len(cells), width)]
     paths.make()
     write_atomically(paths.configuration, configuration.to_toml().encode())
-    _write_table(paths, configuration.fingerprint(), cells, tiles)
+    _write_table(paths, configuration.fingerprint(), cells, tiles, places)
     return open_campaign(paths.root)
 
 
-def _write_table(paths: CampaignPaths, fingerprint: str, cells: CellTable, tiles: Sequence[Sequence[int]]) -> None:
+def _write_table(
+    paths: CampaignPaths, fingerprint: str, cells: CellTable, tiles: Sequence[Sequence[int]], places: bool
+) -> None:
     table = {
         "version": VERSION,
         "configuration_hash": fingerprint,
         "cells": {name: cells.columns[name] for name in _COLUMNS},
         "findings": dict(cells.findings),
         "tiles": tiles,
+        **({"places": True} if places else {}),
     }
     write_sealed(paths.plan, table)
 
@@ -264,7 +271,7 @@ def freeze_store(paths: CampaignPaths, configuration: Configuration, store: Stor
     """
     columns = plan_columns(store, configuration.data.sites, configuration.experiment)
     columns["source"] = [_relative_row(source, paths.root) for source in columns["source"]]
-    return freeze_table(paths, configuration, CellTable(columns, {}))
+    return freeze_table(paths, configuration, CellTable(columns, {}), store.places)
 
 
 def _relative_row(source: str, root: Path) -> str:
@@ -281,11 +288,12 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
     if campaign.configuration.data.is_store:
         columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.experiment)
         columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
-        _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable(columns, {}), campaign.tiles)
+        fingerprint = campaign.configuration.fingerprint()
+        _write_table(campaign.paths, fingerprint, CellTable(columns, {}), campaign.tiles, campaign.places)
         return open_campaign(campaign.paths.root)
     sources = list_towers(folder, [cell.name for cell in campaign.cells])
     cells = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
-    _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable.of(cells), campaign.tiles)
+    _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable.of(cells), campaign.tiles, False)
     return open_campaign(campaign.paths.root)
 
 
@@ -327,7 +335,7 @@ def open_campaign(root: Path) -> Campaign:
             f"{paths.configuration} was edited after the campaign was planned; put it back (plan.json has the hash "
             f"{table.get('configuration_hash')}), or plan a new campaign from it with --out"
         )
-    return Campaign(paths, configuration, cells, tiles, _read_retries(paths))
+    return Campaign(paths, configuration, cells, tiles, _read_retries(paths), bool(table.get("places", False)))
 
 
 def _read_retries(paths: CampaignPaths) -> list[list[Lane]]:

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from phloem.errors import InputError
 from phloem.jobs.experiments import GRID_KEYS, Experiment
 from phloem.jobs.optimisers import OPTIMISERS, Fast, Optimiser, Positive, Section
+from phloem.names import WINDOW_MEANS
 
 
 class Campaign(Section):
@@ -192,6 +193,8 @@ class Configuration(Section):
     def fingerprint(self) -> str:
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
         science = self.model_dump(include={"campaign": {"seed", "members"}, "experiment": True, "optimiser": True})
+        if tuple(self.experiment.window_means) == WINDOW_MEANS:  # as it was before there was a choice
+            del science["experiment"]["window_means"]
         science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}

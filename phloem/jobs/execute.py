@@ -293,12 +293,13 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
 
 
 def grid_of(campaign: Campaign) -> PlacedCells | None:
-    """Return where the cells of a grid campaign lie; None for towers, whose product has one dimension of cells.
+    """Return where the cells of a grid campaign lie; None for towers and other places, whose product has one dimension
+    of cells.
 
     Raises:
         InputError: cells that are on no regular grid, or two in one place.
     """
-    if not campaign.configuration.data.is_store:
+    if not campaign.configuration.data.is_store or campaign.places:
         return None
     columns = campaign.cells.columns
     from phloem.jobs.grid import GRID_STEP

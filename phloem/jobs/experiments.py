@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from phloem.jobs.optimisers import Above, Positive, Section
-from phloem.names import POOLS
+from phloem.names import POOLS, STREAMS
 
 if TYPE_CHECKING:
     from phloem.kernels import GridObjective, Protocol
@@ -27,6 +27,7 @@ LIVE_BOUNDS = ((1.0, 2_000.0), (1.0, 2_000.0), (1.0, 2_000.0), (1.0, 100_000.0))
 Year = Annotated[int, Field(ge=1, le=9998)]
 Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
 Pool = Literal["labile", "foliar", "root", "wood", "litter", "som"]
+Stream = Literal["gpp", "reco", "et", "lai"]
 
 
 class LeafLine(Section):
@@ -41,7 +42,8 @@ class Experiment(Section):
     """What is minimised, in which arithmetic, and what runs the time loop.
 
     `backend = "auto"` is settled when the campaign is planned: `cpu` where a C compiler is found, else `xla`. The keys
-    from `forcing_years` on go with the grid experiments; `years` are those of the growth-curve run.
+    from `forcing_years` on go with the grid experiments; `years` are those of the growth-curve run. `window_means` are
+    the streams whose observations are means over windows, as the store says.
     """
 
     name: Literal["site", "baseline", "single-year", "growth-curve"] = "site"
@@ -60,6 +62,7 @@ class Experiment(Section):
     snapshot_spread: Above = 0.5
     edc7: bool = True
     leaf_economics: LeafLine | None = None
+    window_means: list[Stream] = Field(default=["reco"])
 
     @model_validator(mode="after")
     def _fits(self) -> Experiment:
@@ -69,6 +72,8 @@ class Experiment(Section):
             if changed:
                 raise ValueError(f"{changed[0]} goes with the grid experiments: {', '.join(GRID_EXPERIMENTS)}")
             return self
+        if self.window_means != [name for name in STREAMS if name in self.window_means]:
+            raise ValueError(f"window_means: some of {', '.join(STREAMS)}, in this order, each once")
         for key in ("forcing_years", "calibration_years", "validation_years"):
             first, last = getattr(self, key)
             if first > last:
@@ -147,7 +152,7 @@ class Experiment(Section):
 
         line = self.leaf_economics if self.edc7 else None
         return GridObjective(
-            grid_dalec(self.mode),
+            grid_dalec(self.mode, tuple(self.window_means)),
             switches(self.mode),
             self.pools,
             self.backend,

@@ -53,6 +53,8 @@ def build_grid_site(cell: GridCell, experiment: Experiment) -> GridSite:
             (float(cell.statics.get("lcma", np.nan)), 1 - float(cell.statics.get("cue", np.nan))),
             experiment.protocol,
             switches(experiment.mode),
+            tuple(experiment.window_means),
+            cell.withheld,
         )
     except ValueError as error:
         raise InputError(f"cell {cell.name}: {error}") from error
@@ -67,9 +69,22 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) 
         experiment: whose years and biomass they must have.
 
     Raises:
-        InputError: an unknown cell, years that the store does not have, or cells without what the experiment fits.
+        InputError: an unknown cell, years that the store does not have, cells without what the experiment fits, or
+            observations that are means where the experiment compares days, or the other way round.
     """
     protocol, facts, index = experiment.protocol, store.facts, store.paths.index
+    if tuple(experiment.window_means) != store.window_means:
+        wanted, given = (str(list(names)).replace("'", '"') for names in (store.window_means, experiment.window_means))
+        raise InputError(
+            f"{index}: the observations that are means over windows are those of {', '.join(store.window_means)}; set "
+            f"experiment.window_means = {wanted} (it is {given})"
+        )
+    year = facts.get("snapshot_year")
+    if experiment.name == "single-year" and year is not None and protocol.validation[1] != year:
+        raise InputError(
+            f"{index}: the biomass is that of {year}, and the single-year experiment compares it at the end of "
+            f"{protocol.validation[1]}: let experiment.validation_years end with {year}"
+        )
     have = int(facts["first_year"]), int(facts["last_year"])
     years = min(protocol.forcing[0], protocol.calibration[0]), max(protocol.forcing[1], protocol.validation[1])
     if years[0] < have[0] or years[1] > have[1]:

@@ -13,24 +13,29 @@ from phloem.jobs.options import Json
 
 TEMPLATE = Path(__file__).parent / "templates" / "ingest.toml"
 
-WHAT = ("drivers", "leaf-economics", "growth-curves")
+WHAT = ("drivers", "monthly", "leaf-economics", "growth-curves")
 """What `--what` makes."""
 
 
 def ingest(
     source: Annotated[
-        Path | None, typer.Argument(help="Ingest file (TOML); a table (CSV) with leaf-economics and growth-curves.")
+        Path | None,
+        typer.Argument(
+            help="Ingest file (TOML); with monthly one NetCDF file of months, with leaf-economics and growth-curves a "
+            "table (CSV)."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
-    what: Annotated[str, typer.Option("--what", help="drivers, leaf-economics or growth-curves.")] = "drivers",
+    what: Annotated[str, typer.Option("--what", help="drivers, monthly, leaf-economics or growth-curves.")] = "drivers",
     template: Annotated[
         Path | None, typer.Option("--template", help="Write a commented ingest file there, and do nothing else.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a driver store from raw products, or parameters from tables. Run it again after any interruption.
+    """Make a driver store from raw products or monthly drivers, or parameters from tables. Run it again after any
+    interruption.
 
-    Example: phloem ingest boreal.toml --out stores/boreal
+    Examples: phloem ingest boreal.toml --out stores/boreal; phloem ingest months.nc --what monthly --out stores/sites
     """
     if what not in WHAT:
         raise InputError(f"--what {what!r}: valid are {', '.join(WHAT)}")
@@ -46,6 +51,14 @@ def ingest(
 
         finished = make(source, out)
         print(json.dumps(finished.as_json(), indent=2) if as_json else "\n".join(finished.lines()))
+        return
+    if what == "monthly":
+        if out is None:
+            raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.monthly import ingest_monthly
+
+        store = ingest_monthly(source, out)
+        print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))
         return
     from phloem.jobs.curves import fit_growth_curves, fit_leaf_economics
 

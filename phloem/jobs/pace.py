@@ -17,7 +17,7 @@ from phloem.io import Cell, GridCell, boreal_weather, calendar_days, write_atomi
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.progress import say
-from phloem.names import FORCING, STREAMS
+from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 from phloem.sharding import BLOCK
 from phloem.version import VERSION
 
@@ -44,6 +44,8 @@ def pace(campaign: Campaign) -> float:
     what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
     optimiser = campaign.configuration.optimiser.name
     text = "grid " if experiment.is_grid else ""
+    if experiment.is_grid and tuple(experiment.window_means) != WINDOW_MEANS:
+        text += f"{'+'.join(experiment.window_means) or 'no'} means "
     key = f"{VERSION} {text}{optimiser} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
     known = _read()
     if key not in known:

@@ -88,12 +88,16 @@ def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
 
 
 def _by_cell(merged: xr.Dataset, campaign: Campaign) -> xr.Dataset:
-    """Return the product of a grid as that of towers: one dimension of cells, the daily streams; at most MOST_CELLS."""
+    """Return the product of a driver store as that of towers: one dimension of cells, the daily streams; at most
+    MOST_CELLS of them.
+    """
     names = campaign.cells.names
     if len(names) > MOST_CELLS:
         chosen = np.linspace(0, len(names) - 1, MOST_CELLS).round().astype(int)
         names = [names[int(place)] for place in chosen]
         say(f"the report shows {MOST_CELLS} of {len(campaign.cells)} cells, evenly chosen")
+    if campaign.places:
+        return merged.isel(stream=slice(len(STREAMS))).sel(cell=names)
     ids = merged["cell"].values.astype(str).reshape(-1)
     places = {name: place for place, name in enumerate(ids.tolist()) if name}
     flat = merged.drop_vars("cell").stack(place=("lat", "lon"), create_index=False)

@@ -73,7 +73,7 @@ class GridObjective(SiteObjective):
 
     def first_state(self, pools: Array) -> Any:
         """Return the model's first state from eight initial pools, shape (8, lanes)."""
-        return grid_state(state(pools))
+        return grid_state(state(pools), self.model)
 
     def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
         """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction (section 4.2)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from phloem.kernels.features import weather, year_ends
 from phloem.kernels.grid_model import GridObserved, GridWeather
 from phloem.kernels.site import Site, weighted
 from phloem.kernels.switches import Switches
-from phloem.names import ALL_STREAMS, STREAMS
+from phloem.names import ALL_STREAMS, STREAMS, WINDOW_MEANS
 
 Years = tuple[int, int]
 """First and last calendar year, both included."""
@@ -68,19 +68,23 @@ class GridSite(Site):
     Attributes:
         rows_of_days: rows of forcing and of observations for each simulated day, None where each day has its own.
         calibration_rows, validation_rows: which rows of the observations belong to which years, bool.
-        reco_share: 1 over the days of the window of RECO that ends on the row's day, else 0.
+        window_share: 1 over the days of the window that ends on the row's day, else 0.
         year_end_rows: marks of year ends by row of the observations.
         biomass_spread: what the single biomass is measured by, gC m-2, NaN where there is a trajectory or nothing.
         map_priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+        windowed: streams that are compared as means over windows.
+        withheld: values that only the validation sees, as `observations`, by some streams.
     """
 
     rows_of_days: tuple[np.ndarray, np.ndarray] | None
     calibration_rows: np.ndarray
     validation_rows: np.ndarray
-    reco_share: np.ndarray
+    window_share: np.ndarray
     year_end_rows: np.ndarray
     biomass_spread: float
     map_priors: tuple[float, float]
+    windowed: tuple[str, ...] = WINDOW_MEANS
+    withheld: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def weather_row(self) -> np.ndarray | None:
@@ -98,14 +102,22 @@ class GridSite(Site):
         return self.map_priors
 
     def observed(self, window: str) -> tuple[Any, list[float]]:
-        """Return the observations and weights of a window, as for a tower; biomass counts in the calibration only."""
-        values: dict[str, np.ndarray] = {"year_end": self.year_end_rows, "reco_share": self.reco_share}
-        inside = self.calibration_rows if window == "calibration" else self.validation_rows
+        """Return the observations and weights of a window, as for a tower.
+
+        Biomass counts in the calibration only. What is withheld counts in the validation, whichever year it is of, and
+        does not even stand in the tables of the calibration.
+        """
+        values: dict[str, np.ndarray] = {"year_end": self.year_end_rows, "window_share": self.window_share}
+        rows = self.calibration_rows if window == "calibration" else self.validation_rows
         spread = []
         for name in ALL_STREAMS:
+            seen, inside = self.observations[name], rows
             if name == "biomass":
-                inside = np.full(len(inside), window == "calibration")
-            values[name], weight, squares = weighted(self.observations[name], inside)
+                inside = np.full(len(rows), window == "calibration")
+            elif window == "validation" and name in self.withheld:
+                held = np.isfinite(self.withheld[name])
+                seen, inside = np.where(held, self.withheld[name], seen), rows | held
+            values[name], weight, squares = weighted(seen, inside)
             values[f"{name}_weight"] = weight
             if name == "biomass" and np.isfinite(self.biomass_spread):
                 squares = self.biomass_spread**2 if weight.any() else 0.0
@@ -123,16 +135,20 @@ class GridSite(Site):
         part = super().cut(days)
         assert isinstance(part, GridSite)
         count = np.ones(part.days, bool)
-        marks, reco, share = part.year_end, np.array(part.observations["reco"]), np.array(self.reco_share[days])
-        first = int(np.argmax(part.weather.reco_keep == 0))  # a window that had begun before is not whole
-        reco[:first], share[:first] = np.nan, 0
+        marks, share = part.year_end, np.array(self.window_share[days])
+        means = {name: np.array(part.observations[name]) for name in self.windowed}
+        first = int(np.argmax(part.weather.window_keep == 0))  # a window that had begun before is not whole
+        share[:first] = 0
+        for values in means.values():
+            values[:first] = np.nan
         return replace(
             part,
-            observations={**part.observations, "reco": reco},
+            observations={**part.observations, **means},
             calibration_rows=count,
             validation_rows=~count,
-            reco_share=share,
+            window_share=share,
             year_end_rows=marks,
+            withheld={},
         )
 
 
@@ -150,8 +166,12 @@ def grid_site(
     priors: tuple[float, float],
     protocol: Protocol,
     switches: Switches,
+    windowed: tuple[str, ...] = WINDOW_MEANS,
+    withheld: Mapping[str, np.ndarray] | None = None,
 ) -> GridSite:
     """Prepare one grid cell, the canopy efficiency's pre-calibration included.
+
+    Where GPP is a mean over windows there is no pre-calibration: it needs the GPP of single days.
 
     Args:
         time: phenological time, days since 2001-01-01, (days,).
@@ -159,15 +179,18 @@ def grid_site(
         doy: day of the year, (days,).
         latitude: degrees north.
         forcing: as in `features.weather`.
-        observations: by stream, NaN where missing: `reco` on the last day of each window, `lai` on the first day of
-            each composite.
-        window_start: 1 on the first day of each window of `reco`, (days,).
+        observations: by stream, NaN where missing: those that are `windowed` on the last day of each window, else
+            `lai` on the first day of each composite.
+        window_start: 1 on the first day of each window, (days,).
         evaporative_fraction: (days,), NaN where missing.
         trajectory: live biomass at ages 1, 2, ..., gC m-2, (ages,); age 1 is the end of the first simulated year.
         snapshot: live biomass on the last day of the last observed year, gC m-2.
         priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
         protocol: what is simulated and compared.
         switches: named differences.
+        windowed: streams that are compared as means over the windows, as in `grid_dalec`.
+        withheld: values that only the validation sees, as `observations`, by some streams; days of the calibration and
+            validation years count.
 
     Raises:
         ValueError: years of the protocol that the record or the run does not have.
@@ -198,6 +221,10 @@ def grid_site(
         biomass[ends[protocol.last_met(protocol.validation[1]) - 1]] = snapshot
     share = _shares(window_start)
     by_day = {name: np.where(observed_days, seen[name][day_row], np.nan) for name in STREAMS} | {"biomass": biomass}
+    held = {
+        name: np.where(observed_days, np.asarray(values, float)[record][day_row], np.nan)
+        for name, values in (withheld or {}).items()
+    }
     calendar = year[day_row]
     inside, after = (
         observed_days & (calendar >= span[0]) & (calendar <= span[1])
@@ -215,6 +242,8 @@ def grid_site(
         nothing = np.zeros(len(rows), bool)
 
     lai = _daily(seen["lai"])
+    if "gpp" in windowed:
+        fraction = np.full(len(fraction), np.nan)
     part = {name: values[window] for name, values in (("gpp", seen["gpp"]), ("lai", lai), ("ef", fraction))}
     efficiency = canopy_efficiency(
         type(terms)(*(values[window] for values in terms)), part["gpp"], part["lai"], part["ef"], len(part["gpp"])
@@ -229,10 +258,12 @@ def grid_site(
         rows_of_days=index,
         calibration_rows=inside[rows] & ~nothing,
         validation_rows=after[rows] & ~nothing,
-        reco_share=np.where(nothing, 0.0, share[day_row][rows]),
+        window_share=np.where(nothing, 0.0, share[day_row][rows]),
         year_end_rows=np.where(nothing, 0.0, marks[rows]),
         biomass_spread=protocol.snapshot_spread * snapshot if protocol.biomass == "snapshot" else float("nan"),
         map_priors=priors,
+        windowed=windowed,
+        withheld={name: np.where(nothing, np.nan, values[rows]) for name, values in held.items()},
     )
 
 

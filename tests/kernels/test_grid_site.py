@@ -78,7 +78,7 @@ def test_observations_stand_where_the_run_meets_their_year_last(growth) -> None:
 
 def test_each_window_weighs_once(growth, baseline) -> None:
     for made, days in ((growth, growth.observed_row), (baseline, np.arange(baseline.days))):
-        shares = made.reco_share[days]
+        shares = made.window_share[days]
         inside = (made.calibration_rows | made.validation_rows)[days]
         lengths = 1 / shares[inside & (shares > 0)]
         assert len(lengths) == 19 * 36, "36 dekads a year, leap or not"
@@ -161,7 +161,7 @@ def test_a_window_mean_that_began_before_the_cut_does_not_count() -> None:
     ends = np.append(starts[1:], 1) > 0
     made = cell(BASELINE, window_start=starts, observations={**observations(), "reco": np.where(ends, 2.0, np.nan)})
     part = richest_years(made, 1)
-    first = int(np.argmax(part.weather.reco_keep == 0))
+    first = int(np.argmax(part.weather.window_keep == 0))
     assert 0 < first < 10, "a window is under way on the first day"
     assert not part.observed("calibration")[0].reco_weight[:first].any()
     assert part.observed("calibration")[0].reco_weight.sum() in (35, 36)

@@ -1,0 +1,137 @@
+"""`phloem ingest --what monthly`: from a file of monthly drivers to a driver store of days."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io.downscaling import RAIN
+from phloem.io.ingest_folder import IngestFolder, stamp
+from phloem.io.monthly import GRID_STEP, read_monthly
+from phloem.io.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
+from phloem.io.store import COLUMNS, STATICS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.jobs.progress import ProgressBar
+from phloem.names import STREAMS
+
+CHUNK = 12
+"""Cells a chunk."""
+
+
+@dataclass(frozen=True)
+class MadeMonthly:
+    """A store of days that was made of months.
+
+    Attributes:
+        store: the store.
+        found: what the file gave.
+    """
+
+    store: Store
+    found: MonthlyCells
+
+    def lines(self) -> list[str]:
+        """What a person wants to know at the end."""
+        facts, dropped = self.store.facts, Counter(reason for *_, reason, _ in self.found.dropped)
+        said = [
+            f"{len(self.store)} {'places' if facts.get('places') else 'cells'}, {facts['first_year']} to "
+            f"{facts['last_year']} ({facts['calendar']} calendar), from months: {self.store.paths.root}"
+        ]
+        said += [f"left out: {count}: {reason}" for reason, count in dropped.items()]
+        said += [f"each with its reason: {self.store.paths.dropped}"] if dropped else []
+        said += [f"no forcing at all: {self.found.nothing}"] if self.found.nothing else []
+        for name, row in self.counts().items():
+            held = f", {row['withheld']} withheld" if row["withheld"] else ""
+            said.append(f"{name}: {row['months']} months{held}, none in {row['without']} of {len(self.store)}")
+        return said + [f"note: {note}" for note in self.found.notes]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Months with a value, months withheld, and places without a value, by stream."""
+        kept, found = self.found.kept, {}
+        for name in STREAMS:
+            known = np.isfinite(self.found.observations[name][kept])
+            held = self.found.withheld.get(name)
+            count = 0 if held is None else int(np.isfinite(held[kept]).sum())
+            found[name] = {"months": int(known.sum()), "withheld": count, "without": int((~known.any(axis=1)).sum())}
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "directory": str(self.store.paths.root),
+            "cells": len(self.store),
+            "dropped": len(self.found.dropped),
+            "observations": self.counts(),
+            "notes": self.found.notes,
+            **self.store.facts,
+        }
+
+
+def ingest_monthly(path: Path, out: Path, rain: str = RAIN[-1]) -> MadeMonthly:
+    """Make a driver store of a file of monthly drivers; begun again after an interruption, it makes the same.
+
+    Args:
+        path: the file.
+        out: folder of the store.
+        rain: how a month's rain falls, as in `downscaling.RAIN`.
+
+    Raises:
+        InputError: the file is not what it should be, no place has complete forcing, or the folder holds something
+            else.
+        WorkError: another ingest is at work in the folder.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; --what monthly reads one NetCDF file of monthly drivers")
+    folder = IngestFolder(StorePaths(out))
+    folder.check_place()
+    if not folder.is_begun() and not folder.is_free():
+        raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
+    plan = {"content": {"what": "monthly", "rain": rain}, "inputs": stamp([path.resolve()])}
+    if folder.is_begun():
+        folder.compare(plan)
+    found = monthly_cells(read_monthly(path))
+    if not len(found.kept):
+        first = f", as {found.dropped[0][0]}: {found.dropped[0][4]}" if found.dropped else ""
+        raise InputError(f"{path}: no place is left: {len(found.dropped)} places: {INCOMPLETE}{first}")
+    with folder.held():
+        folder.sweep()
+        if not folder.is_begun():
+            folder.begin(plan)
+        columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+        cells = found.cells(rain)
+        with ProgressBar("downscaling", len(found.kept)) as bar:
+            for number in itertools.count():
+                made = list(itertools.islice(cells, CHUNK))
+                if not made:
+                    break
+                write_chunk(folder.paths.chunk(number), made, found.units)
+                for key, values in chunk_columns(number, made).items():
+                    columns[key] += values
+                bar.update(len(columns["name"]))
+        folder.write_dropped(found.dropped)
+        made_store = MadeMonthly(seal_store(out, _facts(found, path, rain), columns), found)
+        folder.say(made_store.lines())
+    return made_store
+
+
+def _facts(found: MonthlyCells, path: Path, rain: str) -> dict[str, Any]:
+    file = found.monthly
+    place: dict[str, Any] = {"step": GRID_STEP} if file.on_grid else {"places": True}
+    if found.snapshot_year is not None:
+        place["snapshot_year"] = found.snapshot_year
+    return {
+        "first_year": file.first_year,
+        "last_year": file.last_year,
+        "calendar": file.calendar,
+        **place,
+        "window_means": list(STREAMS),
+        "downscaled": {"from": "months", "rain": rain},
+        "withheld": list(found.withheld),
+        "sources": [str(path.resolve())],
+        "statics": {name: {**STATICS, **found.units}[name][0] for name in found.statics},
+    }
