@@ -50,8 +50,8 @@ class MonthlyCells:
     snapshot_year: int | None
     notes: list[str]
 
-    def cells(self, rain: str) -> Iterator[GridCell]:
-        """Yield the cells, their forcing downscaled; `rain` as in `downscaling.RAIN`."""
+    def cells(self, rain: str, light: str) -> Iterator[GridCell]:
+        """Yield the cells, their forcing downscaled; `rain` and `light` as in `downscaling`."""
         file, lengths = self.monthly, self.monthly.lengths
         year, doy = calendar_days(file.first_year, file.last_year, file.calendar)
         last = np.cumsum(lengths) - 1
@@ -73,7 +73,9 @@ class MonthlyCells:
                 calendar=file.calendar,
                 year=year,
                 doy=doy,
-                forcing=daily_forcing(months, lengths, file.names[place], file.first_year, rain),
+                forcing=daily_forcing(
+                    months, lengths, file.names[place], float(file.latitude[place]), file.first_year, rain, light
+                ),
                 observations={name: on_last_days(self.observations[name][place]) for name in STREAMS},
                 window_start=starts,
                 evaporative_fraction=nothing,

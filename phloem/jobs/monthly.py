@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.downscaling import RAIN
 from phloem.io.ingest_folder import IngestFolder, stamp
 from phloem.io.monthly import GRID_STEP, read_monthly
 from phloem.io.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
@@ -72,13 +71,14 @@ class MadeMonthly:
         }
 
 
-def ingest_monthly(path: Path, out: Path, rain: str = RAIN[-1]) -> MadeMonthly:
+def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "cloudy") -> MadeMonthly:
     """Make a driver store of a file of monthly drivers; begun again after an interruption, it makes the same.
 
     Args:
         path: the file.
         out: folder of the store.
         rain: how a month's rain falls, as in `downscaling.RAIN`.
+        light: how its radiation and deficit are spread, as in `downscaling.LIGHT`.
 
     Raises:
         InputError: the file is not what it should be, no place has complete forcing, or the folder holds something
@@ -91,7 +91,7 @@ def ingest_monthly(path: Path, out: Path, rain: str = RAIN[-1]) -> MadeMonthly:
     folder.check_place()
     if not folder.is_begun() and not folder.is_free():
         raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
-    plan = {"content": {"what": "monthly", "rain": rain}, "inputs": stamp([path.resolve()])}
+    plan = {"content": {"what": "monthly", "rain": rain, "light": light}, "inputs": stamp([path.resolve()])}
     if folder.is_begun():
         folder.compare(plan)
     found = monthly_cells(read_monthly(path))
@@ -103,7 +103,7 @@ def ingest_monthly(path: Path, out: Path, rain: str = RAIN[-1]) -> MadeMonthly:
         if not folder.is_begun():
             folder.begin(plan)
         columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
-        cells = found.cells(rain)
+        cells = found.cells(rain, light)
         with ProgressBar("downscaling", len(found.kept)) as bar:
             for number in itertools.count():
                 made = list(itertools.islice(cells, CHUNK))
@@ -114,12 +114,12 @@ def ingest_monthly(path: Path, out: Path, rain: str = RAIN[-1]) -> MadeMonthly:
                     columns[key] += values
                 bar.update(len(columns["name"]))
         folder.write_dropped(found.dropped)
-        made_store = MadeMonthly(seal_store(out, _facts(found, path, rain), columns), found)
+        made_store = MadeMonthly(seal_store(out, _facts(found, path, rain, light), columns), found)
         folder.say(made_store.lines())
     return made_store
 
 
-def _facts(found: MonthlyCells, path: Path, rain: str) -> dict[str, Any]:
+def _facts(found: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, Any]:
     file = found.monthly
     place: dict[str, Any] = {"step": GRID_STEP} if file.on_grid else {"places": True}
     if found.snapshot_year is not None:
@@ -130,7 +130,7 @@ def _facts(found: MonthlyCells, path: Path, rain: str) -> dict[str, Any]:
         "calendar": file.calendar,
         **place,
         "window_means": list(STREAMS),
-        "downscaled": {"from": "months", "rain": rain},
+        "downscaled": {"from": "months", "rain": rain, "light": light},
         "withheld": list(found.withheld),
         "sources": [str(path.resolve())],
         "statics": {name: {**STATICS, **found.units}[name][0] for name in found.statics},

@@ -69,7 +69,6 @@ def grid_state(state: State, model: Model | None = None) -> Any:
     return kind(*state, *[state.wood_rest * 0] * (len(kind._fields) - len(State._fields)))
 
 
-@cache
 def grid_dalec(mode: str | Switches = "strict", windowed: tuple[str, ...] = WINDOW_MEANS) -> Model:
     """Return the model text of a mode (`strict`, `compat`) with the grid experiments' operators.
 
@@ -83,6 +82,11 @@ def grid_dalec(mode: str | Switches = "strict", windowed: tuple[str, ...] = WIND
     """
     if windowed != tuple(name for name in STREAMS if name in windowed):
         raise ValueError(f"windowed = {windowed}: some of {', '.join(STREAMS)}, in this order")
+    return _grid_dalec(mode, windowed)
+
+
+@cache  # by both arguments: with the default left out there was a second model, compiled again
+def _grid_dalec(mode: str | Switches, windowed: tuple[str, ...]) -> Model:
     plain = dalec(mode)
     state, record = _records(windowed)
     count = len(State._fields)
