@@ -105,7 +105,7 @@ class _Reader:
             self.file[name].astype(float).broadcast_like(self._places()).transpose(*self.dims).values.reshape(-1)
             for name in (north, east)
         )
-        longitude = (longitude + 180.0) % 360.0 - 180.0
+        longitude = np.where(longitude >= 180.0, longitude - 360.0, longitude)
         names = [cell_name(*at) for at in zip(latitude, longitude, strict=True)] if gridded else self._names()
         values = {key: self._quantity(key, names_of(key)) for key in QUANTITIES}
         if missing := [key for key in FORCING if values[key] is None]:
