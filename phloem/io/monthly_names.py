@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from phloem.io.drivers import VARIABLES, Variable, unit_table
 
 _STOCK = unit_table(
@@ -64,8 +61,3 @@ def names_of(key: str, withheld: bool = False) -> tuple[str, ...]:
 def per_month(key: str, unit: str) -> bool:
     """Tell whether a unit is that of a depth of water a month."""
     return key in RATES and unit.strip().lower() in _MONTH
-
-
-def wide(variable: Variable) -> Variable:
-    """Return a variable without a range, for values that only have their unit to be looked at."""
-    return replace(variable, lowest=-math.inf, highest=math.inf)
