@@ -41,13 +41,32 @@ def box_means(
     Raises:
         InputError: storage chunks that do not fit into the budget.
     """
-    tile = max(_tile(series, budget), size)
+    return layout_means(series.layouts[0], files, south, west, size, max(_tile(series, budget), size))
+
+
+def layout_means(
+    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, tile: float, least: float = 0.0
+) -> np.ndarray:
+    """Area-weighted means over boxes of a map in one file, read in square tiles.
+
+    Args:
+        layout: of the map.
+        files: open files.
+        south: edges of the boxes in degrees, (boxes,).
+        west: likewise, -180 to 180.
+        size: of each box, degrees.
+        tile: degrees that are read at once, at least `size`.
+        least: share of a box's area that must have values; what lies outside the file has none.
+
+    Returns:
+        float64 (boxes,), NaN where no pixel, or too little area, has a value.
+    """
     places = np.stack([np.floor((south + 90.0) / tile + 1e-9), np.floor((west + 180.0) / tile + 1e-9)], axis=1)
     values = np.full(len(south), np.nan)
     kinds, member = np.unique(places, axis=0, return_inverse=True)
     for number in range(len(kinds)):
         boxes = np.flatnonzero(member.reshape(-1) == number)
-        values[boxes] = _lattice(series.layouts[0], files, south[boxes], west[boxes], size)
+        values[boxes] = _lattice(layout, files, south[boxes], west[boxes], size, least)
     return values
 
 
@@ -66,11 +85,13 @@ def _tile(series: Series, budget: int) -> float:
     return _SMALLER[-1]
 
 
-def _lattice(layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float) -> np.ndarray:
+def _lattice(
+    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, least: float
+) -> np.ndarray:
     souths, row = np.unique(np.round(south, 9), return_inverse=True)
     wests, column = np.unique(np.round(west, 9), return_inverse=True)
-    rows, tall = _placed(layout.grid.latitude, souths, size)
-    columns, wide = _placed(layout.grid.longitude, wests, size)
+    rows, tall, inside_row = _placed(layout.grid.latitude, souths, size)
+    columns, wide, inside_column = _placed(layout.grid.longitude, wests, size)
     values = np.full((len(souths), len(wests)), np.nan)
     if not (tall > 0).any() or not (wide > 0).any():
         return values[row, column]
@@ -85,24 +106,35 @@ def _lattice(layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarr
     group = max(1, _ROWS_AT_ONCE // (rows.shape[1] * raw.shape[1]))
     for first in range(0, len(souths), group):
         some = slice(first, min(first + group, len(souths)))
-        values[some] = _sums(layout, raw, rows[some], tall[some], columns, wide)
+        values[some], filled = _sums(layout, raw, rows[some], tall[some], columns, wide)
+        if least > 0:
+            filled *= inside_row[some, None] * inside_column
+            values[some] = np.where(filled >= least * (1.0 - 1e-9), values[some], np.nan)
     return values[row, column]
 
 
-def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places in the file and weights of what each interval overlaps; a single one has weight 1, so that it stays."""
+def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places in the file and weights of what each interval overlaps, and the share of it that lies in the file.
+
+    A single place has weight 1, so that its value stays.
+    """
     numbers, weights = overlaps(axis, low, size)
     places = axis.places(numbers)
+    whole = weights.sum(axis=1)
     weights = np.where(places >= 0, weights, 0.0)
+    inside = np.divide(weights.sum(axis=1), whole, out=np.zeros(len(low)), where=whole > 0)
     single = (weights > 0).sum(axis=1) == 1
     weights[single] = (weights[single] > 0).astype(float)
-    return places, weights
+    return places, weights, inside
 
 
 def _sums(
     layout: Layout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
-) -> np.ndarray:
-    """Means over a lattice (rows, columns) of boxes: first along latitude, then along longitude, in order."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means over a lattice (rows, columns) of boxes: first along latitude, then along longitude, in order.
+
+    Beside them the share of each box's area in the file that has values.
+    """
     above = np.zeros((len(rows), raw.shape[1]))
     below = np.zeros_like(above)
     for term in range(rows.shape[1]):
@@ -115,4 +147,6 @@ def _sums(
     for term in range(columns.shape[1]):
         num += above[:, columns[:, term]] * wide[:, term]
         den += below[:, columns[:, term]] * wide[:, term]
-    return np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0)
+    area = tall.sum(axis=1)[:, None] * wide.sum(axis=1)
+    filled = np.divide(den, area, out=np.zeros(den.shape), where=area > 0)
+    return np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0), filled

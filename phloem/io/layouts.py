@@ -113,7 +113,13 @@ def find_variable(file: RawFile, field: Field, override: str) -> str | None:
 
 
 def read_layout(
-    file: RawFile, path: Path, name: str, field: Field, choice: Choice, layer: float | None = None
+    file: RawFile,
+    path: Path,
+    name: str,
+    field: Field,
+    choice: Choice,
+    layer: float | None = None,
+    chosen: Mapping[str, int] | None = None,
 ) -> Layout:
     """Understand a variable of a file.
 
@@ -124,6 +130,7 @@ def read_layout(
         field: what it is.
         choice: the product.
         layer: coordinate along a further dimension, for static layers.
+        chosen: index along further dimensions, by their names.
 
     Raises:
         InputError: no regular grid, dimensions that have no meaning here, or a unit that is not known.
@@ -137,7 +144,9 @@ def read_layout(
     for place, (dimension, length) in enumerate(zip(header.dimensions, header.shape, strict=True)):
         if place in (row, column):
             continue
-        if layer is not None and length > 1:
+        if chosen and dimension in chosen:
+            fixed[place] = chosen[dimension]
+        elif layer is not None and length > 1:
             fixed[place] = _layer_index(file, path, dimension, length, layer)
         elif choice.product.step != STATIC and time < 0 and (length > 1 or place == 0):
             time = place
@@ -167,18 +176,25 @@ def read_layout(
     )
 
 
+def horizontal(file: RawFile, dimension: str) -> str:
+    """Whether a dimension is `latitude` or `longitude` by its coordinate variable; empty where it is neither."""
+    if dimension not in file.names():
+        return ""
+    coordinate = file.header(dimension)
+    for word, names, units in (("latitude", _LATITUDES, _NORTH), ("longitude", _LONGITUDES, _EAST)):
+        known = dimension.lower() in names or coordinate.text("standard_name") == word
+        if known or coordinate.text("units").lower() in units:
+            return word
+    return ""
+
+
 def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Choice) -> tuple[int, Axis]:
-    names, units = (_LONGITUDES, _EAST) if circular else (_LATITUDES, _NORTH)
     word = "longitude" if circular else "latitude"
     have = file.names()
     for place, dimension in enumerate(header.dimensions):
-        if dimension not in have:
+        if horizontal(file, dimension) != word:
             continue
-        coordinate = file.header(dimension)
-        known = dimension.lower() in names or coordinate.text("standard_name") == word
-        if not (known or coordinate.text("units").lower() in units):
-            continue
-        bounds = coordinate.text("bounds")
+        bounds = file.header(dimension).text("bounds")
         try:
             edges = file.read(bounds, (slice(None), slice(None))) if bounds in have and bounds else None
             return place, read_axis(file.read(dimension, (slice(None),)), circular, edges)
@@ -191,9 +207,10 @@ def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Cho
         if header.shape[place] != due:
             raise InputError(f"{path}: {header.shape[place]} cells of {word}; a grid of {step:g} degrees has {due}")
         return place, Axis(round(360.0 / step), 0.0, 0, due, circular, circular)
+    unit = (_EAST if circular else _NORTH)[0]
     raise InputError(
         f"{path}: no {word} along the dimensions ({', '.join(header.dimensions)}): a one-dimensional coordinate "
-        f"variable with units {units[0]} is due; curvilinear and projected grids must be regridded before"
+        f"variable with units {unit} is due; curvilinear and projected grids must be regridded before"
     )
 
 

@@ -1,0 +1,152 @@
+"""Units as files write them, and the numbers that lead from one to another.
+
+A unit is a product of powers: `kg m-2 s-1`, `MgC ha-1`, `mm/d`, `g C m**-2 year-1`. The C behind a mass says of what it
+is and changes nothing. A year has 365.25 days and a month is its twelfth. Two bridges are taken where dimensions ask
+for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water weighs 1 kg m-2.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.names import PERIOD
+
+_DAY = 86400.0
+_SCALES = {"": 1.0, "u": 1e-6, "m": 1e-3, "c": 1e-2, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+Powers = tuple[int, int, int, int, int]
+"""Exponents of kilogram, metre, second, mole and kelvin."""
+
+_NONE: Powers = (0, 0, 0, 0, 0)
+_BASE: dict[str, tuple[float, Powers, str]] = {
+    "g": (1e-3, (1, 0, 0, 0, 0), "umkMGTP"),
+    "t": (1e3, (1, 0, 0, 0, 0), "kMGP"),
+    "m": (1.0, (0, 1, 0, 0, 0), "umck"),
+    "ha": (1e4, (0, 2, 0, 0, 0), ""),
+    "s": (1.0, (0, 0, 1, 0, 0), ""),
+    "min": (60.0, (0, 0, 1, 0, 0), ""),
+    "h": (3600.0, (0, 0, 1, 0, 0), ""),
+    "d": (_DAY, (0, 0, 1, 0, 0), ""),
+    "month": (_DAY * PERIOD / 12, (0, 0, 1, 0, 0), ""),
+    "yr": (_DAY * PERIOD, (0, 0, 1, 0, 0), ""),
+    "mol": (1.0, (0, 0, 0, 1, 0), "um"),
+    "K": (1.0, (0, 0, 0, 0, 1), ""),
+    "Pa": (1.0, (1, -1, -2, 0, 0), "hkM"),
+    "bar": (1e5, (1, -1, -2, 0, 0), "m"),
+    "J": (1.0, (1, 2, -2, 0, 0), "kMG"),
+    "W": (1.0, (1, 2, -3, 0, 0), "mk"),
+    "%": (1e-2, _NONE, ""),
+    "ppm": (1e-6, _NONE, ""),
+}
+"""Of each unit: its size in SI, its powers, and the prefixes that it takes."""
+
+_OTHER = {
+    "day": "d", "days": "d", "hr": "h", "hour": "h", "hours": "h", "sec": "s", "second": "s", "seconds": "s",
+    "year": "yr", "years": "yr", "a": "yr", "yrs": "yr", "mon": "month", "months": "month", "percent": "%",
+    "tonne": "t", "tonnes": "t", "tons": "t", "meter": "m", "metre": "m", "meters": "m", "metres": "m", "kelvin": "K",
+    "degK": "K", "gram": "g", "grams": "g", "mb": "mbar", "millibar": "mbar", "ppmv": "ppm", "hectare": "ha",
+}  # fmt: skip
+_PLAIN = ("", "-", "1", "dimensionless", "unitless", "fraction", "ratio", "none")
+_CELSIUS = ("degC", "celsius", "Celsius", "degreesC", "degree_Celsius", "degrees_celsius", "C", "°C")
+_WATER: Powers = (1, -3, 0, 0, 0)
+_CARBON: Powers = (1, 0, 0, -1, 0)
+_BRIDGES = ((_WATER, 1000.0), (_CARBON, 12.011e-3))
+"""What is multiplied by to come from one dimension to another: density of water, kg m-3; carbon of CO2, kg mol-1."""
+
+
+def _symbol(word: str) -> tuple[float, Powers] | None:
+    """Size and powers of one symbol, with its prefix."""
+    stripped = re.sub(r"(CO2|C|H2O)$", "", word)
+    if word.endswith("CO2") and stripped.endswith("g"):
+        return None  # a mass of CO2 is not one of carbon
+    for name in (word, stripped):
+        name = _OTHER.get(name, name)
+        if name in _BASE:
+            return _BASE[name][:2]
+        for prefix, scale in _SCALES.items():
+            stem = name[len(prefix) :]
+            if prefix and name.startswith(prefix) and stem in _BASE and prefix in _BASE[stem][2]:
+                return scale * _BASE[stem][0], _BASE[stem][1]
+    return None
+
+
+def _parse(unit: str) -> tuple[float, Powers] | None:
+    """Size in SI and powers of a unit, None where it is not understood."""
+    text = unit.strip().replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
+    if text in _PLAIN:
+        return 1.0, _NONE
+    text = re.sub(r"/\s*\(([^)]*)\)", lambda group: " ".join("/" + word for word in group[1].split()), text)
+    text = re.sub(r"(?<=[A-Za-z0-9)])[*·._](?=[A-Za-z])", " ", text)
+    size, powers, last = 1.0, list(_NONE), ""
+    for slash, word in re.findall(r"(/?)\s*([^\s/]+)", text):
+        sign = -1 if slash else 1
+        if re.fullmatch(r"\d+(\.\d+)?([eE][+-]?\d+)?", word):
+            size *= float(word) ** sign
+            continue
+        if last and (word in ("C", "H2O") or (word == "CO2" and last.endswith("mol"))):
+            continue  # "g C m-2": says of what
+        found = re.fullmatch(r"([A-Za-z%][A-Za-z_]*?(?:CO2|H2O)?)([+-]?\d+)?", word)
+        if found is None:
+            return None
+        last = found[1]
+        one = _symbol(found[1])
+        if one is None:
+            return None
+        exponent = sign * int(found[2] or 1)
+        size *= one[0] ** exponent
+        powers = [have + exponent * power for have, power in zip(powers, one[1], strict=True)]
+    return size, (powers[0], powers[1], powers[2], powers[3], powers[4])
+
+
+def conversion(given: str, wanted: str) -> tuple[float, float] | None:
+    """Factor and offset that lead from one unit to another, None where they do not go together or are not known.
+
+    Args:
+        given: unit that the values have.
+        wanted: unit that they are to have.
+    """
+    if given.strip() == wanted.strip():
+        return 1.0, 0.0
+    celsius = [text.strip() in _CELSIUS for text in (given, wanted)]
+    have, wish = (
+        _parse("K" if is_celsius else text) for text, is_celsius in zip((given, wanted), celsius, strict=True)
+    )
+    if have is None or wish is None:
+        return None
+    (size, powers), (due, wished) = have, wish
+    offset = 273.15 * (celsius[0] - celsius[1])
+    if powers == wished:
+        return size / due, offset
+    for bridge, number in _BRIDGES:
+        for way in (1, -1):
+            if all(a + way * b == c for a, b, c in zip(powers, bridge, wished, strict=True)):
+                return size * number**way / due, 0.0
+    return None
+
+
+def convert(values: np.ndarray, given: str, wanted: str, where: str) -> np.ndarray:
+    """Values in another unit; as they are where the unit is the same.
+
+    Args:
+        values: any shape.
+        given: unit that they have.
+        wanted: unit that they are to have.
+        where: file and variable, for the message.
+
+    Raises:
+        InputError: a unit that is not known, or of another kind; it names those that are.
+    """
+    found = conversion(given, wanted)
+    if found is None:
+        known = ", ".join([*_BASE, "degC"])
+        why = "is not understood" if _parse(given) is None and given.strip() not in _CELSIUS else "is of another kind"
+        raise InputError(
+            f"{where}: unit {given!r} {why}; due is {wanted!r} or what converts to it, products of powers of {known} "
+            '(as "kg m-2 s-1"); say what the values are with units = "..."'
+        )
+    factor, offset = found
+    if (factor, offset) == (1.0, 0.0):
+        return values
+    return values * factor + offset
