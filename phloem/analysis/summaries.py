@@ -225,6 +225,6 @@ def position(values: Floats, low: float, high: float, circular: bool) -> Floats:
         return np.asarray(np.log(values / low) / np.log(high / low))
 
 
-def days_apart(values: Floats, reference: float) -> Floats:
+def days_apart(values: Floats, reference: float | Floats) -> Floats:
     """Signed shortest way from `reference` to `values` around the period, in [-182.625, 182.625) days."""
     return np.mod(values - reference + PERIOD / 2, PERIOD) - PERIOD / 2

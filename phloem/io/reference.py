@@ -162,8 +162,10 @@ class _Plane:
         self.layout: Layout = read_layout(self.file, path, variable, product.fields[variable], choice, None, first)
         grid = self.layout.grid
         self.extent = f"{grid}, {grid.extent}"
+        self.known = np.isfinite(latitude) & np.isfinite(longitude)
+        latitude, longitude = np.where(self.known, latitude, 0.0), np.where(self.known, longitude, 0.0)
         if method == "nearest":
-            self.south, self.west = latitude, longitude
+            self.west = longitude
             self.size = _POINT * min(grid.latitude.step, grid.longitude.step)
             self.south = np.minimum(latitude, 90.0 - self.size)
             self.least = 0.0
@@ -178,7 +180,8 @@ class _Plane:
         """Values at the cells."""
         fixed = {place: level.get(self.header.dimensions[place], 0) for place in self.layout.fixed}
         layout = replace(self.layout, fixed=fixed)
-        return layout_means(layout, self.files, self.south, self.west, self.size, self.tile, self.least)
+        values = layout_means(layout, self.files, self.south, self.west, self.size, self.tile, self.least)
+        return np.where(self.known, values, np.nan)
 
 
 class _Sites:

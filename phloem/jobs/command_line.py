@@ -13,6 +13,7 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
+from phloem.jobs.benchmark_command import benchmark
 from phloem.jobs.cell_commands import evaluate, simulate
 from phloem.jobs.experiment_commands import experiments, forward
 from phloem.jobs.ingest_command import ingest
@@ -267,6 +268,7 @@ def merge(
 
 app.command()(forward)
 app.command()(experiments)
+app.command()(benchmark)
 
 
 @app.command()

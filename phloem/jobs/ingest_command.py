@@ -70,8 +70,8 @@ def ingest(
     print("\n".join(fit_growth_curves(source, out)))
 
 
-def write_template(path: Path) -> Path:
-    """Write a commented ingest file to start from.
+def write_template(path: Path, template: Path = TEMPLATE) -> Path:
+    """Write a commented ingest file, or another template, to start from.
 
     Raises:
         InputError: the file exists, or its folder does not.
@@ -79,7 +79,7 @@ def write_template(path: Path) -> Path:
     if path.exists():
         raise InputError(f"{path} exists already; name another file")
     try:
-        path.write_text(TEMPLATE.read_text(encoding="utf-8").replace("NAME.toml", path.name), encoding="utf-8")
+        path.write_text(template.read_text(encoding="utf-8").replace("NAME.toml", path.name), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
