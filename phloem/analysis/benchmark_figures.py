@@ -42,10 +42,12 @@ def scatter_figure(pairs: Pairs) -> Figure:
     axes.plot(ends, ends, color=MUTED, lw=0.9, ls=":", zorder=3, label="1:1")
     if np.isfinite(found.slope_pred_on_obs):
         line = found.slope_pred_on_obs * ends + found.intercept_pred_on_obs
-        axes.plot(ends, line, color=_ORANGE, lw=1.4, zorder=4, label=f"on reference: {found.slope_pred_on_obs:.2f}")
+        axes.plot(
+            ends, line, color=_ORANGE, lw=1.4, zorder=4, label=f"simulated on reference {found.slope_pred_on_obs:.2f}"
+        )
     if np.isfinite(found.slope_obs_on_pred) and found.slope_obs_on_pred:
         line = (ends - found.intercept_obs_on_pred) / found.slope_obs_on_pred
-        label = f"of reference: {found.slope_obs_on_pred:.2f}"
+        label = f"reference on simulated {found.slope_obs_on_pred:.2f}"
         axes.plot(ends, line, color=_GREEN, lw=1.4, ls="--", zorder=4, label=label)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel(f"reference: {pairs.name}{_units(pairs)}")

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.benchmark_files import check_folder, write_benchmark
-from phloem.analysis.benchmarking import Pairs, common
+from phloem.analysis.benchmarking import Pairs, common, why_nothing
 from phloem.errors import InputError
 from phloem.io.reference import read_map
 from phloem.io.reference_series import read_months
+from phloem.io.units import convert
 from phloem.jobs.benchmark_cells import (
     Cells,
     compare_growth,
@@ -82,8 +83,6 @@ def benchmark(
     several = len(campaigns) > 1
     result = _together(made) if several else made[0]
     if all(pairs.refused or not pairs.valid.any() for pairs in result):
-        from phloem.analysis.benchmarking import why_nothing
-
         lines = [f"{pairs.name} ({pairs.quantity}): {pairs.refused or why_nothing(pairs)}" for pairs in result]
         raise InputError("nothing can be compared:\n  " + "\n  ".join(dict.fromkeys(lines)))
     facts = {
@@ -153,12 +152,14 @@ def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
     cells = Cells(members, _strata(members, file, base), file.rcv_limit, base)
     made: list[Pairs] = []
     streams: list[str] = []
+    asked: set[str] = set()
     series = []
     for one in file.reference:
         if isinstance(one, SeriesReference):
             series.append(_series(members, one, base))
         elif isinstance(one, WithheldReference):
-            streams += [name for name in one.streams if name not in streams]
+            asked |= set(one.streams or ())
+            streams += [name for name in one.streams or FLUXES if name not in streams]
         elif isinstance(one, MapReference):
             made.append(compare_map(cells, one))
         elif isinstance(one, TableReference):
@@ -173,7 +174,9 @@ def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
         notes = [f"{len(places)} of {count} cells, evenly drawn (cells = {file.cells})"] if len(places) < count else []
         for note in notes:
             say(f"{members.name}: {note}")
-        made += compare_runs(members, places.tolist(), streams, series, cells.strata, notes)
+        found = compare_runs(members, places.tolist(), streams, series, cells.strata, notes)
+        known = any(pairs.kind == "withheld" and not pairs.refused for pairs in found)
+        made += [p for p in found if p.kind != "withheld" or not p.refused or not known or p.quantity in asked]
     slugs = [pairs.slug for pairs in made]
     if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
         raise InputError(f"two references would write {twice[0]}.csv; give them different names")
@@ -202,8 +205,6 @@ def _series(members: Members, one: SeriesReference, base: Path) -> Series:
         one.method, units if plain else "", one.units, members.cells,
     )  # fmt: skip
     if not plain:
-        from phloem.io.units import convert
-
         where = f"{path}: variable {one.variable}"
         values = replace(
             values, values=convert(values.values * one.scale + one.offset, values.units, units, where), units=units

@@ -78,12 +78,12 @@ class Cells:
         Returns:
             (cells, members) of parameters and derived quantities, (cells, members, years) of stocks.
         """
+        if quantity in DERIVED:  # turnover a year and 1 / A, not the parameters of these names
+            with np.errstate(all="ignore"):
+                return derived(self.members.parameters)[quantity], *DERIVED[quantity]
         if quantity in PARAMETERS:
             row = PARAMETERS.index(quantity)
             return self.members.parameters[..., row], TABLE[row].unit, TABLE[row].meaning
-        if quantity in DERIVED:
-            with np.errstate(all="ignore"):
-                return derived(self.members.parameters)[quantity], *DERIVED[quantity]
         pools = self._stocks(tuple(years))
         total = sum(pools[..., POOLS.index(pool)].astype(float) for pool in _OF[quantity])
         units, meaning = STOCKS[quantity]

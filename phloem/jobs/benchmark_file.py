@@ -24,8 +24,8 @@ STOCKS = {
 }
 """Pools at a year's end that can be compared: units and meaning."""
 
-QUANTITIES = (*DERIVED, *PARAMETERS, *STOCKS)
-"""What a map or a table can be compared with."""
+QUANTITIES = (*DERIVED, *(name for name in PARAMETERS if name not in DERIVED), *STOCKS)
+"""What a map or a table can be compared with; of a name that is both, the derived quantity (turnover a year, 1 / A)."""
 
 _NAME = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^/\\]*$", max_length=60)]
 Year = Annotated[int, Field(ge=1, le=9998)]
@@ -125,14 +125,14 @@ class SnapshotReference(_Screened):
 
 
 class WithheldReference(Section):
-    """Observations of the validation years."""
+    """Observations of the validation years; by default of all streams that have any."""
 
     kind: Literal["withheld"]
-    streams: Annotated[list[str], Field(min_length=1)] = Field(default=list(FLUXES))
+    streams: Annotated[list[str], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> WithheldReference:
-        for name in self.streams:
+        for name in self.streams or ():
             check_quantity(name, tuple(FLUXES))
         return self
 

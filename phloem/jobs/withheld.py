@@ -148,8 +148,9 @@ def _pairs(
     width = members.good.shape[1]
     cell, month = rows.whole("cell", width).astype(int), rows.whole("month", width).astype(int)
     values = rows.whole("members", width)
-    labels = {"season": np.array(SEASONS, object)[month % 12 // 3]} if len(month) else {}
-    labels |= {key: each[cell] for key, each in strata.items()} if len(cell) else {}
+    year = rows.whole("year", width).astype(int)
+    labels = {"season": np.array(SEASONS, object)[month % 12 // 3], "year": year}
+    labels |= {key: each[cell] for key, each in strata.items()}
     return Pairs(
         slug=slug,
         quantity=name,
@@ -164,7 +165,7 @@ def _pairs(
         members=values,
         area=cell_area(members.latitude, GRID_STEP) if members.is_grid else None,
         strata=labels,
-        year=rows.whole("year", width).astype(int),
+        year=year,
         notes=tuple(notes),
         refused="" if len(cell) else f"no {name} in the years that no calibration saw",
         experiment=members.name,
