@@ -24,7 +24,6 @@ from phloem.jobs.benchmark_cells import (
     compare_table,
     forward_file,
     slug_of,
-    store_columns,
 )
 from phloem.jobs.benchmark_file import (
     BenchmarkFile,
@@ -37,7 +36,7 @@ from phloem.jobs.benchmark_file import (
     load_benchmark_file,
     read_tree,
 )
-from phloem.jobs.benchmark_runs import Members, read_members
+from phloem.jobs.benchmark_runs import Members, read_members, store_of
 from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.configuration import expand_path
 from phloem.jobs.execute import merge
@@ -138,8 +137,9 @@ def _common(campaigns: Sequence[Campaign]) -> list[str]:
 def default_references(members: Members, assignments: Sequence[str] = ()) -> BenchmarkFile:
     """What can be compared without any other file: the withheld years, and the store's biomass."""
     tree: dict[str, Any] = {"reference": [{"kind": "withheld"}]}
-    columns = store_columns(members) if members.is_grid else None
-    if columns is not None:
+    store = store_of(members.campaign)
+    if store is not None:
+        columns = store.columns
         if forward_file(members) is not None or (members.name == "growth-curve" and any(columns["trajectory"])):
             tree["reference"].append({"kind": "growth"})
         if any(columns["snapshot"]):

@@ -17,7 +17,7 @@ from phloem.analysis.forward_figures import DRY_MATTER
 from phloem.analysis.metrics import cell_area
 from phloem.analysis.summaries import days_apart
 from phloem.errors import InputError
-from phloem.io import StorePaths, circular_median_and_rcv, median_and_rcv, open_store
+from phloem.io import circular_median_and_rcv, median_and_rcv
 from phloem.io.reference import read_map
 from phloem.io.reference_series import read_points
 from phloem.io.units import convert
@@ -167,7 +167,7 @@ class Cells:
             reference=np.asarray(reference, float),
             simulated=simulated,
             members=np.asarray(values, float),
-            area=cell_area(self.members.latitude, self.step) if self.members.is_grid else None,
+            area=cell_area(self.members.latitude, self.step) if self.members.has_area else None,
             strata=self.strata,
             notes=(*notes, *said.pop("notes", ())),
             experiment=self.members.name,
@@ -305,13 +305,6 @@ def _of_store(members: Members, number: Any) -> np.ndarray:
     """A number of each cell of the driver store, (cells,)."""
     planned = {cell.name: cell for cell in members.campaign.cells}
     return np.array([number(members.campaign.read_cell(planned[name])) for name in members.cells])
-
-
-def store_columns(members: Members) -> Mapping[str, list[Any]] | None:
-    """The table of cells of a grid campaign's driver store, None where it is not there."""
-    source = members.campaign.cells[0].source.rpartition("#")[0]
-    root = (members.campaign.paths.root / source).parents[2]
-    return open_store(root).columns if StorePaths(root).index.is_file() else None
 
 
 def forward_file(members: Members) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io import Cell, GridCell
+from phloem.io import Cell, GridCell, Store, StorePaths, open_store
 from phloem.io.merged_cells import read_merged
 from phloem.jobs.calibration import build_site
 from phloem.jobs.campaign import Campaign
@@ -33,6 +33,7 @@ class Members:
         good: lanes that have a result, bool (cells, members).
         parameters: physical, (cells, members, 30), NaN for the others.
         pools: initial, (cells, members, 8).
+        has_area: whether cells are those of a grid, whose areas weigh; towers and places on no grid have none.
     """
 
     campaign: Campaign
@@ -42,6 +43,7 @@ class Members:
     good: np.ndarray
     parameters: np.ndarray
     pools: np.ndarray
+    has_area: bool
 
     @property
     def name(self) -> str:
@@ -68,7 +70,17 @@ def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
     columns = campaign.cells.columns
     latitude, longitude = (np.array([columns[key][n] for n in index], float) for key in ("latitude", "longitude"))
     parameters, pools = (np.where(good[..., None], rows[key], np.nan) for key in ("parameters", "initial_pools"))
-    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools)
+    store = store_of(campaign)
+    has_area = campaign.configuration.data.is_store and not (store and store.facts.get("places", False))
+    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools, has_area)
+
+
+def store_of(campaign: Campaign) -> Store | None:
+    """The driver store of a grid campaign, None where it is not there."""
+    if not campaign.configuration.data.is_store:
+        return None
+    root = (campaign.paths.root / campaign.cells[0].source.rpartition("#")[0]).parents[2]
+    return open_store(root) if StorePaths(root).index.is_file() else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,7 +163,7 @@ def _pairs(
         reference=rows.whole("reference", width),
         simulated=nanmedian(values, 1) if len(values) else np.zeros(0),
         members=values,
-        area=cell_area(members.latitude, GRID_STEP) if members.is_grid else None,
+        area=cell_area(members.latitude, GRID_STEP) if members.has_area else None,
         strata=labels,
         year=year,
         notes=tuple(notes),
@@ -275,15 +275,15 @@ class _Balance:
         if not self.places:
             return {}
         latitude = self.members.latitude[self.places]
-        area = cell_area(latitude, GRID_STEP) if self.members.is_grid else np.ones(len(latitude))
+        area = cell_area(latitude, GRID_STEP) if self.members.has_area else np.ones(len(latitude))
         found: dict[str, Any] = dict(
             mass_balance({key: np.array(values)[:, None] for key, values in self.sums.items()}, area)
         )
         if len({len(nep) for nep, _ in self.years}) == 1 and len(self.years) == len(self.places):
             nep, stocks = (np.stack([one[n] for one in self.years]) for n in (0, 1))
             found["sum of nep - change of stocks"] = stock_closure(nep, stocks, area)
-        for one in found.values() if not self.members.is_grid else ():
-            del one["residual"]  # towers have no area
+        for one in found.values() if not self.members.has_area else ():
+            del one["residual"]  # it is of areas
         return found
 
 
