@@ -77,6 +77,7 @@ def test_withheld_scores_are_those_of_the_calibration_at_towers(finished: Path) 
     assert check_nnse(finished, 1e-5) == 4 * 3 * 2
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("experiment", ["baseline", "single-year", "growth-curve"])
 def test_withheld_scores_are_those_of_the_calibration_on_a_grid(three: Path, experiment: str) -> None:
     """Windows of RECO, composites of LAI, and years that are met again after 72 others."""
@@ -135,6 +136,7 @@ def test_a_benchmark_is_replaced_as_a_whole_and_nothing_else_is(towers: Path) ->
     assert [path.name for path in photos.iterdir()] == ["one.jpg"]
 
 
+@pytest.mark.engine
 def test_the_three_experiments_side_by_side(three: Path) -> None:
     found = benchmark(three)
     forward = json.loads((three / "forward.json").read_text())
@@ -183,6 +185,7 @@ def write_map(path: Path, cells: Cells, values: np.ndarray, units: str, step: fl
     return path
 
 
+@pytest.mark.engine
 def test_maps_of_parameters_and_of_derived_quantities(three: Path, tmp_path: Path) -> None:
     folder = three / "growth-curve"
     cells = cells_of(folder)
@@ -214,6 +217,7 @@ def test_maps_of_parameters_and_of_derived_quantities(three: Path, tmp_path: Pat
         assert screened["refused"].startswith("all 3 cells masked")
 
 
+@pytest.mark.engine
 def test_stocks_are_those_of_the_forward_runs(three: Path, tmp_path: Path) -> None:
     """Simulation year 100 of the growth-curve run has the forcing of 2012; its forward run is the run itself."""
     cells = cells_of(three / "growth-curve")
@@ -312,6 +316,7 @@ def test_monthly_series_of_another_file(towers: Path) -> None:
     assert found["nee-withheld"]["pairs"] > 300
 
 
+@pytest.mark.engine
 def test_an_even_draw_of_many_cells_is_said(three: Path, tmp_path: Path) -> None:
     config = write(tmp_path / "b.toml", {"kind": "withheld", "streams": ["et"]}, cells=2)
     done = command("benchmark", three / "baseline", "--config", config, "--out", tmp_path / "out", folder=tmp_path)
