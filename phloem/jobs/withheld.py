@@ -131,7 +131,7 @@ def compare_runs(
             rows = found[slug]
             if scale and not rows.cell:
                 continue
-            how = scale or ("means over windows" if name in windowed else "days")
+            how = scale or ("means over windows" if _is_mean(name, windowed) else "days")
             title = f"withheld {name.upper()}, {how}"
             said = {"kind": "withheld", "source": "validation years", "regrid": "cells", "name": title}
             made.append(_pairs(members, slug, name, rows, named, notes, extra, said))
@@ -183,6 +183,11 @@ def _reference(run: Run, name: str) -> np.ndarray:
     return run.reference["reco"] - run.reference["gpp"]
 
 
+def _is_mean(name: str, windowed: Sequence[str]) -> bool:
+    """Whether a stream is compared as means over windows."""
+    return (name if name != "nee" else "reco") in windowed
+
+
 def _observed(run: Run, name: str, month: np.ndarray, rows: _Rows, monthly: _Rows) -> None:
     """Add a cell's observations and what the members simulated on their days or windows."""
     reference = _reference(run, name)
@@ -190,8 +195,7 @@ def _observed(run: Run, name: str, month: np.ndarray, rows: _Rows, monthly: _Row
     if not len(seen):
         return
     simulated = run.simulated[name]
-    windowed = name in run.windowed or (name == "nee" and "reco" in run.windowed)
-    if windowed:
+    if _is_mean(name, run.windowed):
         begins = np.flatnonzero(np.diff(run.window, prepend=run.window[0] - 1))
         lengths = np.diff(np.append(begins, len(run.window)))
         means = np.add.reduceat(simulated, begins, axis=1, dtype=np.float64) / lengths
