@@ -89,7 +89,15 @@ def attribute_target(
     document["estimator"] = estimator
     document |= _validate(sample, cells, blocks, settings, estimator, seed[0])
     fits = fit_all(sample, cells, settings, estimator, seed[1])
+    document["finding"] = ""
     floor = noise_floor(sample, on_sphere(*place), fits.shares, settings, estimator, seed[2])
+    if not document["random"]["r2"] > 0.0:
+        # Every share of a model that predicts nothing is noise.
+        floor = 100.0
+        document["finding"] = (
+            f"R2 of held-out cells is {document['random']['r2']:.2f}: the predictors explain nothing of this target, and "
+            "no share is a signal"
+        )
     document["noise_floor"] = floor
     document["importance"] = _importance(sample, predictors, fits, floor)
     document["groups"] = _groups(predictors, fits, floor)
@@ -142,8 +150,12 @@ def _share_bands(shares: np.ndarray, members: np.ndarray) -> tuple[list[float | 
 
 
 def _signal(shares: np.ndarray, members: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which predictors are above the floor, and shares among these alone: of the final model and of the members."""
-    signal = shares > floor
+    """Which predictors are above the floor, and shares among these alone: of the final model and of the members.
+
+    Above it must be the low end of the band over members: what one restart would have hidden is no signal.
+    """
+    band = member_band(shares, members)
+    signal = (shares if band is None else band[0]) > floor
     return signal, boosting.to_shares(np.where(signal, shares, 0.0)), boosting.to_shares(np.where(signal, members, 0.0))
 
 

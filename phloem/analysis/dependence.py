@@ -69,7 +69,7 @@ def trend(
         weights: (n,) of the cells, used in the last of the fits; by default all are 1.
 
     Returns:
-        (points,); NaN where all points of a window have no weight.
+        (points,).
     """
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
@@ -105,8 +105,8 @@ def _local_lines(x: np.ndarray, y: np.ndarray, weights: np.ndarray, grid: np.nda
         radius = np.maximum(-away[:, :1], away[:, -1:])
         near = np.abs(away) / np.maximum(radius, np.finfo(float).tiny)
         w = weights[window] * np.where(near < 1.0, (1.0 - near**3) ** 3, 0.0)
-        # Where all points of the window are one value, none is nearer than another.
-        w = np.where(radius > 0.0, w, weights[window])
+        # Where all are equally far, or the near ones are outliers, the mean of the window is what can be said.
+        w = np.where(w.sum(axis=1, keepdims=True) > 0.0, w, 1.0)
         total = w.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             centre = (w * away).sum(axis=1) / total
