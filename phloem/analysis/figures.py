@@ -1,4 +1,4 @@
-"""Figures of the report, drawn by matplotlib's objects and returned as inline SVG."""
+"""Figures of the report, drawn by matplotlib's objects and ready for the page and for files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from phloem.analysis.inline_svg import INK, MUTED, styled, to_svg
+from phloem.analysis.inline_svg import INK, MUTED, Drawing, styled
 from phloem.analysis.summaries import BINS, WEEK, Floats
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8AC1B")
@@ -56,7 +56,7 @@ class Panel:
 
 
 @styled()
-def series_figure(name: str, start: np.datetime64, days: int, training_days: int, panels: Sequence[Panel]) -> str:
+def series_figure(name: str, start: np.datetime64, days: int, training_days: int, panels: Sequence[Panel]) -> Drawing:
     """Seven-day means over the whole record, one row a stream, with the validation period shaded.
 
     Args:
@@ -67,7 +67,7 @@ def series_figure(name: str, start: np.datetime64, days: int, training_days: int
         panels: One a stream, with one point a window.
 
     Returns:
-        An `<svg>` element.
+        The figure with its name and label.
     """
     figure, rows = _rows(9.9, len(panels), left=0.04, right=0.975)
     first = float(start.astype("datetime64[D]").astype(np.int64))
@@ -84,11 +84,11 @@ def series_figure(name: str, start: np.datetime64, days: int, training_days: int
     rows[-1].xaxis.set_major_formatter(AutoDateFormatter(locator))
     if training_days < days:
         rows[0].text(1.0, 1.04, "validation", transform=rows[0].transAxes, ha="right", fontsize=9, color="#857a4a")
-    return to_svg(figure, name, "Seven-day means of observed and simulated streams over the whole record")
+    return Drawing(figure, name, "Seven-day means of observed and simulated streams over the whole record")
 
 
 @styled()
-def seasonal_figure(name: str, panels: Sequence[Panel]) -> str:
+def seasonal_figure(name: str, panels: Sequence[Panel]) -> Drawing:
     """Mean seasonal cycle by week of the year, one row a stream.
 
     Args:
@@ -96,7 +96,7 @@ def seasonal_figure(name: str, panels: Sequence[Panel]) -> str:
         panels: One a stream, with 52 points.
 
     Returns:
-        An `<svg>` element.
+        The figure with its name and label.
     """
     figure, rows = _rows(3.3, len(panels), left=0.11, right=0.96)
     for axes, panel in zip(rows, panels, strict=True):
@@ -106,11 +106,11 @@ def seasonal_figure(name: str, panels: Sequence[Panel]) -> str:
     rows[-1].xaxis.set_major_locator(FixedLocator(months[::2].astype(float).tolist()))
     rows[-1].xaxis.set_major_formatter(FixedFormatter(_MONTHS[::2]))
     rows[0].text(1.0, 1.04, "mean seasonal cycle", transform=rows[0].transAxes, ha="right", fontsize=9, color=MUTED)
-    return to_svg(figure, name, "Mean seasonal cycle of observed and simulated streams")
+    return Drawing(figure, name, "Mean seasonal cycle of observed and simulated streams")
 
 
 @styled()
-def loss_figure(name: str, iterations: Floats, traces: Floats) -> str:
+def loss_figure(name: str, iterations: Floats, traces: Floats) -> Drawing:
     """Loss of every member while it was optimised: linear to +5, logarithmic above.
 
     Args:
@@ -119,7 +119,7 @@ def loss_figure(name: str, iterations: Floats, traces: Floats) -> str:
         traces: (members, points), NaN = missing.
 
     Returns:
-        An `<svg>` element.
+        The figure with its name and label.
     """
     figure = Figure(figsize=(4.7, 3.2))
     axes = figure.add_axes((0.14, 0.135, 0.80, 0.84))
@@ -152,11 +152,11 @@ def loss_figure(name: str, iterations: Floats, traces: Floats) -> str:
     axes.margins(x=0.01)
     axes.set_xlabel("iteration", fontsize=8.5)
     axes.set_ylabel("loss (linear below 5, then log)", fontsize=8.5)
-    return to_svg(figure, name, "Loss of every member against the iteration")
+    return Drawing(figure, name, "Loss of every member against the iteration")
 
 
 @styled()
-def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: Floats) -> str:
+def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: Floats) -> Drawing:
     """Recovered against true positions between the bounds, one small panel a parameter.
 
     Args:
@@ -166,7 +166,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
         recovered: (parameters, cells, 3): median, lowest and highest of the members, NaN = not calibrated.
 
     Returns:
-        An `<svg>` element.
+        The figure with its name and label.
     """
     across = 6
     down = -(-len(titles) // across)
@@ -198,7 +198,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
             axes.set_ylabel("recovered", fontsize=7.5)
         if index + across >= len(titles):
             axes.set_xlabel("true", fontsize=7.5)
-    return to_svg(figure, name, "Recovered against true parameters, as positions between their bounds")
+    return Drawing(figure, name, "Recovered against true parameters, as positions between their bounds")
 
 
 def _rows(width: float, count: int, left: float, right: float) -> tuple[Figure, list[Axes]]:

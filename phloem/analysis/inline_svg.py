@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -34,6 +35,26 @@ def styled() -> Any:
     return matplotlib.rc_context(_STYLE)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with what its places in a page and in a folder need.
+
+    Attributes:
+        figure: the figure.
+        name: identifier, unique on the page and among the files.
+        label: what it shows, for readers who cannot see it.
+    """
+
+    figure: Figure
+    name: str
+    label: str
+
+    def svg(self) -> str:
+        """Return it as an `<svg>` element; its background is transparent from then on."""
+        return to_svg(self.figure, self.name, self.label)
+
+
+@styled()
 def to_svg(figure: Figure, name: str, label: str) -> str:
     """Write a figure as an `<svg>` element without size, so that the page can scale it.
 

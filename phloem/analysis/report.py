@@ -1,216 +1,187 @@
-"""The page that a modeller wants to see after a campaign: one HTML file that needs no network."""
+"""The page that a modeller wants to see after a campaign: one HTML file that needs no network, with its figures and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import xarray as xr
-from markupsafe import Markup
-from numpy.typing import NDArray
 
-from phloem.analysis.figures import Panel, loss_figure, seasonal_figure, series_figure
-from phloem.analysis.recovery import recovery
-from phloem.analysis.report_tables import (
-    SHOWN,
-    Bounds,
-    agreement_rows,
-    failed_lanes,
-    fixed,
-    member_rows,
-    parameter_rows,
-    score_rows,
-    shade,
-)
-from phloem.analysis.summaries import Floats, Product, envelope, read_product, seasonal_means, weekly_means
+from phloem.analysis.cell_sets import CellSet
+from phloem.analysis.forward_runs import ForwardRuns
+from phloem.analysis.page_data import PageData
+from phloem.analysis.report_attribution import attribution_section
+from phloem.analysis.report_benchmark import benchmark_maps, benchmark_section
+from phloem.analysis.report_files import ReportFiles
+from phloem.analysis.report_forward import biomass_maps, biomass_rows, experiments_section, forward_section
+from phloem.analysis.report_maps import Extra, MapParts
+from phloem.analysis.report_page import CampaignFacts, Section, duration, render
+from phloem.analysis.report_tables import SHOWN, Bounds, fixed
+from phloem.analysis.report_towers import SiteSeries, tower_sections
+from phloem.analysis.summaries import middle
 from phloem.errors import InputError
-from phloem.io.atomic import write_atomically
-from phloem.io.statistics import SCREENING_RCV
-from phloem.names import LOSS_TERMS, STATUS, STREAMS
-
-_LEGEND = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+from phloem.names import STATUS
 
 
 @dataclass(frozen=True)
-class SiteSeries:
-    """Observed and simulated daily series of one cell.
+class Contents:
+    """What a report is made of; of what is absent the page says which command makes it.
 
     Attributes:
-        cell: Name of the cell, as in the merged product.
-        time: (days,) datetime64[D], contiguous.
-        training_days: Days of the calibration period, at the start of the record.
-        observed: Stream -> (days,), NaN = missing; a stream may be absent.
-        simulated: Stream -> (members, days), NaN for a lane without result; a stream may be absent.
-        findings: What the quality check of the drivers said, in words.
+        title: Name of the campaign, or of the three experiments.
+        facts: Of each campaign.
+        bounds: Parameter -> (lower bound, upper bound, unit, meaning).
+        sets: The cells of each campaign, the same ones in the same order.
+        towers: The merged product of a campaign of towers and their daily series, else None.
+        runs: The forward runs.
+        experiments: What `phloem experiments` has compared.
+        attribution: By campaign, what `phloem attribute` has found.
+        benchmark: By campaign, the folder and what `phloem benchmark` has found.
+        notes: What the reader should know first, in words.
     """
 
-    cell: str
-    time: NDArray[np.datetime64]
-    training_days: int
-    observed: Mapping[str, Floats]
-    simulated: Mapping[str, Floats]
-    findings: tuple[str, ...] = ()
+    title: str
+    facts: Sequence[CampaignFacts]
+    bounds: Bounds
+    sets: Sequence[CellSet]
+    towers: tuple[xr.Dataset, Iterable[SiteSeries]] | None = None
+    runs: ForwardRuns | None = None
+    experiments: Mapping[str, Any] | None = None
+    attribution: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    benchmark: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class CampaignFacts:
-    """What is known about a campaign besides its results.
-
-    Attributes:
-        name, version, configuration_hash, seed, members, optimiser: As in the campaign's files.
-        wall_seconds: Time that its tiles took, or None where it was not recorded.
-        events: Name -> count (attempts, redraws, ...).
-        configuration_text: The frozen campaign file.
-        truth: Cell -> parameter -> value for a synthetic campaign, else None.
-    """
-
-    name: str
-    version: str
-    configuration_hash: str
-    seed: int
-    members: int
-    optimiser: str
-    wall_seconds: float | None
-    events: Mapping[str, int]
-    configuration_text: str
-    truth: Mapping[str, Mapping[str, float]] | None = None
-
-
-def write_report(
-    merged: xr.Dataset, sites: Iterable[SiteSeries], facts: CampaignFacts, bounds: Bounds, out: Path
-) -> Path:
-    """Write the report of a campaign, whole or not at all; the same input gives the same bytes.
+def write_report(contents: Contents, out: Path, on_progress: Callable[[int, str], None] = lambda done, text: None) -> Path:
+    """Write a report, its figures and its data, all or nothing; the same contents give the same bytes.
 
     Args:
-        merged: The merged product, with dimensions cell, member, parameter, stream, term and trace.
-        sites: Daily series, read one after the other; cells without series get a section without figures.
-        facts: What is known about the campaign.
-        bounds: Parameter -> (lower bound, upper bound, unit, meaning).
-        out: The file to write, or an existing folder to put `index.html` into.
+        contents: What it is made of.
+        out: The folder for `index.html`, `figures/` and `data/`.
+        on_progress: Called with the number of quantities that are done, and the last one's name.
 
     Returns:
-        The file that was written.
+        The page.
 
     Raises:
         InputError: A variable, parameter or cell is missing or does not fit the others.
     """
-    product = read_product(merged)
-    absent = [name for name in SHOWN if name not in bounds]
+    absent = [name for name in SHOWN if name not in contents.bounds]
     if absent:
         raise InputError(f"no bounds for the parameters {', '.join(absent)}")
-    series: dict[str, dict[str, Any]] = {}
-    for site in sites:
-        if site.cell not in product.cells:
-            raise InputError(f"cell {site.cell} is not in the merged product: {', '.join(product.cells)}")
-        series[site.cell] = _series(site, product)
-    found = recovery(product, facts.truth, bounds) if facts.truth else None
-    page = _template().render(
-        facts=facts,
-        wall=_duration(facts.wall_seconds),
-        counts=_counts(product),
-        streams=[stream.upper() for stream in STREAMS],
-        terms=[term.replace("_", " ") for term in LOSS_TERMS],
-        legend=[(fixed(value, 1), shade(value)) for value in _LEGEND],
-        scores=score_rows(product),
-        cells=[_cell(product, index, series.get(name), bounds) for index, name in enumerate(product.cells)],
-        agreement=agreement_rows(product, bounds),
-        limit=SCREENING_RCV,
-        failed=failed_lanes(product),
-        truth=found,
+    with ReportFiles(out) as files:
+        towers: list[Section] = []
+        anchors: list[str] = []
+        if contents.towers is not None:
+            merged, sites = contents.towers
+            towers = tower_sections(merged, sites, contents.facts[0], contents.bounds, files)
+            anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
+        maps = MapParts(contents.sets, contents.bounds, files, anchors, whole=len(contents.sets) == 1)
+        maps.walk(on_progress)
+        maps.add_cells([_extra(contents, one) for one in contents.sets])
+        _columns(maps.page, contents)
+        if contents.runs is not None:
+            experiments = [name for name in contents.runs.experiments if name in _experiments(contents)]
+            maps.add_runs(contents.runs, experiments)
+        sections = [*towers[:1], maps.section()]
+        if contents.experiments is not None:
+            sections.append(experiments_section(contents.experiments, files))
+        if contents.runs is not None:
+            sections.append(forward_section(contents.runs, files))
+        sections += towers[1:] or maps.cell_sections()
+        sections.append(attribution_section(contents.attribution, files))
+        sections.append(benchmark_section(contents.benchmark, files))
+        sections.append(_facts_section(contents.facts))
+        page = render(
+            "report.html",
+            title=contents.title,
+            facts=contents.facts,
+            notes=contents.notes,
+            tiles=_tiles(contents),
+            sections=sections,
+            names=contents.sets[0].names if anchors else [],
+            lanes=contents.sets[0].good.all(1).tolist() if anchors else [],
+            data=maps.page,
+            files=files.names,
+        )
+        return files.finish(page)
+
+
+def _experiments(contents: Contents) -> list[str]:
+    """Names of the experiments whose trajectories the panel of a cell shows: those of the campaigns here."""
+    return [facts.experiment for facts in contents.facts]
+
+
+def _extra(contents: Contents, one: CellSet) -> Extra:
+    """More maps of the cells of a set: biomass of the forward runs, differences from references."""
+    extra: dict[str, tuple[str, np.ndarray, str, str]] = {}
+    place = next(n for n, other in enumerate(contents.sets) if other is one)
+    facts = contents.facts[place]
+    if contents.runs is not None and facts.experiment in contents.runs.experiments:
+        extra |= biomass_maps(contents.runs, facts.experiment, one.names)
+    found = contents.benchmark.get(facts.experiment)
+    if found is not None:
+        extra |= benchmark_maps(*found, one.names)
+    return extra
+
+
+def _columns(page: PageData, contents: Contents) -> None:
+    """Choose the columns of the table of cells."""
+    if len(contents.sets) == 1:
+        for key, title in (("calibrated", "members"), ("status", "status"), ("loss", "least loss")):
+            page.add_column(title, 0, key)
+        for window, name in enumerate(("", ", validation")):
+            for stream in contents.sets[0].scores:
+                page.add_column(f"{stream.upper()}{name}", 0, f"nnse_{stream}_{window}")
+        page.add_column("biomass less growth curve, Mg ha⁻¹", 0, "biomass_error", 1)
+        return
+    for number, one in enumerate(contents.sets):
+        page.add_column(f"{one.title}: members", number, "calibrated")
+        page.add_column("biomass, Mg ha⁻¹", number, "biomass", 1)
+        page.add_column("less growth curve", number, "biomass_error", 1)
+
+
+def _tiles(contents: Contents) -> list[dict[str, Any]]:
+    """How good it is at a glance: numbers with what they count, marked where something is amiss."""
+    several = len(contents.sets) > 1
+    tiles: list[dict[str, Any]] = []
+
+    def add(text: str, words: str, warn: bool = False) -> None:
+        tiles.append({"text": text, "words": words, "warn": warn})
+
+    for one, facts in zip(contents.sets, contents.facts, strict=True):
+        of = f", {one.title}" if several else ""
+        good, status = one.good, one.status
+        cells, lanes = len(one.names), status.size
+        add(f"{int(good.any(1).sum()):,} / {cells:,}", f"cells calibrated{of}", not good.any(1).all())
+        if not several:
+            add(f"{int(good.all(1).sum()):,} / {cells:,}", "cells with every member")
+        add(f"{int(good.sum()):,} / {lanes:,}", f"lanes calibrated{of or ' (cell × member)'}", not good.all())
+        if not several:
+            add(f"{int((status == STATUS['calibrated_after_redraw']).sum()):,}", "of them after a redraw")
+            for name, words in (("diverged", "diverged"), ("missing", "missing"), ("set_aside", "set aside")):
+                count = int((status == STATUS[name]).sum())
+                add(f"{count:,}", f"lanes {words}", bool(count))
+            for stream in one.scores:
+                value = middle(one.middle_score(stream, 0))
+                if np.isfinite(value):
+                    add(fixed(value, 3), f"median NNSE of {stream.upper()}")
+        add(duration(facts.wall_seconds), f"wall time{of}")
+    for row in biomass_rows(contents.runs) if contents.runs is not None else ():
+        if row["name"] in _experiments(contents):
+            add(f"{row['rmse']} Mg ha⁻¹", f"RMSE of biomass in the last year, {row['name']}")
+    return tiles
+
+
+def _facts_section(facts: Sequence[CampaignFacts]) -> Section:
+    body = render(
+        "facts.html",
+        campaigns=[(one, duration(one.wall_seconds)) for one in facts],
+        events=sorted({name for one in facts for name in one.events}),
+        endings=sorted({name for one in facts for name in one.hours}),
+        versions=sorted({name for one in facts for name in one.versions}),
     )
-    target = out / "index.html" if out.is_dir() else out
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, page.encode("utf-8"))
-    return target
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["svg"] = Markup
-    return environment.get_template("report.html")
-
-
-def _counts(product: Product) -> dict[str, int]:
-    status = product.status
-    return {
-        "cells": len(product.cells),
-        "cells_calibrated": int(product.calibrated.any(axis=1).sum()),
-        "cells_whole": int(product.calibrated.all(axis=1).sum()),
-        "lanes": int(status.size),
-        "calibrated": int(product.calibrated.sum()),
-        "redrawn": int((status == STATUS["calibrated_after_redraw"]).sum()),
-        "diverged": int((status == STATUS["diverged"]).sum()),
-        "missing": int((~product.calibrated & (status != STATUS["diverged"])).sum()),
-    }
-
-
-def _cell(product: Product, index: int, series: dict[str, Any] | None, bounds: Bounds) -> dict[str, Any]:
-    best = product.best_member(index)
-    lanes = int(product.calibrated[index].sum())
-    return {
-        "name": product.cells[index],
-        "anchor": f"cell-{index}",
-        "lanes": lanes,
-        "members": product.members,
-        "loss": fixed(product.loss[index, best], 2) if best is not None else None,
-        "series": series,
-        "curves": loss_figure(f"loss-{index}", product.trace_iteration, product.loss_trace[index]),
-        "rows": member_rows(product, index),
-        "parameters": parameter_rows(product, index, bounds),
-        "judged": bool(np.isfinite(product.parameters_rcv[index]).any()),
-    }
-
-
-def _series(site: SiteSeries, product: Product) -> dict[str, Any]:
-    """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
-    index = product.cells.index(site.cell)
-    time = np.asarray(site.time).astype("datetime64[D]")
-    weekly, seasonal = [], []
-    for stream in STREAMS:
-        observed = _checked(site, "observed", stream, (time.size,))
-        simulated = _checked(site, "simulated", stream, (product.members, time.size))
-        simulated = np.where(product.calibrated[index][:, None], simulated, np.nan)
-        weekly.append(Panel(stream, weekly_means(observed), *envelope(weekly_means(simulated))))
-        seen = np.isfinite(observed)
-        alike = np.where(seen, simulated, np.nan) if seen.any() else simulated
-        seasonal.append(Panel(stream, seasonal_means(observed, time), *envelope(seasonal_means(alike, time))))
-    last = min(max(site.training_days, 1), time.size) - 1
-    return {
-        "figure": series_figure(f"series-{index}", time[0], time.size, site.training_days, weekly),
-        "seasonal": seasonal_figure(f"season-{index}", seasonal),
-        "start": str(time[0]),
-        "border": str(time[last]),
-        "end": str(time[-1]),
-        "validated": site.training_days < time.size,
-        "findings": site.findings,
-    }
-
-
-def _checked(site: SiteSeries, kind: str, stream: str, shape: tuple[int, ...]) -> Floats:
-    values = (site.observed if kind == "observed" else site.simulated).get(stream)
-    if values is None:
-        return np.full(shape, np.nan)
-    array = np.asarray(values, dtype=np.float64)
-    if array.shape != shape:
-        raise InputError(f"cell {site.cell}: {kind} {stream} has shape {array.shape}, not {shape}")
-    return np.where(np.isfinite(array), array, np.nan)
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None or not np.isfinite(seconds):
-        return "not recorded"
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    return Section("facts", "Campaign facts", body)

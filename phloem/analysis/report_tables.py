@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from phloem.analysis.figures import OKABE_ITO
-from phloem.analysis.summaries import Floats, Product, middle, position
+from phloem.analysis.summaries import Floats, Integers, Product, middle, position
 from phloem.io.statistics import SCREENING_RCV
 from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STOP, STREAMS
 
@@ -172,47 +172,65 @@ def strip(positions: Floats, median: float, title: str) -> str:
 
 
 def agreement_rows(product: Product, bounds: Bounds) -> list[dict[str, Any]]:
-    """One row a parameter over all cells: in how many of them the members agree, and the range of medians."""
+    """One row a parameter over all cells of a product (`agreement_row`)."""
     rows = []
     for name in SHOWN:
         slot = PARAMETERS.index(name)
-        rcv = product.parameters_rcv[:, slot]
-        judged = np.isfinite(rcv)
-        medians = product.parameters_median[judged, slot]
-        agree = int((rcv[judged] <= SCREENING_RCV).sum())
-        count = int(judged.sum())
-        span = f"{number(medians.min(), 3)} to {number(medians.max(), 3)}" if count else _BLANK
         rows.append(
-            {
-                "name": name,
-                "unit": typeset(bounds[name][2]),
-                "meaning": bounds[name][3],
-                "agree": agree,
-                "count": count,
-                "share": f"{100 * agree / count:.0f}" if count else "0",
-                "rcv": fixed(middle(rcv), 2),
-                "span": _BLANK if name in CIRCULAR_PARAMETERS and count > 1 else span,
-            }
+            agreement_row(name, bounds, product.parameters_median[:, slot], product.parameters_rcv[:, slot])
         )
     return rows
 
 
-def failed_lanes(product: Product) -> list[dict[str, Any]]:
-    """Every lane without a result, those of a cell that failed alike together, and what to do."""
+def agreement_row(name: str, bounds: Bounds, median: Floats, rcv: Floats) -> dict[str, Any]:
+    """In how many cells the members agree on a parameter, and the range of their medians.
+
+    Args:
+        name: of the parameter.
+        bounds: for its unit and meaning.
+        median, rcv: (cells,), NaN where fewer than three members are calibrated.
+    """
+    judged = np.isfinite(median) & ~np.isnan(rcv)
+    medians = median[judged]
+    agree = int((rcv[judged] <= SCREENING_RCV).sum())
+    count = int(judged.sum())
+    span = f"{number(medians.min(), 3)} to {number(medians.max(), 3)}" if count else _BLANK
+    return {
+        "name": name,
+        "unit": typeset(bounds[name][2]),
+        "meaning": bounds[name][3],
+        "agree": agree,
+        "count": count,
+        "share": f"{100 * agree / count:.0f}" if count else "0",
+        "rcv": fixed(middle(rcv), 2),
+        "span": _BLANK if name in CIRCULAR_PARAMETERS and count > 1 else span,
+    }
+
+
+def failed_lanes(cells: Sequence[str], status: Integers, redraws: Integers) -> list[dict[str, Any]]:
+    """Every lane without a result, those of a cell that failed alike together, and what to do.
+
+    Args:
+        cells: names.
+        status: (cells, members), of `names.STATUS`.
+        redraws: (cells, members).
+    """
     advice = {
         STATUS["diverged"]: (
             "every redraw diverged; read this cell's data findings, mend the data or take another seed: ",
             ["phloem run CAMPAIGN.toml --set campaign.seed=1 --out OTHER"],
         ),
         STATUS["missing"]: ("its tile has no committed result: ", ["phloem retry DIR"]),
+        STATUS["set_aside"]: ("its computation was given up: ", ["phloem retry DIR --lanes"]),
     }
     groups: dict[tuple[int, int, int], list[int]] = {}
-    for index, member in np.argwhere(~product.calibrated).tolist():
-        key = (index, int(product.status[index, member]), int(product.redraws[index, member]))
+    good = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
+    for index, member in np.argwhere(~np.isin(status, good)).tolist():
+        key = (index, int(status[index, member]), int(redraws[index, member]))
         groups.setdefault(key, []).append(member)
     return [
         {
-            "cell": product.cells[index],
+            "cell": cells[index],
             "members": ", ".join(map(str, members)),
             "status": _STATUS_WORDS.get(state, f"unknown status {state}"),
             "redraws": redraws,

@@ -273,18 +273,13 @@ app.command()(benchmark)
 
 @app.command()
 def report(directory: Directory) -> None:
-    """Write DIR/report/index.html: one page that opens in any browser, without a network.
+    """Write DIR/report/index.html, one page that opens in any browser without a network, with its figures and data.
 
     Example: phloem report campaigns/fluxnet
     """
-    from phloem.jobs.campaign import open_campaign
-    from phloem.jobs.execute import merge as merge_campaign
     from phloem.jobs.reporting import report as write
 
-    campaign = open_campaign(directory)
-    if not campaign.paths.merged.exists():
-        merge_campaign(campaign)
-    print(write(campaign))
+    print(write(directory))
 
 
 app.command()(simulate)

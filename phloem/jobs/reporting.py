@@ -1,130 +1,198 @@
-"""`report`: the merged product, the towers' series simulated by every member, and the facts, to one page."""
+"""`report`: a campaign, or the three experiments side by side, to one page with its figures and data."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from phloem.analysis import CampaignFacts, SiteSeries, write_report
-from phloem.errors import WorkError
-from phloem.io import Cell, list_attempts, read_events
-from phloem.jobs.campaign import Campaign
-from phloem.jobs.progress import ProgressBar, say
+from phloem.analysis import CampaignFacts, Contents, SiteSeries, write_report
+from phloem.analysis.cell_sets import CellSet, read_cells
+from phloem.analysis.forward_runs import read_forward
+from phloem.errors import InputError, WorkError
+from phloem.io import Cell
+from phloem.io.merged_slices import MergedSlices
+from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.execute import merge
+from phloem.jobs.experiments import GRID_EXPERIMENTS
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.report_facts import campaign_facts
 from phloem.jobs.single import simulate_cell
-from phloem.jobs.twin import read_truth
 from phloem.kernels import PARAMETERS
 from phloem.names import STATUS, STREAMS
 
-MOST_CELLS = 120
-"""Cells of a grid that the page shows one by one."""
+COMPARED = "experiments.json"
+"""What makes a directory the root of the three experiments."""
 
 
-def _series(campaign: Campaign, merged: xr.Dataset, bar: ProgressBar) -> Iterator[SiteSeries]:
-    """Simulate one tower after the other; lanes without result give NaN."""
-    if campaign.configuration.data.is_store:
-        return
-    experiment = campaign.configuration.experiment
-    good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
-    for count, planned in enumerate(campaign.cells):
-        one = merged.sel(cell=planned.name)
-        usable = np.isin(one["status"].values, good)
-        cell = campaign.read_cell(planned)
-        if not isinstance(cell, Cell):
-            return
-        simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
-        if usable.any():
-            values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
-            outputs = simulate_cell(cell, values, experiment.mode, experiment.precision)
-            for name in STREAMS:
-                simulated[name][usable] = getattr(outputs, name)
-        bar.update(count + 1, planned.name)
-        yield SiteSeries(
-            cell=planned.name,
-            time=cell.dates,
-            training_days=cell.training_days,
-            observed=cell.observations,
-            simulated=simulated,
-            findings=planned.findings,
-        )
+def report(directory: Path) -> Path:
+    """Write DIR/report/index.html with figures and data beside it.
 
+    Args:
+        directory: of a campaign, which is merged first where it is not; or of the three experiments.
 
-def _facts(campaign: Campaign, merged: xr.Dataset) -> CampaignFacts:
-    """Count what happened to the campaign."""
-    events: Counter[str] = Counter()
-    seconds = 0.0
-    newest = {tile: numbers.newest for tile, numbers in list_attempts(campaign.paths).items()}
-    for event in read_events(campaign.paths.journals_dir):
-        if event["event"] == "ran":
-            seconds += event["seconds"]
-        elif event["event"] == "ended":
-            events[f"ended attempts: {event['class']}"] += 1
-        elif event["event"] == "set aside":
-            events["cells set aside"] += 1
-        elif event["event"] == "attempts":
-            newest[event["tile"]] = max(event["newest"], newest.get(event["tile"], 0))
-        elif event["event"] == "quarantined":
-            events["files quarantined"] += 1
-    events["attempts"] = sum(newest.values())
-    events["tiles"] = len(campaign.tiles)
-    events["lanes drawn anew"] = int((merged["redraws"].values > 0).sum())
-    events["gradient evaluations"] = int(merged["gradient_evaluations"].values.sum())
-    configuration = campaign.configuration
-    return CampaignFacts(
-        name=configuration.campaign.name,
-        version=campaign.version,
-        configuration_hash=configuration.fingerprint(),
-        seed=configuration.campaign.seed,
-        members=configuration.campaign.members,
-        optimiser=configuration.optimiser.in_words,
-        wall_seconds=seconds or None,
-        events=dict(sorted(events.items())),
-        configuration_text=campaign.paths.configuration.read_text(encoding="utf-8"),
-        truth=read_truth(campaign.paths.root / "drivers") if configuration.data.kind == "synthetic" else None,
+    Returns:
+        The page.
+
+    Raises:
+        InputError: neither of the two, or a product that does not fit its campaign.
+        WorkError: a product is damaged.
+    """
+    if is_campaign(directory):
+        return _report_campaign(open_campaign(directory))
+    if (directory / COMPARED).is_file():
+        return _report_experiments(directory)
+    raise InputError(
+        f"{directory}: neither a campaign (plan one with `phloem plan CAMPAIGN.toml`) nor the three experiments "
+        f"(no {COMPARED}; make it with `phloem experiments CAMPAIGN.toml --out {directory}`)"
     )
 
 
-def _by_cell(merged: xr.Dataset, campaign: Campaign) -> xr.Dataset:
-    """Return the product of a driver store as that of towers: one dimension of cells, the daily streams; at most
-    MOST_CELLS of them.
-    """
-    names = campaign.cells.names
-    if len(names) > MOST_CELLS:
-        chosen = np.linspace(0, len(names) - 1, MOST_CELLS).round().astype(int)
-        names = [names[int(place)] for place in chosen]
-        say(f"the report shows {MOST_CELLS} of {len(campaign.cells)} cells, evenly chosen")
-    if campaign.places:
-        return merged.isel(stream=slice(len(STREAMS))).sel(cell=names)
-    ids = merged["cell"].values.astype(str).reshape(-1)
-    places = {name: place for place, name in enumerate(ids.tolist()) if name}
-    flat = merged.drop_vars("cell").stack(place=("lat", "lon"), create_index=False)
-    flat = flat.isel(place=[places[name] for name in names], stream=slice(len(STREAMS))).rename(place="cell")
-    return flat.transpose("cell", ...).assign_coords(cell=names)
+def _report_campaign(campaign: Campaign) -> Path:
+    _see_to_product(campaign)
+    root = campaign.paths.root
+    experiment, name = campaign.configuration.experiment.name, campaign.configuration.campaign.name
+    towers, notes = None, []
+    if (root.parent / COMPARED).is_file() and experiment in GRID_EXPERIMENTS:
+        notes.append(
+            "This campaign is one of three experiments over the same cells: `phloem report` on the directory above "
+            f"({root.resolve().parent.name}) writes a page that compares them."
+        )
+    runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
+    bar = ProgressBar("report", len(PARAMETERS))
+    with ExitStack() as stack:
+        cells = _cells(stack, campaign, campaign.cells.names)
+        if not campaign.configuration.data.is_store:
+            merged = _load(campaign)
+            towers = (merged, _series(campaign, merged))
+        stack.enter_context(bar)
+        forward = read_forward(runs) if runs is not None else None
+        contents = Contents(
+            title=name,
+            facts=[campaign_facts(campaign)],
+            bounds=_bounds(),
+            sets=[cells],
+            towers=towers,
+            runs=forward if forward is not None and experiment in forward.experiments else None,
+            attribution=_found([(experiment, root)], "attribution"),
+            benchmark={
+                title: (root / "benchmark", one) for title, one in _found([(experiment, root)], "benchmark").items()
+            },
+            notes=notes,
+        )
+        return write_report(contents, campaign.paths.report_dir, bar.update)
 
 
-def report(campaign: Campaign) -> Path:
-    """Write DIR/report/index.html from DIR/merged.nc.
+def _report_experiments(root: Path) -> Path:
+    compared = _read_json(root / COMPARED)
+    campaigns = [open_campaign(root / name) for name in GRID_EXPERIMENTS if is_campaign(root / name)]
+    if not campaigns:
+        raise InputError(f"{root}: has {COMPARED} but none of the campaigns {', '.join(GRID_EXPERIMENTS)}")
+    for campaign in campaigns:
+        _see_to_product(campaign)
+    known = [set(campaign.cells.names) for campaign in campaigns]
+    names = [name for name in campaigns[-1].cells.names if all(name in one for one in known)]
+    if not names:
+        raise InputError(f"{root}: the experiments have no cell in common; run them over one driver store")
+    places = [(str(campaign.configuration.experiment.name), campaign.paths.root) for campaign in campaigns]
+    runs = root / "forward.nc"
+    with ExitStack() as stack:
+        sets = [_cells(stack, campaign, names) for campaign in campaigns]
+        bar = stack.enter_context(ProgressBar("report", len(PARAMETERS)))
+        contents = Contents(
+            title=f"{campaigns[-1].configuration.campaign.name}: {len(campaigns)} experiments side by side",
+            facts=[campaign_facts(campaign) for campaign in campaigns],
+            bounds=_bounds(),
+            sets=sets,
+            runs=read_forward(runs) if runs.is_file() else None,
+            experiments=compared,
+            attribution=_found([*places, (root.name, root)], "attribution"),
+            benchmark={
+                title: (folder / "benchmark", found)
+                for title, folder in [*places, (root.name, root)]
+                for found in _found([(title, folder)], "benchmark").values()
+            },
+            notes=[
+                "Each experiment is a campaign of its own: `phloem report` on "
+                f"{', '.join(name for name, _ in places)} in this directory writes its page, with all parameters."
+            ],
+        )
+        return write_report(contents, root / "report", bar.update)
 
-    Of a grid it shows some cells' scores, parameters and restarts, without daily series.
 
-    Raises:
-        InputError: the product does not fit the campaign.
-        WorkError: the product is damaged.
-    """
+def _see_to_product(campaign: Campaign) -> None:
     campaign.paths.make()
+    if not campaign.paths.merged.exists():
+        merge(campaign)
+
+
+def _bounds() -> dict[str, tuple[float, float, str, str]]:
+    return {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
+
+
+def _found(places: Sequence[tuple[str, Path]], what: str) -> dict[str, dict[str, Any]]:
+    """Return what attribution or benchmarks have left in the folders of campaigns."""
+    files = {title: folder / what / f"{what}.json" for title, folder in places}
+    return {title: _read_json(file) for title, file in files.items() if file.is_file()}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WorkError(f"{path} cannot be read ({error}); remove it, and run the command that writes it") from error
+    return found
+
+
+def _cells(stack: ExitStack, campaign: Campaign, names: Sequence[str]) -> CellSet:
+    """Open the product of a campaign for as long as the stack lasts."""
+    merged = stack.enter_context(MergedSlices(campaign.paths.merged, names))
+    columns = campaign.cells.columns
+    places = {name: place for place, name in enumerate(campaign.cells.names)}
+    latitude, longitude = ([columns[key][places[name]] for name in names] for key in ("latitude", "longitude"))
+    title = str(campaign.configuration.experiment.name)
+    return read_cells(merged, title, names, latitude, longitude)
+
+
+def _load(campaign: Campaign) -> xr.Dataset:
+    """Load the product of towers whole."""
     try:
         with xr.open_dataset(campaign.paths.merged) as file:
-            merged = file.load()
+            return file.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise WorkError(
             f"{campaign.paths.merged} cannot be read ({error}); write it anew: phloem merge {campaign.paths.root}"
         ) from error
-    if campaign.configuration.data.is_store:
-        merged = _by_cell(merged, campaign)
-    bounds = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
-    with ProgressBar("report", len(campaign.cells)) as bar:
-        sites = _series(campaign, merged, bar)
-        return write_report(merged, sites, _facts(campaign, merged), bounds, campaign.paths.report)
+
+
+def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
+    """Simulate one tower after the other; lanes without result give NaN."""
+    experiment = campaign.configuration.experiment
+    good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
+    with ProgressBar("simulating", len(campaign.cells)) as bar:
+        for count, planned in enumerate(campaign.cells):
+            one = merged.sel(cell=planned.name)
+            usable = np.isin(one["status"].values, good)
+            cell = campaign.read_cell(planned)
+            if not isinstance(cell, Cell):
+                return
+            simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
+            if usable.any():
+                values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
+                outputs = simulate_cell(cell, values, experiment.mode, experiment.precision)
+                for name in STREAMS:
+                    simulated[name][usable] = getattr(outputs, name)
+            bar.update(count + 1, planned.name)
+            yield SiteSeries(
+                cell=planned.name,
+                time=cell.dates,
+                training_days=cell.training_days,
+                observed=cell.observations,
+                simulated=simulated,
+                findings=planned.findings,
+            )
