@@ -16,6 +16,7 @@ from phloem.analysis.forward_figures import COLOURS, DRY_MATTER
 from phloem.analysis.forward_runs import ForwardRuns
 from phloem.analysis.packed_layers import RCV_STEP, Packed, compress, pack, pack_between, pack_rcv
 from phloem.analysis.report_page import TEMPLATES
+from phloem.analysis.report_tables import stream_title
 from phloem.io.statistics import SCREENING_RCV
 from phloem.names import CELL_STATUS, STATUS
 
@@ -118,7 +119,7 @@ class PageData:
             for stream in one.scores:
                 middle = one.middle_score(stream, window)
                 if np.isfinite(middle).any():
-                    add(f"nnse_{stream}_{window}", f"NNSE of {stream.upper()}, {title}", middle, "score")
+                    add(f"nnse_{stream}_{window}", f"NNSE of {stream_title(stream)}, {title}", middle, "score")
         self.facts["sets"][number]["lanes"] = self.put(pack_between(one.status, 0, 254, 8))
 
     def add_map(self, number: int, key: str, title: str, values: np.ndarray, kind: str, unit: str) -> None:

@@ -19,7 +19,7 @@ from phloem.analysis.report_files import ReportFiles
 from phloem.analysis.report_forward import biomass_maps, biomass_rows, experiments_section, forward_section
 from phloem.analysis.report_maps import Extra, MapParts
 from phloem.analysis.report_page import CampaignFacts, Section, duration, render
-from phloem.analysis.report_tables import SHOWN, Bounds, fixed
+from phloem.analysis.report_tables import SHOWN, Bounds, fixed, stream_title
 from phloem.analysis.report_towers import SiteSeries, tower_sections
 from phloem.analysis.summaries import middle
 from phloem.errors import InputError
@@ -100,7 +100,8 @@ def write_report(contents: Contents, out: Path, on_progress: Callable[[int, str]
             title=contents.title,
             facts=contents.facts,
             notes=contents.notes,
-            tiles=_tiles(contents),
+            tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
+            glance=_glance(contents) if len(contents.sets) > 1 else [],
             sections=sections,
             names=contents.sets[0].names if anchors else [],
             lanes=contents.sets[0].good.all(1).tolist() if anchors else [],
@@ -133,47 +134,66 @@ def _columns(page: PageData, contents: Contents) -> None:
     if len(contents.sets) == 1:
         for key, title in (("calibrated", "members"), ("status", "status"), ("loss", "least loss")):
             page.add_column(title, 0, key)
-        for window, name in enumerate(("", ", validation")):
+        for window, name in enumerate(("NNSE", "validation")):
             for stream in contents.sets[0].scores:
-                page.add_column(f"{stream.upper()}{name}", 0, f"nnse_{stream}_{window}")
-        page.add_column("biomass less growth curve, Mg ha⁻¹", 0, "biomass_error", 1)
+                page.add_column(f"{name} {stream_title(stream)}", 0, f"nnse_{stream}_{window}")
+        page.add_column("biomass error, Mg ha⁻¹", 0, "biomass_error", 1)
         return
     for number, one in enumerate(contents.sets):
         page.add_column(f"{one.title}: members", number, "calibrated")
-        page.add_column("biomass, Mg ha⁻¹", number, "biomass", 1)
-        page.add_column("less growth curve", number, "biomass_error", 1)
+        page.add_column(f"{one.title}: biomass, Mg ha⁻¹", number, "biomass", 1)
+        page.add_column(f"{one.title}: less growth curve", number, "biomass_error", 1)
 
 
-def _tiles(contents: Contents) -> list[dict[str, Any]]:
-    """How good it is at a glance: numbers with what they count, marked where something is amiss."""
-    several = len(contents.sets) > 1
+def _tiles(one: CellSet, contents: Contents) -> list[dict[str, Any]]:
+    """How good a campaign is at a glance: numbers with what they count, marked where something is amiss."""
     tiles: list[dict[str, Any]] = []
 
     def add(text: str, words: str, warn: bool = False) -> None:
         tiles.append({"text": text, "words": words, "warn": warn})
 
-    for one, facts in zip(contents.sets, contents.facts, strict=True):
-        of = f", {one.title}" if several else ""
-        good, status = one.good, one.status
-        cells, lanes = len(one.names), status.size
-        add(f"{int(good.any(1).sum()):,} / {cells:,}", f"cells calibrated{of}", not good.any(1).all())
-        if not several:
-            add(f"{int(good.all(1).sum()):,} / {cells:,}", "cells with every member")
-        add(f"{int(good.sum()):,} / {lanes:,}", f"lanes calibrated{of or ' (cell × member)'}", not good.all())
-        if not several:
-            add(f"{int((status == STATUS['calibrated_after_redraw']).sum()):,}", "of them after a redraw")
-            for name, words in (("diverged", "diverged"), ("missing", "missing"), ("set_aside", "set aside")):
-                count = int((status == STATUS[name]).sum())
-                add(f"{count:,}", f"lanes {words}", bool(count))
-            for stream in one.scores:
-                value = middle(one.middle_score(stream, 0))
-                if np.isfinite(value):
-                    add(fixed(value, 3), f"median NNSE of {stream.upper()}")
-        add(duration(facts.wall_seconds), f"wall time{of}")
+    good, status = one.good, one.status
+    cells = len(one.names)
+    add(f"{int(good.any(1).sum()):,} / {cells:,}", "cells calibrated", not good.any(1).all())
+    add(f"{int(good.all(1).sum()):,} / {cells:,}", "cells with every member")
+    add(f"{int(good.sum()):,} / {status.size:,}", "lanes calibrated (cell × member)", not good.all())
+    add(f"{int((status == STATUS['calibrated_after_redraw']).sum()):,}", "of them after a redraw")
+    for name in ("diverged", "missing", "set_aside"):
+        count = int((status == STATUS[name]).sum())
+        add(f"{count:,}", f"lanes {name.replace('_', ' ')}", bool(count))
+    for stream in one.scores:
+        value = middle(one.middle_score(stream, 0))
+        if np.isfinite(value):
+            add(fixed(value, 3), f"median NNSE of {stream_title(stream)}")
     for row in biomass_rows(contents.runs) if contents.runs is not None else ():
         if row["name"] in _experiments(contents):
-            add(f"{row['rmse']} Mg ha⁻¹", f"RMSE of biomass in the last year, {row['name']}")
+            add(row["rmse"], "RMSE of biomass in the last year, Mg ha⁻¹")
+    add(duration(contents.facts[0].wall_seconds), "wall time")
     return tiles
+
+
+def _glance(contents: Contents) -> list[Any]:
+    """The same for several campaigns: a row of headings, then one row each of texts and whether they are amiss."""
+    streams = list(contents.sets[0].scores)
+    biomass = {row["name"]: row["rmse"] for row in biomass_rows(contents.runs)} if contents.runs is not None else {}
+    names = ("diverged", "missing", "set_aside")
+    head = ["experiment", "cells calibrated", "lanes calibrated", *(f"lanes {name.replace('_', ' ')}" for name in names)]
+    head += [f"NNSE of {stream_title(stream)}" for stream in streams]
+    head += ["RMSE of biomass, Mg ha⁻¹"] if biomass else []
+    rows: list[Any] = [[*head, "wall time"]]
+    for one, facts in zip(contents.sets, contents.facts, strict=True):
+        good = one.good
+        counts = [int((one.status == STATUS[name]).sum()) for name in names]
+        row = [
+            (one.title, False),
+            (f"{int(good.any(1).sum()):,} / {len(good):,}", not good.any(1).all()),
+            (f"{int(good.sum()):,} / {good.size:,}", not good.all()),
+            *((f"{count:,}", bool(count)) for count in counts),
+            *((fixed(middle(one.middle_score(stream, 0)), 3), False) for stream in streams),
+        ]
+        row += [(biomass.get(facts.experiment, "–"), False)] if biomass else []
+        rows.append([*row, (duration(facts.wall_seconds), False)])
+    return rows
 
 
 def _facts_section(facts: Sequence[CampaignFacts]) -> Section:

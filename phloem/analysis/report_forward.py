@@ -135,7 +135,7 @@ def biomass_maps(runs: ForwardRuns, experiment: str, names: Sequence[str]) -> di
         "biomass": (f"live biomass after {runs.years} years", at(last), "value", unit),
         "biomass_error": (f"live biomass after {runs.years} years less growth curve", at(last - target), "difference", unit),
         "biomass_spread": (
-            f"live biomass after {runs.years} years: median distance of the members, % of the median",
+            f"live biomass after {runs.years} years: spread of the members (median distance from the median)",
             at(_spread(runs, experiment)),
             "spread",
             "%",

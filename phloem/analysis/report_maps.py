@@ -13,7 +13,7 @@ from phloem.analysis.forward_runs import ForwardRuns
 from phloem.analysis.page_data import PageData
 from phloem.analysis.report_files import ReportFiles
 from phloem.analysis.report_page import Section, render
-from phloem.analysis.report_tables import Bounds, agreement_row, failed_lanes
+from phloem.analysis.report_tables import Bounds, agreement_row, failed_lanes, stream_title
 from phloem.analysis.report_towers import agreement_section, failed_section
 from phloem.analysis.still_maps import Still, still_maps
 from phloem.analysis.summaries import Floats
@@ -133,7 +133,7 @@ class MapParts:
             for stream in one.scores:
                 middle = one.middle_score(stream, 0)
                 if np.isfinite(middle).any():
-                    stills.append(Still(f"NNSE of {stream.upper()}{title}", middle, "score"))
+                    stills.append(Still(f"NNSE of {stream_title(stream)}{title}", middle, "score"))
         self._still("Status, loss and NNSE of the calibration", "overview_cells", stills, 3)
 
     def _still(self, title: str, name: str, stills: Sequence[Still], across: int) -> None:

@@ -53,6 +53,11 @@ def typeset(unit: str) -> str:
     return re.sub(r"(?<=[A-Za-z)])-\d+", lambda power: power.group().translate(_SUPERSCRIPTS), unit)
 
 
+def stream_title(stream: str) -> str:
+    """Write the name of a stream: abbreviations in capitals."""
+    return stream.upper() if stream in STREAMS else stream
+
+
 def shade(score: float) -> str:
     """Background and ink of an NNSE: orange below 0.5 (worse than the mean), blue above, white at 0.5."""
     if not np.isfinite(score):

@@ -107,7 +107,7 @@ def land() -> tuple[np.ndarray, ...]:
 def _draw(axes: Axes, cells: CellSet, still: Still) -> None:
     axes.set_facecolor(_SEA)
     west, east, _, _ = extent(cells)
-    turns = [turn for turn in (-360, 0, 360) if west < 180 + turn and east > turn - 180]
+    turns = [turn for turn in (-360, 0, 360) if west < turn + 190 and east > turn - 190]
     outlines = [ring + (turn, 0) for turn in turns for ring in land()]
     axes.add_collection(PolyCollection(outlines, facecolor=_LAND, edgecolor="none", zorder=0))
     known = still.values[np.isfinite(still.values)]

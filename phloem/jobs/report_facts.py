@@ -39,7 +39,7 @@ def campaign_facts(campaign: Campaign) -> CampaignFacts:
     events["attempts"] = sum(newest.values())
     events["tiles"] = len(campaign.tiles)
     events["batches of retried lanes"] = len(campaign.retries)
-    events |= _costs(campaign)
+    events.update(_costs(campaign))
     state = look(campaign, verify=False)
     configuration = campaign.configuration
     return CampaignFacts(

@@ -23,26 +23,43 @@ class CellPanel {
     const close = element("button", { type: "button", className: "close", "aria-label": "unpin the cell" }, "unpin");
     close.addEventListener("click", () => this.maps.pin(cell));
     const head = element("div", { className: "panel-head" }, element("h3", {}, names[cell]), close);
-    const place = element("p", { className: "muted" }, placeText(latitude[cell], longitude[cell]));
+    const place = element("p", { className: "muted place" }, placeText(latitude[cell], longitude[cell]));
     const anchor = this.facts.anchors[cell];
     const link = anchor ? [element("p", {}, element("a", { href: `#${anchor}` }, `series, members and findings of ${names[cell]}`))] : [];
-    this.root.replaceChildren(head, place, ...link, ...parts.filter(Boolean));
+    const body = element("div", { className: "panel-parts" }, ...parts.filter(Boolean));
+    this.root.replaceChildren(head, place, ...link, body);
     this.root.dataset.cell = names[cell];
   }
 
+  // Status, loss and the like, a row each; then the efficiencies, a row a stream.
   async cellTable(cell) {
     const { sets } = this.facts;
-    const head = sets.length > 1 ? [element("tr", {}, element("th"), ...sets.map((set) => element("th", {}, set.title)))] : [];
-    const keys = [];
-    for (const set of sets) for (const one of set.cell) if (!keys.includes(one.key)) keys.push(one.key);
-    const rows = await Promise.all(keys.map(async (key) => {
-      const entries = sets.map((set) => set.cell.find((one) => one.key === key));
-      const texts = await Promise.all(entries.map((entry) => (entry ? this.cellText(entry, cell) : BLANK)));
-      if (texts.every((text) => text === BLANK)) return null;
-      const title = entries.find(Boolean).title;
-      return element("tr", {}, element("th", { className: "left" }, title), ...texts.map((text) => element("td", {}, text)));
-    }));
-    return element("div", { className: "scroll" }, element("table", {}, element("thead", {}, ...head), element("tbody", {}, ...rows.filter(Boolean))));
+    const several = sets.length > 1;
+    const titles = several ? sets.map((set) => set.title) : [];
+    const entries = (key) => sets.map((set) => set.cell.find((one) => one.key === key));
+    const texts = (found) => Promise.all(found.map((entry) => (entry ? this.cellText(entry, cell) : BLANK)));
+    const keys = [...new Set(sets.flatMap((set) => set.cell.map((one) => one.key)))];
+    const rowOf = (title, cells) => element("tr", {}, element("th", { className: "left" }, title), ...cells.map((text) => element("td", {}, text)));
+    const headOf = (words) => element("thead", {}, element("tr", {}, ...words.map((word) => element("th", {}, word))));
+    const plain = [];
+    for (const key of keys.filter((one) => !one.startsWith("nnse_"))) {
+      const found = entries(key);
+      const cells = await texts(found);
+      if (cells.some((text) => text !== BLANK)) plain.push(rowOf(found.find(Boolean).title, cells));
+    }
+    const scores = [];
+    const streams = [...new Set(keys.filter((key) => key.startsWith("nnse_")).map((key) => key.slice(5, -2)))];
+    for (const stream of streams) {
+      const found = [0, 1].map((window) => entries(`nnse_${stream}_${window}`));
+      const cells = (await Promise.all(found.map(texts))).flat();
+      const title = found.flat().find(Boolean).title.split(",")[0];
+      scores.push(rowOf(title, cells));
+    }
+    const windows = ["calibration", "validation"];
+    const scoreHead = ["", ...(several ? windows.flatMap((word) => titles.map((title) => `${word}, ${title}`)) : windows)];
+    const tables = [element("table", {}, headOf(several ? ["", ...titles] : []), element("tbody", {}, ...plain))];
+    if (scores.length) tables.push(element("table", {}, headOf(scoreHead), element("tbody", {}, ...scores)));
+    return element("div", {}, ...tables.map((table) => element("div", { className: "scroll" }, table)));
   }
 
   async cellText(entry, cell) {
@@ -80,6 +97,8 @@ class CellPanel {
       const [median, rcv, members] = await Promise.all([packed.median, packed.rcv, packed.members].map(layerCodes));
       const width = this.facts.members;
       const values = Array.from({ length: width }, (_, n) => members.decode(members.codes[cell * width + n]));
+      const ends = sets.map((one) => one.values[place].members).filter((one) => one.high > one.low);
+      const domain = { low: Math.min(...ends.map((one) => one.low)), high: Math.max(...ends.map((one) => one.high)) };
       const spread = rcv.decode(rcv.codes[cell]);
       const open = spread > this.facts.limit;
       const titles = sets.length > 1 ? `${quantity.label}, ${set.title}` : quantity.label;
@@ -88,7 +107,7 @@ class CellPanel {
       const cells = [name];
       if (sets.length > 1) cells.push(element("td", { className: "left" }, set.title));
       cells.push(
-        element("td", {}, memberStrip(quantity, values, median.decode(median.codes[cell]), members.packed, titles)),
+        element("td", {}, memberStrip(quantity, values, median.decode(median.codes[cell]), domain, members.packed.bits, titles)),
         element("td", {}, quantityText(median.decode(median.codes[cell]), quantity, 3)),
         element("td", { className: "rcv" }, fixed(spread, 2) + (open ? " ▲" : "")),
       );
@@ -107,8 +126,8 @@ class CellPanel {
 }
 
 // A line between the bounds with a dot a member and a tick at the median.
-function memberStrip(quantity, values, median, packed, title) {
-  const bounds = Number.isFinite(quantity.low) && quantity.low !== null ? quantity : packed;
+function memberStrip(quantity, values, median, domain, bits, title) {
+  const bounds = quantity.low === null ? domain : quantity;
   const { low, high } = bounds;
   const place = (value) => {
     let share = (value - low) / (high - low);
@@ -116,7 +135,7 @@ function memberStrip(quantity, values, median, packed, title) {
     else if (low > 0) share = Math.log(value / low) / Math.log(high / low);
     return STRIP.edge + (STRIP.width - 2 * STRIP.edge) * Math.min(1, Math.max(0, share || 0));
   };
-  const digits = packed.bits === 8 ? 2 : 4;
+  const digits = bits === 8 ? 2 : 4;
   const words = values.map((value, n) => (Number.isFinite(value) ? `member ${n}: ${quantityText(value, quantity, digits)}` : "")).filter(Boolean);
   const right = STRIP.width - STRIP.edge;
   const label = `${title}: ${words.join("; ") || "not calibrated"}`;

@@ -197,7 +197,7 @@ class MapPanel {
     const { view, geography } = this;
     pen.beginPath();
     for (const turn of [-360, 0, 360]) {
-      if (geography.box.east < -180 + turn || geography.box.west > 180 + turn) continue;
+      if (geography.box.east < turn - 190 || geography.box.west > turn + 190) continue;
       for (const ring of geography.outlines) {
         for (let n = 0; n < ring.length; n += 2) {
           const [px, py] = this.toScreen(ring[n + 1] / 10, ring[n] / 10 + turn);
@@ -225,6 +225,7 @@ class MapPanel {
     const [right, top] = this.toScreen(south + rows * Math.abs(step[0]), west + columns * step[1]);
     pen.imageSmoothingEnabled = false;
     pen.drawImage(this.image, left, top, right - left, bottom - top);
+    this.outlineCells(pen);
     if (!this.field.state.includes(0)) return;
     const mask = element("canvas", { width: this.base.width, height: this.base.height });
     const brush = mask.getContext("2d");
@@ -235,6 +236,20 @@ class MapPanel {
     brush.fillStyle = hatching(brush);
     brush.fillRect(0, 0, this.width, this.height);
     pen.drawImage(mask, 0, 0, this.width, this.height);
+  }
+
+  // Thin frames, so that a pale cell among few is seen on pale land.
+  outlineCells(pen) {
+    const { latitude, longitude, grid, narrow, count } = this.geography;
+    if (count > FEW_CELLS) return;
+    const [w, h] = [this.view.scale * narrow * grid.step[1], this.view.scale * Math.abs(grid.step[0])];
+    if (Math.min(w, h) < 2.5) return;
+    pen.lineWidth = w > 4 ? 0.6 : 0.35;
+    pen.strokeStyle = "rgba(60,60,60,.6)";
+    for (let n = 0; n < count; n += 1) {
+      const [px, py] = this.toScreen(latitude[n], longitude[n]);
+      pen.strokeRect(px - w / 2, py - h / 2, w, h);
+    }
   }
 
   dotSize() {

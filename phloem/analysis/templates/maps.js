@@ -58,6 +58,7 @@ class Maps {
     });
     facts.sets.slice(1).forEach((set, number) => {
       const panel = new MapPanel(this.geography, `${set.title} less ${facts.sets[0].title}`);
+      if (number === 0) panel.figure.classList.add("first-less");
       this.panels.push(Object.assign(panel, { set: number + 1, less: 0 }));
     });
     this.tooltip = element("div", { className: "tooltip", id: "map-tooltip", hidden: true });
@@ -69,6 +70,7 @@ class Maps {
       { className: this.several ? "stage several" : "stage", id: "map-stage", tabIndex: 0, role: "application", "aria-label": help },
       ...this.panels.map((panel) => panel.figure), this.tooltip,
     );
+    this.stage.maps = this; // for the browser's console, and for tests
     this.legend = element("div", { className: "map-legend", id: "map-legend" });
     this.root.append(controls, this.meaning, this.stage, this.legend, this.spoken);
   }
@@ -197,7 +199,8 @@ class Maps {
     if (has(0)) notes.push(swatch("", "no value", "hatched"));
     const cells = shown.map((_, n) => fields[n].state.filter((one) => one === 1).length);
     const total = this.facts.cells.toLocaleString("en-US");
-    notes.push(element("span", { className: "muted" }, `${cells.map((n) => n.toLocaleString("en-US")).join(", ")} of ${total} cells have a value`));
+    const counts = [...new Set(cells)].map((n) => n.toLocaleString("en-US")).join(" or ");
+    notes.push(element("span", { className: "muted" }, `${counts} of ${total} cells have a value`));
     parts.push(element("div", { className: "entries" }, ...notes));
     this.legend.replaceChildren(...parts);
   }
@@ -286,6 +289,14 @@ class Maps {
       this.placeTooltip(cell);
       this.spoken.textContent = this.tooltip.innerText.replace(/\s+/g, " ");
     });
+  }
+
+  // Where a cell is drawn, in pixels of the window.
+  whereIs(cell, number = 0) {
+    const panel = this.state.shown[number];
+    const frame = panel.over.getBoundingClientRect();
+    const [x, y] = panel.toScreen(this.geography.latitude[cell], this.geography.longitude[cell]);
+    return [frame.left + x, frame.top + y];
   }
 
   placeTooltip(cell) {
