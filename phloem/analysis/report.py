@@ -100,6 +100,7 @@ def write_report(contents: Contents, out: Path, on_progress: Callable[[int, str]
             title=contents.title,
             facts=contents.facts,
             notes=contents.notes,
+            nothing=not any(one.good.any() for one in contents.sets),
             tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
             glance=_glance(contents) if len(contents.sets) > 1 else [],
             sections=sections,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox, TransformedBbox
 
 from phloem.analysis.cell_sets import CellSet
 from phloem.analysis.inline_svg import MUTED, styled
@@ -25,6 +27,10 @@ from phloem.names import CELL_STATUS, PERIOD
 WIDE = 30.0
 """Positive values whose 2 and 98 % quantiles are this far apart are drawn on a logarithmic scale."""
 
+_LEFT, _RIGHT, _TOP, _BELOW, _TALLEST = 0.42, 0.12, 0.26, 0.68, 2.6
+"""Inches around each map, and of the tallest one."""
+
+_GREY = ListedColormap(["#c9c9c4"])
 _SEA, _LAND, _COAST = "#e9f0f4", "#f7f5ef", "#6f6f6b"
 
 
@@ -60,21 +66,23 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
         width: of the figure, inches.
     """
     west, east, south, north = extent(cells)
-    tall = north - south
-    narrow = max(0.35, float(np.cos(np.deg2rad((north + south) / 2)))) if tall < 60 else 1.0
+    middle = np.deg2rad((north + south) / 2)
+    narrow = max(0.35, float(np.cos(middle))) if north - south < 60 else 1.0
     across = min(across, len(stills))
     down = -(-len(stills) // across)
-    each = width / across
-    height = min(3.2, max(1.1, (each - 0.45) * tall / ((east - west) * narrow))) + 0.85
-    figure = Figure(figsize=(width, height * down), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False)
-    for axes, still in zip(grid.flat, stills, strict=False):
-        _draw(axes, cells, still)
-        axes.set_xlim(west, east)
-        axes.set_ylim(south, north)
-        axes.set_aspect(1 / narrow)
-    for axes in grid.flat[len(stills) :]:
-        axes.set_axis_off()
+    # Placed by hand, in inches: letting the layout be solved takes several times as long as drawing.
+    room = width / across - _LEFT - _RIGHT
+    tall = (north - south) / ((east - west) * narrow)
+    map_width, map_height = min(room, _TALLEST / tall), min(_TALLEST, max(0.5, room * tall))
+    map_height = min(map_height, map_width * tall)
+    height = _TOP + map_height + _BELOW
+    figure = Figure(figsize=(width, height * down))
+    for number, still in enumerate(stills):
+        row, column = divmod(number, across)
+        left = column * width / across + _LEFT
+        bottom = (down - 1 - row) * height + _BELOW
+        axes = figure.add_axes((left / width, bottom / (height * down), map_width / width, map_height / (height * down)))
+        _draw(axes, cells, still, 1 / map_height)
     return figure
 
 
@@ -104,22 +112,31 @@ def land() -> tuple[np.ndarray, ...]:
     return tuple(np.array(line.split(), int).reshape(-1, 2).cumsum(0) / 10 for line in lines)
 
 
-def _draw(axes: Axes, cells: CellSet, still: Still) -> None:
+def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
+    """Draw a map without ticks, which cost more than everything else: lines and words stand for them.
+
+    Args:
+        axes: empty.
+        cells: where they are.
+        still: what is shown.
+        inch: of an inch, in heights of the axes.
+    """
+    west, east, south, north = box = extent(cells)
     axes.set_facecolor(_SEA)
-    west, east, _, _ = extent(cells)
-    turns = [turn for turn in (-360, 0, 360) if west < turn + 190 and east > turn - 190]
-    outlines = [ring + (turn, 0) for turn in turns for ring in land()]
-    axes.add_collection(PolyCollection(outlines, facecolor=_LAND, edgecolor="none", zorder=0))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    outlines = [ring + (turn, 0) for turn in (-360, 0, 360) for ring in land() if _meets(ring, turn, box)]
+    axes.add_collection(PolyCollection(outlines, facecolor=_LAND, edgecolor="none", zorder=0), autolim=False)
     known = still.values[np.isfinite(still.values)]
     if still.kind == "status":
-        colours = ListedColormap(STATUS_COLOURS)
+        colours: Colormap = ListedColormap(STATUS_COLOURS)
         norm: Normalize = BoundaryNorm(np.arange(len(STATUS_COLOURS) + 1) - 0.5, len(STATUS_COLOURS))
     else:
         colours, norm = COLOUR_MAPS[still.kind], _norm(still, known)
     if cells.lattice is None:
         lost = ~np.isfinite(still.values)
         axes.scatter(cells.longitude[lost], cells.latitude[lost], s=22, facecolor="white", edgecolor="#666", lw=0.6)
-        drawn = axes.scatter(
+        axes.scatter(
             cells.longitude, cells.latitude, c=still.values, s=26, cmap=colours, norm=norm, edgecolor="#222", lw=0.5,
             zorder=3,
         )  # fmt: skip
@@ -127,46 +144,73 @@ def _draw(axes: Axes, cells: CellSet, still: Still) -> None:
         grid = cells.lattice
         image = np.full((grid.rows, grid.columns), np.nan)
         image[grid.row, grid.column] = still.values
-        south, west = grid.latitude - grid.step[0] / 2, grid.longitude - grid.step[1] / 2
-        box = (west, west + grid.columns * grid.step[1], south, south + grid.rows * grid.step[0])
-        drawn = axes.imshow(
-            image, cmap=colours, norm=norm, extent=box, origin="lower", interpolation="nearest", zorder=2,
+        low, left = grid.latitude - grid.step[0] / 2, grid.longitude - grid.step[1] / 2
+        place = (left, left + grid.columns * grid.step[1], low, low + grid.rows * grid.step[0])
+        holes = np.full(image.shape, np.nan)
+        holes[grid.row, grid.column] = np.where(np.isfinite(still.values), np.nan, 1)
+        axes.imshow(holes, cmap=_GREY, extent=place, origin="lower", interpolation="nearest", zorder=2, aspect="auto")
+        axes.imshow(
+            image, cmap=colours, norm=norm, extent=place, origin="lower", interpolation="nearest", zorder=2, aspect="auto",
         )  # fmt: skip
-    axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor=_COAST, lw=0.4, zorder=4))
-    axes.set_title(still.title, fontsize=8.5, loc="left")
-    axes.tick_params(labelsize=6.5, length=2)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 1.5, 2, 3, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 1.5, 2, 3, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees((value + 180) % 360 - 180, "E", "W")))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees(value, "N", "S")))
-    axes.grid(True, color="#505050", alpha=0.2, linewidth=0.4, zorder=5)
-    _scale(axes, still, drawn, norm, bool(known.size))
-
-
-def _scale(axes: Axes, still: Still, drawn: object, norm: Normalize, any_value: bool) -> None:
-    """Put the scale below a map, or the words for the status of a cell."""
-    figure = axes.figure
+    axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor=_COAST, lw=0.4, zorder=4), autolim=False)
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
+    axes.set_title(still.title, fontsize=8.5, loc="left", pad=3)
+    _graticule(axes, box, inch)
     if still.kind == "status":
-        there = np.unique(still.values[np.isfinite(still.values)]).astype(int).tolist()
+        there = np.unique(known).astype(int).tolist()
         words = [name.replace("_", " ") for name in CELL_STATUS]
         axes.legend(
             handles=[Patch(color=STATUS_COLOURS[code], label=words[code]) for code in there], fontsize=6.5,
-            frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2,
+            frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2 * inch), ncols=2,
         )  # fmt: skip
-        return
-    if not any_value:
+    elif known.size:
+        _scale(axes, still, colours, norm, inch)
+    else:
         axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", color=MUTED, zorder=6)
-        return
-    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, aspect=32, fraction=0.06)  # type: ignore[arg-type]
+
+
+def _meets(ring: np.ndarray, turn: float, box: tuple[float, float, float, float]) -> bool:
+    west, east, south, north = box
+    (left, low), (right, high) = ring.min(0), ring.max(0)
+    return bool(left + turn < east and right + turn > west and low < north and high > south)
+
+
+def _graticule(axes: Axes, box: tuple[float, float, float, float], inch: float) -> None:
+    west, east, south, north = box
+    across, down = _step((east - west) / 5), _step((north - south) / 4)
+    meridians = np.arange(np.ceil(west / across), np.floor(east / across) + 1) * across
+    parallels = np.arange(np.ceil(south / down), np.floor(north / down) + 1) * down
+    lines = [[(lon, south), (lon, north)] for lon in meridians] + [[(west, lat), (east, lat)] for lat in parallels]
+    axes.add_collection(LineCollection(lines, color="#505050", alpha=0.2, lw=0.4, zorder=5), autolim=False)
+    style: dict[str, Any] = {"fontsize": 6.5, "color": MUTED, "clip_on": False}
+    for lon in meridians:
+        text = _degrees(float((lon + 180) % 360 - 180), "E", "W")
+        axes.text(lon, south - 0.04 * inch * (north - south), text, ha="center", va="top", **style)
+    for lat in parallels:
+        axes.text(west - 0.008 * (east - west), lat, _degrees(float(lat), "N", "S"), ha="right", va="center", **style)
+
+
+def _step(rough: float) -> float:
+    return next((step for step in (0.5, 1, 2, 5, 10, 15, 30, 45) if step >= rough), 60.0)
+
+
+def _scale(axes: Axes, still: Still, colours: Colormap, norm: Normalize, inch: float) -> None:
+    """Put a ramp of the colours below a map, with a few values."""
+    top, bottom = -0.21 * inch, -0.29 * inch
+    ramp = BboxImage(TransformedBbox(Bbox([[0.02, bottom], [0.98, top]]), axes.transAxes), cmap=colours, clip_on=False)
+    ramp.set_data(np.linspace(0, 1, 256)[None])
+    axes.add_artist(ramp)
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 0.0)
     ticks = np.geomspace(low, high, 4) if isinstance(norm, LogNorm) else np.linspace(low, high, 5)
-    texts = [f"{tick % PERIOD:.0f}" if still.circular else number(float(tick), 2) for tick in ticks]
-    bar.set_ticks(ticks.tolist(), labels=texts)
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.ax.tick_params(labelsize=6.5, length=2)
-    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
-    if still.unit:
-        bar.set_label(still.unit, fontsize=7, labelpad=1)
+    texts = [f"{tick % PERIOD:.0f}" if still.circular else number(tick, 2) for tick in ticks.tolist()]
+    if any("×" in text for text in texts):  # too wide for so many
+        ticks = np.array([low, np.sqrt(low * high), high]) if isinstance(norm, LogNorm) else np.linspace(low, high, 3)
+        texts = [number(tick, 2) for tick in ticks.tolist()]
+    style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 6.5, "ha": "center", "va": "top"}
+    for place, text in zip(np.linspace(0.02, 0.98, len(ticks)), texts, strict=True):
+        axes.text(place, bottom - 0.03 * inch, text, color=MUTED, **style)
+    axes.text(0.5, bottom - 0.16 * inch, still.unit, **style)
 
 
 def _norm(still: Still, known: Floats) -> Normalize:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.analysis import CampaignFacts, SiteSeries, write_report
+from report_samples import facts, tower_cells
+
+from phloem.analysis import Contents, SiteSeries, write_report
 from phloem.analysis.summaries import read_product
 from phloem.errors import InputError
 from phloem.io.statistics import median_and_rcv
@@ -119,34 +121,26 @@ def series(cell, days=DAYS, **changes):
     return SiteSeries(**{**values, **changes})
 
 
-def facts(**changes):
-    values = {
-        "name": "Towers <of> May",
-        "version": "9.8.7",
-        "configuration_hash": "c0ffee",
-        "seed": 31,
-        "members": MEMBERS,
-        "optimiser": "fast, 4 starts",
-        "wall_seconds": 754.0,
-        "events": {"tile_attempts": 12},
-        "configuration_text": '[campaign]\nname = "Towers <of> May"\n',
-    }
-    return CampaignFacts(**{**values, **changes})
+def contents(merged, sites, bounds=BOUNDS, **changes):
+    made = facts(**changes)
+    return Contents(title=made.name, facts=[made], bounds=bounds, sets=[tower_cells(merged)], towers=(merged, sites))
 
 
 def render(tmp_path, merged, sites, **changes):
-    page = Page(write_report(merged, sites, facts(**changes), BOUNDS, tmp_path / "report" / "index.html"))
+    page = Page(write_report(contents(merged, sites, **changes), tmp_path / "report"))
     assert page.source.startswith("<!DOCTYPE html>")
     assert not re.search(r"(?i:\bnan\b)|\bNone\b", page.text)
-    assert not re.search(r"[\s\"'(,:]-?(nan|inf)[\s\"',;)]", page.source.split("<script>")[0], flags=re.I)
+    assert not re.search(r"[\s\"'(,:]-?(nan|inf)[\s\"',;)]", page.source.split('<script type="text/plain"')[0], flags=re.I)
     assert len(page.ids) == len(set(page.ids))
     for svg in page.svgs():
         ElementTree.fromstring(f'<r xmlns:xlink="x">{svg}</r>')
     for link in page.links:
-        assert link.startswith("#")
-        assert link[1:] in page.ids
-    assert "http" not in page.source.replace("http-equiv", "")
-    assert re.findall(r"url\((?!#)", page.source) == []
+        assert link.startswith(("#", "data:image/png;base64,"))
+        assert link[0] != "#" or link[1:] in page.ids
+    script = page.source.index("<script>")
+    assert "http" not in page.source[:script].replace("http-equiv", "")
+    assert set(re.findall(r"https?://[^\"' )]+", page.source[script:])) == {"http://www.w3.org/2000/svg"}
+    assert re.findall(r"url\((?!#)", page.source[:script]) == []
     return page
 
 
@@ -227,15 +221,18 @@ def test_missing_stream_and_simulation_of_failed_lanes(tmp_path):
 
 def test_same_input_same_bytes_and_refusal_leaves_the_old_report(tmp_path):
     sites = [series(cell) for cell in CELLS]
-    first = write_report(product(), sites, facts(), BOUNDS, tmp_path)
-    assert first == tmp_path / "index.html"
-    before = first.read_bytes()
-    other = write_report(product(), iter(sites), facts(), BOUNDS, tmp_path / "b" / "page.html")
-    assert other.read_bytes() == before
+    first = write_report(contents(product(), sites), tmp_path / "a")
+    assert first == tmp_path / "a" / "index.html"
+    before = {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")}
+    write_report(contents(product(), iter(sites)), tmp_path / "b")
+    assert {path.relative_to(tmp_path / "b"): path.read_bytes() for path in (tmp_path / "b").rglob("*.*")} == before
     with pytest.raises(InputError, match="XX-Yyy"):
-        write_report(product(), [series("XX-Yyy")], facts(), BOUNDS, first)
-    assert first.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["index.html", "page.html"]
+        write_report(contents(product(), [series("XX-Yyy")]), tmp_path / "a")
+    assert {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")} == before
+    kinds = [path.suffix for path in before]
+    assert kinds.count(".html") == 1
+    assert kinds.count(".png") > 30
+    assert kinds.count(".csv") > 8
 
 
 def test_names_are_escaped(tmp_path):
@@ -295,8 +292,8 @@ def test_wrong_input_is_named(tmp_path):
         render(tmp_path, product(), [series("FI-Hyy", simulated={"gpp": np.zeros((4, DAYS))})])
     bounds = {name: value for name, value in BOUNDS.items() if name != "f_auto"}
     with pytest.raises(InputError, match="no bounds for the parameters f_auto"):
-        write_report(product(), [], facts(), bounds, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        write_report(contents(product(), [], bounds), tmp_path / "other")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_streams_are_found_by_name():
@@ -309,8 +306,8 @@ def test_streams_are_found_by_name():
 def test_eleven_towers_of_nine_years_stay_small(tmp_path):
     cells = tuple(f"XX-T{index:02d}" for index in range(11))
     merged = product(np.zeros((11, MEMBERS)), cells)
-    path = write_report(merged, (series(cell, 3287) for cell in cells), facts(), BOUNDS, tmp_path)
-    assert 1e6 < path.stat().st_size < 4e6
+    path = write_report(contents(merged, (series(cell, 3287) for cell in cells)), tmp_path)
+    assert 1e6 < path.stat().st_size < 5e6
 
 
 def chromium(tmp_path, path, *options):
@@ -333,7 +330,7 @@ def test_page_in_a_browser(tmp_path):
     status = np.zeros((3, MEMBERS), int)
     status[0, 1] = STATUS["diverged"]
     truth = {"FI-Hyy": dict.fromkeys(PARAMETERS, 0.55)}
-    path = write_report(product(status), map(series, CELLS), facts(truth=truth), BOUNDS, tmp_path)
+    path = write_report(contents(product(status), map(series, CELLS), truth=truth), tmp_path)
     broken = tmp_path / "broken.html"
     broken.write_text("<script>undefined_name()</script>")
     # The console is really read: a page with an error shows one.
