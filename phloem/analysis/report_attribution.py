@@ -91,7 +91,7 @@ def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: boo
 
 def _keep(files: ReportFiles, drawing: Any, lead: str) -> Any:
     """Keep a chart under a name that no other campaign's has."""
-    return files.drawing(type(drawing)(drawing.figure, f"{lead}{drawing.name}", drawing.label))
+    return files.drawing(type(drawing)(drawing.figure, f"{lead}{drawing.name}", drawing.label), own_size=True)
 
 
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from phloem.io.atomic import write_atomically
 
 FIGURES, DATA, PAGE = "figures", "data", "index.html"
 
+PIXELS_AN_INCH = 115
+"""Of a figure that keeps its size: its texts are then as large as the page's."""
+
 
 class ReportFiles:
     """Collects figures and tables aside and puts them in their place with the page."""
@@ -50,10 +53,19 @@ class ReportFiles:
         self.keep(FIGURES, f"{name}.png", png)
         return image(png, label)
 
-    def drawing(self, drawing: Drawing) -> Markup:
-        """Keep a figure as PNG and return it as inline SVG, for figures of lines and texts."""
+    def drawing(self, drawing: Drawing, own_size: bool = False) -> Markup:
+        """Keep a figure as PNG and return it as inline SVG, for figures of lines and texts.
+
+        Args:
+            drawing: the figure.
+            own_size: whether it keeps its size where there is room for more.
+        """
         self.keep(FIGURES, f"{slug(drawing.name)}.png", to_png(drawing.figure))
-        return Markup(drawing.svg())
+        svg = Markup(drawing.svg())
+        if not own_size:
+            return svg
+        width = PIXELS_AN_INCH * drawing.figure.get_figwidth()
+        return Markup('<div style="max-width:{}px">{}</div>').format(f"{width:.0f}", svg)
 
     def keep(self, folder: str, name: str, content: bytes) -> None:
         """Keep a file as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
     axes.set_facecolor(_SEA)
     axes.set_xticks([])
     axes.set_yticks([])
-    outlines = [ring + (turn, 0) for turn in (-360, 0, 360) for ring in land() if _meets(ring, turn, box)]
+    outlines = _outlines(box)
     axes.add_collection(PolyCollection(outlines, facecolor=_LAND, edgecolor="none", zorder=0), autolim=False)
     known = still.values[np.isfinite(still.values)]
     if still.kind == "status":
@@ -168,6 +168,12 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
         _scale(axes, still, colours, norm, inch)
     else:
         axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", color=MUTED, zorder=6)
+
+
+@lru_cache(maxsize=4)
+def _outlines(box: tuple[float, float, float, float]) -> list[np.ndarray]:
+    """Return the outlines of land that meet a box, shifted by whole turns where it lies across the date line."""
+    return [ring + (turn, 0) for turn in (-360, 0, 360) for ring in land() if _meets(ring, turn, box)]
 
 
 def _meets(ring: np.ndarray, turn: float, box: tuple[float, float, float, float]) -> bool:

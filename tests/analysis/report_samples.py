@@ -136,7 +136,8 @@ def attribution() -> dict[str, Any]:
             "low": (trend - 0.02).tolist(), "high": (trend + 0.02).tolist(),
             "boot_low": (trend - 0.03).tolist() if known else none, "boot_high": (trend + 0.03).tolist() if known else none,
             "breakpoint": {"x": 2.1, "low": 1.2, "high": 3.4} if known else None,
-            "points_x": px.tolist(), "points_phi": (np.tanh((px - 2) / 3) * 0.1).tolist(),
+            "points_x": px.tolist(),
+            "points_phi": (np.tanh((px - 2) / 3) * 0.1 + rng.normal(0, 0.03, px.size)).tolist(),
         }  # fmt: skip
 
     def target(name: str, units: str, long_name: str) -> dict[str, Any]:
