@@ -272,13 +272,21 @@ app.command()(benchmark)
 
 
 @app.command()
-def report(directory: Directory) -> None:
+def report(
+    directory: Directory,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Show what is there; else attribute and benchmark first what has not been.")
+    ] = False,
+) -> None:
     """Write DIR/report/index.html, one page that opens in any browser without a network, with its figures and data.
 
     Example: phloem report campaigns/fluxnet
     """
+    from phloem.jobs.report_parts import see_to_parts
     from phloem.jobs.reporting import report as write
 
+    if not as_is:
+        see_to_parts(directory)
     print(write(directory))
 
 
