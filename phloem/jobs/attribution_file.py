@@ -38,9 +38,9 @@ class AttributionSection(Section):
     those whose names begin with soil_ or pft_.
     """
 
-    targets: list[str] = Field(list(DEFAULT_TARGETS), min_length=1)
+    targets: list[str] = Field(default=list(DEFAULT_TARGETS), min_length=1)
     years: Annotated[list[_YEAR], Field(min_length=2, max_length=2)] | None = None
-    climate: list[str] = Field(list(CLIMATE))
+    climate: list[str] = Field(default=list(CLIMATE))
     statics: list[str] | None = None
     estimator: Literal["auto", "exact", "histogram"] = "auto"
     n_estimators: Positive = Settings.n_estimators
