@@ -17,8 +17,6 @@ from phloem.jobs.optimisers import Above, Positive, Section
 from phloem.jobs.toml_file import assign, load_toml
 from phloem.names import FIRE_PARAMETERS, PARAMETERS
 
-TEMPLATE = Path(__file__).parent / "templates" / "attribution.toml"
-
 TARGETS = (*DERIVED, *(name for name in PARAMETERS if name not in (*DERIVED, *FIRE_PARAMETERS)))
 """What can be attributed: derived quantities, and the parameters that the daily model reads."""
 

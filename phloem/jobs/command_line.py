@@ -13,6 +13,7 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc import EngineError
+from phloem.jobs.analysis_commands import attribute
 from phloem.jobs.benchmark_command import benchmark
 from phloem.jobs.cell_commands import evaluate, simulate
 from phloem.jobs.experiment_commands import experiments, forward
@@ -337,6 +338,7 @@ def normalise(
         print(line)
 
 
+app.command()(attribute)
 app.command()(ingest)
 
 

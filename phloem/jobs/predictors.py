@@ -51,6 +51,26 @@ def gather_predictors(campaign: Campaign, file: AttributionFile, base: Path) -> 
     return found
 
 
+def coordinates(campaign: Campaign) -> tuple[np.ndarray, np.ndarray]:
+    """Return latitude and longitude of the cells, float64 (cells,).
+
+    A tower whose longitude was not known when the campaign was planned is looked up again: its drivers stay the same.
+
+    Raises:
+        InputError: a longitude that is still not known.
+    """
+    latitude, longitude = (np.array(campaign.cells.columns[axis], float) for axis in ("latitude", "longitude"))
+    for place in np.flatnonzero(np.isnan(longitude)):
+        planned = campaign.cells[int(place)]
+        longitude[place] = campaign.read_cell(planned).longitude
+        if np.isnan(longitude[place]):
+            raise InputError(
+                f"{planned.source}: cell {planned.name} has no longitude; maps and blocks of cells need it: write "
+                "site_coords.csv beside the file, with columns SITE_ID, lat, lon"
+            )
+    return latitude, longitude
+
+
 def _climate(file: AttributionFile, means: dict[str, np.ndarray]) -> list[Predictor]:
     return [Predictor(name, "climate", *CLIMATE[name], means[name]) for name in file.attribution.climate]
 
@@ -153,19 +173,9 @@ Read = tuple[list[np.ndarray], str, str, str]
 
 
 def _from_map(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
-    columns = campaign.cells.columns
-    latitude, longitude = (np.array(columns[axis], float) for axis in ("latitude", "longitude"))
-    placed = np.isfinite(latitude) & np.isfinite(longitude)
-    if not placed.any():
-        raise InputError("the cells' longitudes are not known (the tower files have none): bring a table by site id")
-    names = [name for name, there in zip(campaign.cells.names, placed, strict=True) if there]
-    found = [
-        read_map(path, name, latitude[placed], longitude[placed], GRID_STEP, one.select, one.method, names=names)
-        for name in one.variables
-    ]
-    parts = np.full((len(found), len(placed)), np.nan)
-    parts[:, placed] = [map_.values for map_ in found]
-    return list(parts), found[0].units, found[0].long_name, found[0].extent
+    places, names = coordinates(campaign), campaign.cells.names
+    found = [read_map(path, name, *places, GRID_STEP, one.select, one.method, names=names) for name in one.variables]
+    return [map_.values for map_ in found], found[0].units, found[0].long_name, found[0].extent
 
 
 def _from_table(campaign: Campaign, one: PredictorSection, path: Path) -> Read:

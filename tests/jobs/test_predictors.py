@@ -16,10 +16,11 @@ from phloem.analysis.attribution import Predictor, Settings
 from phloem.errors import InputError
 from phloem.io import read_tower
 from phloem.io.climate import CLIMATE
-from phloem.jobs.attribution_file import DEFAULT_TARGETS, TARGETS, TEMPLATE, AttributionSection, load_attribution_file
+from phloem.jobs.analysis_commands import TEMPLATE
+from phloem.jobs.attribution_file import DEFAULT_TARGETS, TARGETS, AttributionSection, load_attribution_file
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.planning import open_or_plan
-from phloem.jobs.predictors import gather_predictors
+from phloem.jobs.predictors import coordinates, gather_predictors
 from phloem.jobs.toml_file import copy_template
 from phloem.names import FIRE_PARAMETERS
 
@@ -128,8 +129,13 @@ class TestDrivers:
         data = {"kind": "tower", "path": str(tmp_path / "towers")}
         towers = open_or_plan(write_campaign(tmp_path, data=data), tmp_path / "campaign", [])
         write_map(tmp_path / "map.nc", "mine", np.array(1.0))
-        with pytest.raises(InputError, match=r"\[\[predictors\]\] 1 \(mine\): the cells' longitudes are not known"):
+        with pytest.raises(
+            InputError, match=r"1 \(mine\): .*XX-Two.nc: cell XX-Two has no longitude; .*site_coords.csv"
+        ):
             gathered(towers, tmp_path, own("map.nc"))
+        (tmp_path / "towers/site_coords.csv").write_text("SITE_ID,lat,lon\nXX-Two,61.0,24.3\n")
+        assert coordinates(towers)[1].tolist() == [24.3]
+        assert gathered(towers, tmp_path, own("map.nc"))["mine"].values.tolist() == [1.0]
 
 
 class TestMaps:
