@@ -15,7 +15,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers import EPOCH
-from phloem.io.store import calendar_days, days_since_epoch
+from phloem.io.grid_cell import calendar_days, days_since_epoch
 
 CLIMATE = {
     "mat": ("degC", "annual mean temperature"),

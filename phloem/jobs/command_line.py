@@ -269,6 +269,7 @@ def merge(
 
 app.command()(forward)
 app.command()(experiments)
+app.command()(attribute)
 app.command()(benchmark)
 
 
@@ -338,7 +339,6 @@ def normalise(
         print(line)
 
 
-app.command()(attribute)
 app.command()(ingest)
 
 
