@@ -74,6 +74,15 @@ class Validation:
         }
 
 
+def in_single_precision(x: np.ndarray) -> np.ndarray:
+    """Return predictors as float64 that float32 holds too; what models are fitted to.
+
+    Interventional SHAP keeps thresholds in float32 (shap 0.51), and those of the histogram estimator are values of
+    cells: rounded, they would send these cells the other way, and phi would not add up (off by 0.5 of a prediction).
+    """
+    return x.astype(np.float32).astype(np.float64)
+
+
 def choose_estimator(settings: Settings, cells: int) -> str:
     """Return "exact" or "histogram"."""
     if settings.estimator == "auto":

@@ -74,9 +74,19 @@ def trend(
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
     span = float(x[-1] - x[0])
-    fitted = lowess(
-        y, x, frac=fraction, it=ITERATIONS - 1, delta=DELTA * span, is_sorted=True, missing="none", return_sorted=False
-    )
+    # A window of one value alone makes it divide by 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fitted = lowess(
+            y,
+            x,
+            frac=fraction,
+            it=ITERATIONS - 1,
+            delta=DELTA * span,
+            is_sorted=True,
+            missing="none",
+            return_sorted=False,
+        )
+    fitted = np.where(np.isfinite(fitted), fitted, y)
     robust = _bisquare(y - fitted)
     if weights is not None:
         robust = robust * weights[order]

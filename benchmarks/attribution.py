@@ -1,0 +1,127 @@
+"""times an attribution: targets x predictors x cells, with SHAP, validation, members, noise floor, bands and partition
+
+    python -m benchmarks.attribution --cells 10000 --targets 6 --predictors 20 --json
+
+Smooth and rough maps on made continents, targets that are functions of some of them, members that scatter about these.
+The memory is the most that this process and its workers held at one time, added up; pages that they share count twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.merge import land
+from phloem.analysis.attribution import Predictor, Settings, Target, attribute
+from phloem.analysis.attribution_files import write_attribution
+from phloem.analysis.shadows import on_sphere
+
+GROUPS = ("climate", "soil", "vegetation")
+WAVES = 200
+LENGTH = 0.12
+"""Correlation length of the smooth maps, radians: about 7 degrees."""
+
+
+def make(cells: int, targets: int, predictors: int, members: int) -> tuple[list[Target], list[Predictor], np.ndarray]:
+    """Targets, predictors, and (2, cells) latitudes and longitudes."""
+    rng = np.random.default_rng(0)
+    place = np.array(land(cells))
+    points = on_sphere(*place)
+
+    def field() -> np.ndarray:
+        waves = rng.normal(size=(3, WAVES)) / LENGTH
+        found = np.cos(points @ waves + rng.uniform(0, 2 * np.pi, WAVES)) @ rng.normal(size=WAVES)
+        return np.asarray((found - found.mean()) / found.std())
+
+    maps = [field() if number % 4 else rng.normal(size=cells) for number in range(predictors)]
+    given = [Predictor(f"x{n}", GROUPS[n % 3], "1", f"predictor {n}", values) for n, values in enumerate(maps)]
+    wanted = []
+    for number in range(targets):
+        a, b, c = (maps[(3 * number + step) % predictors] for step in (1, 2, 3))
+        truth = 10 + a + 1.5 * np.maximum(b - 0.5, 0) - 0.5 * c**2 + 0.5 * field()
+        values = truth[:, None] + 0.3 * rng.normal(size=(cells, members))
+        wanted.append(Target(f"y{number}", "1", f"target {number}", values))
+    return wanted, given, place
+
+
+def held() -> float:
+    """Memory of this process and all below it, MiB."""
+    kilobytes, waiting = 0, [os.getpid()]
+    while waiting:
+        process = waiting.pop()
+        try:
+            status = Path(f"/proc/{process}/status").read_text()
+            tasks = list(Path(f"/proc/{process}/task").iterdir())
+            waiting += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+        kilobytes += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return kilobytes / 1024
+
+
+def measure(cells: int, targets: int, predictors: int, members: int, settings: Settings) -> dict[str, Any]:
+    """Attribute, write the files, and say what that took."""
+    wanted, given, (latitude, longitude) = make(cells, targets, predictors, members)
+    most, over = [held()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            most.append(held())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    begun = time.perf_counter()
+    found = attribute(wanted, given, latitude, longitude, settings)
+    seconds = time.perf_counter() - begun
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        write_attribution(Path(folder) / "attribution", found)
+        writing = time.perf_counter() - begun
+    over.set()
+    watcher.join()
+    used = os.times()
+    return {
+        "cells": cells,
+        "targets": targets,
+        "predictors": predictors,
+        "members": members,
+        "estimator": found.document["targets"][0].get("estimator"),
+        "processors": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "attribution_seconds": round(seconds, 1),
+        "writing_seconds": round(writing, 1),
+        "cpu_seconds": round(used.user + used.system + used.children_user + used.children_system, 1),
+        "peak_mib": round(max(most)),
+    }
+
+
+def main() -> None:
+    """Measure once and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, default=10_000)
+    parser.add_argument("--targets", type=int, default=6)
+    parser.add_argument("--predictors", type=int, default=20)
+    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0, help="processes; default: one a core")
+    parser.add_argument("--estimator", choices=("auto", "exact", "histogram"), default="auto")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of lines")
+    chosen = parser.parse_args()
+    settings = Settings(workers=chosen.workers, estimator=chosen.estimator)
+    found = measure(chosen.cells, chosen.targets, chosen.predictors, chosen.members, settings)
+    if chosen.json:
+        print(json.dumps(found))
+        return
+    for key, value in found.items():
+        print(f"{key.replace('_', ' ')}: {value}")
+
+
+if __name__ == "__main__":
+    main()
