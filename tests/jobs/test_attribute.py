@@ -17,7 +17,7 @@ from merged_maps import ROWS, commit_members, make_cells, make_parameters, plan_
 from processes import until
 
 from phloem.analysis.comparison import derived
-from phloem.errors import InputError
+from phloem.errors import InputError, WorkError
 from phloem.io.merged_cells import read_merged
 from phloem.jobs.attribute import run_attribute
 from phloem.jobs.attribution_file import DEFAULT_TARGETS
@@ -149,18 +149,22 @@ class TestSuccess:
         one["campaigns"][0].pop("seconds"), two["campaigns"][0].pop("seconds")
         assert one == two
 
-    def test_the_three_experiments(self, merged, tmp_path):
-        for name in ("baseline", "single-year", "growth-curve"):
+    def test_the_experiments_in_one_directory(self, merged, tmp_path):
+        names = ("baseline", "growth-curve")
+        for name in names:
             shutil.copytree(merged, tmp_path / "three" / name)
         done = command("attribute", "three", "--targets", "turnover_wood", *QUICK, folder=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert "three holds several experiments; attributing baseline, single-year, growth-curve" in done.stderr
-        for name in ("baseline", "single-year", "growth-curve"):
+        assert "three holds several experiments; attributing baseline, growth-curve" in done.stderr
+        for name in names:
             assert (tmp_path / "three" / name / "attribution/attribution.json").exists()
             assert f"written: three/{name}/attribution" in done.stdout
-        found = run_attribute(tmp_path / "three", None, ["turnover_wood"], tmp_path / "out", SHORT)
-        assert len(found["campaigns"]) == 3
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["baseline", "growth-curve", "single-year"]
+        found = run_attribute(tmp_path / "three", None, ["lcma"], tmp_path / "out", SHORT)
+        assert [one["folder"] for one in found["campaigns"]] == [str(tmp_path / "out" / name) for name in names]
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == list(names)
+        (tmp_path / "three/baseline/merged.nc").unlink()
+        with pytest.raises(WorkError, match="three/baseline is not merged: phloem merge"):
+            run_attribute(tmp_path / "three", None, ["lcma"], None, SHORT)
 
 
 class TestReplacing:
@@ -182,6 +186,7 @@ class TestReplacing:
         assert young.exists()
         assert not left.exists()
 
+    @pytest.mark.engine
     def test_killed_while_it_writes(self, campaign):
         run_attribute(campaign, None, ["lcma"], None, SHORT)
         folder = campaign / "attribution"
