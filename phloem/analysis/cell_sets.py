@@ -179,7 +179,9 @@ def read_cells(
     Args:
         merged: opened with the same cells.
         title: of the campaign.
-        names, latitude, longitude: of the cells, as planned.
+        names: of the cells, as planned.
+        latitude: degrees north.
+        longitude: degrees east.
     """
     slots = {name: slot for slot, name in enumerate(merged.labels("parameter"))}
     streams = merged.labels("stream")

@@ -14,8 +14,8 @@ from phloem.io.statistics import SCREENING_RCV
 MISSING = 0
 """The code of a value that is missing; the others are 1 and up."""
 
-RCV_STEP = 1e-4
-"""Step of a packed rCV, which ends at 6.5533."""
+RCV_STEPS = {16: 1e-4, 8: 0.01}
+"""Step of a packed rCV by its bits; it ends at 6.5533 or 2.53."""
 
 _GZIP = 31
 _LOGARITHMIC = 8.0
@@ -107,24 +107,34 @@ def unpack(packed: Packed) -> np.ndarray:
     """Return the values, NaN where missing: what the page computes from the codes."""
     share = (packed.codes.astype(np.float64) - 1) / (packed.top - 1)
     if packed.logarithmic:
-        values = packed.low * np.exp(share * (np.log(packed.high) - np.log(packed.low)))
+        values = np.exp(np.log(packed.low) * (1 - share) + np.log(packed.high) * share)
     else:
         values = packed.low * (1 - share) + packed.high * share
     return np.where(packed.codes == MISSING, np.nan, values)
 
 
-def pack_rcv(rcv: np.ndarray) -> Packed:
-    """Pack robust CVs in steps of 1e-4, rounded up, so that the screening limit parts the same cells as before."""
+def limit_code(bits: int) -> int:
+    """Return the greatest code of an rCV that passes the screening limit."""
+    return 1 + round(SCREENING_RCV / RCV_STEPS[bits])
+
+
+def pack_rcv(rcv: np.ndarray, bits: int = 16) -> Packed:
+    """Pack robust CVs, rounded up to whole steps, so that the screening limit parts the same cells as before.
+
+    Args:
+        rcv: any shape, NaN = missing.
+        bits: 16 for steps of 1e-4, 8 for steps of 0.01.
+    """
     values = np.asarray(rcv, dtype=np.float64)
-    steps = np.iinfo(np.uint16).max - 1
-    limit = round(SCREENING_RCV / RCV_STEP)
-    whole = np.ceil(np.clip(np.nan_to_num(values, nan=0.0, posinf=1e9), 0, steps * RCV_STEP) / RCV_STEP)
+    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
+    step, steps, limit = RCV_STEPS[bits], int(np.iinfo(kind).max) - 1, limit_code(bits) - 1
+    whole = np.ceil(np.clip(np.nan_to_num(values, nan=0.0, posinf=1e9), 0, steps * step) / step)
     whole = np.where(values <= SCREENING_RCV, np.minimum(whole, limit), np.maximum(whole, limit + 1))
     codes = np.where(np.isnan(values), MISSING, 1 + np.clip(whole, 0, steps))
-    return Packed(codes.astype(np.uint16), 0.0, steps * RCV_STEP, False)
+    return Packed(codes.astype(kind), 0.0, steps * step, False)
 
 
 def screened(packed: Packed) -> np.ndarray:
     """Tell which packed rCVs pass the screening limit, from the codes alone."""
-    passed: np.ndarray = (packed.codes != MISSING) & (packed.codes <= 1 + round(SCREENING_RCV / RCV_STEP))
+    passed: np.ndarray = (packed.codes != MISSING) & (packed.codes <= limit_code(packed.bits))
     return passed

@@ -14,14 +14,14 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from phloem.analysis.cell_sets import CellSet, Quantity, Spread
 from phloem.analysis.forward_figures import COLOURS, DRY_MATTER
 from phloem.analysis.forward_runs import ForwardRuns
-from phloem.analysis.packed_layers import RCV_STEP, Packed, compress, pack, pack_between, pack_rcv
+from phloem.analysis.packed_layers import Packed, compress, limit_code, pack, pack_between, pack_rcv
 from phloem.analysis.report_page import TEMPLATES
 from phloem.analysis.report_tables import stream_title
 from phloem.io.statistics import SCREENING_RCV
 from phloem.names import CELL_STATUS, STATUS
 
 FINE_VALUES = 2_000_000
-"""Members' values and trajectories are packed with 16 bits up to so many of them a page, beyond with 8."""
+"""Members, their rCV and range, and trajectories are packed with 16 bits up to so many values a page, beyond with 8."""
 
 COLOUR_MAPS: dict[str, Colormap] = {
     "value": colormaps["viridis"],
@@ -29,8 +29,8 @@ COLOUR_MAPS: dict[str, Colormap] = {
     "difference": colormaps["RdBu_r"],
     "score": LinearSegmentedColormap.from_list("score", ["#D55E00", "#FFFFFF", "#0072B2"]),
 }
-"""Perceptually even where a value has no middle; told apart by colour-blind eyes where it has one. The scores' are those
-of the tables: white is as good as the mean of the observations."""
+"""Perceptually even where a value has no middle; told apart by colour-blind eyes where it has one. The scores' are
+those of the tables: white is as good as the mean of the observations."""
 
 STATUS_COLOURS = ("#009E73", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#666666")
 """Okabe and Ito's, in the order of `names.CELL_STATUS`."""
@@ -55,7 +55,7 @@ class PageData:
             "cells": len(first.names),
             "members": first.members,
             "limit": SCREENING_RCV,
-            "limitCode": 1 + round(SCREENING_RCV / RCV_STEP),
+            "limitCode": limit_code(self.bits),
             "grid": None,
             "names": self.add(compress("\n".join(first.names).encode())),
             "latitude": self.add(_floats(first.latitude)),
@@ -98,8 +98,8 @@ class PageData:
         self.facts["sets"][number]["values"].append(
             {
                 "median": self.put(pack(spread.median)),
-                "rcv": self.put(pack_rcv(spread.rcv)),
-                "range": self.put(pack(spread.high - spread.low)),
+                "rcv": self.put(pack_rcv(spread.rcv, self.bits)),
+                "range": self.put(pack(spread.high - spread.low, self.bits)),
                 "members": self.put(members),
             }
         )

@@ -1,4 +1,4 @@
-"""The page that a modeller wants to see after a campaign: one HTML file that needs no network, with its figures and data."""
+"""The page that a modeller wants to see after a campaign: one HTML file without network, with its figures and data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Contents:
     notes: Sequence[str] = ()
 
 
-def write_report(contents: Contents, out: Path, on_progress: Callable[[int, str], None] = lambda done, text: None) -> Path:
+def write_report(
+    contents: Contents, out: Path, on_progress: Callable[[int, str], None] = lambda done, text: None
+) -> Path:
     """Write a report, its figures and its data, all or nothing; the same contents give the same bytes.
 
     Args:
@@ -178,7 +180,12 @@ def _glance(contents: Contents) -> list[Any]:
     streams = list(contents.sets[0].scores)
     biomass = {row["name"]: row["rmse"] for row in biomass_rows(contents.runs)} if contents.runs is not None else {}
     names = ("diverged", "missing", "set_aside")
-    head = ["experiment", "cells calibrated", "lanes calibrated", *(f"lanes {name.replace('_', ' ')}" for name in names)]
+    head = [
+        "experiment",
+        "cells calibrated",
+        "lanes calibrated",
+        *(f"lanes {name.replace('_', ' ')}" for name in names),
+    ]
     head += [f"NNSE of {stream_title(stream)}" for stream in streams]
     head += ["RMSE of biomass, Mg ha⁻¹"] if biomass else []
     rows: list[Any] = [[*head, "wall time"]]

@@ -21,22 +21,22 @@ PAPER = {
     "leaf_lifespan": ("0.76", "needle-leaved evergreens first (+); broad-leaved summergreens strongly negative"),
     "npp_leaf": (
         "0.60",
-        "needle-leaved deciduous first (rises, then level); VPD rises from 0.1 to 0.35 kPa, then falls; bulk density +; "
-        "annual temperature rises from −10 to 0 °C, then level",
+        "needle-leaved deciduous first (rises, then level); VPD rises from 0.1 to 0.35 kPa, then falls; bulk density "
+        "+; annual temperature rises from −10 to 0 °C, then level",
     ),
     "turnover_wood": (
         "0.44",
-        "climate 67.2 %; radiation first (+); coldest month: level below −25 °C, steep above −20 °C; annual temperature "
-        "+; sharp fall in alkaline soil",
+        "climate 67.2 %; radiation first (+); coldest month: level below −25 °C, steep above −20 °C; annual "
+        "temperature +; sharp fall in alkaline soil",
     ),
     "npp_wood": (
         "0.26 to 0.34?",
-        "climate 71.5 %; VPD first (rises, falls abruptly above about 0.35 kPa); annual temperature +; radiation; − with "
-        "the seasonality of both",
+        "climate 71.5 %; VPD first (rises, falls abruptly above about 0.35 kPa); annual temperature +; radiation; − "
+        "with the seasonality of both",
     ),
     "npp_root": ("low", "high at both ends of VPD; rises where soil C:N is above 25; rises in the cold"),
 }
-"""R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5, where they contradict each other)."""
+"""R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5; it contradicts itself)."""
 
 
 def attribution_section(found: Mapping[str, Mapping[str, Any]], files: ReportFiles) -> Section:
@@ -72,7 +72,9 @@ def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: boo
         "seconds": duration(found.get("seconds")),
         "left_out": [(entry["name"], entry["finding"]) for entry in found["predictors"] if entry.get("finding")],
         "rows": [_row(one) for one in found["targets"]],
-        "groups": [(name, colour) for name, colour in colours.items() if any(e["group"] == name for e in found["predictors"])],
+        "groups": [
+            (name, colour) for name, colour in colours.items() if any(e["group"] == name for e in found["predictors"])
+        ],
         "charts": charts,
         "dependence": [
             {

@@ -51,8 +51,8 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
         )
         for entry in one["comparisons"]:
             scores = entry.get("scores") or {}
-            rows.append([title, entry["slug"], entry["quantity"], entry["units"], entry.get("refused"), entry.get("pairs")]
-                        + [scores.get(key) for key, _, _ in SCORES])  # fmt: skip
+            about = [title, *(entry.get(key) for key in ("slug", "quantity", "units", "refused", "pairs"))]
+            rows.append([*about, *(scores.get(key) for key, _, _ in SCORES)])
     if found:
         columns = ["campaign", "comparison", "quantity", "units", "refused", "pairs", *(key for key, _, _ in SCORES)]
         files.table("benchmark", columns, rows)
@@ -134,7 +134,9 @@ def _comparison(folder: Path, entry: Mapping[str, Any], files: ReportFiles, lead
         "refused": entry.get("refused"),
         "pictures": pictures,
         "weighted": [
-            (heading, _text(weighted[key], decimals)) for key, heading, decimals in SCORES if weighted.get(key) is not None
+            (heading, _text(weighted[key], decimals))
+            for key, heading, decimals in SCORES
+            if weighted.get(key) is not None
         ],
         "strata": [
             [one["by"], one["name"], f"{one['pairs']:,}", _text(one.get("pbias"), 1), _text(one.get("rmse"), None),

@@ -1,4 +1,4 @@
-"""Charts of attribution in the report: importance with its noise floor, dependence with breakpoints, partition, screens."""
+"""Charts of attribution in the report: importance, dependence with breakpoints, partition, screens."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def dependence_chart(target: Target) -> Drawing:
         # A zero-length round-capped stroke a point: a third of the size of one <use> element a point.
         dots = np.column_stack([py, py, np.full(py.size, np.nan)]).ravel()
         axes.plot(np.repeat(px, 3), dots, color=OKABE_ITO[5], lw=2.0, solid_capstyle="round", alpha=0.55, zorder=2)
-        axes.fill_between(x, _values(one["boot_low"]), _values(one["boot_high"]), color=_BAND, alpha=0.55, lw=0, zorder=3)
+        axes.fill_between(
+            x, _values(one["boot_low"]), _values(one["boot_high"]), color=_BAND, alpha=0.55, lw=0, zorder=3
+        )
         axes.fill_between(x, _values(one["low"]), _values(one["high"]), color=OKABE_ITO[0], alpha=0.22, lw=0, zorder=4)
         axes.plot(x, _values(one["trend"]), color=OKABE_ITO[0], lw=1.7, zorder=5)
         point = one.get("breakpoint")
@@ -109,7 +111,9 @@ def dependence_chart(target: Target) -> Drawing:
         axes.set_ylabel(f"SHAP value, {unit}" if unit and unit != "1" else "SHAP value", fontsize=8)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    return Drawing(figure, f"attribution_dependence_{target['name']}", f"Dependence of {target['name']} on its predictors")
+    return Drawing(
+        figure, f"attribution_dependence_{target['name']}", f"Dependence of {target['name']} on its predictors"
+    )
 
 
 @styled()
@@ -124,7 +128,9 @@ def partition_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Dr
             value = group["independent"] or 0.0
             label = None if group["group"] in named else group["group"]
             named.add(group["group"])
-            axes.barh(y, value, left=ahead if value >= 0 else behind, color=colours[group["group"]], height=0.62, label=label)
+            axes.barh(
+                y, value, left=ahead if value >= 0 else behind, color=colours[group["group"]], height=0.62, label=label
+            )
             ahead, behind = ahead + max(value, 0.0), behind + min(value, 0.0)
         axes.plot([one["partition"]["total"]] * 2, [y - 0.4, y + 0.4], color=INK, lw=1.6)
     axes.set_yticks(range(len(targets)), [one["long_name"] or one["name"] for one in targets[::-1]])
@@ -175,7 +181,9 @@ def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
     axes.imshow(loadings, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(loadings):
         text = f"{value:.2f}".replace("-", "−")
-        axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color="white" if abs(value) > 0.62 else INK)
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=7.5, color="white" if abs(value) > 0.62 else INK
+        )
     axes.set_xticks(range(len(found["variables"])), found["variables"], rotation=35, ha="right", fontsize=7.5)
     axes.set_yticks(
         range(len(loadings)), [f"PC{n + 1}, {percent * share:.1f} %" for n, share in enumerate(explained)], fontsize=8

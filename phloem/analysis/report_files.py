@@ -44,7 +44,9 @@ class ReportFiles:
             (self.aside / folder).mkdir()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         shutil.rmtree(self.aside, ignore_errors=True)
 
     def picture(self, name: str, figure: Figure, label: str, dpi: int = 110) -> Markup:

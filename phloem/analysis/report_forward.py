@@ -47,7 +47,13 @@ def forward_section(runs: ForwardRuns, files: ReportFiles) -> Section:
     files.table(
         "biomass",
         ["cell", "latitude", "longitude", "growth_curve", *runs.experiments],
-        zip(runs.cells, *runs.coordinates.T.tolist(), (runs.target[:, -1] / DRY_MATTER).tolist(), *last.tolist(), strict=True),
+        zip(
+            runs.cells,
+            *runs.coordinates.T.tolist(),
+            (runs.target[:, -1] / DRY_MATTER).tolist(),
+            *last.tolist(),
+            strict=True,
+        ),
     )
     columns = ["stand_age"]
     values: list[Any] = [list(range(1, runs.years + 1))]
@@ -56,11 +62,13 @@ def forward_section(runs: ForwardRuns, files: ReportFiles) -> Section:
         for share in (25, 50, 75):
             columns.append(f"{name}_{share}")
             kept = biomass[np.isfinite(biomass).all(1)]
-            values.append((np.percentile(kept, share, axis=0) / DRY_MATTER).tolist() if len(kept) else [np.nan] * runs.years)
+            values.append(
+                (np.percentile(kept, share, axis=0) / DRY_MATTER).tolist() if len(kept) else [np.nan] * runs.years
+            )
     files.table("trajectories", columns, zip(*values, strict=True))
     label = (
-        f"Live biomass over {runs.years} years with the parameters of {', '.join(runs.experiments)}, against the growth "
-        "curves; below, maps of the last year less the growth curves"
+        f"Live biomass over {runs.years} years with the parameters of {', '.join(runs.experiments)}, against the "
+        "growth curves; below, maps of the last year less the growth curves"
     )
     picture = files.picture("forward", forward_figure(runs), label)
     body = render("forward.html", rows=biomass_rows(runs), picture=picture, years=runs.years)
@@ -75,9 +83,10 @@ def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section
         files: takes the tables.
     """
     names = list(found["changes"])
-    changes, rows = [], []
+    changes: list[dict[str, Any]] = []
+    rows = []
     for key, (unit, meaning) in DERIVED.items():
-        entry = {"meaning": meaning, "unit": "" if unit == "1" else typeset(unit), "cells": []}
+        entry: dict[str, Any] = {"meaning": meaning, "unit": "" if unit == "1" else typeset(unit), "cells": []}
         for name in names:
             every, agreed = found["changes"][name][key], found["changes_screened"][name][key]
             texts = (_number(every["pbias"], 1), _number(agreed["pbias"], 1), agreed["cells"])
@@ -87,7 +96,13 @@ def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section
     columns = ["quantity", "experiment", "pbias_percent", "cells", "pbias_screened_percent", "cells_screened"]
     files.table("changes", columns, rows)
     nnse = [
-        (name, [[_number(both[window].get(stream), 3) for stream in ALL_STREAMS] for window in ("nnse", "nnse_validation")])
+        (
+            name,
+            [
+                [_number(both[window].get(stream), 3) for stream in ALL_STREAMS]
+                for window in ("nnse", "nnse_validation")
+            ],
+        )
         for name, both in found["nnse"].items()
     ]
     cost = [
@@ -122,7 +137,9 @@ def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section
     return Section("experiments", "What the experiments change", body)
 
 
-def biomass_maps(runs: ForwardRuns, experiment: str, names: Sequence[str]) -> dict[str, tuple[str, np.ndarray, str, str]]:
+def biomass_maps(
+    runs: ForwardRuns, experiment: str, names: Sequence[str]
+) -> dict[str, tuple[str, np.ndarray, str, str]]:
     """Return maps of the last year's biomass of an experiment, and of its difference from the growth curves."""
     which, rows = runs.experiments.index(experiment), runs.rows(names)
     last, target = runs.median[which, :, -1] / DRY_MATTER, runs.target[:, -1] / DRY_MATTER
@@ -133,7 +150,12 @@ def biomass_maps(runs: ForwardRuns, experiment: str, names: Sequence[str]) -> di
 
     return {
         "biomass": (f"live biomass after {runs.years} years", at(last), "value", unit),
-        "biomass_error": (f"live biomass after {runs.years} years less growth curve", at(last - target), "difference", unit),
+        "biomass_error": (
+            f"live biomass after {runs.years} years less growth curve",
+            at(last - target),
+            "difference",
+            unit,
+        ),
         "biomass_spread": (
             f"live biomass after {runs.years} years: spread of the members (median distance from the median)",
             at(_spread(runs, experiment)),

@@ -31,7 +31,12 @@ class MapParts:
     """Everything of the report that is about all cells: built in one walk over the quantities."""
 
     def __init__(
-        self, sets: Sequence[CellSet], bounds: Bounds, files: ReportFiles, anchors: Sequence[str] = (), whole: bool = True
+        self,
+        sets: Sequence[CellSet],
+        bounds: Bounds,
+        files: ReportFiles,
+        anchors: Sequence[str] = (),
+        whole: bool = True,
     ) -> None:
         """Begin with the cells.
 
@@ -149,7 +154,9 @@ class MapParts:
             ("highest", lambda spread: spread.high),
         ):
             columns = [quantity.key for quantity in self.shown]
-            rows = zip(one.names, one.latitude, one.longitude, *[pick(spread).tolist() for spread in found], strict=True)
+            rows = zip(
+                one.names, one.latitude, one.longitude, *[pick(spread).tolist() for spread in found], strict=True
+            )
             self.files.table(f"{self._name(one)}{kind}", ["cell", "latitude", "longitude", *columns], rows)
 
     def _cell_table(self, one: CellSet, more: Extra) -> None:

@@ -182,9 +182,7 @@ def agreement_rows(product: Product, bounds: Bounds) -> list[dict[str, Any]]:
     rows = []
     for name in SHOWN:
         slot = PARAMETERS.index(name)
-        rows.append(
-            agreement_row(name, bounds, product.parameters_median[:, slot], product.parameters_rcv[:, slot])
-        )
+        rows.append(agreement_row(name, bounds, product.parameters_median[:, slot], product.parameters_rcv[:, slot]))
     return rows
 
 
@@ -194,7 +192,8 @@ def agreement_row(name: str, bounds: Bounds, median: Floats, rcv: Floats) -> dic
     Args:
         name: of the parameter.
         bounds: for its unit and meaning.
-        median, rcv: (cells,), NaN where fewer than three members are calibrated.
+        median: (cells,), NaN where fewer than three members are calibrated.
+        rcv: (cells,).
     """
     judged = np.isfinite(median) & ~np.isnan(rcv)
     medians = median[judged]

@@ -77,11 +77,13 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
     map_height = min(map_height, map_width * tall)
     height = _TOP + map_height + _BELOW
     figure = Figure(figsize=(width, height * down))
-    for number, still in enumerate(stills):
-        row, column = divmod(number, across)
+    for slot, still in enumerate(stills):
+        row, column = divmod(slot, across)
         left = column * width / across + _LEFT
         bottom = (down - 1 - row) * height + _BELOW
-        axes = figure.add_axes((left / width, bottom / (height * down), map_width / width, map_height / (height * down)))
+        axes = figure.add_axes(
+            (left / width, bottom / (height * down), map_width / width, map_height / (height * down))
+        )
         _draw(axes, cells, still, 1 / map_height)
     return figure
 
@@ -150,7 +152,8 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
         holes[grid.row, grid.column] = np.where(np.isfinite(still.values), np.nan, 1)
         axes.imshow(holes, cmap=_GREY, extent=place, origin="lower", interpolation="nearest", zorder=2, aspect="auto")
         axes.imshow(
-            image, cmap=colours, norm=norm, extent=place, origin="lower", interpolation="nearest", zorder=2, aspect="auto",
+            image, cmap=colours, norm=norm, extent=place, origin="lower", interpolation="nearest", zorder=2,
+            aspect="auto",
         )  # fmt: skip
     axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor=_COAST, lw=0.4, zorder=4), autolim=False)
     axes.set_xlim(west, east)
@@ -173,7 +176,7 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
 @lru_cache(maxsize=4)
 def _outlines(box: tuple[float, float, float, float]) -> list[np.ndarray]:
     """Return the outlines of land that meet a box, shifted by whole turns where it lies across the date line."""
-    return [ring + (turn, 0) for turn in (-360, 0, 360) for ring in land() if _meets(ring, turn, box)]
+    return [ring + np.array([turn, 0]) for turn in (-360, 0, 360) for ring in land() if _meets(ring, turn, box)]
 
 
 def _meets(ring: np.ndarray, turn: float, box: tuple[float, float, float, float]) -> bool:

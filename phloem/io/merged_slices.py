@@ -66,7 +66,9 @@ class MergedSlices:
     def __enter__(self) -> MergedSlices:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.file.close()
 
     def _unreadable(self, error: Exception) -> WorkError:

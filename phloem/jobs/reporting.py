@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phloem.analysis import CampaignFacts, Contents, SiteSeries, write_report
+from phloem.analysis import Contents, SiteSeries, write_report
 from phloem.analysis.cell_sets import CellSet, read_cells
 from phloem.analysis.forward_runs import read_forward
 from phloem.errors import InputError, WorkError
@@ -48,8 +48,8 @@ def report(directory: Path) -> Path:
     if (directory / COMPARED).is_file():
         return _report_experiments(directory)
     raise InputError(
-        f"{directory}: neither a campaign (plan one with `phloem plan CAMPAIGN.toml`) nor the three experiments "
-        f"(no {COMPARED}; make it with `phloem experiments CAMPAIGN.toml --out {directory}`)"
+        f"{directory}: no campaign here; plan one with `phloem plan CAMPAIGN.toml`. Nor are there three experiments "
+        f"(no {COMPARED}), which `phloem experiments CAMPAIGN.toml --out {directory}` runs"
     )
 
 

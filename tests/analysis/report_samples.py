@@ -52,12 +52,16 @@ def tower_cells(merged: xr.Dataset) -> CellSet:
         status=merged["status"].values.astype(int),
         redraws=merged["redraws"].values.astype(int),
         loss=merged["loss"].values,
-        scores={s: (merged["nnse"].values[..., n], merged["nnse_validation"].values[..., n]) for n, s in enumerate(STREAMS)},
+        scores={
+            s: (merged["nnse"].values[..., n], merged["nnse_validation"].values[..., n]) for n, s in enumerate(STREAMS)
+        },
         parameter=lambda name: merged["parameters"].values[..., slots.index(name)],
     )
 
 
-def grid_cells(rows: int, columns: int, title: str = "baseline", seed: int = 0, every: int = 1, step: float = 0.5) -> CellSet:
+def grid_cells(
+    rows: int, columns: int, title: str = "baseline", seed: int = 0, every: int = 1, step: float = 0.5
+) -> CellSet:
     """Cells of a grid, one place in so many; parameters vary smoothly over it and by member."""
     rng = np.random.default_rng(seed)
     place = np.arange(0, rows * columns, every)
@@ -122,9 +126,12 @@ def attribution() -> dict[str, Any]:
     """What `phloem attribute` writes: one target with everything, one without blocks, one refused."""
     rng = np.random.default_rng(5)
     predictors = [
-        ("mat", "climate", "degC", "annual mean temperature"), ("vpd", "climate", "kPa", "mean VPD"),
-        ("ph", "soil", "1", "pH"), ("enf", "vegetation", "1", "needle-leaved evergreens"), ("flat", "soil", "1", "constant"),
-    ]  # fmt: skip
+        ("mat", "climate", "degC", "annual mean temperature"),
+        ("vpd", "climate", "kPa", "mean VPD"),
+        ("ph", "soil", "1", "pH"),
+        ("enf", "vegetation", "1", "needle-leaved evergreens"),
+        ("flat", "soil", "1", "constant"),
+    ]
     x = np.linspace(-10, 15, 200)
     trend = np.tanh((x - 2) / 3) * 0.1
     none = [None] * 200
@@ -134,7 +141,8 @@ def attribution() -> dict[str, Any]:
         return {
             "predictor": name, "units": units, "x": x.tolist(), "trend": trend.tolist(),
             "low": (trend - 0.02).tolist(), "high": (trend + 0.02).tolist(),
-            "boot_low": (trend - 0.03).tolist() if known else none, "boot_high": (trend + 0.03).tolist() if known else none,
+            "boot_low": (trend - 0.03).tolist() if known else none,
+            "boot_high": (trend + 0.03).tolist() if known else none,
             "breakpoint": {"x": 2.1, "low": 1.2, "high": 3.4} if known else None,
             "points_x": px.tolist(),
             "points_phi": (np.tanh((px - 2) / 3) * 0.1 + rng.normal(0, 0.03, px.size)).tolist(),
@@ -163,7 +171,12 @@ def attribution() -> dict[str, Any]:
         }  # fmt: skip
 
     wood = target("turnover_wood", "yr-1", "wood turnover")
-    leaf = {**target("leaf_lifespan", "yr", "leaf lifespan"), "blocked": None, "blocked_refused": "one block", "partition": None}
+    leaf = {
+        **target("leaf_lifespan", "yr", "leaf lifespan"),
+        "blocked": None,
+        "blocked_refused": "one block",
+        "partition": None,
+    }
     root = {"name": "npp_root", "units": "1", "long_name": "share of NPP to fine roots",
             "refused": "all 240 cells masked: no member agreement (rCV > 0.3)"}  # fmt: skip
     screens = [("decomposition_rate", 0.8), ("f_auto", 0.05), ("turnover_wood", 3.0), ("lcma", None)]
@@ -173,8 +186,8 @@ def attribution() -> dict[str, Any]:
                        for a, b, c, d in predictors],
         "targets": [wood, leaf, root],
         "identifiability": {
-            "std": {"limit": 0.6, "rows": [{"parameter": a, "median_cv": b, "cells": 240, "kept": True} for a, b in screens]},
-            "mad": {"limit": 0.3, "rows": [{"parameter": a, "median_cv": b, "cells": 240, "share_kept": 0.5} for a, b in screens]},
+            kind: {"limit": limit, "rows": [{"parameter": a, "median_cv": b, key: 0.5} for a, b in screens]}
+            for kind, limit, key in (("std", 0.6, "kept"), ("mad", 0.3, "share_kept"))
         },
         "pca": {"variables": ["lcma", "f_wood", "ce"], "explained": [0.53, 0.3, 0.17], "cells": 200, "refused": None,
                 "loadings": [[0.8, -0.1, 0.2], [0.1, 0.9, 0.1], [-0.3, 0.1, 0.9]]},
@@ -197,15 +210,17 @@ def benchmark(folder: Path, cells: CellSet) -> dict[str, Any]:
         figure = Figure(figsize=(2, 2))
         figure.subplots().plot([0, 1], [0, 1])
         (folder / f"{kind}_biomass.png").write_bytes(to_png(figure))
-    scores = {"pairs": 240, "bias": 5.0, "pbias": 4.2, "rmse": 21.3, "mae": 17.0, "r": 0.8, "r2_pearson": 0.64, "nse": 0.5,
-              "nnse": 0.667, "slope_obs_on_pred": 0.9, "slope_pred_on_obs": 0.7}  # fmt: skip
+    scores = {"pairs": 240, "bias": 5.0, "pbias": 4.2, "rmse": 21.3, "mae": 17.0, "r": 0.8, "r2_pearson": 0.64,
+              "nse": 0.5, "nnse": 0.667, "slope_obs_on_pred": 0.9, "slope_pred_on_obs": 0.7}  # fmt: skip
     found = {
         "version": "9.8.7",
         "comparisons": [
-            {"slug": "biomass", "name": "CCI biomass", "quantity": "agb", "units": "Mg ha-1", "long_name": "above-ground biomass",
-             "kind": "map", "source": "cci.nc", "regrid": "mean", "refused": None, "cells": 240, "pairs": 240, "scores": scores,
+            {"slug": "biomass", "name": "CCI biomass", "quantity": "agb", "units": "Mg ha-1",
+             "long_name": "above-ground biomass", "kind": "map", "source": "cci.nc", "regrid": "mean", "refused": None,
+             "cells": 240, "pairs": 240, "scores": scores,
              "weighted": {"pbias": 4.0, "rmse": 20.0}, "members": {"rmse": [20.0, 25.5]}, "within_members": 0.31,
-             "strata": [{"by": "pft", "name": "ENF", "pairs": 100, "pbias": 1.0, "rmse": 10.0, "nse": 0.4, "r2_pearson": 0.5}],
+             "strata": [{"by": "pft", "name": "ENF", "pairs": 100, "pbias": 1.0, "rmse": 10.0, "nse": 0.4,
+                         "r2_pearson": 0.5}],
              "points": {"file": "biomass.csv"}},
             {"slug": "cardamom", "name": "CARDAMOM", "quantity": "npp_wood", "units": "1", "long_name": "NPP to wood",
              "kind": "map", "source": "c.nc", "regrid": "mean", "refused": "no cell in common", "cells": 0, "pairs": 0},

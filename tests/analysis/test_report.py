@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import xarray as xr
-
 from report_samples import facts, tower_cells
 
 from phloem.analysis import Contents, SiteSeries, write_report
@@ -130,7 +129,9 @@ def render(tmp_path, merged, sites, **changes):
     page = Page(write_report(contents(merged, sites, **changes), tmp_path / "report"))
     assert page.source.startswith("<!DOCTYPE html>")
     assert not re.search(r"(?i:\bnan\b)|\bNone\b", page.text)
-    assert not re.search(r"[\s\"'(,:]-?(nan|inf)[\s\"',;)]", page.source.split('<script type="text/plain"')[0], flags=re.I)
+    assert not re.search(
+        r"[\s\"'(,:]-?(nan|inf)[\s\"',;)]", page.source.split('<script type="text/plain"')[0], flags=re.I
+    )
     assert len(page.ids) == len(set(page.ids))
     for svg in page.svgs():
         ElementTree.fromstring(f'<r xmlns:xlink="x">{svg}</r>')

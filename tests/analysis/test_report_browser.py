@@ -1,95 +1,17 @@
 """The report in a real browser: maps that draw, answer to pointer and keyboard, and print; no error, no request."""
 
 import dataclasses
-import re
-import shutil
 
 import numpy as np
 import pytest
-from report_samples import (
-    MEMBERS,
-    REAL_BOUNDS,
-    attribution,
-    benchmark,
-    facts,
-    forward_runs,
-    grid_cells,
-    grid_contents,
-)
+from browsing import Opened, numbers
+from report_samples import MEMBERS, REAL_BOUNDS, attribution, benchmark, forward_runs, grid_contents
 
-from phloem.analysis import Contents, write_report
+from phloem.analysis import write_report
 from phloem.analysis.cell_sets import quantities
 from phloem.io.statistics import SCREENING_RCV
 
 QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}
-EXPERIMENTS = ("baseline", "single-year", "growth-curve")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window; these tests skip where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("no chromium on the path")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=binary, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
-class Opened:
-    """A page in the browser, with everything that it complained of or asked for."""
-
-    def __init__(self, browser, path, width=1300, before=""):
-        self.troubles = []
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        own = "willReadFrequently"  # what the browser advises these tests, which read canvases again and again
-        self.page.on("console", lambda said: self.troubles.append(said.text) if own not in said.text else None)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", lambda asked: self.troubles.append(asked.url) if asked.url != path.as_uri() else None)
-        if before:
-            self.page.add_init_script(before)
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("body[data-ready]", state="attached", timeout=120_000)
-
-    def choose(self, quantity, layer=None):
-        if layer:
-            self.page.select_option("#map-layer", layer)
-        self.page.select_option("#map-quantity", quantity)
-        wanted = f"{quantity} {layer or ''}".strip()
-        self.page.wait_for_function("w => document.getElementById('map-stage').dataset.drawn.startsWith(w)", arg=wanted)
-
-    def where(self, cell, panel=0):
-        self.page.evaluate("document.getElementById('map-stage').scrollIntoView({block: 'center'})")
-        script = "([cell, panel]) => document.getElementById('map-stage').maps.whereIs(cell, panel)"
-        return self.page.evaluate(script, [cell, panel])
-
-    def hover(self, cell, panel=0):
-        self.page.mouse.move(0, 0)
-        self.page.mouse.move(*self.where(cell, panel))
-        return self.page.inner_text("#map-tooltip")
-
-    def tooltip(self, words):
-        """Wait until the tooltip holds some words."""
-        self.page.wait_for_function("w => document.getElementById('map-tooltip').innerText.includes(w)", arg=words)
-        return " ".join(self.page.inner_text("#map-tooltip").split())
-
-    def pin(self, cell, name):
-        self.hover(cell)
-        self.page.mouse.click(*self.where(cell))
-        self.page.wait_for_selector(f'#cell-panel[data-cell="{name}"]')
-        return " ".join(self.page.inner_text("#cell-panel").split())
-
-    def colour(self, cell, panel=0):
-        """The colour in the middle of a cell."""
-        script = """([cell, panel]) => {
-            const one = document.getElementById("map-stage").maps.state.shown[panel];
-            const [x, y] = one.toScreen(one.geography.latitude[cell], one.geography.longitude[cell]);
-            const pixel = one.base.getContext("2d").getImageData(x * one.ratio, y * one.ratio, 1, 1);
-            return [...pixel.data.slice(0, 3)];
-        }"""
-        return self.page.evaluate(script, [cell, panel])
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +37,6 @@ def opened(browser, written):
     yield page
     assert page.troubles == []
     page.page.close()
-
-
-def numbers(text):
-    """All numbers of a text, powers of ten included."""
-    powers = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-    text = re.sub(r"×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda power: f"e{power.group(1).translate(powers)}", text)
-    found = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("−", "-").replace(",", ""))
-    return [float(one) for one in found]
 
 
 def test_hovering_tells_value_members_and_spread(opened, contents):
@@ -183,10 +97,10 @@ def test_the_colours_are_those_of_the_values(opened, contents):
     scale = opened.page.evaluate("document.getElementById('map-stage').maps.state.scales.own")
     assert [scale["low"], scale["high"]] == pytest.approx(ends.tolist(), rel=1e-3)
     opened.page.uncheck("#map-robust")
-    opened.page.wait_for_function("!document.getElementById('map-stage').maps.state.scales.own.above")
+    opened.page.wait_for_function("() => !document.getElementById('map-stage').maps.state.scales.own.above")
     assert not scale["log"]
     opened.page.check("#map-log")
-    opened.page.wait_for_function("document.getElementById('map-stage').maps.state.scales.own.log")
+    opened.page.wait_for_function("() => document.getElementById('map-stage').maps.state.scales.own.log")
     assert "logarithmic" in opened.page.inner_text("#map-legend")
 
 
@@ -219,7 +133,11 @@ def test_a_pinned_cell_shows_all_that_is_known(opened, contents):
     assert rows.count() == len(QUANTITIES)
     assert page.locator("#cell-panel .strips circle").count() == MEMBERS * len(QUANTITIES)
     spread = cells.spread(QUANTITIES["f_auto"])
-    label = page.locator("#cell-panel .strip", has_text="member 0").nth(list(QUANTITIES).index("f_auto")).get_attribute("aria-label")
+    label = (
+        page.locator("#cell-panel .strip", has_text="member 0")
+        .nth(list(QUANTITIES).index("f_auto"))
+        .get_attribute("aria-label")
+    )
     np.testing.assert_allclose(numbers(label)[1::2], spread.members[150], rtol=2e-3)
     low, high = QUANTITIES["f_auto"].low, QUANTITIES["f_auto"].high
     strip = page.locator("#cell-panel .strip").nth(list(QUANTITIES).index("f_auto"))
@@ -276,7 +194,7 @@ def test_wheel_and_drag_move_the_map_and_the_cells_stay_under_the_pointer(opened
     page.mouse.move(x, y)
     for _ in range(4):
         page.mouse.wheel(0, -120)
-    page.wait_for_function("document.getElementById('map-stage').maps.zoomed")
+    page.wait_for_function("() => document.getElementById('map-stage').maps.zoomed")
     assert opened.where(150) == pytest.approx([x, y], abs=1.5)
     page.mouse.move(x, y)
     page.mouse.down()
@@ -321,7 +239,7 @@ def test_print_shows_still_maps_and_opens_everything(browser, written):
     still = page.locator(".stills img").first
     assert not still.is_visible()
     page.emulate_media(media="print")
-    page.wait_for_function("[...document.querySelectorAll('details')].every(one => one.open)")
+    page.wait_for_function("() => [...document.querySelectorAll('details')].every(one => one.open)")
     assert still.is_visible()
     assert not page.locator("#map-stage").is_visible()
     for image in page.locator(".stills img").all():
@@ -331,10 +249,12 @@ def test_print_shows_still_maps_and_opens_everything(browser, written):
     assert printed[:4] == b"%PDF"
     assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") >= 5
     assert len(printed) > 200_000  # the pictures are in it
-    wide = page.evaluate("[...document.querySelectorAll('table')].filter(t => t.offsetParent && t.scrollWidth > 1300).length")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('table')].filter(t => t.offsetParent && t.scrollWidth > 1300).length"
+    )
     assert wide == 0
     page.emulate_media(media="screen")
-    page.wait_for_function("!document.querySelector('details.stills').open")
+    page.wait_for_function("() => !document.querySelector('details.stills').open")
     assert opened.troubles == []
     page.close()
 
@@ -356,27 +276,37 @@ def test_no_width_overflows(browser, written, width):
     page.close()
 
 
+NAMELESS = """() => [...document.querySelectorAll("img, svg[role=img], select, input, button, [role=application]")]
+    .filter(e => !(e.getAttribute("alt") || e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")))
+    .map(e => e.outerHTML.slice(0, 120))"""
+
+PALE = r"""() => {
+    const light = colour => colour.map(v => v / 255)
+        .map(v => (v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4))
+        .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
+    const parse = text => text.match(/[\d.]+/g).map(Number);
+    const contrast = e => {
+        const paper = one => parse(getComputedStyle(one).backgroundColor);
+        let ground = e;
+        while (ground && (paper(ground)[3] ?? 1) === 0) ground = ground.parentElement;
+        const pair = [ground ? light(paper(ground).slice(0, 3)) : 1, light(parse(getComputedStyle(e).color).slice(0, 3))];
+        return (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
+    };
+    const says = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    return [...document.querySelectorAll("main *")]
+        .filter(e => e.offsetParent && says(e) && !e.closest("svg") && !e.disabled && !(contrast(e) >= 4.5))
+        .map(e => [contrast(e), e.outerHTML.slice(0, 100)]);
+}"""
+
+
 def test_what_can_be_seen_can_be_told(opened):
     page = opened.page
-    nameless = page.evaluate("""[...document.querySelectorAll("img, svg[role=img], select, input, button, [role=application]")]
-        .filter(e => !(e.getAttribute("alt") || e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")
-            || e.querySelector("title"))).map(e => e.outerHTML.slice(0, 120))""")
-    assert nameless == []
+    assert page.evaluate(NAMELESS) == []
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
     assert page.evaluate("document.documentElement.lang") == "en"
-    pale = page.evaluate("""[...document.querySelectorAll("main *")].filter(e => e.offsetParent && [...e.childNodes].some(
-        n => n.nodeType === 3 && n.textContent.trim()) && !e.closest("svg") && !e.disabled).map(e => {
-            const light = c => c.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-                .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
-            const parse = text => text.match(/[\\d.]+/g).map(Number);
-            let ground = e;
-            while (ground && (parse(getComputedStyle(ground).backgroundColor)[3] ?? 1) === 0) ground = ground.parentElement;
-            const back = ground ? light(parse(getComputedStyle(ground).backgroundColor).slice(0, 3)) : 1;
-            const ink = light(parse(getComputedStyle(e).color).slice(0, 3));
-            const ratio = (Math.max(back, ink) + .05) / (Math.min(back, ink) + .05);
-            return [Math.round(ratio * 100) / 100, e.outerHTML.slice(0, 100)];
-        }).filter(([ratio]) => ratio < 4.5)""")
-    assert pale == []
+    assert page.evaluate(PALE) == []
+    page.evaluate("document.querySelector('h2').style.color = '#999'")
+    assert len(page.evaluate(PALE)) == 1, "the test sees what is pale"
 
 
 def test_it_works_where_the_browser_cannot_decompress(browser, written, contents):
@@ -386,67 +316,6 @@ def test_it_works_where_the_browser_cannot_decompress(browser, written, contents
     values = opened.page.evaluate("Array.from(document.getElementById('map-stage').maps.state.fields[0].values)")
     told = np.array([np.nan if one is None else one for one in values], float)
     np.testing.assert_allclose(told, spread.median, rtol=1e-4)
-    assert opened.troubles == []
-    opened.page.close()
-
-
-def test_three_experiments_side_by_side(browser, tmp_path):
-    sets = [grid_cells(12, 20, name, seed, every=2) for seed, name in enumerate(EXPERIMENTS)]
-    made = Contents(
-        title="three",
-        facts=[facts(experiment=name) for name in EXPERIMENTS],
-        bounds=REAL_BOUNDS,
-        sets=sets,
-        runs=forward_runs(sets[0], EXPERIMENTS),
-    )
-    opened = Opened(browser, write_report(made, tmp_path))
-    opened.choose("q:derived_npp_wood", "median")
-    captions = [one.inner_text() for one in opened.page.locator("#map-stage figcaption").all()]
-    assert captions == [*EXPERIMENTS, "single-year less baseline", "growth-curve less baseline"]
-    spreads = [one.spread(QUANTITIES["derived_npp_wood"]).median for one in sets]
-    opened.hover(31, panel=4)
-    text = opened.tooltip("rCV")
-    assert numbers(text.split("growth-curve less baseline")[1])[0] == pytest.approx(spreads[2][31] - spreads[0][31], abs=2e-3)
-    assert "members, growth-curve" in text
-    text = opened.pin(31, sets[0].names[31])
-    assert opened.page.locator("#cell-panel .strips tbody tr").count() == 3 * 6
-    assert opened.page.locator("#cell-panel .growth path[fill=none]").count() == 3 * MEMBERS + 1
-    opened.choose("c:status")
-    assert opened.page.locator("#map-stage figure:visible").count() == 3
-    assert opened.troubles == []
-    opened.page.close()
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """60,000 cells of half a degree with five members: the land of the Earth."""
-    cells = grid_cells(240, 500, every=2)
-    assert len(cells.names) == 60_000
-    contents = grid_contents(sets=[cells], runs=forward_runs(cells, ("baseline", "growth-curve")))
-    return cells, write_report(contents, tmp_path_factory.mktemp("large"))
-
-
-def test_sixty_thousand_cells_answer(browser, large):
-    cells, path = large
-    assert path.stat().st_size < 30e6
-    opened = Opened(browser, path)
-    spread = cells.spread(QUANTITIES["derived_leaf_lifespan"])
-    opened.choose("q:derived_leaf_lifespan", "median")
-    for cell in (7, 30_000, 59_998):
-        assert cells.names[cell] in opened.hover(cell)
-        text = opened.tooltip("rCV")
-        assert numbers(text.split("° E ")[1] if "° E " in text else text.split("° W ")[1])[1] == pytest.approx(
-            spread.median[cell], rel=2e-3
-        )
-        members = numbers(text.split(" members ")[1].split(" rCV ")[0].replace("failed", ""))
-        known = spread.members[cell][np.isfinite(spread.members[cell])]
-        np.testing.assert_allclose(members, known, rtol=0.06)  # one of 254 steps, and two digits
-    text = opened.pin(30_000, cells.names[30_000])
-    assert opened.page.locator("#cell-panel .strips circle").count() == MEMBERS * len(QUANTITIES)
-    opened.page.fill("#cell-search", cells.names[41_234])
-    assert opened.page.locator("#cell-table tbody tr").count() == 1
-    opened.choose("c:status")
-    assert f"({(cells.cell_status == 0).sum():,})" in opened.page.inner_text("#map-legend")
     assert opened.troubles == []
     opened.page.close()
 

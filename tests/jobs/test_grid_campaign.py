@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -36,6 +37,26 @@ def experiments(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
     assert "live biomass after 100 years" in printed
     assert "three/index.html" in printed
     return folder
+
+
+def test_the_report_of_the_experiments_and_of_each(experiments: Path) -> None:
+    out = experiments / "three/report"
+    assert Path(succeed("report", "three", folder=experiments).strip()) == Path("three/report/index.html")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for words in ("made: 3 experiments side by side", "PBIAS", "The truth of this synthetic domain", "growth-curve"):
+        assert words in page
+    compared = json.loads((experiments / "three/experiments.json").read_text())
+    rmse = compared["biomass"]["growth-curve"]["rmse"]
+    assert f"<b>{rmse:,.1f}</b>" in page
+    names = {path.name for path in out.glob("data/*.csv")}
+    assert names >= {"baseline_cells.csv", "growth-curve_medians.csv", "biomass.csv", "trajectories.csv", "changes.csv"}
+    succeed("report", "three/growth-curve", folder=experiments)
+    single = (experiments / "three/growth-curve/report/index.html").read_text(encoding="utf-8")
+    assert "one of three experiments over the same cells" in single
+    assert '"runs":{"ages":[1,2,3,' in single
+    assert len(re.findall('<script type="text/plain" id="layer-', single)) > 4 * 32
+    succeed("report", "three", folder=experiments)
+    assert (out / "index.html").read_text(encoding="utf-8") == page
 
 
 def test_the_same_seed_makes_the_same_store(store: Store, tmp_path: Path) -> None:  # noqa: F811

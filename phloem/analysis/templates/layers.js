@@ -55,8 +55,11 @@ function decoder(packed) {
   const steps = 2 ** packed.bits - 2;
   const { low, high } = packed;
   if (packed.log) {
-    const stretch = Math.log(high) - Math.log(low);
-    return (code) => (code === 0 ? NaN : low * Math.exp(((code - 1) / steps) * stretch));
+    const [first, last] = [Math.log(low), Math.log(high)];
+    return (code) => {
+      const share = (code - 1) / steps;
+      return code === 0 ? NaN : Math.exp(first * (1 - share) + last * share);
+    };
   }
   return (code) => {
     const share = (code - 1) / steps;

@@ -60,9 +60,9 @@ function valueText(maps, panel, cell) {
   if (field.state[cell] === 0) return "no value";
   if (kind === "status") return scales.own && maps.facts.status[value] ? maps.facts.status[value].name : BLANK;
   const spread = layer === "rcv" || layer === "range";
-  const text = layer === "rcv" ? fixed(value, 3)
+  const text = layer === "rcv" ? fixed(value, maps.packed(panel.set, chosen).rcv.bits === 8 ? 2 : 3)
     : kind === "score" ? fixed(value, 3)
-    : quantityText(value, spread || panel.less >= 0 ? {} : entry);
+    : quantityText(value, spread || panel.less >= 0 ? {} : entry, layer === "range" && maps.packed(panel.set, chosen).range.bits === 8 ? 2 : 4);
   const unit = layer === "rcv" ? "" : entry.unit;
   return withUnit(text, unit) + (field.state[cell] === 2 ? " (members disagree)" : "");
 }
@@ -102,7 +102,7 @@ async function tooltipMembers(maps, cell) {
   lines.push(element("div", { className: "pairs" }, element("span", {}, title), element("span", {}, texts.join(" · "))));
   if (Number.isFinite(rcv)) {
     const verdict = rcv > maps.facts.limit ? " ▲ they disagree" : "";
-    lines.push(element("div", { className: "pairs" }, element("span", {}, "rCV"), element("span", {}, fixed(rcv, 3) + verdict)));
+    lines.push(element("div", { className: "pairs" }, element("span", {}, "rCV"), element("span", {}, fixed(rcv, spread.packed.bits === 8 ? 2 : 3) + verdict)));
   }
   return lines;
 }
