@@ -79,6 +79,7 @@ OF_GRID = [
     ("experiment", "initial_live_caps", "none"),
     ("experiment", "snapshot_spread", 0.25),
     ("experiment", "edc7", False),
+    ("experiment", "window_means", ["gpp", "reco"]),
     ("experiment", "leaf_economics", {"alpha": -7.0, "gamma": 2.0, "sigma": 0.5}),
 ]
 """The same of the grid experiments' own keys."""
