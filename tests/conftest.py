@@ -1,6 +1,8 @@
 """Fixtures that every part's tests share."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import pytest
 
 COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""
+
+
+MADE = pytest.StashKey[str]()
+"""The folder that this run has made for compiled programs."""
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +25,23 @@ def data_dir() -> Path:
     return folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is compiled in one folder a run, for both processes of the run and for the commands that they start."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        config.stash[MADE] = tempfile.mkdtemp(prefix="phloem-compiled-")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[MADE]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of it."""
+    if MADE in config.stash:
+        shutil.rmtree(config.stash[MADE], ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let the commands keep what they compile: a worker then starts in seconds."""
+def compiled() -> Iterator[None]:
+    """Let the commands keep all that they compile: a worker then starts in seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         yield
 

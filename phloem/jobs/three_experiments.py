@@ -202,7 +202,7 @@ def describe(found: dict[str, Any]) -> list[str]:
         for name, rows in found["truth"].items():
             texts = [f"{key} {r['pbias']:.1f}, {_two(r['r'])}, {r['within']:.2f}" for key, r in rows.items()]
             lines += [f"{name:14}{text}" for text in texts]
-    lines.append(f"look at {found['page']}")
+    lines.append(f"look at {found['page']}; maps, what drives them, and benchmarks: phloem report {found['directory']}")
     return lines
 
 

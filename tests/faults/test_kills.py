@@ -12,7 +12,7 @@ from operations import OPERATIONS
 from shim import CHANGES, Fault
 
 MODES = ("before", "after", "half")
-MERGES = ("merge", "merge again")
+MERGES = ("merge", "merge again", "merge on a grid")
 SAMPLE = 25
 """Of the hundreds of calls of a merge, so many are tried in an ordinary run, by each kind of kill."""
 
