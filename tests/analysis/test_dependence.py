@@ -98,7 +98,7 @@ def test_smoothing_steadies_the_breakpoint() -> None:
 def test_ends_are_left_out_and_gaps_have_none() -> None:
     x = np.linspace(0.0, 1.0, 500)
     grid = curve_grid(x)
-    hook = np.where(grid > 0.99, 3 * (grid - 0.99), 0.0) + 0.2 * np.abs(grid - 0.4)
+    hook = np.where(grid > 0.995, 0.6 * (grid - 0.995), 0.0) + 0.2 * np.abs(grid - 0.4)
     assert breakpoint_of(grid, hook, x) == pytest.approx(0.4, abs=0.02)
     assert np.isnan(breakpoint_of(grid, np.where(grid > 0.5, np.nan, 0.0), x))
     assert np.isnan(breakpoint_of(grid, np.zeros(grid.size), x))
