@@ -124,6 +124,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
             f"{group['group']} {_fixed(group['share'], 1)} ({_fixed(group['low'], 0)} to {_fixed(group['high'], 0)})"
             for group in one["groups"]
         ),
+        "finding": one.get("finding") or "",
         "leading": ", ".join(
             f"{entry['predictor']} {_fixed(entry['share'], 0)} % ({entry.get('direction') or '–'})"
             for entry in one["importance"][:3]

@@ -28,6 +28,12 @@ SCORES = (
 )
 """Score, heading and decimals (None: four significant digits)."""
 
+STRATA = ("by", "name", "pairs", "bias", "pbias", "rmse", "nse", "r2_pearson")
+"""Columns of the scores by stratum."""
+
+MOST_STRATA = 30
+"""Strata of a kind that the page shows; its data have them all."""
+
 Found = tuple[Path, Mapping[str, Any]]
 
 
@@ -39,16 +45,22 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
         files: takes figures and tables.
     """
     several = len(found) > 1
-    parts, rows = [], []
-    for title, (folder, one) in found.items():
+    parts, rows, strata = [], [], []
+    for number, (title, (folder, one)) in enumerate(found.items()):
         lead = f"{slug(title)}_" if several else ""
         parts.append(
             {
                 "title": title if several else "",
-                "rows": [_row(entry) for entry in one["comparisons"]],
-                "comparisons": [_comparison(folder, entry, files, lead) for entry in one["comparisons"]],
+                "experiments": len({entry.get("experiment") for entry in one["comparisons"]}) > 1,
+                "rows": [_row(entry, f"benchmark-{number}-{n}") for n, entry in enumerate(one["comparisons"])],
+                "comparisons": [
+                    _comparison(folder, entry, files, lead, f"benchmark-{number}-{n}")
+                    for n, entry in enumerate(one["comparisons"])
+                ],
             }
         )
+        for entry in one["comparisons"]:
+            strata += [[title, entry["slug"], *(part.get(key) for key in STRATA)] for part in entry.get("strata") or ()]
         for entry in one["comparisons"]:
             scores = entry.get("scores") or {}
             about = [title, *(entry.get(key) for key in ("slug", "quantity", "units", "refused", "pairs"))]
@@ -56,6 +68,7 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
     if found:
         columns = ["campaign", "comparison", "quantity", "units", "refused", "pairs", *(key for key, _, _ in SCORES)]
         files.table("benchmark", columns, rows)
+        files.table("benchmark_strata", ["campaign", "comparison", *STRATA], strata)
     heads = [title for _, title, _ in SCORES]
     return Section("benchmark", "Benchmarks", render("benchmark.html", parts=parts, heads=heads))
 
@@ -97,12 +110,13 @@ def _text(value: float | None, decimals: int | None) -> str:
     return number(value) if decimals is None else fixed(value, decimals)
 
 
-def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _row(entry: Mapping[str, Any], anchor: str) -> dict[str, Any]:
     scores, members = entry.get("scores") or {}, entry.get("members") or {}
     rmse = members.get("rmse")
     share = entry.get("within_members")
     return {
-        "anchor": f"benchmark-{entry['slug']}",
+        "anchor": anchor,
+        "experiment": entry.get("experiment") or "",
         "name": entry["name"],
         "quantity": entry.get("long_name") or entry["quantity"],
         "unit": _unit(entry["units"]),
@@ -114,7 +128,7 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _comparison(folder: Path, entry: Mapping[str, Any], files: ReportFiles, lead: str) -> dict[str, Any]:
+def _comparison(folder: Path, entry: Mapping[str, Any], files: ReportFiles, lead: str, anchor: str) -> dict[str, Any]:
     pictures: list[Markup] = []
     for kind, words in (("scatter", "simulated against reference"), ("map", "map of simulated less reference")):
         file = folder / f"{kind}_{entry['slug']}.png"
@@ -125,22 +139,49 @@ def _comparison(folder: Path, entry: Mapping[str, Any], files: ReportFiles, lead
     points = folder / str((entry.get("points") or {}).get("file", ""))
     if points.is_file():
         files.keep(DATA, f"{lead}benchmark_{slug(entry['slug'])}.csv", points.read_bytes())
-    weighted = entry.get("weighted") or {}
     return {
-        "anchor": f"benchmark-{entry['slug']}",
+        "anchor": anchor,
         "name": entry["name"],
         "source": entry.get("source") or "",
         "regrid": entry.get("regrid") or "",
         "refused": entry.get("refused"),
         "pictures": pictures,
-        "weighted": [
-            (heading, _text(weighted[key], decimals))
-            for key, heading, decimals in SCORES
-            if weighted.get(key) is not None
-        ],
-        "strata": [
-            [one["by"], one["name"], f"{one['pairs']:,}", _text(one.get("pbias"), 1), _text(one.get("rmse"), None),
-             _text(one.get("nse"), 2), _text(one.get("r2_pearson"), 2)]
-            for one in entry.get("strata") or ()
-        ],
-    }  # fmt: skip
+        "notes": [*(entry.get("warnings") or ()), *(entry.get("notes") or ())],
+        "weighted": _scores(entry.get("weighted")),
+        "medians": _scores(entry.get("medians")),
+        "strata": _strata(entry),
+    }
+
+
+def _scores(scores: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return headings and texts of those scores that are there."""
+    there = scores or {}
+    return [(title, _text(there[key], decimals)) for key, title, decimals in SCORES if there.get(key) is not None]
+
+
+def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the scores by kind of stratum, the strata with most pairs first where there are too many."""
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for one in entry.get("strata") or ():
+        kinds.setdefault(one["by"], []).append(one)
+    return [
+        {
+            "by": kind,
+            "more": max(0, len(rows) - MOST_STRATA),
+            "rows": [
+                [
+                    one["name"],
+                    f"{one['pairs']:,}",
+                    _text(one.get("bias"), None),
+                    _text(one.get("pbias"), 1),
+                    _text(one.get("rmse"), None),
+                    _text(one.get("nse"), 2),
+                    _text(one.get("r2_pearson"), 2),
+                ]
+                for one in (
+                    rows if len(rows) <= MOST_STRATA else sorted(rows, key=lambda row: -row["pairs"])[:MOST_STRATA]
+                )
+            ],
+        }
+        for kind, rows in kinds.items()
+    ]

@@ -59,13 +59,14 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
                       height=0.68, lw=0.9, zorder=2)  # fmt: skip
         axes.hlines(place, np.nan_to_num(low, nan=0), np.nan_to_num(high, nan=0), color=INK, lw=1.1, zorder=3)
         floor = one.get("noise_floor")
-        if floor is not None:
+        reach = 1.08 * float(np.nanmax([shares, high]))
+        if floor is not None and floor <= reach:
             axes.axvline(floor, color=OKABE_ITO[1], lw=1.1, ls="--", zorder=4)
         axes.set_yticks(place, [f"{row['predictor']} {row.get('direction') or ''}" for row in rows])
         axes.tick_params(labelsize=7.5, length=2)
         axes.set_title(one["long_name"] or one["name"], fontsize=9, loc="left")
         _plain(axes)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, reach)
         axes.set_xlabel("share of mean |SHAP|, %", fontsize=7.5)
     for axes in grid.flat[len(targets) :]:
         axes.set_axis_off()

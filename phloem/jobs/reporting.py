@@ -80,9 +80,7 @@ def _report_campaign(campaign: Campaign) -> Path:
             towers=towers,
             runs=forward if forward is not None and experiment in forward.experiments else None,
             attribution=_found([(experiment, root)], "attribution"),
-            benchmark={
-                title: (root / "benchmark", one) for title, one in _found([(experiment, root)], "benchmark").items()
-            },
+            benchmark=_benchmarks([(experiment, root)]),
             notes=notes,
         )
         return write_report(contents, campaign.paths.report_dir, bar.update)
@@ -111,12 +109,8 @@ def _report_experiments(root: Path) -> Path:
             sets=sets,
             runs=read_forward(runs) if runs.is_file() else None,
             experiments=compared,
-            attribution=_found([*places, (root.name, root)], "attribution"),
-            benchmark={
-                title: (folder / "benchmark", found)
-                for title, folder in [*places, (root.name, root)]
-                for found in _found([(title, folder)], "benchmark").values()
-            },
+            attribution=_found(places, "attribution") or _found([(root.name, root)], "attribution"),
+            benchmark=_benchmarks([(root.name, root)]) or _benchmarks(places),
             notes=[
                 "Each experiment is a campaign of its own: `phloem report` on "
                 f"{', '.join(name for name, _ in places)} in this directory writes its page, with all parameters."
@@ -139,6 +133,12 @@ def _found(places: Sequence[tuple[str, Path]], what: str) -> dict[str, dict[str,
     """Return what attribution or benchmarks have left in the folders of campaigns."""
     files = {title: folder / what / f"{what}.json" for title, folder in places}
     return {title: _read_json(file) for title, file in files.items() if file.is_file()}
+
+
+def _benchmarks(places: Sequence[tuple[str, Path]]) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Return what benchmarks have left in the folders of campaigns, with the folders of their figures."""
+    folders = {title: folder / "benchmark" for title, folder in places}
+    return {title: (folders[title], found) for title, found in _found(places, "benchmark").items()}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

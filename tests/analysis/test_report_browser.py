@@ -289,7 +289,8 @@ PALE = r"""() => {
         const paper = one => parse(getComputedStyle(one).backgroundColor);
         let ground = e;
         while (ground && (paper(ground)[3] ?? 1) === 0) ground = ground.parentElement;
-        const pair = [ground ? light(paper(ground).slice(0, 3)) : 1, light(parse(getComputedStyle(e).color).slice(0, 3))];
+        const ink = light(parse(getComputedStyle(e).color).slice(0, 3));
+        const pair = [ground ? light(paper(ground).slice(0, 3)) : 1, ink];
         return (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
     };
     const says = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
