@@ -46,15 +46,15 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
     """
     several = len(found) > 1
     parts, rows, strata = [], [], []
-    for number, (title, (folder, one)) in enumerate(found.items()):
+    for place, (title, (folder, one)) in enumerate(found.items()):
         lead = f"{slug(title)}_" if several else ""
         parts.append(
             {
                 "title": title if several else "",
                 "experiments": len({entry.get("experiment") for entry in one["comparisons"]}) > 1,
-                "rows": [_row(entry, f"benchmark-{number}-{n}") for n, entry in enumerate(one["comparisons"])],
+                "rows": [_row(entry, f"benchmark-{place}-{n}") for n, entry in enumerate(one["comparisons"])],
                 "comparisons": [
-                    _comparison(folder, entry, files, lead, f"benchmark-{number}-{n}")
+                    _comparison(folder, entry, files, lead, f"benchmark-{place}-{n}")
                     for n, entry in enumerate(one["comparisons"])
                 ],
             }
