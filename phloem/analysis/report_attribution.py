@@ -7,6 +7,7 @@ from typing import Any
 
 from phloem.analysis.report_charts import (
     dependence_chart,
+    direction,
     group_colours,
     importance_chart,
     partition_chart,
@@ -126,7 +127,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "finding": one.get("finding") or "",
         "leading": ", ".join(
-            f"{entry['predictor']} {_fixed(entry['share'], 0)} % ({entry.get('direction') or '–'})"
+            f"{entry['predictor']} {_fixed(entry['share'], 0)} % ({direction(entry) or '–'})"
             for entry in one["importance"][:3]
         ),
     }

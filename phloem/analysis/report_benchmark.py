@@ -141,7 +141,7 @@ def _comparison(folder: Path, entry: Mapping[str, Any], files: ReportFiles, lead
         files.keep(DATA, f"{lead}benchmark_{slug(entry['slug'])}.csv", points.read_bytes())
     return {
         "anchor": anchor,
-        "name": entry["name"],
+        "title": ": ".join(dict.fromkeys([entry["name"], entry.get("long_name") or entry["quantity"]])),
         "source": entry.get("source") or "",
         "regrid": entry.get("regrid") or "",
         "refused": entry.get("refused"),

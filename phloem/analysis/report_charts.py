@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,9 +63,9 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
         reach = 1.08 * float(np.nanmax([shares, high]))
         if floor is not None and floor <= reach:
             axes.axvline(floor, color=OKABE_ITO[1], lw=1.1, ls="--", zorder=4)
-        axes.set_yticks(place, [f"{row['predictor']} {row.get('direction') or ''}" for row in rows])
+        axes.set_yticks(place, [f"{row['predictor']} {direction(row)}" for row in rows])
         axes.tick_params(labelsize=7.5, length=2)
-        axes.set_title(one["long_name"] or one["name"], fontsize=9, loc="left")
+        axes.set_title(textwrap.fill(one["long_name"] or one["name"], 36), fontsize=9, loc="left")
         _plain(axes)
         axes.set_xlim(0, reach)
         axes.set_xlabel("share of mean |SHAP|, %", fontsize=7.5)
@@ -193,6 +194,11 @@ def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
     for side in axes.spines.values():
         side.set_visible(False)
     return Drawing(figure, "attribution_pca", "Loadings of the principal components of the parameters")
+
+
+def direction(entry: Mapping[str, Any]) -> str:
+    """Return the sign of an effect as it is written, or nothing."""
+    return str(entry.get("direction") or "").replace("-", "−")
 
 
 def _plain(axes: Axes) -> None:

@@ -63,7 +63,7 @@ function colourOf(scale, value) {
   return scale.colours[Math.round(255 * shareOf(scale, value))];
 }
 
-function ticksOf(scale, wanted = 5) {
+function ticksOf(scale, wanted = 8) {
   const { low, high } = scale;
   if (scale.log) {
     const decades = Math.log10(high / low);
@@ -97,9 +97,9 @@ function legendOf(scale, title, unit, circular) {
     marks.append(mark);
   }
   const heading = element("div", { className: "legend-title" }, unit ? `${title}, ${unit}` : title);
-  if (scale.log) heading.append(element("small", {}, " logarithmic"));
-  const ends = [scale.below && "lower", scale.above && "higher"].filter(Boolean);
-  if (ends.length) heading.append(element("small", {}, ` ${ends.join(" and ")} values have the end's colour`));
+  const ends = [scale.below && "lower", scale.above && "higher"].filter(Boolean).join(" and ");
+  const notes = [scale.log && "logarithmic", ends && `${ends} values have the end's colour`].filter(Boolean);
+  if (notes.length) heading.append(element("small", {}, ` (${notes.join("; ")})`));
   return element("div", { className: "scale" }, heading, element("div", { className: "ruler" }, bar, marks));
 }
 
