@@ -7,6 +7,7 @@ import csv
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,9 @@ from phloem.analysis.inline_svg import Drawing
 from phloem.io.atomic import write_atomically
 
 FIGURES, DATA, PAGE = "figures", "data", "index.html"
+
+STALE_SECONDS = 86_400
+"""Files that were being written so long ago are not any more."""
 
 PIXELS_AN_INCH = 115
 """Of a figure that keeps its size: its texts are then as large as the page's."""
@@ -39,6 +43,9 @@ class ReportFiles:
 
     def __enter__(self) -> ReportFiles:
         self.out.mkdir(parents=True, exist_ok=True)
+        for left in self.out.glob(".writing-*"):  # by one that was killed
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
         self.aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.out))
         for folder in self.names:
             (self.aside / folder).mkdir()

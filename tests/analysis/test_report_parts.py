@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import re
 
 import numpy as np
@@ -210,8 +211,12 @@ def test_files_of_an_older_report_go(tmp_path):
         files.table("old", ["a"], [[1.23456789], [np.nan], [None]])
         files.finish("first")
     assert (tmp_path / "data" / "old.csv").read_text() == 'a\n1.23457\n""\n""\n'
+    (tmp_path / ".writing-young").mkdir()
+    (tmp_path / ".writing-old").mkdir()
+    os.utime(tmp_path / ".writing-old", (0, 0))
     with ReportFiles(tmp_path) as files:
         files.finish("second")
+    (tmp_path / ".writing-young").rmdir()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "figures", "index.html"]
     assert slug("A&B <x>/..") == "A_B_x"
     assert slug("...") == "unnamed"
