@@ -29,9 +29,9 @@ CLEAR = 0.5
 PARTITION_GROUPS = 6
 """Groups up to which the explained variance is shared out: 63 subsets."""
 
-_PARTITION_CELLS = 4000
+_PARTITION_CELLS = 3000
 _PARTITION_FOLDS = 3
-_PARTITION_TREES = 150
+_PARTITION_TREES = 100
 _PARTITION_RATE = 0.1
 
 
@@ -278,7 +278,7 @@ def _partition(
 
     Whole blocks are held out where there are enough: with random folds a group of smooth maps without any bearing on
     the target is credited with telling where a cell lies. Every subset is scored on the same folds. To be quick, these
-    models are smaller than the final one (the histogram estimator, 3 folds, 150 trees at a rate of 0.1, 4,000 cells at
+    models are smaller than the final one (the histogram estimator, 3 folds, 100 trees at a rate of 0.1, 3,000 cells at
     most): the total is near the R2 of the validation, not equal to it.
     """
     if not settings.partition:

@@ -20,6 +20,9 @@ ITERATIONS = 3
 DELTA = 0.01
 """Of the predictor's range: closer points than this are interpolated while the robustness weights are found."""
 
+COARSE = 0.02
+"""The same for resamples, of which there are many."""
+
 RESAMPLED = 1000
 """Cells in a bootstrap resample, at most."""
 
@@ -53,7 +56,12 @@ def curve_grid(x: np.ndarray) -> np.ndarray:
 
 
 def trend(
-    x: np.ndarray, y: np.ndarray, grid: np.ndarray, fraction: float, weights: np.ndarray | None = None
+    x: np.ndarray,
+    y: np.ndarray,
+    grid: np.ndarray,
+    fraction: float,
+    weights: np.ndarray | None = None,
+    delta: float = DELTA,
 ) -> np.ndarray:
     """LOWESS of y on x, evaluated at other points by its own local regressions.
 
@@ -67,6 +75,7 @@ def trend(
         grid: (points,) where the curve is wanted, in ascending order.
         fraction: share of the points in a window.
         weights: (n,) of the cells, used in the last of the fits; by default all are 1.
+        delta: share of the range within which the fits for the robustness weights are interpolated.
 
     Returns:
         (points,).
@@ -81,7 +90,7 @@ def trend(
             x,
             frac=fraction,
             it=ITERATIONS - 1,
-            delta=DELTA * span,
+            delta=delta * span,
             is_sorted=True,
             missing="none",
             return_sorted=False,
@@ -189,7 +198,7 @@ def bootstrap(
             drawn = np.concatenate([together[block] for block in rng.integers(len(together), size=len(together))])
             if drawn.size > RESAMPLED:
                 drawn = rng.choice(drawn, RESAMPLED, replace=False)
-        curves[turn] = trend(x[drawn], fits[turn % len(fits)][drawn], grid, fraction)
+        curves[turn] = trend(x[drawn], fits[turn % len(fits)][drawn], grid, fraction, delta=COARSE)
         breaks[turn] = breakpoint_of(grid, curves[turn], x[drawn])
     low, high = np.percentile(curves, BAND, axis=0)
     return Bootstrap(low, high, breaks)

@@ -28,7 +28,7 @@ DRAWS = 3
 EXPLAINED = 500
 """Cells over which the importance of shadows is averaged."""
 
-_WAVES = 200
+_WAVES = 80
 _PAIRED = 1000
 _LAGS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 

@@ -18,15 +18,14 @@ def noisy(seed: int, cells: int = 600) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.8])
-def test_the_curve_is_that_of_statsmodels(monkeypatch: pytest.MonkeyPatch, fraction: float) -> None:
+def test_the_curve_is_that_of_statsmodels(fraction: float) -> None:
     """The same where its robustness weights are not interpolated either; near it where they are."""
     x, y = noisy(0)
     grid = curve_grid(x)
     theirs = lowess(y, x, frac=fraction, it=3, xvals=grid)
     height = np.ptp(theirs)
     np.testing.assert_allclose(trend(x, y, grid, fraction), theirs, atol=0.01 * height)
-    monkeypatch.setattr(dependence, "DELTA", 0.0)
-    np.testing.assert_allclose(trend(x, y, grid, fraction), theirs, atol=0.002 * height)
+    np.testing.assert_allclose(trend(x, y, grid, fraction, delta=0.0), theirs, atol=0.002 * height)
 
 
 def test_weights_of_cells() -> None:
