@@ -69,6 +69,10 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
     if not predictors:
         nothing = np.empty(0)
         words = "no predictor can be used: all are constant or missing everywhere"
+        least = CELLS_PER_FOLD * settings.folds
+        if len(members) < least:
+            count = "1 cell" if len(members) == 1 else f"{len(members)} cells"
+            words = f"{count}, and {least} are needed, {CELLS_PER_FOLD} for each of {settings.folds} folds"
         without = int((~np.isfinite(members).any(axis=1)).sum())
         return Cells(np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words)
     has_result = np.isfinite(members).any(axis=1)

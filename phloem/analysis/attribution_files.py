@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import math
-import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from phloem.analysis.attribution_figures import draw_attribution
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import WorkError
 from phloem.io import write_netcdf
-from phloem.io.atomic import naming, sync_directory
+from phloem.io.atomic import naming
+from phloem.io.whole_folder import whole_folder
 
 JSON = "attribution.json"
 SHAP = "shap.nc"
@@ -46,16 +45,8 @@ def write_attribution(folder: Path, found: Attribution) -> Path:
     Raises:
         OSError: the disk is full, or the place may not be written to.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(6)
-    draft = folder.with_name(f".{folder.name}.{mark}.tmp")
-    draft.mkdir()
-    try:
+    with whole_folder(folder) as draft:
         _write_all(draft, found)
-        sync_directory(draft)
-        _put_in_place(draft, folder, folder.with_name(f".{folder.name}.{mark}.old"))
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder / JSON
 
 
@@ -90,20 +81,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value
-
-
-def _put_in_place(draft: Path, folder: Path, old: Path) -> None:
-    """Let the draft take the folder's name; a folder cannot be renamed onto one that has files."""
-    if folder.exists():
-        folder.rename(old)
-    try:
-        draft.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    sync_directory(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_all(folder: Path, found: Attribution) -> None:

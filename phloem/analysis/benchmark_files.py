@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ import numpy as np
 from phloem.analysis.benchmark_figures import by_cell, map_figure, scatter_figure
 from phloem.analysis.benchmarking import Pairs, compare
 from phloem.analysis.growth_figures import to_png
-from phloem.errors import InputError
 from phloem.io import write_netcdf
+from phloem.io.whole_folder import check_replaceable, whole_folder
 from phloem.version import VERSION
 
 RESULT = "benchmark.json"
@@ -40,12 +38,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         InputError: something else is there.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RESULT).is_file():
-        raise InputError(
-            f"{folder}: holds other things than a benchmark ({RESULT}), which would be replaced as a whole"
-        )
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a file; name a folder")
+    check_replaceable(folder, RESULT)
 
 
 def write_benchmark(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,20 +58,8 @@ def write_benchmark(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[s
         InputError: the folder holds something else.
     """
     check_folder(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
-    for one in (aside, old):
-        shutil.rmtree(one, ignore_errors=True)
-    aside.mkdir()
-    try:
-        found = _fill(aside, comparisons, facts)
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    return found
+    with whole_folder(folder) as draft:
+        return _fill(draft, comparisons, facts)
 
 
 def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,10 +42,10 @@ class Partition:
 
     @property
     def share(self) -> np.ndarray:
-        """(groups, ...) I_j over their sum; NaN where that is 0."""
+        """(groups, ...) I_j over their sum; NaN where that is not above 0: there is nothing to share out."""
         total = self.independent.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(total != 0.0, self.independent / total, np.nan))
+            return np.asarray(np.where(total > 0.0, self.independent / total, np.nan))
 
 
 def partition(groups: Sequence[str], score: Score) -> Partition:

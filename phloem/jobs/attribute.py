@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.attribution import Predictor, Target, attribute
-from phloem.analysis.attribution_files import read_attribution, write_attribution
+from phloem.analysis.attribution_files import plain, write_attribution
 from phloem.analysis.axes import ecological_axes
 from phloem.analysis.comparison import DERIVED, derived
 from phloem.analysis.screening import identifiability
-from phloem.errors import InputError, WorkError
+from phloem.errors import WorkError
 from phloem.io.merged_cells import read_merged
+from phloem.io.whole_folder import check_replaceable
 from phloem.jobs.attribution_file import AttributionFile, load_attribution_file
 from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.experiments import GRID_EXPERIMENTS
@@ -31,9 +30,6 @@ FOLDER = "attribution"
 FILE = "attribution.json"
 SHOWN = 3
 """Predictors that the table for people names."""
-
-LEFTOVER_SECONDS = 600.0
-"""A folder that was begun so long ago is what a killed run left: writing one takes seconds."""
 
 
 def run_attribute(
@@ -96,8 +92,7 @@ def _check_folder(folder: Path) -> Path:
     Raises:
         InputError: such a folder.
     """
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / FILE).exists())):
-        raise InputError(f"--out {folder}: exists and holds no {FILE}; it would be replaced: name another folder")
+    check_replaceable(folder, FILE)
     return folder
 
 
@@ -137,10 +132,11 @@ def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predi
         bar.update(0)
         found = attribute(targets, predictors, latitude, longitude, section.settings(), bar.update)
     found = replace(found, identifiability=identifiability(parameters, pools), pca=ecological_axes(parameters))
-    write_attribution(folder, found)
-    _sweep(folder)
-    written = read_attribution(folder)
-    assert written is not None
+    written = plain(found.to_json())
+    if all(one["refused"] for one in written["targets"]) and (folder / FILE).exists():
+        say(f"{folder} is left as it was")
+    else:
+        write_attribution(folder, found)
     return {
         "directory": str(root),
         "folder": str(folder),
@@ -148,13 +144,6 @@ def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predi
         "experiment": campaign.configuration.experiment.name,
         **_in_short(written),
     }
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what runs that were killed while they wrote left beside a folder."""
-    for stale in folder.parent.glob(f".{folder.name}.*"):
-        if stale.suffix in (".tmp", ".old") and time.time() - stale.stat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _in_short(document: dict[str, Any]) -> dict[str, Any]:

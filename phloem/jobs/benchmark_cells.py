@@ -309,7 +309,7 @@ def _of_store(members: Members, number: Any) -> np.ndarray:
 
 def forward_file(members: Members) -> Path | None:
     """The forward runs of an experiment, beside or above its campaign; None where there are none with it."""
-    root = members.campaign.paths.root
+    root = members.campaign.paths.root.resolve()
     for path in (root / "forward.nc", root.parent / "forward.nc"):
         if path.is_file():
             with netCDF4.Dataset(str(path)) as file:

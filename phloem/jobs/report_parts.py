@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,20 @@ def see_to_parts(directory: Path) -> None:
         campaign = open_campaign(root)
         if not campaign.paths.merged.exists():
             merge(campaign)
-        _see_to(root, "attribution", "attribute", run_attribute)
+        _see_to(root, [root], "attribution", "attribute", run_attribute)
     if roots:
-        _see_to(directory, "benchmark", "benchmark", benchmark)
+        _see_to(directory, roots, "benchmark", "benchmark", benchmark)
 
 
-def _see_to(directory: Path, part: str, verb: str, make: Callable[[Path], Any]) -> None:
-    made, merged = directory / part / f"{part}.json", directory / "merged.nc"
+def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:
+    made = directory / part / f"{part}.json"
     if not made.exists():
         try:
             make(directory)
         except (InputError, WorkError) as error:
             say(f"{directory}: no {part}: {error}")
-    elif merged.exists() and made.stat().st_mtime < merged.stat().st_mtime:
-        say(f"{made} is older than {merged}; write it anew: phloem {verb} {directory}")
+        return
+    for merged in (root / "merged.nc" for root in roots):
+        if merged.exists() and made.stat().st_mtime < merged.stat().st_mtime:
+            say(f"{made} is older than {merged}; write it anew: phloem {verb} {directory}")
+            return

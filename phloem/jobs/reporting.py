@@ -55,7 +55,7 @@ def report(directory: Path) -> Path:
 
 def _report_campaign(campaign: Campaign) -> Path:
     _see_to_product(campaign)
-    root = campaign.paths.root
+    root = campaign.paths.root.resolve()
     experiment, name = campaign.configuration.experiment.name, campaign.configuration.campaign.name
     towers, notes = None, []
     if (root.parent / COMPARED).is_file() and experiment in GRID_EXPERIMENTS:

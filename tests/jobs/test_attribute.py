@@ -208,12 +208,12 @@ class TestReplacing:
         before = files(tmp_path)
         done = command("attribute", campaign, "--out", "mine", folder=tmp_path)
         assert done.returncode == 2
-        assert "--out mine: exists and holds no attribution.json" in done.stderr
+        assert "mine: exists and holds no attribution.json" in done.stderr
         assert files(tmp_path) == before
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(("count", "says"), [(1, "no predictor can be used"), (3, "3 of 3 cells can be used")])
+    @pytest.mark.parametrize(("count", "says"), [(1, "1 cell, and 25 are needed"), (3, "3 of 3 cells can be used")])
     def test_too_few_cells(self, tmp_path, count, says):
         root = make_campaign(tmp_path, count)
         done = command("attribute", root, *QUICK, folder=tmp_path)

@@ -80,7 +80,7 @@ def test_a_benchmark_is_replaced_as_a_whole_and_nothing_else_is(towers: Path) ->
     photos = towers.parent / "photos"
     photos.mkdir()
     (photos / "one.jpg").write_text("mine")
-    with pytest.raises(InputError, match="holds other things than a benchmark"):
+    with pytest.raises(InputError, match=r"exists and holds no benchmark\.json"):
         benchmark(towers, config, photos)
     assert [path.name for path in photos.iterdir()] == ["one.jpg"]
 
