@@ -79,9 +79,11 @@ def attribute_target(
     if cells.refused:
         return Result(document, np.empty(0, np.int64), np.empty((0, len(predictors))), float("nan"))
     x = np.stack([predictor.values[cells.used] for predictor in predictors], axis=1)
-    sample = Sample(boosting.in_single_precision(x), cells.values, cells.weights)
     place = latitude[cells.used], longitude[cells.used]
     estimator = boosting.choose_estimator(settings, cells.used.size)
+    if estimator == "histogram" and settings.convergence == "weight":
+        x = boosting.in_bins(x)
+    sample = Sample(boosting.in_single_precision(x), cells.values, cells.weights)
     # By name, so that a target's result does not depend on what stands beside it.
     seeds = np.random.SeedSequence([settings.seed, zlib.crc32(target.name.encode())]).generate_state(6) % 2**31
     seed = [int(number) for number in seeds]

@@ -166,6 +166,20 @@ def test_shap_values_add_up_to_the_prediction(estimator: str, interventional: bo
     np.testing.assert_allclose(phi.sum(axis=1) + expected, model.predict(x), atol=1e-6)
 
 
+def test_bins_keep_what_the_histogram_estimator_sees() -> None:
+    rng = np.random.default_rng(3)
+    x = np.stack([rng.normal(size=2000), rng.lognormal(size=2000), rng.integers(0, 5, 2000)], axis=1)
+    binned = boosting.in_bins(x)
+    assert [np.unique(column).size for column in binned.T] == [255, 255, 5]
+    np.testing.assert_array_equal(binned[:, 2], x[:, 2])
+    for column in range(2):
+        assert (np.diff(binned[np.argsort(x[:, column]), column]) >= 0).all(), "the order is kept"
+    sample = Sample(x, x[:, 0] + np.sqrt(x[:, 1]), np.ones(2000))
+    plainly = fit(sample, QUICK, "histogram", 0).predict(x)
+    coarsely = fit(Sample(binned, sample.y, sample.weights), QUICK, "histogram", 0).predict(binned)
+    assert np.corrcoef(plainly, coarsely)[0, 1] > 0.999
+
+
 def test_auto_is_exact_for_few_cells() -> None:
     assert boosting.choose_estimator(Settings(), 3000) == "exact"
     assert boosting.choose_estimator(Settings(), 3001) == "histogram"
