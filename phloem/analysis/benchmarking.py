@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.metrics import finite, interannual_variability, metrics, trend
+from phloem.errors import InputError
 
 WEIGHTED = ("bias", "pbias", "rmse", "mae", "r", "r2_pearson", "r2_explained", "nse")
 """Scores that are given by area too."""
@@ -113,13 +114,25 @@ def common(several: Sequence[Pairs]) -> list[Pairs]:
         several: with the same pairs in the same order.
 
     Raises:
-        ValueError: other pairs.
+        InputError: other pairs, as of experiments with other validation years.
     """
     for one in several[1:]:
-        if not np.array_equal(one.cell, several[0].cell):
-            raise ValueError(f"{one.slug}: {one.experiment} and {several[0].experiment} have other pairs")
+        first = several[0]
+        if not (np.array_equal(one.cell, first.cell) and np.array_equal(one.year, first.year)):  # type: ignore[arg-type]
+            raise InputError(
+                f"{one.name} ({one.quantity}): {first.experiment} has {_pairs_of(first)}, {one.experiment} "
+                f"{_pairs_of(one)}: experiments are compared on the same pairs, so with the same validation years and "
+                "observations; benchmark each campaign by itself"
+            )
     kept = np.logical_and.reduce([one.valid for one in several])
     return [one.only(kept) if not one.refused else one for one in several]
+
+
+def _pairs_of(pairs: Pairs) -> str:
+    """How many pairs there are, and of which years."""
+    if pairs.year is None or not len(pairs.year):
+        return f"{len(pairs.cell)} pairs"
+    return f"{len(pairs.cell)} pairs of {int(pairs.year.min())} to {int(pairs.year.max())}"
 
 
 def compare(pairs: Pairs) -> dict[str, Any]:

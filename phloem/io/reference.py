@@ -19,7 +19,7 @@ import numpy as np
 from phloem.errors import InputError, some
 from phloem.io.lattices import TILE, layout_means
 from phloem.io.layouts import Layout, horizontal, read_layout
-from phloem.io.levels import Select, decoded, labels, packing, resolve
+from phloem.io.levels import Select, decoded, labels, packing, resolve, units_of
 from phloem.io.products import Choice, layer
 from phloem.io.raw_files import Header, OpenFiles, RawFile
 from phloem.io.units import convert
@@ -92,12 +92,24 @@ def read_map(
     with OpenFiles() as files:
         source = open_source(files, path, variable, latitude, longitude, step, method, names)
         levels = resolve(source.file, path, source.header, source.plane, select or {})
-        values = _mean(source.read(level) for level in levels)
+        values = level_mean(source.read(level) for level in levels)
         given = stated or source.header.text("units")
         if units:
             values = convert(values, given, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or source.header.text("standard_name") or variable
         return MapValues(values, units or given, title, source.regrid, source.extent)
+
+
+def time_axis(path: Path, variable: str) -> str | None:
+    """Return the dimension of a variable that tells time: by units such as `days since`, else `time` or `year`.
+
+    Raises:
+        InputError: no such file or variable.
+    """
+    with OpenFiles() as files:
+        file, header = _header(files, path, variable)
+        dated = [name for name in header.dimensions if " since " in units_of(file, name)]
+        return next(iter([*dated, *(name for name in header.dimensions if name in ("time", "year"))]), None)
 
 
 class Source(Protocol):
@@ -131,18 +143,23 @@ def open_source(
     Raises:
         InputError: no such file or variable, or neither a regular grid nor a list of places.
     """
+    file, header = _header(files, path, variable)
+    latitude, longitude = np.asarray(latitude, float), (np.asarray(longitude, float) + 180.0) % 360.0 - 180.0
+    where = _listed(file, header)
+    if where is not None:
+        return _Sites(files, Path(path), variable, where, latitude, longitude, step, names)
+    return _Plane(files, Path(path), variable, latitude, longitude, step, method)
+
+
+def _header(files: OpenFiles, path: Path, variable: str) -> tuple[RawFile, Header]:
+    """An open file and the header of a variable, or an InputError that names those there are."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     file = files.get(Path(path))
     if variable not in file.names():
         there = [name for name in file.names() if len(file.header(name).shape) > 0]
         raise InputError(f"{path}: no variable {variable}; the file has {some(sorted(there), most=40) or 'none'}")
-    header = file.header(variable)
-    latitude, longitude = np.asarray(latitude, float), (np.asarray(longitude, float) + 180.0) % 360.0 - 180.0
-    where = _listed(file, header)
-    if where is not None:
-        return _Sites(files, Path(path), variable, where, latitude, longitude, step, names)
-    return _Plane(files, Path(path), variable, latitude, longitude, step, method)
+    return file, file.header(variable)
 
 
 class _Plane:
@@ -231,7 +248,7 @@ def _listed(file: RawFile, header: Header) -> tuple[str, str, str] | None:
     return (both[0], found[0][both[0]], found[1][both[0]]) if both else None
 
 
-def _mean(levels: Iterator[np.ndarray]) -> np.ndarray:
+def level_mean(levels: Iterator[np.ndarray]) -> np.ndarray:
     """Mean of what is there, level by level; of one level that level, to the bit."""
     total = next(levels)
     count = np.isfinite(total).astype(float)

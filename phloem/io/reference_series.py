@@ -1,7 +1,8 @@
 """Reference series of any CF file on the cells of a campaign, as means of months; and tables of points.
 
 A month is told by the step's time bounds where the file has them, else by its stamp. Steps that are shorter than a
-month are averaged, where at least half of a month's steps have values.
+month are averaged, where at least half of a month's steps have values; steps of less than 15 days must also cover half
+of the month's days, which the first and the last month of a file may not.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.levels import Select, resolve, units_of
-from phloem.io.product_times import read_stamps
+from phloem.io.product_times import Stamps, read_stamps
 from phloem.io.raw_files import OpenFiles
-from phloem.io.reference import Method, open_source
+from phloem.io.reference import Method, level_mean, open_source
 from phloem.io.tables import Row, Table
 from phloem.io.units import convert
 
 LEAST_OF_MONTH = 0.5
+_SHORT = 15.0
+"""Days; of shorter steps it is known how many a month has."""
 _MISSING = ("", "na", "nan", "none", "-9999", "null")
 
 
@@ -94,21 +97,32 @@ def read_months(
                 f"{path}: variable {variable}: no step in {years[0]} to {years[1]}; the file has {begins.min()} to "
                 f"{begins.max()}"
             )
-        (level,) = resolve(source.file, path, source.header, source.plane | {time}, select or {})[:1]
+        levels = resolve(source.file, path, source.header, source.plane | {time}, select or {})
         months, owner = np.unique(month[places], return_inverse=True)
         total, count = np.zeros((2, len(latitude), len(months)))
         for place, number in zip(places, owner, strict=True):
-            values = source.read({**level, time: int(place)})
+            values = level_mean(source.read({**level, time: int(place)}) for level in levels)
             known = np.isfinite(values)
             total[known, number] += values[known]
             count[known, number] += 1
         enough = count >= LEAST_OF_MONTH * np.bincount(owner)
+        if (days := _step_days(stamps)) < _SHORT:
+            length_of = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+            enough &= count * days >= LEAST_OF_MONTH * length_of.astype(float)
         means = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough & (count > 0))
         given = stated or source.header.text("units")
         if units:
             means = convert(means, given, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or variable
         return MonthlyValues(means, months, units or given, title, source.regrid, source.extent)
+
+
+def _step_days(stamps: Stamps) -> float:
+    """Days from one step to the next, the median; of a lone step its bounds, infinite where it has none."""
+    if len(stamps.date) > 1:
+        days = np.sort((stamps.date - stamps.date[0]).astype(float) + stamps.hour / 24.0)
+        return float(np.median(np.diff(days)))
+    return math.inf if stamps.edges is None else float((stamps.edges[0, 1] - stamps.edges[0, 0]).astype(float))
 
 
 @dataclass(frozen=True, eq=False)

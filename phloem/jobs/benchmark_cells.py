@@ -18,7 +18,7 @@ from phloem.analysis.metrics import cell_area
 from phloem.analysis.summaries import days_apart
 from phloem.errors import InputError
 from phloem.io import circular_median_and_rcv, median_and_rcv
-from phloem.io.reference import read_map
+from phloem.io.reference import read_map, time_axis
 from phloem.io.reference_series import read_points
 from phloem.io.units import convert
 from phloem.jobs.benchmark_file import (
@@ -30,7 +30,6 @@ from phloem.jobs.benchmark_file import (
 )
 from phloem.jobs.benchmark_runs import Members, late_runs, pools_at
 from phloem.jobs.configuration import expand_path
-from phloem.jobs.forward import nanmedian
 from phloem.jobs.grid import GRID_STEP
 from phloem.kernels import PARAMETERS as TABLE
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
@@ -114,8 +113,9 @@ class Cells:
         known = np.isfinite(values)
         middle, rcv = (circular_median_and_rcv if circular else median_and_rcv)(values, known)
         if circular:
-            single = nanmedian(values, 1) if not screened else middle
-            found = np.where(np.isfinite(middle), middle, single)
+            # Counted thrice, one member or two have a circular median as well.
+            few, _ = circular_median_and_rcv(np.tile(values, 3), np.tile(known, 3))
+            found = np.where(np.isfinite(middle), middle, few)
         else:
             blank = np.where(known.any(1, keepdims=True), values, 0.0)
             found = {
@@ -195,8 +195,16 @@ def compare_map(cells: Cells, one: MapReference) -> Pairs:
     else:
         values, units, meaning = cells.values(one.quantity, one.years or ())
     made = []
+    axis = time_axis(path, one.variable) if one.years else None
+    if one.years and len(one.years) > 1 and axis is None:
+        raise InputError(
+            f"{path}: years = {one.years}: variable {one.variable} has no time axis (a dimension with units such as "
+            "'days since 2001-01-01'); write one reference with one year for each file"
+        )
     for place, year in enumerate(one.years or [None]):
-        select = dict(one.select) | ({"time": year} if year is not None and "time" not in one.select else {})
+        select = dict(one.select)
+        if year is not None and axis is not None:
+            select.setdefault(axis, year)
         found = read_map(
             path, one.variable, members.latitude, members.longitude, cells.step, select, one.method, "", one.units,
             members.cells,
@@ -211,6 +219,7 @@ def compare_map(cells: Cells, one: MapReference) -> Pairs:
     return Pairs(
         **{
             **first.__dict__,
+            "notes": tuple(dict.fromkeys(note for pairs in made for note in pairs.notes)),
             "year": np.repeat(np.array(one.years), len(first.cell)),
             "strata": {key: np.concatenate([p.strata[key] for p in made]) for key in first.strata},
             **{

@@ -15,7 +15,7 @@ from phloem.errors import InputError
 from phloem.io.statistics import SCREENING_RCV
 from phloem.jobs.optimisers import Above, Positive, Section
 from phloem.jobs.withheld import FLUXES
-from phloem.names import PARAMETERS, POOLS
+from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
 
 STOCKS = {
     "biomass": ("Mg ha-1", "live biomass, carbon: labile, foliar, fine roots and wood"),
@@ -45,6 +45,12 @@ def check_quantity(name: str, valid: Sequence[str] = QUANTITIES) -> str:
     near = difflib.get_close_matches(name, valid, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown quantity {name!r}.{hint} Valid are {', '.join(valid)}")
+
+
+def _check_statistic(quantity: str, statistic: str) -> None:
+    """Refuse, as a ValueError, a statistic that a day of the year has not."""
+    if quantity in CIRCULAR_PARAMETERS and statistic != "median":
+        raise ValueError(f'{quantity} is a day of the year, which has no lowest: statistic must be "median"')
 
 
 class _Values(Section):
@@ -78,6 +84,7 @@ class MapReference(_Values, _Screened):
     @model_validator(mode="after")
     def _fits(self) -> MapReference:
         check_quantity(self.quantity)
+        _check_statistic(self.quantity, self.statistic)
         if self.years and self.quantity not in STOCKS:
             raise ValueError(f"years go with {', '.join(STOCKS)}; {self.quantity} is of no year")
         if self.age and (self.quantity != "biomass" or self.years):
@@ -102,6 +109,7 @@ class TableReference(_Values, _Screened):
     def _fits(self) -> TableReference:
         for name in self.columns:
             check_quantity(name)
+            _check_statistic(name, self.statistic)
         if strange := [name for name in self.renormalise if name not in self.columns]:
             raise ValueError(f"renormalise has {strange[0]!r}, which is not among columns: {', '.join(self.columns)}")
         return self

@@ -11,7 +11,7 @@ from phloem.errors import InputError, some
 from phloem.io import Cell, Table
 from phloem.io.climate import CLIMATE, WEATHER, YEARS, climate_means, months_of, store_means
 from phloem.io.reference import read_map
-from phloem.io.units import conversion
+from phloem.io.units import conversion, convert
 from phloem.jobs.attribution_file import AttributionFile, PredictorSection
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.configuration import expand_path
@@ -175,7 +175,16 @@ Read = tuple[list[np.ndarray], str, str, str]
 def _from_map(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
     places, names = coordinates(campaign), campaign.cells.names
     found = [read_map(path, name, *places, GRID_STEP, one.select, one.method, names=names) for name in one.variables]
-    return [map_.values for map_ in found], found[0].units, found[0].long_name, found[0].extent
+    parts = [map_.values for map_ in found]
+    if one.ratio and one.scale == 1 and one.units in (None, "1"):  # else the file says what the quotient is
+        above, below = (map_.units for map_ in found)
+        if above and below:
+            where = f"{path}: ratio is of one unit, else say its units: variable {one.ratio[1]}"
+            parts[1] = convert(parts[1], below, above, where)
+        else:
+            blank = " and ".join(name for name, map_ in zip(one.ratio, found, strict=True) if not map_.units)
+            say(f"{one.name}: {path}: {blank} without units, {' and '.join(one.ratio)} are taken as of the same unit")
+    return parts, found[0].units, found[0].long_name, found[0].extent
 
 
 def _from_table(campaign: Campaign, one: PredictorSection, path: Path) -> Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import xarray as xr
 
 from phloem.analysis.benchmark_files import write_benchmark
 from phloem.analysis.benchmarking import Pairs, common, compare, unit_warnings
+from phloem.errors import InputError
 
 
 def made_pairs(reference: np.ndarray, simulated: np.ndarray, **more: Any) -> Pairs:
@@ -31,8 +33,11 @@ def test_a_common_mask_for_all_experiments() -> None:
     found = compare(kept[0])
     assert found["pairs"] == 2
     assert found["within_members"] == 1
-    with pytest.raises(ValueError, match="other pairs"):
+    with pytest.raises(InputError, match=r"n \(q\): .* has 4 pairs, .* 2 pairs: .* the same validation years"):
         common([one, two.only(np.array([0, 1]))])
+    early, late = (replace(one, year=np.full(4, year)) for year in (2008, 2012))
+    with pytest.raises(InputError, match=r"4 pairs of 2008 to 2008, .* 4 pairs of 2012 to 2012"):
+        common([early, late])
 
 
 @pytest.mark.parametrize("factor", [12.0, 24.0, 365.25, 1000.0, 86400.0])

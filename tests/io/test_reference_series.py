@@ -53,6 +53,29 @@ def test_days_become_months_where_half_of_them_are_there(tmp_path: Path) -> None
     found = read_months(sites(tmp_path, time, values), "flux", LAT, LON, 0.5, (2001, 2001), names=NAMES)
     assert found.values[1, 0] == pytest.approx(np.arange(14, 31).mean())
     assert np.isnan(found.values[1, 1])
+    late = sites(tmp_path, np.arange(29, 59), np.ones((2, 30)))  # two days of January, all of February
+    np.testing.assert_array_equal(
+        read_months(late, "flux", LAT, LON, 0.5, (2001, 2001), names=NAMES).values[1], [np.nan, 1]
+    )
+    hours = sites(tmp_path, np.arange(0, 20, 0.25), np.ones((2, 80)))  # 20 days of January, four steps a day
+    assert read_months(hours, "flux", LAT, LON, 0.5, (2001, 2001), names=NAMES).values[1] == 1
+
+
+def test_a_mean_over_levels(tmp_path: Path) -> None:
+    levels = np.array([1.0, 3.0, 8.0])[None, :, None, None] + np.zeros((2, 3, 4, 60))
+    made = xr.Dataset(
+        {"x": (("time", "depth", "lat", "lon"), levels, {"units": "1"})},
+        {
+            "depth": ("depth", [1.0, 2.0, 3.0]),
+            "lat": ("lat", [59.5, 60.5, 61.5, 62.5], {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(-29.5, 30), {"units": "degrees_east"}),
+            "time": ("time", [15.0, 45.0], {"units": "days since 2001-01-01"}),
+        },
+    )
+    made.to_netcdf(tmp_path / "levels.nc")
+    for depth, mean in (("mean", 4), ([1, 2], 2), (3, 8)):
+        found = read_months(tmp_path / "levels.nc", "x", LAT, LON, 0.5, (2001, 2001), {"depth": depth})
+        np.testing.assert_allclose(found.values, mean)
 
 
 def test_time_bounds_tell_the_month_of_a_stamp_at_its_end(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from comparisons import cells_of, check_nnse, write
 from phloem.analysis.comparison import derived
 from phloem.errors import InputError
 from phloem.jobs.benchmark import benchmark
-from phloem.jobs.benchmark_file import load_benchmark_file
+from phloem.jobs.benchmark_cells import compare_map
+from phloem.jobs.benchmark_file import MapReference, load_benchmark_file
 from phloem.jobs.benchmark_runs import read_members
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.single import simulate_cell
@@ -155,6 +156,8 @@ MAP = {"kind": "map", "name": "m", "quantity": "lcma", "path": "m.nc", "variable
         ({**MAP, "scal": 1.0}, r"unknown key 'reference.0.scal' of kind = .map.. Did you mean 'scale'"),
         ({"kind": "mapp"}, r"reference.0.kind: must be one of map, table, growth, snapshot, withheld, series"),
         ({k: v for k, v in MAP.items() if k != "path"}, "missing key 'reference.0.path'"),
+        ({**MAP, "quantity": "leaf_fall_day", "statistic": "p25"}, "leaf_fall_day is a day of the year"),
+        ({**MAP, "quantity": "agb", "years": [2008, 2009]}, r"years = .2008, 2009.: variable x has no time axis"),
         ({**MAP, "years": [2010]}, "years go with biomass, agb"),
         ({"kind": "withheld", "streams": ["gdp"]}, "unknown quantity 'gdp'. Did you mean 'gpp'"),
         ({"kind": "table", "name": "t", "path": "t.csv", "columns": {"npp_leaf": "a"}, "renormalise": ["npp_wood"]},
@@ -182,6 +185,36 @@ def test_refusals_before_anything_is_written(towers: Path, reference: dict[str, 
         benchmark(towers, config)
     assert not (towers / "benchmark").exists()
     assert len(cells.members.cells) == 3
+
+
+def test_years_of_a_map(towers: Path) -> None:
+    """A file of one year needs no time axis; one of several may call it as it likes; notes are of all years."""
+    cells = cells_of(towers)
+    year = int(str(cells.members.campaign.read_cell(cells.members.campaign.cells[0]).dates[-1])[:4])
+    names, days = list(cells.members.cells), [f"{year - 1}-07-01", f"{year}-07-01"]
+    places = {"site": names, "latitude": ("site", np.zeros(3)), "longitude": ("site", np.zeros(3))}
+    known = np.array([[1.0, 2, 3], [4, 5, 6]])
+    both = xr.Dataset({"x": (("valid_time", "site"), known, {"units": "Mg ha-1"})}, places)
+    both.assign_coords(valid_time=np.array(days, "datetime64[ns]")).to_netcdf(towers.parent / "both.nc")
+    xr.Dataset({"x": ("site", known[1], {"units": "Mg ha-1"})}, places).to_netcdf(towers.parent / "one.nc")
+    given = {"kind": "map", "name": "m", "quantity": "agb", "variable": "x", "screened": False}
+    several = MapReference(**given, path="both.nc", years=[year - 1, year])
+    cells.base = towers.parent
+    np.testing.assert_array_equal(compare_map(cells, several).reference, known.ravel())
+    for path in ("both.nc", "one.nc"):
+        found = compare_map(cells, MapReference(**given, path=path, years=[year]))
+        np.testing.assert_array_equal(found.reference, known[1])
+    pools = cells._stocks((year - 1, year))
+    pools[0, :, 1] = np.nan
+    notes = compare_map(cells, several.model_copy(update={"screened": True})).notes
+    assert [note.split(":")[0] for note in notes] == ["3 cells masked", "2 cells masked"]
+
+
+def test_days_of_few_members_are_settled_across_new_year(towers: Path) -> None:
+    cells = cells_of(towers)
+    days = np.array([[360.0, 4.0, np.nan], [10, np.nan, np.nan], [np.nan] * 3, [364, 1, 2]])
+    found = cells.settle(days, "leaf_fall_day", False, "median")
+    np.testing.assert_allclose(found, [364.625, 10, np.nan, 1])
 
 
 def test_nothing_in_common_says_where_both_are(towers: Path) -> None:

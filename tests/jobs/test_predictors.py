@@ -171,6 +171,22 @@ class TestMaps:
         assert found.units == "1"
         assert "gives 'pH units', taken as '1'" in capsys.readouterr().err
 
+    def test_a_ratio_is_of_one_unit(self, campaign, tmp_path, capsys):
+        write_map(tmp_path / "m.nc", "carbon", np.full((40, 60), 2.0), "kg m-2")
+        write_map(tmp_path / "m.nc", "nitrogen", np.full((40, 60), 500.0), "g m-2")
+        write_map(tmp_path / "m.nc", "warmth", np.full((40, 60), 0.5), "K")
+        write_map(tmp_path / "m.nc", "plain", np.full((40, 60), 4.0))
+        ratio = own("m.nc", 'ratio = ["carbon", "nitrogen"]')
+        assert set(gathered(campaign, tmp_path, ratio)["mine"].values) == {4.0}
+        with pytest.raises(InputError, match=r"\(mine\): .*m.nc: .*variable warmth: unit 'K' is of another kind"):
+            gathered(campaign, tmp_path, own("m.nc", 'ratio = ["carbon", "warmth"]'))
+        stated = own("m.nc", 'ratio = ["carbon", "warmth"]\nunits = "kg m-2 K-1"')
+        found = gathered(campaign, tmp_path, stated)["mine"]
+        assert (set(found.values), found.units) == ({4.0}, "kg m-2 K-1")
+        assert "taken as of the same unit" not in capsys.readouterr().err
+        assert set(gathered(campaign, tmp_path, own("m.nc", 'ratio = ["carbon", "plain"]'))["mine"].values) == {0.5}
+        assert "plain without units, carbon and plain are taken as of the same unit" in capsys.readouterr().err
+
     def test_a_layer(self, campaign, tmp_path):
         layers = np.array([0.1, 0.2, 0.7])[:, None, None]
         write_map(tmp_path / "pft.nc", "fraction", layers, "1", kind=np.array([1, 4, 9]))
