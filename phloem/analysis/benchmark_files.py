@@ -20,6 +20,7 @@ from phloem.io.whole_folder import check_replaceable, whole_folder
 from phloem.version import VERSION
 
 RESULT = "benchmark.json"
+DIFFERENCES = "differences.nc"
 MOST_ROWS = 20_000
 """Rows of a comparison's table; of more pairs an even draw is written."""
 
@@ -30,6 +31,11 @@ COLUMNS = (
     "within_members",
 )  # fmt: skip
 """Columns of scores.csv."""
+
+
+def variable(slug: str, word: str) -> str:
+    """Return the name of a comparison's variable in differences.nc: of its reference, simulated or difference."""
+    return f"{slug}_{word}".replace("-", "_")
 
 
 def check_folder(folder: Path) -> None:
@@ -79,7 +85,7 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
     whole = {"version": VERSION, **facts, "comparisons": results}
     (folder / "scores.csv").write_text(_scores(results), encoding="utf-8")
     if drawn:
-        write_netcdf(folder / "differences.nc", lambda file: _differences(file, drawn))
+        write_netcdf(folder / DIFFERENCES, lambda file: _differences(file, drawn))
     (folder / RESULT).write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return whole
 
@@ -138,8 +144,7 @@ def _differences(file: netCDF4.Dataset, comparisons: Sequence[Pairs]) -> None:
         for word, values in fields.items():
             whole = np.full(len(names), np.nan, np.float32)
             whole[rows] = values
-            name = f"{pairs.slug}_{word}".replace("-", "_")
-            made = file.createVariable(name, "f4", ("cell",), fill_value=np.nan, zlib=True)
+            made = file.createVariable(variable(pairs.slug, word), "f4", ("cell",), fill_value=np.nan, zlib=True)
             title = f"{pairs.long_name}, {word}: {pairs.name}"
             made.setncatts({"units": pairs.units or "1", "long_name": title, "coordinates": "latitude longitude"})
             made[:] = whole

@@ -38,7 +38,7 @@ class Contents:
         towers: The merged product of a campaign of towers and their daily series, else None.
         runs: The forward runs.
         experiments: What `phloem experiments` has compared.
-        attribution: By campaign, what `phloem attribute` has found.
+        attribution: By campaign, the folder and what `phloem attribute` has found.
         benchmark: By campaign, the folder and what `phloem benchmark` has found.
         notes: What the reader should know first, in words.
     """
@@ -50,7 +50,7 @@ class Contents:
     towers: tuple[xr.Dataset, Iterable[SiteSeries]] | None = None
     runs: ForwardRuns | None = None
     experiments: Mapping[str, Any] | None = None
-    attribution: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    attribution: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     benchmark: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -70,6 +70,7 @@ def write_report(
 
     Raises:
         InputError: A variable, parameter or cell is missing or does not fit the others.
+        WorkError: What an attribution or a benchmark has left is damaged.
     """
     absent = [name for name in SHOWN if name not in contents.bounds]
     if absent:
@@ -83,7 +84,7 @@ def write_report(
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
         maps = MapParts(contents.sets, contents.bounds, files, anchors, whole=len(contents.sets) == 1)
         maps.walk(on_progress)
-        maps.add_cells([_extra(contents, one) for one in contents.sets])
+        maps.add_cells(_extras(contents))
         _columns(maps.page, contents)
         if contents.runs is not None:
             experiments = [name for name in contents.runs.experiments if name in _experiments(contents)]
@@ -119,6 +120,16 @@ def _experiments(contents: Contents) -> list[str]:
     return [facts.experiment for facts in contents.facts]
 
 
+def _extras(contents: Contents) -> list[Extra]:
+    """More maps of the cells of all sets: what one has and another has not is missing there, for maps side by side."""
+    found = [_extra(contents, one) for one in contents.sets]
+    every = {key: entry for extra in reversed(found) for key, entry in extra.items()}
+    empty = {
+        key: (title, np.full(len(values), np.nan), kind, unit) for key, (title, values, kind, unit) in every.items()
+    }
+    return [{**empty, **extra} for extra in found]
+
+
 def _extra(contents: Contents, one: CellSet) -> Extra:
     """More maps of the cells of a set: biomass of the forward runs, differences from references."""
     extra: dict[str, tuple[str, np.ndarray, str, str]] = {}
@@ -126,9 +137,10 @@ def _extra(contents: Contents, one: CellSet) -> Extra:
     facts = contents.facts[place]
     if contents.runs is not None and facts.experiment in contents.runs.experiments:
         extra |= biomass_maps(contents.runs, facts.experiment, one.names)
-    found = contents.benchmark.get(facts.experiment)
-    if found is not None:
-        extra |= benchmark_maps(*found, one.names)
+    # A benchmark is of one of the campaigns and has its name, or of all, and its comparisons say whose they are.
+    for title, (folder, found) in contents.benchmark.items():
+        if title == facts.experiment or title not in _experiments(contents):
+            extra |= benchmark_maps(folder, found, one.names, facts.experiment)
     return extra
 
 

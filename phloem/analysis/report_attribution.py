@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from phloem.analysis.report_charts import (
@@ -13,9 +14,10 @@ from phloem.analysis.report_charts import (
     partition_chart,
     pca_chart,
     screen_chart,
+    signals,
 )
 from phloem.analysis.report_files import ReportFiles, slug
-from phloem.analysis.report_page import Section, duration, render
+from phloem.analysis.report_page import Section, duration, render, whole
 from phloem.analysis.report_tables import fixed, number, typeset
 
 PAPER = {
@@ -40,14 +42,20 @@ PAPER = {
 """R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5; it contradicts itself)."""
 
 
-def attribution_section(found: Mapping[str, Mapping[str, Any]], files: ReportFiles) -> Section:
+def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> Section:
     """Return the section on attribution.
 
     Args:
-        found: by campaign, what `phloem attribute` has written; empty where it was not run.
+        found: by campaign, the folder and the attribution.json of `phloem attribute`; empty where it was not run.
         files: takes charts and tables.
+
+    Raises:
+        WorkError: an attribution.json is not what `phloem attribute` writes.
     """
-    parts = [_part(title, one, files, len(found) > 1) for title, one in found.items()]
+    parts = []
+    for title, (folder, one) in found.items():
+        with whole(folder / "attribution.json", "attribute"):
+            parts.append(_part(title, one, files, len(found) > 1))
     return Section("attribution", "What drives the parameters", render("attribution.html", parts=parts))
 
 
@@ -81,7 +89,8 @@ def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: boo
             {
                 "title": one["long_name"] or one["name"],
                 "chart": _keep(files, dependence_chart(one), lead),
-                "points": [_breakpoint(entry) for entry in one["dependence"]],
+                "finding": one.get("finding") or "",
+                "points": _breakpoints(one),
                 "paper": PAPER.get(one["name"], ("", ""))[1],
             }
             for one in targets
@@ -122,15 +131,25 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         "rmse": _number(random["rmse"]),
         "floor": _fixed(one.get("noise_floor"), 1),
         "groups": ", ".join(
-            f"{group['group']} {_fixed(group['share'], 1)} ({_fixed(group['low'], 0)} to {_fixed(group['high'], 0)})"
+            f"{group['group']} {_fixed(group['signal_share'], 1)} "
+            f"({_fixed(group.get('signal_low'), 0)} to {_fixed(group.get('signal_high'), 0)})"
             for group in one["groups"]
-        ),
+            if group["signal_share"]
+        )
+        or "–",
         "finding": one.get("finding") or "",
         "leading": ", ".join(
             f"{entry['predictor']} {_fixed(entry['share'], 0)} % ({direction(entry) or '–'})"
-            for entry in one["importance"][:3]
-        ),
+            for entry in [entry for entry in one["importance"] if entry["signal"]][:3]
+        )
+        or "none stands out from the noise",
     }
+
+
+def _breakpoints(target: Mapping[str, Any]) -> list[str]:
+    """Say where the trends of those predictors bend that stand out from the noise."""
+    known = signals(target)
+    return [_breakpoint(entry) for entry in target["dependence"] if entry["predictor"] in known]
 
 
 def _breakpoint(entry: Mapping[str, Any]) -> str:
@@ -167,7 +186,7 @@ def _tables(found: Mapping[str, Any], targets: list[Mapping[str, Any]], files: R
         [one["name"], entry["predictor"], *point]
         for one in targets
         for entry in one["dependence"]
-        for point in zip(*[entry[key] for key in curves], strict=True)
+        for point in zip(*[entry[key] or [None] * len(entry["x"]) for key in curves], strict=True)
     )
     files.table(f"{lead}attribution_dependence", ["target", "predictor", *curves], trends)
 

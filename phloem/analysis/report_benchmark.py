@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 from markupsafe import Markup
 
+from phloem.analysis.benchmark_files import DIFFERENCES, RESULT, variable
 from phloem.analysis.report_files import DATA, FIGURES, ReportFiles, image, slug
-from phloem.analysis.report_page import Section, render
+from phloem.analysis.report_page import Section, render, whole
 from phloem.analysis.report_tables import fixed, number, typeset
+from phloem.errors import WorkError
 
 SCORES = (
     ("bias", "bias", None),
@@ -43,28 +45,21 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
     Args:
         found: by campaign, the folder and the benchmark.json of `phloem benchmark`; empty where it was not run.
         files: takes figures and tables.
+
+    Raises:
+        WorkError: a benchmark.json is not what `phloem benchmark` writes.
     """
     several = len(found) > 1
     parts, rows, strata = [], [], []
     for place, (title, (folder, one)) in enumerate(found.items()):
-        lead = f"{slug(title)}_" if several else ""
-        parts.append(
-            {
-                "title": title if several else "",
-                "experiments": len({entry.get("experiment") for entry in one["comparisons"]}) > 1,
-                "rows": [_row(entry, f"benchmark-{place}-{n}") for n, entry in enumerate(one["comparisons"])],
-                "comparisons": [
-                    _comparison(folder, entry, files, lead, f"benchmark-{place}-{n}")
-                    for n, entry in enumerate(one["comparisons"])
-                ],
-            }
-        )
-        for entry in one["comparisons"]:
-            strata += [[title, entry["slug"], *(part.get(key) for key in STRATA)] for part in entry.get("strata") or ()]
-        for entry in one["comparisons"]:
-            scores = entry.get("scores") or {}
-            about = [title, *(entry.get(key) for key in ("slug", "quantity", "units", "refused", "pairs"))]
-            rows.append([*about, *(scores.get(key) for key, _, _ in SCORES)])
+        with whole(folder / RESULT, "benchmark"):
+            parts.append(_part(title if several else "", folder, one, files, f"benchmark-{place}"))
+            for entry in one["comparisons"]:
+                kinds = entry.get("strata") or ()
+                strata += [[title, entry["slug"], *(part.get(key) for key in STRATA)] for part in kinds]
+                scores = entry.get("scores") or {}
+                about = [title, *(entry.get(key) for key in ("slug", "quantity", "units", "refused", "pairs"))]
+                rows.append([*about, *(scores.get(key) for key, _, _ in SCORES)])
     if found:
         columns = ["campaign", "comparison", "quantity", "units", "refused", "pairs", *(key for key, _, _ in SCORES)]
         files.table("benchmark", columns, rows)
@@ -74,34 +69,75 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
 
 
 def benchmark_maps(
-    folder: Path, found: Mapping[str, Any], names: Sequence[str]
+    folder: Path, found: Mapping[str, Any], names: Sequence[str], experiment: str
 ) -> dict[str, tuple[str, np.ndarray, str, str]]:
-    """Return maps of the differences from references: of those comparisons that have one pair a cell."""
+    """Return maps of the differences from references: of those comparisons that have one pair a cell.
+
+    Args:
+        folder: of the benchmark, with its differences.nc, which has every cell.
+        found: what its benchmark.json holds, of one or of several experiments.
+        names: of the cells.
+        experiment: whose comparisons; those that name none are taken as its own.
+
+    Returns:
+        By key, which is the same one for every experiment: title, values (cells,), kind of colours, unit.
+
+    Raises:
+        WorkError: a file is damaged, or not what `phloem benchmark` writes.
+    """
     maps: dict[str, tuple[str, np.ndarray, str, str]] = {}
-    places = {name: place for place, name in enumerate(names)}
-    for entry in found["comparisons"]:
-        file = folder / str((entry.get("points") or {}).get("file", ""))
-        if entry.get("refused") or not file.is_file():
-            continue
-        values = np.full(len(names), np.nan)
-        once = True
-        with file.open(newline="", encoding="utf-8") as rows:
-            for row in csv.DictReader(rows):
-                place = places.get(row.get("cell", ""))
-                if place is None or not row.get("difference"):
-                    continue
-                if np.isfinite(values[place]):
-                    once = False
-                    break
-                values[place] = float(row["difference"])
-        if once and np.isfinite(values).any():
-            title = f"{entry['name']}: simulated less reference"
-            maps[f"benchmark_{entry['slug']}"] = (title, values, "difference", _unit(entry["units"]))
+    with whole(folder / RESULT, "benchmark"):
+        chosen = [
+            entry
+            for entry in found["comparisons"]
+            if not entry.get("refused")
+            and entry.get("experiment") in (None, "", experiment)
+            and entry["pairs"] == entry["cells"]
+        ]
+        columns = _differences(folder / DIFFERENCES, [entry["slug"] for entry in chosen], names)
+        for entry in chosen:
+            values = columns.get(entry["slug"])
+            if values is not None and np.isfinite(values).any():
+                title = f"{entry['name']}: simulated less reference"
+                key = f"benchmark_{entry['slug'].removeprefix(f'{experiment}-')}"
+                maps[key] = (title, values, "difference", _unit(entry["units"]))
     return maps
+
+
+def _differences(path: Path, slugs: Sequence[str], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return differences.nc at some cells, NaN where a cell is not there, by slug; none of a slug that it has not."""
+    if not slugs or not path.is_file():
+        return {}
+    try:
+        with netCDF4.Dataset(path) as file:
+            there = {name: place for place, name in enumerate(file["cell"][:].tolist())}
+            rows = np.array([there.get(name, -1) for name in names])
+            columns = {slug: variable(slug, "difference") for slug in slugs}
+            return {
+                slug: np.where(rows < 0, np.nan, np.ma.filled(file[name][:].astype(float), np.nan)[rows])
+                for slug, name in columns.items()
+                if name in file.variables
+            }
+    except (OSError, RuntimeError, IndexError) as error:
+        command = f"phloem benchmark {path.parent.parent}"
+        raise WorkError(f"{path} cannot be read ({error}); write it anew: {command}") from error
 
 
 def _unit(units: str) -> str:
     return "" if units == "1" else typeset(units)
+
+
+def _part(title: str, folder: Path, one: Mapping[str, Any], files: ReportFiles, anchor: str) -> dict[str, Any]:
+    lead = f"{slug(title)}_" if title else ""
+    comparisons = one["comparisons"]
+    return {
+        "title": title,
+        "experiments": len({entry.get("experiment") for entry in comparisons}) > 1,
+        "rows": [_row(entry, f"{anchor}-{n}") for n, entry in enumerate(comparisons)],
+        "comparisons": [
+            _comparison(folder, entry, files, lead, f"{anchor}-{n}") for n, entry in enumerate(comparisons)
+        ],
+    }
 
 
 def _text(value: float | None, decimals: int | None) -> str:

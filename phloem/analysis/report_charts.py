@@ -55,7 +55,7 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
         low, high = _column(rows, "low"), _column(rows, "high")
         place = np.arange(len(rows))
         for y, row, share in zip(place, rows, shares, strict=True):
-            signal = row.get("signal", True)
+            signal = row["signal"]
             axes.barh(y, share, color=colours[row["group"]] if signal else "white", edgecolor=colours[row["group"]],
                       height=0.68, lw=0.9, zorder=2)  # fmt: skip
         axes.hlines(place, np.nan_to_num(low, nan=0), np.nan_to_num(high, nan=0), color=INK, lw=1.1, zorder=3)
@@ -76,8 +76,8 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
 
 @styled()
 def dependence_chart(target: Target) -> Drawing:
-    """Dependence on the leading predictors: cells, LOWESS trend, band over members, breakpoint with its interval."""
-    panels = target["dependence"]
+    """Dependence on the leading predictors: cells, LOWESS trend, band over members; breakpoints only of signals."""
+    panels, known = target["dependence"], signals(target)
     across = min(4, len(panels))
     down = -(-len(panels) // across)
     figure = Figure(figsize=(11.0, 2.25 * down), layout="constrained")
@@ -92,13 +92,19 @@ def dependence_chart(target: Target) -> Drawing:
         # A zero-length round-capped stroke a point: a third of the size of one <use> element a point.
         dots = np.column_stack([py, py, np.full(py.size, np.nan)]).ravel()
         axes.plot(np.repeat(px, 3), dots, color=OKABE_ITO[5], lw=2.0, solid_capstyle="round", alpha=0.55, zorder=2)
-        axes.fill_between(
-            x, _values(one["boot_low"]), _values(one["boot_high"]), color=_BAND, alpha=0.55, lw=0, zorder=3
-        )
-        axes.fill_between(x, _values(one["low"]), _values(one["high"]), color=OKABE_ITO[0], alpha=0.22, lw=0, zorder=4)
-        axes.plot(x, _values(one["trend"]), color=OKABE_ITO[0], lw=1.7, zorder=5)
+        # Of a single member there is no band, of too few cells no trend.
+        if one["boot_low"]:
+            low, high = _values(one["boot_low"]), _values(one["boot_high"])
+            axes.fill_between(x, low, high, color=_BAND, alpha=0.55, lw=0, zorder=3)
+        if one["low"]:
+            low, high = _values(one["low"]), _values(one["high"])
+            axes.fill_between(x, low, high, color=OKABE_ITO[0], alpha=0.22, lw=0, zorder=4)
+        if one["trend"]:
+            axes.plot(x, _values(one["trend"]), color=OKABE_ITO[0], lw=1.7, zorder=5)
         point = one.get("breakpoint")
-        if point and point.get("x") is not None:
+        if one["predictor"] not in known:
+            axes.set_title("noise", fontsize=7.5, loc="right", color=MUTED)
+        elif point and point.get("x") is not None:
             if point.get("low") is not None and point.get("high") is not None:
                 axes.axvspan(point["low"], point["high"], color=OKABE_ITO[1], alpha=0.14, lw=0, zorder=0)
             axes.axvline(point["x"], color=OKABE_ITO[1], lw=1.1, ls="--", zorder=6)
@@ -194,6 +200,11 @@ def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
     for side in axes.spines.values():
         side.set_visible(False)
     return Drawing(figure, "attribution_pca", "Loadings of the principal components of the parameters")
+
+
+def signals(target: Target) -> set[str]:
+    """Return the predictors that stand out from the noise."""
+    return {row["predictor"] for row in target["importance"] if row["signal"]}
 
 
 def direction(entry: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,36 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
+from phloem.errors import InputError, WorkError
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 SCRIPTS = (
     "numbers", "inflate", "layers", "scales", "map_panel", "maps", "pointing", "cell_panel", "cell_table", "sections",
 )  # fmt: skip
 """The page's script, in this order."""
+
+
+@contextmanager
+def whole(path: Path, command: str) -> Iterator[None]:
+    """Say of a file which command writes it anew, where its contents turn out to have another shape than it gives them.
+
+    Args:
+        path: DIR/command/command.json, as it was read.
+        command: of phloem, which writes it.
+
+    Raises:
+        WorkError: something was not there, or of another kind.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise WorkError(
+            f"{path} is not what `phloem {command}` writes ({type(error).__name__}: {error}); write it anew: "
+            f"phloem {command} {path.parent.parent}"
+        ) from error
 
 
 @dataclass(frozen=True)

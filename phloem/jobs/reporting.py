@@ -29,6 +29,10 @@ from phloem.names import STATUS, STREAMS
 COMPARED = "experiments.json"
 """What makes a directory the root of the three experiments."""
 
+ATTRIBUTION = ("attribution", "attribute", "targets")
+BENCHMARK = ("benchmark", "benchmark", "comparisons")
+"""Folder and name of the JSON in it, the command that writes it, and the list that it must have."""
+
 
 def report(directory: Path) -> Path:
     """Write DIR/report/index.html with figures and data beside it.
@@ -79,15 +83,15 @@ def _report_campaign(campaign: Campaign) -> Path:
             sets=[cells],
             towers=towers,
             runs=forward if forward is not None and experiment in forward.experiments else None,
-            attribution=_found([(experiment, root)], "attribution"),
-            benchmark=_benchmarks([(experiment, root)]),
+            attribution=found_in([(experiment, root)], *ATTRIBUTION),
+            benchmark=found_in([(experiment, root)], *BENCHMARK),
             notes=notes,
         )
         return write_report(contents, campaign.paths.report_dir, bar.update)
 
 
 def _report_experiments(root: Path) -> Path:
-    compared = _read_json(root / COMPARED)
+    compared = _read_json(root / COMPARED, f"phloem experiments CAMPAIGN.toml --out {root}")
     campaigns = [open_campaign(root / name) for name in GRID_EXPERIMENTS if is_campaign(root / name)]
     if not campaigns:
         raise InputError(f"{root}: has {COMPARED} but none of the campaigns {', '.join(GRID_EXPERIMENTS)}")
@@ -109,8 +113,8 @@ def _report_experiments(root: Path) -> Path:
             sets=sets,
             runs=read_forward(runs) if runs.is_file() else None,
             experiments=compared,
-            attribution=_found(places, "attribution") or _found([(root.name, root)], "attribution"),
-            benchmark=_benchmarks([(root.name, root)]) or _benchmarks(places),
+            attribution=found_in(places, *ATTRIBUTION) or found_in([(root.name, root)], *ATTRIBUTION),
+            benchmark=found_in([(root.name, root)], *BENCHMARK) or found_in(places, *BENCHMARK),
             notes=[
                 "Each experiment is a campaign of its own: `phloem report` on "
                 f"{', '.join(name for name, _ in places)} in this directory writes its page, with all parameters."
@@ -129,23 +133,34 @@ def _bounds() -> dict[str, tuple[float, float, str, str]]:
     return {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
 
 
-def _found(places: Sequence[tuple[str, Path]], what: str) -> dict[str, dict[str, Any]]:
-    """Return what attribution or benchmarks have left in the folders of campaigns."""
-    files = {title: folder / what / f"{what}.json" for title, folder in places}
-    return {title: _read_json(file) for title, file in files.items() if file.is_file()}
+def found_in(
+    places: Sequence[tuple[str, Path]], what: str, command: str, wanted: str
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Return what attribution or benchmarks have left in the folders of campaigns, with the folders of their figures.
+
+    Raises:
+        WorkError: it cannot be read, or has no such list.
+    """
+    found = {}
+    for title, directory in places:
+        file = directory / what / f"{what}.json"
+        if not file.is_file():
+            continue
+        one = _read_json(file, f"phloem {command} {directory}")
+        rows = one.get(wanted)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise WorkError(f"{file} has no list of {wanted}; write it anew: phloem {command} {directory}")
+        found[title] = (file.parent, one)
+    return found
 
 
-def _benchmarks(places: Sequence[tuple[str, Path]]) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """Return what benchmarks have left in the folders of campaigns, with the folders of their figures."""
-    folders = {title: folder / "benchmark" for title, folder in places}
-    return {title: (folders[title], found) for title, found in _found(places, "benchmark").items()}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, command: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WorkError(f"{path} cannot be read ({error}); remove it, and run the command that writes it") from error
+        raise WorkError(f"{path} cannot be read ({error}); write it anew: {command}") from error
+    if not isinstance(found, dict):
+        raise WorkError(f"{path} holds no table of names and values; write it anew: {command}")
     return found
 
 

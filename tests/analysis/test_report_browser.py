@@ -21,7 +21,7 @@ def contents(tmp_path_factory):
     return grid_contents(
         sets=[cells],
         runs=forward_runs(cells, ("baseline", "growth-curve")),
-        attribution={"baseline": attribution()},
+        attribution={"baseline": (folder.parent, attribution())},
         benchmark={"baseline": (folder, benchmark(folder, cells))},
     )
 

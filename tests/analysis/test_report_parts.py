@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 
+import netCDF4
 import numpy as np
 import pytest
 from report_samples import (
@@ -18,12 +19,15 @@ from report_samples import (
 )
 
 from phloem.analysis import write_report
+from phloem.analysis.benchmark_files import MOST_ROWS, write_benchmark
+from phloem.analysis.benchmarking import Pairs
 from phloem.analysis.cell_sets import nanmedian, quantities
 from phloem.analysis.comparison import derived
 from phloem.analysis.report_benchmark import benchmark_maps
 from phloem.analysis.report_files import ReportFiles, slug
-from phloem.errors import InputError
+from phloem.errors import InputError, WorkError
 from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
+from phloem.jobs.reporting import ATTRIBUTION, BENCHMARK, found_in
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD
 
 
@@ -117,7 +121,7 @@ def test_the_tables_hold_what_the_maps_show(tmp_path):
 
 
 def test_attribution_is_told_with_the_papers_numbers_beside(tmp_path):
-    text = text_of(write_report(grid_contents(6, 8, attribution={"baseline": attribution()}), tmp_path))
+    text = text_of(write_report(grid_contents(6, 8, attribution={"baseline": (tmp_path, attribution())}), tmp_path))
     assert "wood turnover yr⁻¹ 198 30 0.71 ± 0.04 0.61 to 0.74 0.42 0.44 0.012" in text
     assert "not modelled: all 240 cells masked: no member agreement (rCV &gt; 0.3)" in text
     assert "Left out: flat (constant)" in text
@@ -143,7 +147,7 @@ def test_attribution_of_nothing_is_told(tmp_path):
     found = attribution()
     refused = {"name": "a", "units": "1", "long_name": "a", "refused": "one cell"}
     found |= {"targets": [refused], "pca": {"refused": "too few cells"}, "identifiability": None}
-    text = text_of(write_report(grid_contents(6, 8, attribution={"baseline": found}), tmp_path))
+    text = text_of(write_report(grid_contents(6, 8, attribution={"baseline": (tmp_path, found)}), tmp_path))
     assert "not modelled: one cell" in text
     assert "Not computed: too few cells" in text
     assert not list((tmp_path / "figures").glob("attribution_*"))
@@ -166,14 +170,82 @@ def test_benchmarks_are_told_and_mapped(tmp_path):
         folder / "scatter_biomass.png"
     ).read_bytes()
     assert (out / "data" / "benchmark_biomass.csv").read_bytes() == (folder / "biomass.csv").read_bytes()
-    maps = benchmark_maps(folder, found, cells.names)
+    maps = benchmark_maps(folder, found, cells.names, "baseline")
     title, values, kind, unit = maps["benchmark_biomass"]
     assert (title, kind, unit) == ("CCI biomass: simulated less reference", "difference", "Mg ha⁻¹")
     np.testing.assert_allclose(values[[0, -1]], [-30, 40])
     # Several pairs a cell, such as months, are no map.
-    with (folder / "biomass.csv").open("a", newline="") as file:
-        csv.writer(file).writerow([cells.names[0], 0, 0, 1, 2, 0, 3, 1])
-    assert benchmark_maps(folder, found, cells.names) == {}
+    found["comparisons"][0]["pairs"] += 1
+    assert benchmark_maps(folder, found, cells.names, "baseline") == {}
+
+
+def test_difference_maps_have_more_cells_than_the_thinned_table(tmp_path):
+    cells = MOST_ROWS + 5
+    names = [f"c{number}" for number in range(cells)]
+    simulated = np.linspace(1, 2, cells)
+    made = Pairs(
+        slug="a-map", name="a map", quantity="npp_wood", units="1", long_name="x", kind="map", source="s",
+        regrid="mean", cells=names, latitude=np.linspace(40, 80, cells), longitude=np.linspace(-180, 179, cells),
+        cell=np.arange(cells), reference=np.linspace(3, 1, cells), simulated=simulated, members=simulated[:, None],
+    )  # fmt: skip
+    found = write_benchmark(tmp_path / "benchmark", [made], {})
+    assert found["comparisons"][0]["points"]["rows"] == MOST_ROWS
+    shown = benchmark_maps(tmp_path / "benchmark", found, ["elsewhere", *names[::-1]], "baseline")["benchmark_a-map"][1]
+    np.testing.assert_allclose(shown, [np.nan, *(simulated - made.reference)[::-1]], atol=1e-6)
+
+
+def test_the_three_experiments_have_maps_of_their_own_differences(tmp_path):
+    names = ("baseline", "single-year")
+    sets = [grid_cells(4, 5, name, seed) for seed, name in enumerate(names)]
+    found = benchmark(tmp_path / "benchmark", sets[0])
+    entry = found["comparisons"][0]
+    found["comparisons"] = [{**entry, "slug": f"{name}-biomass", "experiment": name} for name in names]
+    found["comparisons"].append({**entry, "slug": "baseline-only", "experiment": "baseline"})
+    with netCDF4.Dataset(tmp_path / "benchmark/differences.nc", "a") as file:
+        for number, name in enumerate(("baseline_biomass", "single_year_biomass", "baseline_only")):
+            file.createVariable(f"{name}_difference", "f4", ("cell",))[:] = number + 1
+    changes = {"sets": sets, "facts": [facts(experiment=name) for name in names]}
+    for key in ("root", "baseline"):
+        made = grid_contents(4, 5, benchmark={key: (tmp_path / "benchmark", found)}, **changes)
+        write_report(made, tmp_path / key)
+    first, second = (rows_of(tmp_path / "root/data" / f"{name}_cells.csv") for name in names)
+    assert {(row["benchmark_biomass"], row["benchmark_only"]) for row in first} == {("1", "3")}
+    assert {(row["benchmark_biomass"], row["benchmark_only"]) for row in second} == {("2", "")}
+    # A benchmark of one campaign says nothing of another.
+    other = rows_of(tmp_path / "baseline/data/single-year_cells.csv")
+    assert {row["benchmark_biomass"] for row in other} == {""}
+
+
+def test_only_what_stands_out_from_the_noise_is_told(tmp_path):
+    found = attribution()
+    wood, leaf = found["targets"][:2]
+    text = text_of(write_report(grid_contents(4, 5, attribution={"baseline": (tmp_path, found)}), tmp_path / "a"))
+    assert "mat 42 % (+), enf 30 % (+), vpd 20 % (+) climate 67.4 (64 to 71), vegetation 32.6 (30 to 37)" in text
+    for row in (*wood["importance"], *leaf["importance"]):
+        row["signal"] = False
+    for group in (*wood["groups"], *leaf["groups"]):
+        group["signal_share"] = 0.0
+    wood["finding"] = "R2 of held-out cells is -0.10: the predictors explain nothing"
+    for entry in leaf["dependence"]:
+        entry |= {key: [] for key in ("low", "high", "boot_low", "boot_high")}
+    page = write_report(grid_contents(4, 5, attribution={"baseline": (tmp_path, found)}), tmp_path / "b")
+    text = text_of(page)
+    assert "bends at" not in text
+    assert text.count(wood["finding"]) == 2, "in the table, and in place of breakpoints"
+    assert text.count("none stands out from the noise") == 2
+    assert "mat 42 %" not in text
+    assert '<details class="fold" open><summary>wood turnover' not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("wrong", ["{}", "[]", "null", '{"WANTED": [1]}', '{"WANTED": [{"slug": "x"}]}'])
+@pytest.mark.parametrize("place", [ATTRIBUTION, BENCHMARK])
+def test_json_of_another_shape_is_refused_with_the_command_that_mends_it(tmp_path, place, wrong):
+    what, command, wanted = place
+    file = tmp_path / what / f"{what}.json"
+    file.parent.mkdir()
+    file.write_text(wrong.replace("WANTED", wanted))
+    with pytest.raises(WorkError, match=f"{re.escape(str(file))} .*phloem {command} {re.escape(str(tmp_path))}$"):
+        write_report(grid_contents(4, 5, **{what: found_in([("baseline", tmp_path)], *place)}), tmp_path / "report")
 
 
 def test_what_went_wrong_is_told(tmp_path):
