@@ -256,7 +256,7 @@ def test_one_cell() -> None:
     world = make_world(0, side=1)
     predictors = [Predictor("mat", "climate", "degC", "temperature", np.array([3.0]))]
     refused = run(world, predictors=predictors)["targets"][0]["refused"]
-    assert "no predictor can be used" in refused
+    assert "1 cell, and 25 are needed" in refused
     predictors = [Predictor("mat", "climate", "degC", "temperature", np.array([3.0, 4.0]))]
     two = replace(
         world, latitude=np.array([50.0, 51.0]), longitude=np.zeros(2), members=np.full((2, 5), [[1.0], [2.0]])
