@@ -36,9 +36,9 @@ def benchmark(
     Example: phloem benchmark campaigns/towers --config benchmark.toml
     """
     if template is not None:
-        from phloem.jobs.ingest_command import write_template
+        from phloem.jobs.toml_file import copy_template
 
-        write_template(template, TEMPLATE)
+        copy_template(TEMPLATE, template)
         print(f"wrote {template}; edit it, then: phloem benchmark DIR --config {template}")
         return
     if directory is None:

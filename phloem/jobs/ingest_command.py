@@ -40,7 +40,9 @@ def ingest(
     if what not in WHAT:
         raise InputError(f"--what {what!r}: valid are {', '.join(WHAT)}")
     if template is not None:
-        print(f"wrote {write_template(template)}; edit it, then: phloem ingest {template} --out STORE")
+        from phloem.jobs.toml_file import copy_template
+
+        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem ingest {template} --out STORE")
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
@@ -68,18 +70,3 @@ def ingest(
     if out is None:
         raise InputError("--out is missing: the table of growth curves to write (CSV)")
     print("\n".join(fit_growth_curves(source, out)))
-
-
-def write_template(path: Path, template: Path = TEMPLATE) -> Path:
-    """Write a commented ingest file, or another template, to start from.
-
-    Raises:
-        InputError: the file exists, or its folder does not.
-    """
-    if path.exists():
-        raise InputError(f"{path} exists already; name another file")
-    try:
-        path.write_text(template.read_text(encoding="utf-8").replace("NAME.toml", path.name), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    return path

@@ -21,8 +21,9 @@ from phloem.io.growth import richards_chapman, total_biomass
 from phloem.io.mature_forest import choose
 from phloem.io.store import open_store
 from phloem.jobs.ingest import ingest
-from phloem.jobs.ingest_command import write_template
+from phloem.jobs.ingest_command import TEMPLATE
 from phloem.jobs.ingest_file import choices, load_ingest_file
+from phloem.jobs.toml_file import copy_template
 
 KILLS = 12
 
@@ -261,12 +262,12 @@ class TestIngestFile:
         assert not (tmp_path / "store").exists()
 
     def test_the_template_is_valid_and_names_every_product(self, tmp_path):
-        path = write_template(tmp_path / "boreal.toml")
+        path = copy_template(TEMPLATE, tmp_path / "boreal.toml")
         file = load_ingest_file(path)
         assert set(choices(file, tmp_path)) | {"co2", "growth"} == set(file.products)
         assert len(file.products) == 12
         with pytest.raises(InputError, match="exists already"):
-            write_template(path)
+            copy_template(TEMPLATE, path)
 
 
 class TestResume:
