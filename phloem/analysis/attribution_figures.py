@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from phloem.analysis.figures import OKABE_ITO
+from phloem.analysis.growth_figures import plain_axes
 from phloem.analysis.inline_svg import INK, MUTED, styled
 
 GROUP_COLOURS = {"climate": "#0072B2", "soil": "#E69F00", "vegetation": "#009E73"}
@@ -97,7 +98,7 @@ def scores_figure(document: Row) -> Figure:
     targets = document["targets"]
     figure = Figure(figsize=(1.9 + 1.05 * len(targets), 3.4), layout="constrained")
     axes = figure.subplots()
-    _plain(axes, 8)
+    plain_axes(axes, 8)
     for place, target in enumerate(targets):
         for shift, kind, colour in ((-0.19, "random", OKABE_ITO[0]), (0.19, "blocked", OKABE_ITO[4])):
             score = None if target["refused"] else target[kind]
@@ -177,7 +178,7 @@ def partition_figure(document: Row) -> Figure:
     colours = group_colours(groups)
     figure = Figure(figsize=(6.4, 0.9 + 0.42 * len(targets)), layout="constrained")
     axes = figure.subplots()
-    _plain(axes, 8)
+    plain_axes(axes, 8)
     for place, target in enumerate(targets[::-1]):
         right, left = 0.0, 0.0
         for row in target["partition"]["groups"]:
@@ -200,7 +201,7 @@ def identifiability_figure(screens: Row) -> Figure:
     figure = Figure(figsize=(9.0, 0.9 + 0.17 * len(screens["std"]["rows"])), layout="constrained")
     titles = {"std": "SD / |mean| (kept in the spatial median)", "mad": "robust CV (kept cell by cell)"}
     for axes, kind in zip(figure.subplots(1, 2), ("std", "mad"), strict=True):
-        _plain(axes, 7.5)
+        plain_axes(axes, 7.5)
         limit = screens[kind]["limit"]
         rows = sorted(screens[kind]["rows"], key=lambda row: -np.inf if row["median_cv"] is None else -row["median_cv"])
         known = [row["median_cv"] for row in rows if row["median_cv"] is not None]
@@ -228,7 +229,7 @@ def pca_figure(pca: Row) -> Figure:
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for number, axes in enumerate(panels):
-        _plain(axes, 7.5)
+        plain_axes(axes, 7.5)
         if pca["refused"]:
             axes.set_axis_off()
             continue
@@ -250,7 +251,7 @@ def _grid(count: int, width: float, height: float, across: int = _ACROSS) -> tup
     figure = Figure(figsize=(max(columns * width, 6.4), rows * height + 0.7), layout="constrained")
     panels = [axes for axes in np.ravel(figure.subplots(rows, columns, squeeze=False)) if isinstance(axes, Axes)]
     for axes in panels:
-        _plain(axes, 7.5)
+        plain_axes(axes, 7.5)
     for axes in panels[count:]:
         axes.set_axis_off()
     return figure, panels
@@ -260,11 +261,3 @@ def _say(axes: Axes, words: str) -> None:
     axes.set_axis_off()
     axes.text(0.5, 0.5, textwrap.fill(words, 44), transform=axes.transAxes, ha="center", va="center", fontsize=8,
               color=MUTED)  # fmt: skip
-
-
-def _plain(axes: Axes, size: float) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(True, color="#e4e4e0", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=3, width=0.6, labelsize=size)

@@ -72,7 +72,7 @@ def leaf_economics_figure(leaves: Leaves, line: LeafEconomics) -> Figure:
     """
     figure = Figure(figsize=(5.4, 4.2))
     axes = figure.add_axes((0.13, 0.13, 0.83, 0.77))
-    _plain(axes, 8.5)
+    plain_axes(axes, 8.5)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.plot(leaves.lcma, leaves.lifespan, "o", color=_POINT, markersize=3.4, markeredgewidth=0, alpha=0.55, zorder=2)
@@ -112,7 +112,7 @@ def to_png(figure: Figure, dpi: int = 110) -> bytes:
 
 def _draw_growth(axes: Axes, fit: GrowthFit) -> None:
     stands = fit.stands
-    _plain(axes, 7)
+    plain_axes(axes, 7)
     ages = np.linspace(0.0, max(LAST_AGE, 1.02 * float(stands.ages.max())), 120)
     low, high = fit.band(ages)
     curve = fit.agb(ages)
@@ -135,7 +135,8 @@ def _draw_growth(axes: Axes, fit: GrowthFit) -> None:
         )
 
 
-def _plain(axes: Axes, size: float) -> None:
+def plain_axes(axes: Axes, size: float) -> None:
+    """Leave the frame open above and to the right, with a light grid and ticks of a font size."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(True, color="#e4e4e0", linewidth=0.6)

@@ -14,6 +14,7 @@ from phloem.analysis.comparison import DERIVED
 from phloem.errors import InputError
 from phloem.io.statistics import SCREENING_RCV
 from phloem.jobs.optimisers import Above, Positive, Section
+from phloem.jobs.toml_file import read_toml
 from phloem.jobs.withheld import FLUXES
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
 
@@ -204,13 +205,8 @@ def load_benchmark_file(path: Path, assignments: Sequence[str] = ()) -> Benchmar
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"benchmark file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"benchmark file {path} is not valid TOML: {error}") from error
-    return read_tree(tree, f"benchmark file {path}", assignments)
+    where = f"benchmark file {path}"
+    return read_tree(read_toml(path, where), where, assignments)
 
 
 def read_tree(tree: dict[str, Any], where: str, assignments: Sequence[str] = ()) -> BenchmarkFile:

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from phloem.errors import InputError
 from phloem.jobs.experiments import GRID_KEYS, Experiment
 from phloem.jobs.optimisers import OPTIMISERS, Fast, Optimiser, Positive, Section
+from phloem.jobs.toml_file import read_toml
 from phloem.names import WINDOW_MEANS
 
 
@@ -331,12 +332,7 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"campaign file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"campaign file {path} is not valid TOML: {error}") from error
+    tree = read_toml(path, f"campaign file {path}")
     _settle_site(tree, assignments, path.resolve().parent)
     try:
         return Configuration.model_validate(tree)

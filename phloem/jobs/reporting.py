@@ -65,7 +65,7 @@ def _report_campaign(campaign: Campaign) -> Path:
     if (root.parent / COMPARED).is_file() and experiment in GRID_EXPERIMENTS:
         notes.append(
             "This campaign is one of three experiments over the same cells: `phloem report` on the directory above "
-            f"({root.resolve().parent.name}) writes a page that compares them."
+            f"({root.parent.name}) writes a page that compares them."
         )
     runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
     bar = ProgressBar("report", len(PARAMETERS))

@@ -15,6 +15,24 @@ from phloem.errors import InputError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def read_toml(path: Path, where: str) -> dict[str, Any]:
+    """Read a file as a tree of keys.
+
+    Args:
+        path: the file.
+        where: what to call it in messages.
+
+    Raises:
+        InputError: unreadable, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{where}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{where} is not valid TOML: {error}") from error
+
+
 def load_toml(path: Path | None, model: type[Model], kind: str, change: Callable[[dict[str, Any]], None]) -> Model:
     """Read a file.
 
@@ -28,12 +46,7 @@ def load_toml(path: Path | None, model: type[Model], kind: str, change: Callable
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
     where = f"{kind} {path}" if path else kind
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-    except OSError as error:
-        raise InputError(f"{where}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} is not valid TOML: {error}") from error
+    tree = read_toml(path, where) if path else {}
     change(tree)
     try:
         return model.model_validate(tree)
