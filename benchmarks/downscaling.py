@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from phloem.io import Cell, list_towers, read_tower
 from phloem.io.downscaling import daily_forcing
+from phloem.io.drivers import Cell
 from phloem.io.merged_cells import read_merged
+from phloem.io.towers import list_towers, read_tower
 from phloem.jobs.configuration import data_root
 from phloem.jobs.single import simulate_cell
-from phloem.kernels import PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.names import FORCING, STATUS, STREAMS
 
 WRONG_VPD = ("AU-DaS", "AU-Dry", "AU-Stp")

@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phloem.hpc import Context, Task
+from phloem.hpc.tasks import Context, Task
 from phloem.jobs import tile
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign

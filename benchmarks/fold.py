@@ -80,20 +80,20 @@ def compile_seconds(program: Any, backend: str) -> tuple[float, float | None]:
     """Return how long a program takes to compile with an empty cache, and from the cache (None: there is none)."""
     import jax
 
-    from phloem.kernels import compiler, fold_cpu
+    from phloem.kernels.time_loop.cpu import c_compiler, cpu_backend
 
     found = []
     with tempfile.TemporaryDirectory() as cache:
         os.environ["PHLOEM_CACHE"] = cache
         for _ in range(2 if backend == "cpu" else 1):
-            fold_cpu._target.cache_clear()
-            compiler.find_compiler.cache_clear()
+            cpu_backend._target.cache_clear()
+            c_compiler.find_compiler.cache_clear()
             jax.clear_caches()
             begun = time.perf_counter()
             program().compile()
             found.append(time.perf_counter() - begun)
         del os.environ["PHLOEM_CACHE"]
-        fold_cpu._target.cache_clear()
+        cpu_backend._target.cache_clear()
     return found[0], found[1] if len(found) > 1 else None
 
 
@@ -103,9 +103,13 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     import jax.numpy as jnp
     import numpy as np
 
-    from phloem.io import boreal_weather
-    from phloem.kernels import CALIBRATED, SiteObjective, dalec, site, site_data, switches
-    from phloem.kernels.fold_cpu import scratch_bytes
+    from phloem.io.weather import boreal_weather
+    from phloem.kernels.models.dalec_daily.daily_step import dalec
+    from phloem.kernels.models.dalec_daily.mode_switches import switches
+    from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+    from phloem.kernels.objective.site_input import site, site_data
+    from phloem.kernels.objective.site_objective import SiteObjective
+    from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
     from phloem.names import STREAMS
 
     made = boreal_weather(61.0, years, np.random.default_rng(0))

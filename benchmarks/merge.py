@@ -26,8 +26,12 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.io import CampaignPaths, Grid, claim_attempt, merge_tiles, write_tile
+from phloem.io.attempts import claim_attempt
+from phloem.io.grid import Grid
+from phloem.io.merge import merge_tiles
+from phloem.io.paths import CampaignPaths
 from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA
+from phloem.io.tiles import write_tile
 from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
 
 STEP = 0.5

@@ -17,24 +17,16 @@ import optax
 from jax import Array, lax
 
 from benchmarks.optimiser_lanes import Bench
-from phloem.kernels import (
-    CALIBRATED,
-    PADDING,
-    PARAMETERS,
-    RUNNING,
-    AdamOptions,
-    FastOptions,
-    Options,
-    SiteData,
-    SiteObjective,
-    advance,
-)
-from phloem.kernels.dalec import inputs_from_logs, state
-from phloem.kernels.fold import fold
-from phloem.kernels.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE
-from phloem.kernels.optimiser import choose
-from phloem.kernels.transform import log_physical
-from phloem.sharding import BLOCK
+from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.objective.bounded_log import log_physical
+from phloem.kernels.objective.site_objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData, SiteObjective
+from phloem.kernels.optimise.adam import AdamOptions
+from phloem.kernels.optimise.lanes import PADDING, RUNNING
+from phloem.kernels.optimise.optimiser import Options, advance, choose
+from phloem.kernels.optimise.windowed_bfgs import FastOptions
+from phloem.kernels.time_loop.fold import fold
+from phloem.sharding.layout import BLOCK
 
 SHARPNESS = 30.0
 FORWARD, TANGENTS = 0.3, 9.0
@@ -156,7 +148,7 @@ def _starts(bench: Bench, screen: int) -> tuple[np.ndarray, float]:
     lanes = bench.begin(AdamOptions())
     if not screen:
         return np.asarray(lanes.raw), 0.0
-    from phloem.kernels.lanes import draw
+    from phloem.kernels.optimise.lanes import draw
 
     draws = [np.asarray(draw(lanes.key, jnp.full(len(lanes.phase), n), lanes.start, "normal")) for n in range(screen)]
     losses = np.array([np.nan_to_num(bench.whole(raw, 1.0), nan=np.inf) for raw in draws])

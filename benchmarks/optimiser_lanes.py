@@ -15,32 +15,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io import Cell, read_tower
+from phloem.io.drivers import Cell
+from phloem.io.towers import read_tower
 from phloem.jobs.calibration import build_site, objective
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import data_root
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.twin import make_cell
-from phloem.kernels import (
-    CALIBRATED,
-    PARAMETERS,
-    Lanes,
-    Observed,
-    Options,
-    Site,
-    SiteData,
-    SiteObjective,
-    begin,
-    dalec,
-    inputs,
-    richest_years,
-    series,
-    site_data,
-    state,
-    trajectory,
-)
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.records import Observed
+from phloem.kernels.objective.record_windows import richest_years
+from phloem.kernels.objective.site_input import Site, site_data
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.optimise.lanes import Lanes
+from phloem.kernels.optimise.optimiser import Options, begin
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.day_tables import series
 from phloem.names import STREAMS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 
 TUNED_ON = ("FI-Hyy", "DE-Tha", "US-Var", "AU-Stp", "NL-Loo")
 """Towers on which the defaults of the fast optimiser were chosen."""

@@ -25,7 +25,8 @@ import numpy as np
 
 from benchmarks.optimiser_candidates import CANDIDATES, Curve
 from benchmarks.optimiser_lanes import HELD_OUT, TUNED_ON, Bench, growing, towers
-from phloem.kernels import CALIBRATED, PARAMETERS, physical
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.objective.bounded_log import physical
 from phloem.names import STOP
 
 REFERENCE = "adam, published"

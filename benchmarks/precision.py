@@ -18,23 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io import boreal_weather
-from phloem.kernels import (
-    CALIBRATED,
-    PARAMETERS,
-    POOLS,
-    SiteData,
-    SiteObjective,
-    dalec,
-    fold,
-    inputs,
-    physical,
-    site,
-    site_data,
-    state,
-    switches,
-    trajectory,
-)
+from phloem.io.weather import boreal_weather
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.objective.bounded_log import physical
+from phloem.kernels.objective.site_input import site, site_data
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.fold import fold
 from phloem.names import STREAMS
 
 ROWS_YEARS = 36

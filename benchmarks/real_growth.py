@@ -19,9 +19,10 @@ import tomli_w
 import xarray as xr
 
 from phloem.analysis.growth_curves import fit_growth_curve
-from phloem.io import GridCell, StorePaths, calendar_days, cell_name, seal_store, total_biomass, write_chunk
+from phloem.io.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.growth import total_biomass
 from phloem.io.stands import read_stands
-from phloem.io.store import chunk_columns
+from phloem.io.store import StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.configuration import data_root
 from phloem.jobs.three_experiments import describe, run_experiments
 

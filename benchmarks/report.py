@@ -19,10 +19,11 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from phloem.analysis import CampaignFacts, Contents, write_report
 from phloem.analysis.cell_sets import CellSet, read_cells
+from phloem.analysis.report import Contents, write_report
+from phloem.analysis.report_page import CampaignFacts
 from phloem.io.merged_slices import MergedSlices
-from phloem.kernels import PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import STREAMS
 
 MEMBERS = 5

@@ -21,15 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io import append_events
 from phloem.io.atomic import checksum, hdf5_image
+from phloem.io.journals import append_events
+from phloem.io.paths import CampaignPaths
 from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
 from phloem.jobs.campaign import Campaign, CellTable, freeze_table
 from phloem.jobs.configuration import Campaign as CampaignSection
-from phloem.jobs.configuration import Configuration, Data, Experiment, Tiles
+from phloem.jobs.configuration import Configuration, Data, Tiles
 from phloem.jobs.execute import merge
+from phloem.jobs.experiments import Experiment
 from phloem.jobs.optimisers import Adam
-from phloem.jobs.planning import CampaignPaths
 from phloem.jobs.state import read_state
 from phloem.names import STREAMS
 

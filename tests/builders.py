@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.kernels.dalec import Observed
-from phloem.kernels.features import Weather, weather
-from phloem.kernels.parameters import PARAMETERS, POOLS
-from phloem.kernels.series import Series, series
-from phloem.kernels.site import Site, site
-from phloem.kernels.switches import COMPAT, Switches
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather, weather
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, Switches
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.records import Observed
+from phloem.kernels.objective.site_input import Site, site
+from phloem.kernels.time_loop.day_tables import Series, series
 
 NAMES = [p.name for p in PARAMETERS]
 POOL_NAMES = [p.name for p in POOLS]

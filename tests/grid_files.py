@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from phloem.io import boreal_weather, calendar_days
+from phloem.io.grid_cell import calendar_days
+from phloem.io.weather import boreal_weather
 
 YEARS = (2003, 2005)
 

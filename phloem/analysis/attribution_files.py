@@ -17,8 +17,8 @@ from phloem.analysis.attribution import Attribution
 from phloem.analysis.attribution_figures import draw_attribution
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import WorkError
-from phloem.io import write_netcdf
 from phloem.io.atomic import naming
+from phloem.io.netcdf import write_netcdf
 from phloem.io.whole_folder import whole_folder
 
 JSON = "attribution.json"

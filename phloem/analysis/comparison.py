@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels.phenology import yearly
+from phloem.kernels.models.dalec_daily.phenology import yearly
 from phloem.names import PARAMETERS
 
 DERIVED = {

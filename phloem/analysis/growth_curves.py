@@ -16,8 +16,8 @@ from scipy.optimize import least_squares
 
 from phloem.analysis.sampling import draw_samples
 from phloem.errors import InputError
-from phloem.io import Stands, richards_chapman
-from phloem.io.growth import SHAPE
+from phloem.io.growth import SHAPE, richards_chapman
+from phloem.io.stands import Stands
 from phloem.io.statistics import GAUSSIAN_CONSISTENCY
 
 BOUNDS = {"amax": (1.0, 2000.0), "k": (0.003, 0.5), "c": (0.5, 10.0)}

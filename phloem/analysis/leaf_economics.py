@@ -12,9 +12,8 @@ import numpy as np
 from scipy.stats import linregress
 
 from phloem.errors import InputError
-from phloem.io import Table
 from phloem.io.growth import CARBON_FRACTION
-from phloem.io.tables import Row
+from phloem.io.tables import Row, Table
 from phloem.names import PERIOD
 
 LIFESPAN_UNITS: dict[str, Callable[[float], float]] = {

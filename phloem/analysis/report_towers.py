@@ -24,7 +24,16 @@ from phloem.analysis.report_tables import (
     score_rows,
     shade,
 )
-from phloem.analysis.summaries import BINS, WEEK, Floats, Product, envelope, read_product, seasonal_means, weekly_means
+from phloem.analysis.summaries import (
+    BINS,
+    WEEK,
+    Floats,
+    Product,
+    envelope,
+    read_product,
+    seasonal_means,
+    weekly_means,
+)
 from phloem.errors import InputError
 from phloem.io.statistics import SCREENING_RCV
 from phloem.names import LOSS_TERMS, STREAMS

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from phloem.hpc.commands import COMMAND_SECONDS, EngineError, run_command
+from phloem.hpc.commands import COMMAND_SECONDS, run_command
+from phloem.hpc.tasks import EngineError
 
 ASK_SECONDS = 20.0
 """Bound of a question. With the controller down SLURM's commands give up after 9 s, with it frozen after 10 s."""

@@ -8,8 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.commands import EngineError
 from phloem.hpc.slurm_control import cancel_jobs, limits, submit_script
+from phloem.hpc.tasks import EngineError
 
 STOP_SIGNAL = "USR2"
 OWN_OPTIONS = {

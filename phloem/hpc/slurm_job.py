@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from phloem.hpc.commands import COMMAND_SECONDS, EngineError, run_command
+from phloem.hpc.commands import COMMAND_SECONDS, run_command
 from phloem.hpc.slurm_control import ASK_SECONDS, SCRIPT_VARIABLE, submit_script
+from phloem.hpc.tasks import EngineError
 
 _PROTECTED = 'trap "" TERM INT HUP USR1 USR2; exec "$@"'
 """Shell that starts a command with the signals ignored that a requeue sends to every process of the job."""

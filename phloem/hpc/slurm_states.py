@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from phloem.hpc.commands import EngineError, run_command
+from phloem.hpc.commands import run_command
 from phloem.hpc.slurm_control import ASK_SECONDS, ask_queue, job_lists
+from phloem.hpc.tasks import EngineError
 
 UNKNOWN = "UNKNOWN"
 

@@ -23,7 +23,7 @@ from phloem.jobs.experiments import GRID_EXPERIMENTS
 from phloem.jobs.forward import GOOD
 from phloem.jobs.predictors import coordinates, gather_predictors
 from phloem.jobs.progress import ProgressBar, say
-from phloem.kernels import PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import CIRCULAR_PARAMETERS
 
 FOLDER = "attribution"

@@ -14,7 +14,7 @@ def settle_backend(configuration: Configuration) -> Configuration:
     Raises:
         InputError: `cpu` was chosen, and no C compiler works here.
     """
-    from phloem.kernels import runs_here
+    from phloem.kernels.time_loop.backends import runs_here
 
     require_backend(configuration)
     return configuration.with_backend("cpu" if runs_here("cpu") and not configuration.engine.gpus else "xla")
@@ -26,7 +26,7 @@ def require_backend(configuration: Configuration) -> None:
     Raises:
         InputError: the backend is `cpu`, and no C compiler works here.
     """
-    from phloem.kernels import runs_here
+    from phloem.kernels.time_loop.backends import runs_here
 
     if configuration.experiment.backend == "cpu" and not runs_here("cpu"):
         raise InputError(

@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from phloem.hpc import (
-    EngineError,
-    JobIdentity,
-    StopFlag,
-    exclude_node,
-    requeue_this_job,
-    resubmit_this_task,
-    this_job,
-)
+from phloem.hpc.slurm_control import exclude_node
+from phloem.hpc.slurm_job import JobIdentity, requeue_this_job, resubmit_this_task, this_job
+from phloem.hpc.tasks import EngineError, StopFlag
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import local_engine
 from phloem.jobs.progress import say

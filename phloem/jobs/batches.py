@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from phloem.errors import WorkError
-from phloem.hpc import EngineError, end_class, job_states, limits, queue_states, waiting_reasons
-from phloem.io import LEASE_SECONDS, write_sealed
+from phloem.hpc.slurm_control import limits, waiting_reasons
+from phloem.hpc.slurm_states import end_class, job_states, queue_states
+from phloem.hpc.tasks import EngineError
+from phloem.io.attempts import LEASE_SECONDS
+from phloem.io.sealed import write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import conclude, deliver, describe_set_aside, prepare, todo
 from phloem.jobs.failures import stopped

@@ -17,21 +17,15 @@ from phloem.analysis.forward_figures import DRY_MATTER
 from phloem.analysis.metrics import cell_area
 from phloem.analysis.summaries import days_apart
 from phloem.errors import InputError
-from phloem.io import circular_median_and_rcv, median_and_rcv
 from phloem.io.reference import read_map, time_axis
 from phloem.io.reference_series import read_points
+from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.units import convert
-from phloem.jobs.benchmark_file import (
-    STOCKS,
-    GrowthReference,
-    MapReference,
-    SnapshotReference,
-    TableReference,
-)
+from phloem.jobs.benchmark_file import STOCKS, GrowthReference, MapReference, SnapshotReference, TableReference
 from phloem.jobs.benchmark_runs import Members, late_runs, pools_at
 from phloem.jobs.configuration import expand_path
 from phloem.jobs.grid import GRID_STEP
-from phloem.kernels import PARAMETERS as TABLE
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as TABLE
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
 
 _OF = {

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io import Cell, GridCell, Store, StorePaths, open_store
+from phloem.io.drivers import Cell
+from phloem.io.grid_cell import GridCell
 from phloem.io.merged_cells import read_merged
+from phloem.io.store import Store, StorePaths, open_store
 from phloem.jobs.calibration import build_site
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.forward import GOOD
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
-from phloem.kernels import Site
-from phloem.kernels.annual import yearly_pools
-from phloem.kernels.features import Weather
-from phloem.kernels.late_days import late_days
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.objective.site_input import Site
+from phloem.kernels.simulate.outputs_from_day import late_days
+from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.names import STREAMS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 
 
 @dataclass(frozen=True, eq=False)

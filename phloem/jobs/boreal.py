@@ -17,40 +17,26 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import least_squares
 
-from phloem.io import (
-    GridCell,
-    Store,
-    boreal_weather,
-    calendar_days,
-    cell_name,
-    richards_chapman,
-    seal_store,
-    total_biomass,
-    write_atomically,
-    write_chunk,
-)
+from phloem.io.atomic import write_atomically
+from phloem.io.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.growth import richards_chapman, total_biomass
 from phloem.io.observations import window_starts
 from phloem.io.product_times import days_of
-from phloem.io.store import COLUMNS, StorePaths, chunk_columns
+from phloem.io.store import COLUMNS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.weather import boreal_weather
 from phloem.jobs.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.experiments import GROWTH_YEARS
 from phloem.jobs.single import FILE_COLUMNS
-from phloem.kernels import (
-    PARAMETERS,
-    POOLS,
-    GridSite,
-    Protocol,
-    fold,
-    grid_dalec,
-    grid_site,
-    grid_state,
-    inputs,
-    site_data,
-    state,
-    switches,
-    trajectory,
-)
+from phloem.kernels.models.dalec_daily.daily_step import inputs, state
+from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec, grid_state
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
+from phloem.kernels.objective.grid_site_input import GridSite, grid_site
+from phloem.kernels.objective.protocol import Protocol
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.fold import fold
 from phloem.names import FORCING, STREAMS
 
 FIRST, LAST = 1985, 2020

@@ -12,8 +12,8 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.jobs.experiments import LeafLine
 from phloem.jobs.twin import EVERYWHERE
-from phloem.kernels import PARAMETERS
-from phloem.kernels.phenology import yearly
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
+from phloem.kernels.models.dalec_daily.phenology import yearly
 
 SOUTH, NORTH, WEST, EAST = 55.0, 69.5, 5.0, 60.0
 """Northern Europe: the boreal forest and its southern ecotone, degrees."""

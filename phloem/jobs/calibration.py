@@ -13,38 +13,29 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from phloem.io import Cell, GridCell
+from phloem.io.drivers import Cell
+from phloem.io.grid_cell import GridCell
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.grid import build_grid_site
 from phloem.jobs.lane_results import Arrays, fill_tile, lane_results
-from phloem.kernels import (
-    CALIBRATED,
-    DIVERGED,
-    LIVE,
-    MAX_REDRAWS,
-    RUNNING,
-    SEGMENT,
-    FastOptions,
-    GridObserved,
-    GridWeather,
-    Lanes,
-    Observed,
-    Options,
-    Site,
-    SiteData,
-    SiteObjective,
-    State,
-    begin,
-    dalec,
-    richest_years,
-    site,
-    switches,
-)
-from phloem.kernels.features import Weather
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.models.dalec_daily.grid_operators import LIVE, GridObserved, GridWeather
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.records import Observed, State
+from phloem.kernels.objective.record_windows import richest_years
+from phloem.kernels.objective.site_input import Site, site
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.optimise.lanes import DIVERGED, MAX_REDRAWS, RUNNING, Lanes
+from phloem.kernels.optimise.optimiser import Options, begin
+from phloem.kernels.optimise.windowed_bfgs import FastOptions
+from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import PERIOD
-from phloem.sharding import BLOCK, Block, lay_out, local_devices, projected_bytes
+from phloem.sharding.devices import local_devices
+from phloem.sharding.layout import BLOCK, Block, lay_out, projected_bytes
 from phloem.sharding.placement import Flight, Program, advance_program
 
 LANE_NUMBERS = 6 * len(CALIBRATED)

@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Any, overload
 
 from phloem.errors import InputError
-from phloem.io import (
-    CampaignPaths,
-    Cell,
-    CorruptFile,
-    GridCell,
-    Store,
-    copy_of,
-    list_towers,
-    open_store,
-    read_sealed,
-    read_tower,
-    write_atomically,
-    write_sealed,
-)
+from phloem.io.atomic import CorruptFile, write_atomically
+from phloem.io.drivers import Cell
+from phloem.io.grid_cell import GridCell
+from phloem.io.paths import CampaignPaths
+from phloem.io.sealed import copy_of, read_sealed, write_sealed
+from phloem.io.store import Store, open_store
+from phloem.io.towers import list_towers, read_tower
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.grid import plan_columns, read_planned
 from phloem.version import VERSION

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc import EngineError
+from phloem.hpc.tasks import EngineError
 from phloem.jobs.analysis_commands import attribute
 from phloem.jobs.benchmark_command import benchmark
 from phloem.jobs.cell_commands import evaluate, simulate

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc import default_workers
-from phloem.io import write_atomically
+from phloem.hpc.local_engine import default_workers
+from phloem.io.atomic import write_atomically
 from phloem.jobs.configuration import data_root
 from phloem.version import VERSION
 
@@ -81,7 +81,7 @@ def _devices() -> tuple[str, str]:
 
 
 def _compiler() -> tuple[str, str]:
-    from phloem.kernels.compiler import find_compiler
+    from phloem.kernels.time_loop.cpu.c_compiler import find_compiler
 
     found = find_compiler()
     if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc import default_workers
+from phloem.hpc.local_engine import default_workers
 from phloem.hpc.mpi_engine import inside_world, launch
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.execute import deliver, run_campaign

@@ -9,20 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc import Engine, LocalEngine, default_workers
-from phloem.io import (
-    Grid,
-    PlacedCells,
-    Verdict,
-    append_event,
-    keep_floor,
-    list_attempts,
-    merge_tiles,
-    quarantine,
-    read_events,
-    sweep,
-)
-from phloem.io import forgive as forgive_attempts
+from phloem.hpc.local_engine import LocalEngine, default_workers
+from phloem.hpc.tasks import Engine
+from phloem.io.attempts import Verdict, keep_floor, list_attempts
+from phloem.io.attempts import forgive as forgive_attempts
+from phloem.io.grid import Grid, PlacedCells
+from phloem.io.journals import append_event, read_events
+from phloem.io.merge import merge_tiles
+from phloem.io.tiles import quarantine, sweep
 from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes, forget_tracebacks, stopped
@@ -31,7 +25,7 @@ from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
-from phloem.sharding import device_environment
+from phloem.sharding.devices import device_environment
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
@@ -265,7 +259,7 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
     Raises:
         WorkError: a tile is missing or damaged, and holes were not asked for.
     """
-    from phloem.kernels import PARAMETERS
+    from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 
     attributes = {
         "title": f"phloem calibration {campaign.configuration.campaign.name}",

@@ -10,7 +10,8 @@ from phloem.jobs.optimisers import Above, Positive, Section
 from phloem.names import POOLS, STREAMS
 
 if TYPE_CHECKING:
-    from phloem.kernels import GridObjective, Protocol
+    from phloem.kernels.objective.grid_objective import GridObjective
+    from phloem.kernels.objective.protocol import Protocol
 
 GRID_EXPERIMENTS = ("baseline", "single-year", "growth-curve")
 """Experiments over a driver store, in the order in which they are compared (calibration.md section 2)."""
@@ -114,7 +115,7 @@ class Experiment(Section):
     @property
     def protocol(self) -> Protocol:
         """What is simulated and compared."""
-        from phloem.kernels import Protocol
+        from phloem.kernels.objective.protocol import Protocol
 
         forcing, years = self.forcing_years, self.years
         if self.name != "growth-curve":
@@ -137,7 +138,7 @@ class Experiment(Section):
     @property
     def live_caps(self) -> tuple[float, float, float, float] | None:
         """Upper bounds of the initial live pools, gC m-2; only the growth-curve run begins near zero."""
-        from phloem.kernels import NEAR_ZERO
+        from phloem.kernels.objective.grid_objective import NEAR_ZERO
 
         if self.name != "growth-curve" or self.initial_live_caps == "none":
             return None
@@ -148,7 +149,9 @@ class Experiment(Section):
 
     def grid_objective(self) -> GridObjective:
         """Return the objective of a grid experiment; equal tables give equal (and once compiled) objectives."""
-        from phloem.kernels import GridObjective, LeafEconomics, grid_dalec, switches
+        from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
+        from phloem.kernels.models.dalec_daily.mode_switches import switches
+        from phloem.kernels.objective.grid_objective import GridObjective, LeafEconomics
 
         line = self.leaf_economics if self.edc7 else None
         return GridObjective(

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.hpc import Outcome
-from phloem.io import COMMITTED, FREE, CampaignPaths, Numbers, list_attempts, unforgiven_ends, write_atomically
+from phloem.hpc.tasks import Outcome
+from phloem.io.atomic import write_atomically
+from phloem.io.attempts import COMMITTED, FREE, Numbers, list_attempts, unforgiven_ends
+from phloem.io.paths import CampaignPaths
 from phloem.jobs.configuration import Failures
-from phloem.sharding import out_of_memory
+from phloem.sharding.devices import out_of_memory
 
 LOSSES = ("worker lost", "node lost", "file system")
 """Classes that count only while no checkpoint is written between them: what progresses is not the tile's fault."""

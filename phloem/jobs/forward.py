@@ -19,16 +19,17 @@ from phloem.analysis.comparison import DERIVED, Scores, derived, scores
 from phloem.analysis.forward_figures import DRY_MATTER, forward_figure
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import InputError, WorkError
-from phloem.io import median_and_rcv, write_atomically, write_netcdf
+from phloem.io.atomic import write_atomically
 from phloem.io.merged_cells import read_merged
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.netcdf import write_netcdf
+from phloem.io.statistics import SCREENING_RCV, median_and_rcv
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.grid import build_grid_site
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
-from phloem.kernels.annual import yearly_pools
-from phloem.kernels.features import Weather
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.names import STATUS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 from phloem.version import VERSION
 
 YEARS = 100

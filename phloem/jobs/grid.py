@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io import GridCell, Store, StorePaths, read_chunk, seal_store, write_chunk
 from phloem.io.cf_grid import read_cf_grid
-from phloem.io.store import COLUMNS, chunk_columns
+from phloem.io.grid_cell import GridCell
+from phloem.io.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
 from phloem.jobs.experiments import Experiment
-from phloem.kernels import GridSite, grid_site, switches
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.objective.grid_site_input import GridSite, grid_site
 from phloem.names import FORCING
 
 GRID_STEP = 0.5

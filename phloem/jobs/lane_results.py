@@ -7,9 +7,14 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels import DIVERGED, PARAMETERS, Lanes, Options, Parameter, SiteObjective, physical
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
+from phloem.kernels.models.model import Parameter
+from phloem.kernels.objective.bounded_log import physical
+from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.optimise.lanes import DIVERGED, Lanes
+from phloem.kernels.optimise.optimiser import Options
 from phloem.names import LOSS_TERMS, STATUS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 from phloem.sharding.placement import Flight, terms_program
 
 Arrays = dict[str, np.ndarray]

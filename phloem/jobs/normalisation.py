@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.io import VARIABLES, write_normalisation
+from phloem.io.drivers import VARIABLES
+from phloem.io.normalisation import write_normalisation
 from phloem.jobs.campaign import Campaign, PlannedCell, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import FORCING, STREAMS
-from phloem.sharding import Processes, end_with_parent, find_processes, run_processes
-from phloem.sharding.normalisation import (
-    Moments,
-    Statistics,
-    deal,
-    moments,
-    reduce_moments,
-    round_size,
-    statistics,
-)
+from phloem.sharding.launch import end_with_parent, run_processes
+from phloem.sharding.normalisation import Moments, Statistics, deal, moments, reduce_moments, round_size, statistics
 from phloem.sharding.processes import gather_messages, process_mesh
+from phloem.sharding.rendezvous import Processes, find_processes
 
 NAMES = (*FORCING, *STREAMS)
 THREADS = {"OMP_NUM_THREADS": "1", "NPROC": "1"}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from phloem.kernels import AdamOptions, FastOptions
+    from phloem.kernels.optimise.adam import AdamOptions
+    from phloem.kernels.optimise.windowed_bfgs import FastOptions
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -15,7 +16,7 @@ Above = Annotated[float, Field(gt=0)]
 
 
 SETTLING = 1.5
-"""Gradients that settling the pools in a window costs (kernels/settle.py)."""
+"""Gradients that settling the pools in a window costs (kernels/optimise/initial_pools.py)."""
 
 UNKNOWNS = 38
 """Of a lane: 30 parameters and 8 initial pools."""
@@ -64,7 +65,7 @@ class Adam(Section):
 
     def options(self) -> AdamOptions:
         """Return the kernels' form of it."""
-        from phloem.kernels import AdamOptions
+        from phloem.kernels.optimise.adam import AdamOptions
 
         return AdamOptions(**self.model_dump(exclude={"name"}))
 
@@ -126,7 +127,7 @@ class Fast(Section):
 
     def options(self) -> FastOptions:
         """Return the kernels' form of it."""
-        from phloem.kernels import FastOptions
+        from phloem.kernels.optimise.windowed_bfgs import FastOptions
 
         given: dict[str, Any] = self.model_dump(exclude={"name"})
         given |= {"windows": tuple(self.windows), "window_iterations": tuple(self.window_iterations)}

@@ -13,12 +13,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from phloem.io import Cell, GridCell, boreal_weather, calendar_days, write_atomically
+from phloem.io.atomic import write_atomically
+from phloem.io.drivers import Cell
+from phloem.io.grid_cell import GridCell, calendar_days
+from phloem.io.weather import boreal_weather
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.progress import say
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 from phloem.version import VERSION
 
 YEARS = 3
@@ -127,7 +130,7 @@ def _processor() -> str:
 
 
 def _file() -> Path:
-    from phloem.kernels.compiler import cache_folder
+    from phloem.kernels.time_loop.cpu.c_compiler import cache_folder
 
     return cache_folder().parent / "pace.json"
 

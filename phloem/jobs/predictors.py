@@ -8,9 +8,10 @@ import numpy as np
 
 from phloem.analysis.attribution import Predictor
 from phloem.errors import InputError, some
-from phloem.io import Cell, Table
 from phloem.io.climate import CLIMATE, WEATHER, YEARS, climate_means, months_of, store_means
+from phloem.io.drivers import Cell
 from phloem.io.reference import read_map
+from phloem.io.tables import Table
 from phloem.io.units import conversion, convert
 from phloem.jobs.attribution_file import AttributionFile, PredictorSection
 from phloem.jobs.campaign import Campaign

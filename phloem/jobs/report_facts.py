@@ -9,8 +9,9 @@ from collections import Counter
 import netCDF4
 import numpy as np
 
-from phloem.analysis import CampaignFacts
-from phloem.io import FREE, list_attempts, read_events
+from phloem.analysis.report_page import CampaignFacts
+from phloem.io.attempts import FREE, list_attempts
+from phloem.io.journals import read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.status import look
 from phloem.jobs.twin import read_truth

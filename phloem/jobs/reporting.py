@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phloem.analysis import Contents, SiteSeries, write_report
 from phloem.analysis.cell_sets import CellSet, read_cells
 from phloem.analysis.forward_runs import read_forward
+from phloem.analysis.report import Contents, write_report
+from phloem.analysis.report_towers import SiteSeries
 from phloem.errors import InputError, WorkError
-from phloem.io import Cell
+from phloem.io.drivers import Cell
 from phloem.io.merged_slices import MergedSlices
 from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.execute import merge
@@ -23,7 +24,7 @@ from phloem.jobs.experiments import GRID_EXPERIMENTS
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.report_facts import campaign_facts
 from phloem.jobs.single import simulate_cell
-from phloem.kernels import PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import STATUS, STREAMS
 
 COMPARED = "experiments.json"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from phloem.io import load_tile, read_commits
+from phloem.io.tiles import load_tile, read_commits
 from phloem.jobs.campaign import Campaign, Lane, add_retries
 from phloem.names import STATUS
-from phloem.sharding import BLOCK
+from phloem.sharding.layout import BLOCK
 
 FAILED = (STATUS["diverged"], STATUS["set_aside"])
 

@@ -6,8 +6,10 @@ import os
 import time
 from collections.abc import Sequence
 
-from phloem.hpc import EngineError, end_class, job_states, node_is_down, queue_states
-from phloem.io import Holder
+from phloem.hpc.slurm_control import node_is_down
+from phloem.hpc.slurm_states import end_class, job_states, queue_states
+from phloem.hpc.tasks import EngineError
+from phloem.io.attempts import Holder
 
 REMEMBER_SECONDS = 30.0
 """How long an answer of the scheduler holds: hundreds of tasks ask for the same few jobs."""

@@ -15,22 +15,19 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io import Cell, read_tower, write_netcdf
+from phloem.io.drivers import Cell
+from phloem.io.netcdf import write_netcdf
+from phloem.io.towers import read_tower
 from phloem.jobs.calibration import build_site
 from phloem.jobs.experiments import Experiment
-from phloem.kernels import (
-    BACKENDS,
-    PARAMETERS,
-    POOLS,
-    Outputs,
-    dalec,
-    fold,
-    inputs,
-    nnse,
-    site_data,
-    state,
-    trajectory,
-)
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.records import Outputs
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.backends import BACKENDS
+from phloem.kernels.time_loop.fold import fold
 from phloem.names import FIRE_PARAMETERS, STREAMS
 from phloem.names import PARAMETERS as PARAMETER_NAMES
 from phloem.names import POOLS as POOL_NAMES

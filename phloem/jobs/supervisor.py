@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from phloem.hpc import Engine, LocalEngine, Outcome, Task
-from phloem.io import (
+from phloem.hpc.local_engine import LocalEngine
+from phloem.hpc.tasks import Engine, Outcome, Task
+from phloem.io.attempts import (
     TakenError,
     Verdict,
     attempt_numbers,
@@ -24,9 +25,9 @@ from phloem.io import (
     holder,
     is_alive,
     read_attempt,
-    roll_up,
     take_tile,
 )
+from phloem.io.journals import roll_up
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import LOSSES, TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
 from phloem.jobs.progress import ProgressBar, duration

@@ -9,22 +9,18 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io import Cell, boreal_weather, count_training_days, read_tower, write_atomically, write_tower
+from phloem.io.atomic import write_atomically
+from phloem.io.drivers import Cell, count_training_days
+from phloem.io.towers import read_tower, write_tower
+from phloem.io.weather import boreal_weather
 from phloem.jobs.single import FILE_COLUMNS
-from phloem.kernels import (
-    PARAMETERS,
-    POOLS,
-    Observed,
-    Outputs,
-    State,
-    dalec,
-    inputs,
-    series,
-    site,
-    state,
-    switches,
-    trajectory,
-)
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.records import Observed, Outputs, State
+from phloem.kernels.objective.site_input import site
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.day_tables import series
 
 SOUTH, NORTH = 47.0, 68.0
 """Ends of the transect, degrees north."""

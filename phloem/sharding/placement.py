@@ -16,18 +16,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from phloem.kernels import (
-    PADDING,
-    Lanes,
-    Options,
-    Series,
-    Site,
-    SiteData,
-    SiteObjective,
-    advance,
-    nnse,
-    site_data,
-)
+from phloem.kernels.objective.site_input import Site, site_data
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective, nnse
+from phloem.kernels.optimise.lanes import PADDING, Lanes
+from phloem.kernels.optimise.optimiser import Options, advance
+from phloem.kernels.time_loop.day_tables import Series
 from phloem.sharding.layout import BLOCK, Block
 
 AXIS = "lanes"

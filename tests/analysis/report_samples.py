@@ -11,12 +11,13 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from phloem.analysis import CampaignFacts, Contents
 from phloem.analysis.cell_sets import CellSet
 from phloem.analysis.forward_runs import ForwardRuns
 from phloem.analysis.growth_figures import to_png
+from phloem.analysis.report import Contents
+from phloem.analysis.report_page import CampaignFacts
 from phloem.io.merged_slices import Lattice
-from phloem.kernels import PARAMETERS as KERNEL_PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as KERNEL_PARAMETERS
 from phloem.names import PARAMETERS, STREAMS
 
 MEMBERS = 5

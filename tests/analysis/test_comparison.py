@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from phloem.analysis.comparison import derived, scores
-from phloem.kernels import PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 
 FINITE = st.floats(0.5, 400, allow_subnormal=False)
 

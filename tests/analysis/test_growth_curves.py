@@ -7,7 +7,8 @@ from phloem.analysis.growth_curves import BOUNDS, FLAGS, GrowthFit, find_outlier
 from phloem.analysis.growth_figures import growth_figure, to_png
 from phloem.analysis.sampling import draw_samples
 from phloem.errors import InputError
-from phloem.io import Stands, read_growth_curves, read_stands, richards_chapman
+from phloem.io.growth import read_growth_curves, richards_chapman
+from phloem.io.stands import Stands, read_stands
 
 BOREAL = np.array([150.0, 0.03, 1.5])
 AGES = np.arange(5.0, 150.0, 5.0)

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 from report_samples import facts, tower_cells
 
-from phloem.analysis import Contents, SiteSeries, write_report
+from phloem.analysis.report import Contents, write_report
+from phloem.analysis.report_towers import SiteSeries
 from phloem.analysis.summaries import read_product
 from phloem.errors import InputError
 from phloem.io.statistics import median_and_rcv

@@ -18,11 +18,11 @@ from report_samples import (
     grid_contents,
 )
 
-from phloem.analysis import write_report
 from phloem.analysis.benchmark_files import MOST_ROWS, write_benchmark
 from phloem.analysis.benchmarking import Pairs
 from phloem.analysis.cell_sets import nanmedian, quantities
 from phloem.analysis.comparison import derived
+from phloem.analysis.report import write_report
 from phloem.analysis.report_benchmark import benchmark_maps
 from phloem.analysis.report_files import ReportFiles, slug
 from phloem.errors import InputError, WorkError

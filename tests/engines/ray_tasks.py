@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc import Context, Outcome, RayEngine, Stopped, Task
+from phloem.hpc.ray_engine import RayEngine
+from phloem.hpc.tasks import Context, Outcome, Stopped, Task
 
 
 def double(arguments: Mapping[str, Any], context: Context) -> int:

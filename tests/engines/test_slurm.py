@@ -12,7 +12,9 @@ import pytest
 from slurm_cluster import SlurmCluster
 from slurm_runs import Run
 
-from phloem.hpc import EngineError, end_class, exclude_node, job_states, limits
+from phloem.hpc.slurm_control import exclude_node, limits
+from phloem.hpc.slurm_states import end_class, job_states
+from phloem.hpc.tasks import EngineError
 
 pytestmark = pytest.mark.engine
 

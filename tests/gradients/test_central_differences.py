@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from builders import NAMES, POOL_NAMES, STATE, G, made_site
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.fold import trajectory
-from phloem.kernels.objective import SiteObjective
-from phloem.kernels.parameters import CALIBRATED, POOLS
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import STRICT
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, POOLS
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.simulate.daily_outputs import trajectory
 
 DAYS = 730
 SHARPNESS = (0.3, 3.0, 30.0)

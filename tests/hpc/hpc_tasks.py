@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc import Context, LocalEngine, Outcome, Stopped, Task
+from phloem.hpc.local_engine import LocalEngine
+from phloem.hpc.tasks import Context, Outcome, Stopped, Task
 
 
 def double(arguments: Mapping[str, Any], context: Context) -> int:

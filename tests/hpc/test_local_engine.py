@@ -16,7 +16,8 @@ import pytest
 from hpc_tasks import run, tasks
 from processes import alive, children, until
 
-from phloem.hpc import LocalEngine, Task, default_workers
+from phloem.hpc.local_engine import LocalEngine, default_workers
+from phloem.hpc.tasks import Task
 
 pytestmark = pytest.mark.engine
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 from cells import made_up
 
-from phloem.io import Cell, boreal_weather
+from phloem.io.drivers import Cell
+from phloem.io.weather import boreal_weather
 from phloem.jobs.calibration import TileCalibration
-from phloem.jobs.configuration import Campaign, Configuration, Data, Experiment
+from phloem.jobs.configuration import Campaign, Configuration, Data
+from phloem.jobs.experiments import Experiment
 from phloem.jobs.optimisers import Adam, Fast
 
 MEMBERS = 5

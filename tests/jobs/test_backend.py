@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from campaigns import command, succeed, write_campaign
 
-from phloem.kernels import runs_here
+from phloem.kernels.time_loop.backends import runs_here
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from processes import environment
 
 from phloem.errors import WorkError
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
-from phloem.kernels import MAX_REDRAWS
+from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
-from phloem.sharding import device_environment
+from phloem.sharding.devices import device_environment
 
 CELLS = 14
 CHOSEN = [(13, 4), (0, 2), (7, 0), (7, 3)]

@@ -7,7 +7,7 @@ import pytest
 from calibrations import FAST, MEMBERS, Arrays, broken, configuration, differing, finish, made_cells, of_lanes
 
 from phloem.jobs.calibration import TileCalibration
-from phloem.kernels import MAX_REDRAWS
+from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS, STOP
 
 CELLS = 14

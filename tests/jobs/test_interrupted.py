@@ -27,9 +27,9 @@ from campaigns import (
 )
 from processes import children
 
-from phloem.hpc import Context, LocalEngine, StopFlag
-from phloem.hpc.tasks import call
-from phloem.io import read_events
+from phloem.hpc.local_engine import LocalEngine
+from phloem.hpc.tasks import Context, StopFlag, call
+from phloem.io.journals import read_events
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.failures import TileFailures
 from phloem.jobs.supervisor import Supervisor

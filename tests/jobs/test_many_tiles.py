@@ -12,18 +12,9 @@ import pytest
 from campaigns import command, succeed
 
 from benchmarks.scale import commit, plan
-from phloem.io import (
-    LEASE_SECONDS,
-    append_event,
-    attempt_numbers,
-    end_attempt,
-    holder,
-    load_tile,
-    read_commits,
-    read_events,
-    take_tile,
-)
-from phloem.io.journals import roll_up
+from phloem.io.attempts import LEASE_SECONDS, attempt_numbers, end_attempt, holder, take_tile
+from phloem.io.journals import append_event, read_events, roll_up
+from phloem.io.tiles import load_tile, read_commits
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import prepare
 from phloem.jobs.housekeeping import tidy

@@ -8,7 +8,7 @@ import pytest
 from campaigns import command, files, tower_file
 
 from phloem.jobs.single import FILE_COLUMNS
-from phloem.kernels import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
 
 MIDDLE = [str(round((limits.lower * limits.upper) ** 0.5, 6)) for limits in CALIBRATED]
 

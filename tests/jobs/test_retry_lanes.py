@@ -17,11 +17,12 @@ from campaigns import count, differing, end, merged, start, succeed, wait_for, w
 from poison import Poison, lanes, rows, status
 from processes import children
 
-from phloem.io import CampaignPaths, load_tile
+from phloem.io.paths import CampaignPaths
+from phloem.io.tiles import load_tile
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
 from phloem.jobs.campaign import Lane, add_retries, open_campaign
 from phloem.jobs.retries import failed_lanes, retry_lanes
-from phloem.kernels import MAX_REDRAWS
+from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
 
 pytestmark = pytest.mark.engine

@@ -27,7 +27,7 @@ from campaigns import (
 
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.single import FILE_COLUMNS, read_parameters
-from phloem.kernels import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
 
 QUICK = ("--set", "optimiser.iterations=3", "--set", "campaign.members=1")
 

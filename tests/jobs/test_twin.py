@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phloem.jobs.twin import GAP_SHARE, NORTH, SOUTH, make_cell, make_transect, read_truth
-from phloem.kernels import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
 from phloem.names import FORCING, STATUS, STREAMS
 
 

@@ -13,10 +13,10 @@ from jax.sharding import PartitionSpec as P
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from builders import made_site
 
-from phloem.kernels.dalec import dalec
-from phloem.kernels.objective import SiteObjective
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
 
 devices = jax.devices()
 assert len(devices) == int(sys.argv[1])

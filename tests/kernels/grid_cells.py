@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.io import boreal_weather, calendar_days
-from phloem.kernels import GridSite, Protocol, grid_site, switches
+from phloem.io.grid_cell import calendar_days
+from phloem.io.weather import boreal_weather
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.objective.grid_site_input import GridSite, grid_site
+from phloem.kernels.objective.protocol import Protocol
 from phloem.names import FORCING, STREAMS
 
 FIRST, LAST = 1985, 2020

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from builders import made_site
 
-from phloem.kernels import AdamOptions, advance, begin
-from phloem.kernels.dalec import dalec
-from phloem.kernels.objective import SiteObjective
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.optimise.adam import AdamOptions
+from phloem.kernels.optimise.optimiser import advance, begin
 
 OBJECTIVE = SiteObjective(dalec("strict"), STRICT)
 OPTIONS = AdamOptions(iterations=7, learning_rate=0.02, sharpness_iterations=4, trace=4)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from phloem.kernels.model import Model
+from phloem.kernels.models.model import Model
 
 
 class Inputs(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lane_blocks import OBJECTIVE, OPTIONS, cells, fresh, rows_of, run, table
 
-from phloem.kernels.adam import AdamOptions
+from phloem.kernels.optimise.adam import AdamOptions
 
 LANES = 4
 TOTAL = OPTIONS.iterations

@@ -8,9 +8,11 @@ import pytest
 from builders import STATE, G
 from grid_cells import BASELINE, YEAR, cell
 
-from phloem.kernels import dalec, inputs, site_data, state, trajectory
-from phloem.kernels.annual import yearly_pools
-from phloem.kernels.features import Weather
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 
 
 @pytest.mark.parametrize("backend", ["cpu", "xla"])

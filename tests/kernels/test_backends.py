@@ -15,15 +15,16 @@ import pytest
 from builders import NAMES, STATE, G, made_site
 from small_model import POND, Inputs, Observed, Pond, Weather
 
-from phloem.kernels import backends, compiler
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.fold import fold
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.scalars import UnprintableError
-from phloem.kernels.series import series
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import MODES
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import MODES
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.time_loop import backends
+from phloem.kernels.time_loop.cpu import c_compiler
+from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
+from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.fold import fold
 
 TOLERANCE = {np.float64: {"value": 1e-11, "slope": 1e-9}, np.float32: {"value": 5e-4, "slope": 2e-3}}
 """Largest error as a share of the largest magnitude in a row; float32 against float64.
@@ -360,19 +361,19 @@ class TestTheCode:
                     backend="cpu")[0].heat  # fmt: skip
 
     def test_compiled_when_the_text_changes_and_not_otherwise(self, cache):
-        before = len(compiler.compilations)
+        before = len(c_compiler.compilations)
         first = self.run(0.5)
-        assert len(compiler.compilations) == before + 1
+        assert len(c_compiler.compilations) == before + 1
         assert self.run(0.5) == first
-        assert len(compiler.compilations) == before + 1
+        assert len(c_compiler.compilations) == before + 1
         assert self.run(0.25) != first
-        assert len(compiler.compilations) == before + 2
+        assert len(c_compiler.compilations) == before + 2
 
     def test_without_a_compiler_the_reference_runs_with_one_warning(self, cache, monkeypatch):
         wanted = self.run(0.5)
         monkeypatch.setenv("PATH", "")
         monkeypatch.delenv("CC", raising=False)
-        compiler.find_compiler.cache_clear()
+        c_compiler.find_compiler.cache_clear()
         backends._warn_once.cache_clear()
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -380,7 +381,7 @@ class TestTheCode:
                 np.testing.assert_allclose([self.run(0.5), self.run(0.5)], [wanted, wanted], rtol=1e-14)
             assert [w.category for w in caught if "compiler" in str(w.message)] == [backends.BackendWarning]
         finally:
-            compiler.find_compiler.cache_clear()
+            c_compiler.find_compiler.cache_clear()
 
     def test_an_operation_that_cannot_be_printed_is_named(self):
 

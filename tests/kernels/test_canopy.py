@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from builders import made_forcing
 
-from phloem.kernels.canopy import GUARD, LOWER, POINTS, UPPER, canopy_efficiency, start_value
-from phloem.kernels.dalec import photosynthesis
-from phloem.kernels.features import weather
-from phloem.kernels.switches import STRICT
+from phloem.kernels.models.dalec_daily.daily_step import photosynthesis
+from phloem.kernels.models.dalec_daily.forcing_terms import weather
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.objective.canopy_calibration import GUARD, LOWER, POINTS, UPPER, canopy_efficiency, start_value
 
 STEP = (UPPER - LOWER) / (POINTS - 1)
 DAYS = 600

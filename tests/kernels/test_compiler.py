@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import WorkError
-from phloem.kernels import compiler
-from phloem.kernels.compiler import (
+from phloem.kernels.time_loop.cpu import c_compiler
+from phloem.kernels.time_loop.cpu.c_compiler import (
     CacheWarning,
     CompileError,
     Compiler,
@@ -35,15 +35,15 @@ pytestmark = pytest.mark.skipif(
 CHILD = """
 import ctypes, os, sys, time, warnings
 from pathlib import Path
-from phloem.kernels import compiler
+from phloem.kernels.time_loop.cpu import c_compiler
 warnings.simplefilter("always")
 go = Path(sys.argv[2])
 go.with_name(f"ready-{os.getpid()}").touch()
 while not go.exists():
     time.sleep(0.01)
-path = compiler.build(sys.argv[1], "child")
-assert compiler.build(sys.argv[1], "child") == path
-print(path, ctypes.CDLL(str(path)).answer(), len(compiler.compilations), flush=True)
+path = c_compiler.build(sys.argv[1], "child")
+assert c_compiler.build(sys.argv[1], "child") == path
+print(path, ctypes.CDLL(str(path)).answer(), len(c_compiler.compilations), flush=True)
 """
 
 
@@ -87,8 +87,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("PHLOEM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(compiler, "_warned", [])
-    monkeypatch.setattr(compiler, "_private", [])
+    monkeypatch.setattr(c_compiler, "_warned", [])
+    monkeypatch.setattr(c_compiler, "_private", [])
     find_compiler.cache_clear()
     compilations.clear()
     yield tmp_path / "cache" / "kernels"
@@ -159,7 +159,7 @@ def test_content_of_headers_counts(cache: Path, tmp_path: Path) -> None:
 
 def test_another_processor_has_another_library(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = build(text_of(54), "one")
-    monkeypatch.setattr(compiler, "processor", lambda: "another")
+    monkeypatch.setattr(c_compiler, "processor", lambda: "another")
     there = build(text_of(54), "one")
     assert here != there
     assert len(set(compilations)) == 2
@@ -196,7 +196,7 @@ def test_any_flipped_bit_truncation_or_addition_is_noticed(library: Path, data: 
         copy = Path(folder, library.name)
         for image, agrees in ((good, True), (flipped, False), (short, False), (good + b"\0", False)):
             copy.write_bytes(image)
-            assert compiler._agrees(copy) is agrees
+            assert c_compiler._agrees(copy) is agrees
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "folder"])
@@ -245,7 +245,7 @@ def test_four_processes_at_once(cache: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("links", [True, False])
 def test_library_that_another_process_finished_first(cache: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
-    real, others = compiler._compile, []
+    real, others = c_compiler._compile, []
 
     def overtaken(*arguments: object) -> str:
         if not others:
@@ -257,7 +257,7 @@ def test_library_that_another_process_finished_first(cache: Path, monkeypatch: p
         raise OSError(errno.EPERM, "no hard links here")
 
     find_compiler()
-    monkeypatch.setattr(compiler, "_compile", overtaken)
+    monkeypatch.setattr(c_compiler, "_compile", overtaken)
     if not links:
         monkeypatch.setattr(os, "link", link)
     library = build(text_of(91), "one")
@@ -370,7 +370,7 @@ def test_found_with_every_flag_in_two_calls(cache: Path, real: str, tmp_path: Pa
     found = find_compiler()
     assert found is not None
     assert found.path == str(wrapper)
-    assert found.flags[:4] == ("-DANSWER=7", *compiler.REQUIRED)
+    assert found.flags[:4] == ("-DANSWER=7", *c_compiler.REQUIRED)
     assert {"-O3", "-ffp-contract=off", "-fno-math-errno"} <= set(found.flags)
     assert re.search(r"\d\.\d", found.version)
     assert len((tmp_path / "calls").read_text().splitlines()) == 2
@@ -388,7 +388,7 @@ def test_refused_flags_are_left_out(cache: Path, real: str, tmp_path: Path, monk
     monkeypatch.setenv("CC", str(wrapper))
     found = find_compiler()
     assert found is not None
-    assert found.flags[:5] == (*compiler.REQUIRED, "-O3", "-mcpu=native")
+    assert found.flags[:5] == (*c_compiler.REQUIRED, "-O3", "-mcpu=native")
     assert not {"-march=native", "-fopenmp-simd", "-fno-signed-zeros"} & set(found.flags)
     assert "-fno-trapping-math" in found.flags
     assert answer_of(build(text_of(111), "one")) == 111
@@ -398,7 +398,7 @@ def test_refused_flags_are_left_out(cache: Path, real: str, tmp_path: Path, monk
 def test_vector_width_follows_the_processor(cache: Path, real: str, tmp_path: Path, monkeypatch, wide: bool) -> None:
     wrapper = script(tmp_path / "cc", f'exec {real} $(echo "$@" | sed s/-mprefer-vector-width=512//)')
     monkeypatch.setenv("CC", str(wrapper))
-    monkeypatch.setattr(compiler, "processor", lambda: "x86_64\navx2 avx512f fma" if wide else "x86_64\navx2 fma")
+    monkeypatch.setattr(c_compiler, "processor", lambda: "x86_64\navx2 avx512f fma" if wide else "x86_64\navx2 fma")
     found = find_compiler()
     assert found is not None
     assert ("-mprefer-vector-width=512" in found.flags) is wide
@@ -511,7 +511,7 @@ def test_processor_is_told_by_its_features(monkeypatch: pytest.MonkeyPatch) -> N
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_text", read)
-            return compiler.processor.__wrapped__()
+            return c_compiler.processor.__wrapped__()
 
     intel = "processor\t: 0\nmodel name\t: A\ncpu MHz\t\t: {}\nflags\t\t: fpu {} sse\n\n"
     arm = "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd {}\nCPU implementer\t: 0x41\nCPU part\t: {}\n\n"
@@ -520,4 +520,4 @@ def test_processor_is_told_by_its_features(monkeypatch: pytest.MonkeyPatch) -> N
     texts = [intel.format(1, "avx2"), intel.format(1, "avx512f"), arm.format("sve", 1), arm.format("", 1)]
     assert len({of(text) for text in (*texts, arm.format("sve", 2), "", None)}) == 6
     with contextlib.suppress(FileNotFoundError):
-        assert compiler.processor() in (of(Path("/proc/cpuinfo").read_text()),)
+        assert c_compiler.processor() in (of(Path("/proc/cpuinfo").read_text()),)

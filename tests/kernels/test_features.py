@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from builders import golden_forcing
 
-from phloem.kernels.features import day_length, weather, year_ends
-from phloem.kernels.phenology import SCALE
-from phloem.kernels.switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.forcing_terms import day_length, weather, year_ends
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.phenology import SCALE
 
 DAYS = np.arange(1, 367)
 JUNE, DECEMBER = 172, 355

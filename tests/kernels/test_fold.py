@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from builders import NAMES, POOL_NAMES, STATE, G, made_forcing, made_site, unobserved
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.features import weather
-from phloem.kernels.fold import fold, trajectory
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.series import SEGMENT, series
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import STRICT
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import weather
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.day_tables import SEGMENT, series
+from phloem.kernels.time_loop.fold import fold
 
 LANES = 64
 MODEL = dalec("strict")

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from builders import STATE, G, made_site
 
-from phloem.kernels import fold_gpu
-from phloem.kernels.dalec import dalec, inputs, prepare, state
-from phloem.kernels.fold import fold
-from phloem.kernels.model import Model
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.series import series
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import STRICT
-from phloem.kernels.text import Text
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, prepare, state
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.model import Model
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.time_loop import gpu_backend
+from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.flat_day import Text
+from phloem.kernels.time_loop.fold import fold
 
 CARBON = replace(dalec("strict"), prepare=lambda constants: constants)
 FUNCTIONS = ("value", "adjoint", "tangent")
-TANGENTS = fold_gpu.TANGENTS + 1
+TANGENTS = gpu_backend.TANGENTS + 1
 
 
 class Pond(NamedTuple):
@@ -88,7 +88,7 @@ class Case(NamedTuple):
         return *start, *more[name]
 
     def checkpoints(self):
-        return fold_gpu.value(self.text, *self.arguments("value", None))[2]
+        return gpu_backend.value(self.text, *self.arguments("value", None))[2]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -147,7 +147,7 @@ def pond():
     rng = np.random.default_rng(3)
     weather = [Rain(rng.uniform(0, 3, days)) for days in (20, 9)]
     observed = [Gauge(rng.uniform(0, 9, days), rng.uniform(0, 1, days)) for days in (20, 9)]
-    lanes = fold_gpu.LANES + 5
+    lanes = gpu_backend.LANES + 5
     bed = Bed(jnp.linspace(0.1, 0.9, lanes), jnp.linspace(0.5, 2.0, lanes))
     text = Text(POND, jax.tree.structure(bed), 7)
     return case(text, bed, Pond(jnp.linspace(2.0, 8.0, lanes)), series(weather, observed, np.float64, segment=7))
@@ -167,28 +167,30 @@ def check(got, expected):
 
 def test_value_is_the_references(made):
     arguments = made.arguments("value", None)
-    last, sums, checkpoints = fold_gpu.value(made.text, *arguments)
+    last, sums, checkpoints = gpu_backend.value(made.text, *arguments)
     check((last, sums), reference(made.text, *arguments))
     assert checkpoints.shape == (len(made.data.weather_row) // made.text.segment, *made.state0.shape)
     np.testing.assert_array_equal(checkpoints[0], made.state0)
 
 
 def test_adjoint_is_the_references(made):
-    got = fold_gpu.adjoint(made.text, *made.arguments("adjoint", made.checkpoints()))
+    got = gpu_backend.adjoint(made.text, *made.arguments("adjoint", made.checkpoints()))
     check(got, reference_adjoint(made.text, *made.arguments("value", None), (made.last_bar, made.sums_bar)))
 
 
 def test_adjoint_starts_from_nothing_where_the_last_state_has_no_cotangent():
     made = pond()
     arguments = made.arguments("adjoint", made.checkpoints())
-    nothing, none = (fold_gpu.adjoint(made.text, *arguments[:4], b, made.sums_bar) for b in (0 * made.last_bar, None))
+    nothing, none = (
+        gpu_backend.adjoint(made.text, *arguments[:4], b, made.sums_bar) for b in (0 * made.last_bar, None)
+    )
     for one, other in zip(nothing, none, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_tangent_is_the_references(made):
     arguments = made.arguments("tangent", None)
-    check(fold_gpu.tangent(made.text, *arguments), reference_tangent(made.text, *arguments))
+    check(gpu_backend.tangent(made.text, *arguments), reference_tangent(made.text, *arguments))
 
 
 def test_what_a_segment_adds_is_not_lost_to_rounding():
@@ -200,9 +202,9 @@ def test_what_a_segment_adds_is_not_lost_to_rounding():
     one = jnp.ones((1, 1), jnp.float32)
     text = Text(POND, jax.tree.structure(Bed(0, 0)), 1)
     bed, cells = jnp.concatenate([0 * one, one]), jnp.zeros(1, jnp.int32)
-    _, sums, _ = fold_gpu.value(text, bed, one, data._replace(weather=0 * data.weather), cells)
+    _, sums, _ = gpu_backend.value(text, bed, one, data._replace(weather=0 * data.weather), cells)
     checkpoints = jnp.ones((days, 1, 1), jnp.float32)
-    constants_bar, _ = fold_gpu.adjoint(text, bed, checkpoints, data, cells, one, jnp.zeros((2, 1), jnp.float32))
+    constants_bar, _ = gpu_backend.adjoint(text, bed, checkpoints, data, cells, one, jnp.zeros((2, 1), jnp.float32))
     assert sums[0, 0] == -constants_bar[1, 0] == 4 + 6 * half
 
 
@@ -210,7 +212,7 @@ def test_what_a_segment_adds_is_not_lost_to_rounding():
 def test_nan_stays_in_its_lane(name):
     sound = carbon()
     sick = sound._replace(constants=sound.constants.at[:, 2].set(np.nan), sums_bar=sound.sums_bar.at[:, 2].set(np.nan))
-    both = [getattr(fold_gpu, name)(one.text, *one.arguments(name, one.checkpoints())) for one in (sound, sick)]
+    both = [getattr(gpu_backend, name)(one.text, *one.arguments(name, one.checkpoints())) for one in (sound, sick)]
     for whole, part in zip(*both, strict=True):
         np.testing.assert_array_equal(np.delete(part, 2, -1), np.delete(whole, 2, -1))
     assert np.isnan(both[1][1][..., 2]).any()
@@ -222,7 +224,7 @@ def test_no_minimum_that_drops_nan_reaches_the_gpu(name):
     made = pond()
     row = made.constants[0]
     assert extreme.search(str(jax.make_jaxpr(lambda x: POND.step(Pond(x), Bed(x, x), Rain(x))[0].level)(row)))
-    function = partial(getattr(fold_gpu, name), made.text)
+    function = partial(getattr(gpu_backend, name), made.text)
     kernel = str(jax.make_jaxpr(function)(*made.arguments(name, made.checkpoints())))
     assert "pallas_call" in kernel
     assert not extreme.search(kernel)
@@ -233,7 +235,7 @@ def test_it_lowers_for_cuda_without_a_gpu(name):
     made = carbon()
     arguments = made.arguments(name, jnp.stack([made.state0] * 2))
     single = jax.tree.map(lambda a: a.astype(jnp.float32) if a.dtype == jnp.float64 else a, arguments)
-    function = partial(getattr(fold_gpu, name), made.text, interpret=False)
+    function = partial(getattr(gpu_backend, name), made.text, interpret=False)
     lowered = jax.jit(function).trace(*single).lower(lowering_platforms=("cuda",))
     assert lowered.as_text().count("xla.gpu.triton") == 1
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(lowered.out_info)} == {"float32"}

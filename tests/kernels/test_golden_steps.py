@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from builders import NAMES, POOL_NAMES, STATE, G
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.features import weather
-from phloem.kernels.objective import SiteObjective
-from phloem.kernels.switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import weather
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.objective.site_objective import SiteObjective
 
 BASE = {"t": 546, "tasmin": 8, "tasmax": 20, "rsds": 18, "co2": 390, "doy": 180, "vpd": 8, "pr": 2, "lat": 60}
 NIGHT = {"t": 375, "tasmin": -30, "tasmax": -22, "rsds": 0, "doy": 10, "vpd": 0.05, "pr": 0, "lat": 70}

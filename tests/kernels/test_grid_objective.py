@@ -10,24 +10,17 @@ import numpy as np
 import pytest
 from grid_cells import BASELINE, DEKADS, GROWTH, SINGLE, SNAPSHOT, TRAJECTORY, YEAR, cell
 
-from phloem.kernels import (
-    CALIBRATED,
-    NEAR_ZERO,
-    PARAMETERS,
-    GridObjective,
-    LeafEconomics,
-    Protocol,
-    dalec,
-    grid_dalec,
-    inputs,
-    nnse,
-    physical,
-    site_data,
-    state,
-    switches,
-    trajectory,
-)
-from phloem.kernels.phenology import yearly
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.phenology import yearly
+from phloem.kernels.objective.bounded_log import physical
+from phloem.kernels.objective.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics
+from phloem.kernels.objective.protocol import Protocol
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.simulate.daily_outputs import trajectory
 
 LINE = LeafEconomics(-8.3, 2.06, 0.3)
 LANES = 4

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from grid_cells import BASELINE, DEKADS, DOY, GROWTH, SINGLE, SNAPSHOT, TRAJECTORY, YEAR, cell, observations
 
-from phloem.kernels import richest_years
-from phloem.kernels.phenology import SCALE
+from phloem.kernels.models.dalec_daily.phenology import SCALE
+from phloem.kernels.objective.record_windows import richest_years
 from phloem.names import PERIOD
 
 
@@ -54,7 +54,7 @@ def test_phenology_keeps_its_phase_over_the_cycles(growth) -> None:
 
 
 def test_a_noleap_year_keeps_its_phase_too() -> None:
-    from phloem.io import GridCell, calendar_days
+    from phloem.io.grid_cell import GridCell, calendar_days
 
     year, doy = calendar_days(1985, 2020, "noleap")
     empty = np.zeros(0)

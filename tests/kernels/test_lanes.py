@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lane_blocks import BLOCK, LENGTHS, OPTIONS, SEED, bits, cells, fresh, rows_of, run, table
 
-from phloem.kernels.lanes import (
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical
+from phloem.kernels.optimise.lanes import (
     CANOPY_ROW,
     DIVERGED,
     DONE,
@@ -22,9 +24,7 @@ from phloem.kernels.lanes import (
     lane_keys,
     start_values,
 )
-from phloem.kernels.optimiser import begin
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.transform import physical
+from phloem.kernels.optimise.optimiser import begin
 
 MEMBERS = 5
 PAIRS = [(cell, member) for cell in range(len(LENGTHS)) for member in range(MEMBERS)]

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from builders import NAMES, POOL_NAMES, STATE, G, made_forcing
 
-from phloem.kernels.dalec import Observed, dalec, inputs, state
-from phloem.kernels.features import weather, year_ends
-from phloem.kernels.fold import fold
-from phloem.kernels.fold_cpu import scratch_bytes
-from phloem.kernels.objective import SiteData, SiteObjective
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.series import series
-from phloem.kernels.switches import STRICT
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.records import Observed
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
+from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.fold import fold
 
 ROWS, DAYS, LANES = 13_149, 39_081, 8
 SLOW = ("wood", "som")

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.features import weather
-from phloem.kernels.parameters import PARAMETERS, POOLS
-from phloem.kernels.switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import weather
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 
 DRAWS = 60_000
 CARBON = ("labile", "foliar", "root", "wood", "litter", "som")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from builders import NAMES, POOL_NAMES, STATE, G, made_site
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.fold import trajectory
-from phloem.kernels.objective import STREAMS, SiteObjective, nnse
-from phloem.kernels.parameters import CALIBRATED
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import COMPAT, STRICT
-from phloem.kernels.transform import physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective, nnse
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.names import STREAMS
 
 DAYS, TRAINING = 900, 500
 CARDAMOM = replace(STRICT, edc4_temperature="cardamom", edc_sigmoid="overflowing", edc3_rate="shape")

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phloem.kernels.fold import fold
-from phloem.kernels.model import Model
-from phloem.kernels.scalars import UnprintableError
-from phloem.kernels.series import series
+from phloem.kernels.models.model import Model
+from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
+from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.fold import fold
 
 Weather = namedtuple("Weather", "r q")
 Observed = namedtuple("Observed", "y weight")

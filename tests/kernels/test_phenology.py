@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.kernels.phenology import PERIOD, SCALE, offset, pulse, rate, yearly
+from phloem.kernels.models.dalec_daily.phenology import SCALE, offset, pulse, rate, yearly
+from phloem.names import PERIOD
 
 POLYNOMIAL = [
     *(2.3599784710e-5, 3.32730053021e-4, 9.01865258885e-4, -5.437736864888e-3),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from jax import Array
 
-from phloem.kernels import quasi_newton
-from phloem.kernels.quasi_newton import SLACK, Walk, judge, start
+from phloem.kernels.optimise import quasi_newton
+from phloem.kernels.optimise.quasi_newton import SLACK, Walk, judge, start
 
 LANES, WIDTH = 64, 8
 Function = Callable[[Array], Array]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.kernels.linear import preaccumulate
-from phloem.kernels.scalars import Graph, UnprintableError
+from phloem.kernels.time_loop.cpu.preaccumulation import preaccumulate
+from phloem.kernels.time_loop.cpu.scalar_graph import Graph, UnprintableError
 
 INPUTS = 3
 MEANINGS = {

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from builders import made_site
 
-from phloem.kernels import CALIBRATED, PARAMETERS, SiteObjective, dalec, site_data
-from phloem.kernels.settle import settle
-from phloem.kernels.switches import STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.optimise.initial_pools import settle
 
 LANES = 64
 OBJECTIVE = SiteObjective(dalec("strict"), STRICT)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from builders import G_WET, NAMES, STATE, golden_weather, lanes_of, plain_series
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.fold import fold, trajectory
-from phloem.kernels.switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.fold import fold
 
 DAYS = 1461
 MEANS = {

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.kernels.dalec import inputs_from_logs
-from phloem.kernels.parameters import CALIBRATED, PARAMETERS
-from phloem.kernels.transform import CLIP, log_bounds, log_physical, physical, unbounded
+from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.objective.bounded_log import CLIP, log_bounds, log_physical, physical, unbounded
 
 WOOD = [p for p in PARAMETERS if p.name == "turnover_wood"]
 PRINTED = {

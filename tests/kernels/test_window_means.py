@@ -11,23 +11,18 @@ import numpy as np
 import pytest
 from grid_cells import BASELINE, DATES, FIRST, LAST, TRAJECTORY, YEAR, cell
 
-from phloem.kernels import (
-    CALIBRATED,
-    NEAR_ZERO,
-    GridObjective,
-    Protocol,
-    dalec,
-    grid_dalec,
-    inputs,
-    nnse,
-    physical,
-    richest_years,
-    site_data,
-    state,
-    switches,
-    trajectory,
-)
-from phloem.kernels.regrow import regrow
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical
+from phloem.kernels.objective.grid_objective import NEAR_ZERO, GridObjective
+from phloem.kernels.objective.protocol import Protocol
+from phloem.kernels.objective.record_windows import richest_years
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.optimise.initial_pools import regrow
+from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.names import STREAMS, WINDOW_MEANS
 
 LANES = 4

@@ -10,9 +10,10 @@ from builders import made_site
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.kernels import Site, richest_years
-from phloem.kernels.features import year_ends
-from phloem.kernels.switches import STRICT
+from phloem.kernels.models.dalec_daily.forcing_terms import year_ends
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.objective.record_windows import richest_years
+from phloem.kernels.objective.site_input import Site
 from phloem.names import STREAMS
 
 

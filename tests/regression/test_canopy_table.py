@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from builders import tower
 
-from phloem.kernels.canopy import LOWER, POINTS, UPPER, canopy_efficiency
-from phloem.kernels.switches import COMPAT
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT
+from phloem.kernels.objective.canopy_calibration import LOWER, POINTS, UPPER, canopy_efficiency
 
 PUBLISHED = {
     "AU-DaS": 33.858,

@@ -10,11 +10,13 @@ import pytest
 import xarray as xr
 from builders import tower
 
-from phloem.kernels.dalec import dalec, inputs, state
-from phloem.kernels.fold import fold, trajectory
-from phloem.kernels.objective import STREAMS, nnse
-from phloem.kernels.site import site_data
-from phloem.kernels.switches import COMPAT, STRICT
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.fold import fold
+from phloem.names import STREAMS
 
 TOWERS = ("DE-Hai", "FI-Hyy", "FR-Pue", "US-Var")
 RELATIVE = 1e-9

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "jobs"))
 from calibrations import configuration, made_cells
 
 from phloem.jobs.calibration import TileCalibration
-from phloem.kernels.fold_cpu import scratch_bytes
+from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 
 
 def measure(backend: str, devices: int) -> tuple[int, int]:

@@ -10,12 +10,16 @@ from builders import made_site
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.kernels import SiteObjective, dalec, site_data, switches
-from phloem.kernels.dalec import Observed, State, Weather
-from phloem.kernels.fold_cpu import scratch_bytes
-from phloem.kernels.series import SEGMENT
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.models.dalec_daily.mode_switches import switches
+from phloem.kernels.models.dalec_daily.records import Observed, State
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
+from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import POOLS
-from phloem.sharding import BLOCK, blocks, projected_bytes
+from phloem.sharding.layout import BLOCK, blocks, projected_bytes
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 100))

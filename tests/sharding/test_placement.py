@@ -18,8 +18,9 @@ from memory_of_a_round import measure
 from processes import environment
 
 from phloem.errors import WorkError
-from phloem.kernels.switches import STRICT
-from phloem.sharding import BLOCK, device_environment, lay_out, local_devices, out_of_memory
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.sharding.devices import device_environment, local_devices, out_of_memory
+from phloem.sharding.layout import BLOCK, lay_out
 from phloem.sharding.placement import Flight
 
 LANES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), unique=True, max_size=180)

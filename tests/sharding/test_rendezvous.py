@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from phloem.errors import InputError, WorkError
-from phloem.sharding import Processes, find_processes
-from phloem.sharding.rendezvous import meet
+from phloem.sharding.rendezvous import Processes, find_processes, meet
 
 STEP = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4"}
 MPICH = {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2"}

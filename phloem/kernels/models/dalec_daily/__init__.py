@@ -1,0 +1,1 @@
+"""The daily eight-pool DALEC (dalec_daily.md)."""

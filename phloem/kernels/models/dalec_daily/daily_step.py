@@ -1,0 +1,315 @@
+"""The daily eight-pool DALEC with Jarvis-Stewart water stress, as a model text (dalec_daily.md sections 5 to 7)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.models.dalec_daily.mode_switches import Switches, switches
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.phenology import pulse, rate
+from phloem.kernels.models.dalec_daily.records import Constants, Inputs, Observed, Outputs, State, Sums
+from phloem.kernels.models.model import Model
+
+THETA, KAPPA, C1, C2 = 4.22273, 208.868, 7.19298, 2.1001
+"""Constants of the aggregated canopy model, ACM (section 3.2)."""
+
+VIOLATION = 0.01
+"""Penalty a mm of water demand that was not met."""
+
+
+def inputs(values: Any) -> Any:
+    """Return `Inputs` from the 30 physical values, shape (30, ...); L - 1 by subtraction."""
+    named = dict(zip((p.name for p in PARAMETERS), values, strict=True))
+    return Inputs(**named, leaf_excess=named["leaf_lifespan"] - 1, labile_excess=named["labile_lifespan"] - 1)
+
+
+def inputs_from_logs(logs: Any) -> Any:
+    """Return `Inputs` from ln of the 30 physical values, shape (30, ...); L - 1 by expm1, which keeps its digits."""
+    named = dict(zip((p.name for p in PARAMETERS), jnp.exp(logs), strict=True))
+    rows = {p.name: row for row, p in enumerate(PARAMETERS)}
+    return Inputs(
+        **named,
+        leaf_excess=jnp.expm1(logs[rows["leaf_lifespan"]]),
+        labile_excess=jnp.expm1(logs[rows["labile_lifespan"]]),
+    )
+
+
+def state(pools: Any) -> State:
+    """Return the `State` of eight initial pools, shape (8, ...)."""
+    nothing = jnp.zeros_like(pools[0])
+    return State._make([*pools, nothing, nothing])
+
+
+def allocation(p: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the fractions of GPP that go to foliage, labile, fine roots and wood (section 5.6)."""
+    npp = 1 - p.f_auto
+    rest = npp * (1 - p.f_foliar)
+    below = rest * (1 - p.f_labile)
+    return npp * p.f_foliar, rest * p.f_labile, below * p.f_root, below * (1 - p.f_root)
+
+
+def prepare(p: Any) -> Constants:
+    """Work out what depends on a lane's parameters alone; one scalar (or one array a lane) each."""
+    foliar, labile, root, wood = allocation(p)
+    wilting_point = p.field_capacity * p.wilting_point_fraction
+    return Constants(
+        leaf_area=1 / p.lcma,
+        efficiency=p.canopy_efficiency,
+        wilting_point=wilting_point,
+        stress_slope=1 / (p.field_capacity - wilting_point),
+        per_uwue=1 / p.uwue,
+        radiation_et=p.radiation_et_coefficient,
+        f_auto=p.f_auto,
+        to_foliar=foliar,
+        to_labile=labile,
+        to_root=root,
+        to_wood=wood,
+        fall=pulse(p.leaf_excess, p.leaf_fall_period, p.leaf_fall_day),
+        release=pulse(p.labile_excess, p.labile_release_period, p.bud_burst_day),
+        sensitivity=p.temperature_sensitivity,
+        moisture=p.moisture_sensitivity,
+        litter=p.turnover_litter,
+        som=p.turnover_som,
+        decomposition=p.decomposition_rate,
+        root=p.turnover_root,
+        wood=p.turnover_wood,
+        paw_capacity=p.paw_drainage_capacity,
+        puw_capacity=p.puw_drainage_capacity,
+        to_puw=p.paw_to_puw_fraction,
+    )
+
+
+def photosynthesis(lai: Any, efficiency: Any, w: Any) -> Any:
+    """Return unstressed GPP in gC m-2 d-1 (ACM, section 5.2, the cancellation-free form).
+
+    Args:
+        lai: leaf area index.
+        efficiency: canopy efficiency ce.
+        w: the day's `Weather`.
+    """
+    p = lai * efficiency * w.thermal
+    b = w.co2 - (THETA - KAPPA) + p
+    twice = p * (2 * (w.co2 - THETA))
+    drawdown = twice / (b + jnp.sqrt(b * b - 2 * twice))
+    diffusive = w.conductance * drawdown
+    square = lai * lai
+    light = square * (C1 * w.radiation)
+    return light * diffusive / (light + diffusive * (C2 + square) + 1e-30) * w.daylight
+
+
+def _drainage(water: Any, capacity: Any) -> Any:
+    """Return the drainage of a bucket in mm d-1, smooth at its knee (section 5.9)."""
+    return jnp.where(water <= 0.5 * capacity, water * water / capacity, water - 0.25 * capacity)
+
+
+def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
+    """Return a value kept within bounds, and whether it was within; outside, its derivative is 0.
+
+    Two comparisons and two selections in the forward text became a maximum and a minimum, and one selection backwards,
+    which asks for what did not fit: that number is at hand for the balance.
+    """
+    bound = lax.stop_gradient(jnp.minimum(jnp.maximum(new, lower), upper))
+    inside = lax.stop_gradient(new) - bound == 0
+    return jnp.where(inside, new, bound), inside
+
+
+def _bounded(new: Any, table: Any) -> tuple[Any, Any, Any]:
+    """Return a pool's bounded new value, what did not fit, and whether it was within its bounds.
+
+    What did not fit joins the pool's balancing flux, which then closes the balance (section 6).
+    """
+    kept, inside = _clipped(new, table.lower, table.upper)
+    return kept, new - kept, inside
+
+
+def _accumulate(pool: Any, rest: Any, change: Any, compensated: bool) -> tuple[Any, Any]:
+    """Add a small change to a large pool; compensated, what rounding lost is carried to the next day."""
+    if not compensated:
+        return pool + change, rest
+    wanted = change + lax.stop_gradient(rest)
+    new = pool + wanted
+    return new, lax.stop_gradient(wanted - (new - pool))
+
+
+def _slow(pool: Any, rest: Any, change: Any, table: Any, compensated: bool) -> tuple[Any, Any, Any]:
+    """Return a slow pool's new value, its new rest, and what did not fit."""
+    new, rest = _accumulate(pool, rest, change, compensated)
+    kept, excess, inside = _bounded(new, table)
+    return kept, jnp.where(inside, rest, 0.0) if compensated else rest, excess
+
+
+def _water_fluxes(
+    new: Any, drainage: Any, excess: Any, supply: Any, et: Any, share: Any, sw: Switches
+) -> tuple[Any, Any, Any, Any]:
+    """Return PAW's violation, ET, runoff and transfer to PUW (section 6.7).
+
+    Args:
+        new: PAW before its bounds, mm.
+        drainage: its drainage before the balance is closed, mm d-1.
+        excess: what did not fit, mm d-1.
+        supply: precipitation less ET, mm d-1.
+        et: ET before it is cut, mm d-1.
+        share: share of the drainage that goes to PUW.
+        sw: switches; at a floor or ceiling that is `misbracketed`, the slip D2.
+    """
+    closing = drainage + excess
+    if sw.paw_floor == sw.paw_ceiling == "conserve":
+        dry = closing < 0
+        kept = jnp.where(dry, 0.0, closing)
+        transfer = kept * share
+        violation = jnp.where(dry, -VIOLATION * closing, 0.0)
+        return violation, jnp.where(dry, et + closing, et), kept - transfer, transfer
+    low, high = new < POOLS[6].lower, new > POOLS[6].upper
+    change = supply - closing
+    conserving = closing * (1 - share), closing * share
+    slipped = supply - change * (1 - share), supply - change * share
+    at_floor = conserving if sw.paw_floor == "conserve" else slipped
+    at_ceiling = conserving if sw.paw_ceiling == "conserve" else slipped
+    deficit = -closing if sw.paw_floor == "conserve" else -at_floor[0]
+    dry = low & (deficit > 0)
+    runoff, transfer = (
+        jnp.where(dry, 0.0, jnp.where(low, floor, jnp.where(high, ceiling, usual)))
+        for floor, ceiling, usual in zip(at_floor, at_ceiling, (drainage * (1 - share), drainage * share), strict=True)
+    )
+    return jnp.where(dry, VIOLATION * deficit, 0.0), jnp.where(dry, et + closing, et), runoff, transfer
+
+
+def _decay(temperate: Any, c: Constants, exact: bool) -> tuple[Any, Any, Any]:
+    """Return the day's rates of litter respiration, decomposition and SOM respiration (section 5.8)."""
+    rates = temperate * c.litter, temperate * c.decomposition, temperate * c.som
+    if not exact:
+        return rates
+    litter, decomposition, som = (jnp.where(k > 1, 1.0, k) for k in rates)
+    both = litter + decomposition
+    share = 1 / jnp.where(both > 1, both, 1.0)
+    return litter * share, decomposition * share, som
+
+
+def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outputs]:
+    exact, compensated = sw.rate_form == "exact", sw.state_dtype == "compensated"
+    labile_t, foliar_t, root_t, wood_t, litter_t, som_t, paw_t, puw_t = POOLS
+
+    def lost(k: Any) -> Any:
+        return k if exact else 1 - (1 - k)
+
+    lai = s.foliar * c.leaf_area
+    beta, _ = _clipped((s.paw - c.wilting_point) * c.stress_slope, 0.0, 1.0)
+    gpp = photosynthesis(lai, c.efficiency, w) * beta
+    et = gpp * (w.sqrt_vpd * c.per_uwue) + c.radiation_et * w.radiation
+    temperate = jnp.exp(c.sensitivity * w.warmth) * (w.wetness * c.moisture + 1)
+
+    ra = c.f_auto * gpp
+    to_foliar, to_labile, to_root, to_wood = (f * gpp for f in (c.to_foliar, c.to_labile, c.to_root, c.to_wood))
+    fall = rate(c.fall, w.sin_phase, w.cos_phase)
+    release = rate(c.release, w.sin_phase, w.cos_phase)
+    litter_rate, decomposition_rate, som_rate = _decay(temperate, c, exact)
+    drainage = _drainage(s.paw, c.paw_capacity)
+
+    labile_release = s.labile * lost(release)
+    labile, excess, _ = _bounded(s.labile + (to_labile - labile_release), labile_t)
+    labile_release = labile_release + excess
+
+    leaf_litter = s.foliar * lost(fall)
+    new = s.foliar + (to_foliar - leaf_litter + labile_release)
+    foliar, excess, _ = _bounded(new, foliar_t)
+    leaf_litter = leaf_litter + excess
+    if sw.foliar_floor == "unit_litter":
+        leaf_litter = jnp.where(new < foliar_t.lower, 1.0, leaf_litter)
+
+    root_litter = s.root * lost(c.root)
+    root, excess, _ = _bounded(s.root + (to_root - root_litter), root_t)
+    root_litter = root_litter + excess
+
+    wood_litter = s.wood * lost(c.wood)
+    wood, wood_rest, excess = _slow(s.wood, s.wood_rest, to_wood - wood_litter, wood_t, compensated)
+    wood_litter = wood_litter + excess
+
+    rh_litter, litter_to_som = s.litter * lost(litter_rate), s.litter * lost(decomposition_rate)
+    change = leaf_litter + root_litter - rh_litter - litter_to_som
+    litter, excess, _ = _bounded(s.litter + change, litter_t)
+    litter_to_som = litter_to_som + excess
+    negative = litter_to_som < 0
+    rh_litter = jnp.where(negative, rh_litter + litter_to_som, rh_litter)
+    litter_to_som = jnp.where(negative, 0.0, litter_to_som)
+
+    rh_som = s.som * lost(som_rate)
+    som, som_rest, excess = _slow(s.som, s.som_rest, litter_to_som - rh_som + wood_litter, som_t, compensated)
+    rh_som = rh_som + excess
+
+    supply = w.precipitation - et
+    new = s.paw + (supply - drainage)
+    paw, excess, _ = _bounded(new, paw_t)
+    violation, et, runoff_paw, paw_to_puw = _water_fluxes(new, drainage, excess, supply, et, c.to_puw, sw)
+
+    runoff_puw = _drainage(s.puw, c.puw_capacity)
+    new = s.puw + (paw_to_puw - runoff_puw)
+    puw, excess, _ = _bounded(new, puw_t)
+    mended = runoff_puw + excess
+    runoff_puw = mended if sw.puw_ceiling == "conserve" else jnp.where(new < puw_t.lower, mended, runoff_puw)
+
+    reco = ra + rh_litter + rh_som
+    pools = (labile, foliar, root, wood, litter, som, paw, puw)
+    outputs = Outputs(
+        lai=lai,
+        gpp=gpp,
+        et=et,
+        ra=ra,
+        rh_litter=rh_litter,
+        rh_som=rh_som,
+        nee=reco - gpp,
+        reco=reco,
+        beta=beta,
+        temperate=temperate,
+        leaf_production=to_foliar,
+        labile_production=to_labile,
+        root_production=to_root,
+        wood_production=to_wood,
+        leaf_fall_rate=fall,
+        labile_release_rate=release,
+        labile_release=labile_release,
+        leaf_litter=leaf_litter,
+        wood_litter=wood_litter,
+        root_litter=root_litter,
+        litter_to_som=litter_to_som,
+        runoff_paw=runoff_paw,
+        runoff_puw=runoff_puw,
+        paw_to_puw=paw_to_puw,
+        violation=violation,
+        **dict(zip((p.name for p in POOLS), pools, strict=True)),
+    )
+    return State._make([*pools, wood_rest, som_rest]), outputs
+
+
+def score(o: Outputs, y: Observed) -> Sums:
+    """Return one day's contributions to the sums (calibration.md sections 4.1 and 4.3)."""
+    errors = {f"{name}_error": getattr(y, f"{name}_weight") * (getattr(o, name) - getattr(y, name)) ** 2
+              for name in ("gpp", "reco", "et", "lai")}  # fmt: skip
+    ends = {f"{pool.name}_year_ends": getattr(o, pool.name) * y.year_end for pool in POOLS[:6]}
+    totals = {name: getattr(o, name) for name in Sums._fields if name not in errors and name not in ends}
+    return Sums(**errors, **ends, **totals)
+
+
+@cache
+def dalec(mode: str | Switches = "strict") -> Model:
+    """Return the model text of a mode (`strict`, `compat`) or of a set of switches."""
+    chosen = switches(mode) if isinstance(mode, str) else mode
+    return Model(
+        name=f"dalec-{mode}",
+        parameters=PARAMETERS,
+        pools=POOLS,
+        inputs=Inputs,
+        state=State,
+        weather=Weather,
+        outputs=Outputs,
+        observed=Observed,
+        sums=Sums,
+        prepare=prepare,
+        step=lambda s, c, w: _step(s, c, w, chosen),
+        score=score,
+        rare=("year_end",),
+    )

@@ -1,0 +1,118 @@
+"""What depends on the forcing alone, worked out once a data set in float64 (dalec_daily.md sections 2, 5 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from phloem.kernels.models.dalec_daily.mode_switches import Switches
+from phloem.kernels.models.dalec_daily.phenology import SCALE
+
+A2 = 0.011136
+B2 = 0.37836
+D1 = 0.0156935
+D2 = 0.0453194
+PSI_POWER = 2.0**0.789798
+"""|psi|^eb with a leaf water-potential difference of 2 (ACM)."""
+
+OBLIQUITY = 23.4
+POLE = 89.99
+"""Latitude in degrees beyond which tan(lat) loses its sign."""
+
+
+class Weather(NamedTuple):
+    """One day's forcing as the step reads it; ACM's terms that do not depend on the lane are ready-made.
+
+    Attributes:
+        conductance: gc, canopy conductance.
+        thermal: exp(a2 Tx) / gc.
+        radiation: R, MJ m-2 d-1.
+        co2: ca, umol mol-1.
+        daylight: d1 dayl + d2.
+        sqrt_vpd: square root of the vapour pressure deficit, hPa^0.5.
+        precipitation: P, mm d-1.
+        warmth: T - Tm, K.
+        wetness: P / Pm - 1.
+        sin_phase: sin(t / sf).
+        cos_phase: cos(t / sf).
+    """
+
+    conductance: Any
+    thermal: Any
+    radiation: Any
+    co2: Any
+    daylight: Any
+    sqrt_vpd: Any
+    precipitation: Any
+    warmth: Any
+    wetness: Any
+    sin_phase: Any
+    cos_phase: Any
+
+
+def day_length(latitude: float | np.ndarray, doy: np.ndarray, pole_guard: str = "clip") -> np.ndarray:
+    """Return the day length in hours (section 5.2): 24 in the polar day, 0 in the polar night.
+
+    Args:
+        latitude: degrees north.
+        doy: day of the year, 1 to 366.
+        pole_guard: `clip` keeps the latitude within 89.99 degrees, where the tangent still has its sign.
+    """
+    if pole_guard == "clip":
+        latitude = np.clip(latitude, -POLE, POLE)
+    declination = -np.deg2rad(OBLIQUITY) * np.cos(np.deg2rad(360 * (np.asarray(doy, float) + 10) / 365))
+    mu = np.tan(np.deg2rad(latitude)) * np.tan(declination)
+    return 24 / np.pi * np.arccos(-np.clip(mu, -1, 1))
+
+
+def weather(
+    time: np.ndarray,
+    doy: np.ndarray,
+    latitude: float,
+    forcing: Mapping[str, np.ndarray],
+    window: int | slice,
+    switches: Switches,
+) -> Weather:
+    """Turn a cell's forcing into what the step reads.
+
+    Args:
+        time: days since 2001-01-01, shape (days,); whole numbers, reduced modulo the period in float64.
+        doy: day of the year, shape (days,).
+        latitude: degrees north.
+        forcing: tasmin, tasmax (degC), rsds (MJ m-2 d-1), co2 (umol mol-1), vpd (hPa), pr (mm d-1),
+            each of shape (days,).
+        window: days, or number of first days, over which the reference climate Tm and Pm is taken.
+        switches: named differences; `pole_guard` is read.
+
+    Returns:
+        Eleven float64 arrays of shape (days,).
+    """
+    cold, warm = (np.asarray(forcing[name], float) for name in ("tasmin", "tasmax"))
+    rain = np.asarray(forcing["pr"], float)
+    mean = 0.5 * (cold + warm)
+    days = window if isinstance(window, slice) else slice(window)
+    conductance = PSI_POWER / (B2 + 0.5 * (warm - cold))
+    phase = np.asarray(time, float) % (2 * np.pi * SCALE) / SCALE
+    return Weather(
+        conductance=conductance,
+        thermal=np.exp(A2 * warm) / conductance,
+        radiation=np.asarray(forcing["rsds"], float),
+        co2=np.asarray(forcing["co2"], float),
+        daylight=D1 * day_length(latitude, doy, switches.pole_guard) + D2,
+        sqrt_vpd=np.sqrt(np.maximum(np.asarray(forcing["vpd"], float), 0)),
+        precipitation=rain,
+        warmth=mean - mean[days].mean(),
+        wetness=rain / max(rain[days].mean(), 1e-3) - 1,
+        sin_phase=np.sin(phase),
+        cos_phase=np.cos(phase),
+    )
+
+
+def year_ends(doy: np.ndarray) -> np.ndarray:
+    """Return 1.0 on the last day of each simulated year except the final one, else 0.0 (section 2, column 17)."""
+    doy = np.asarray(doy)
+    marks = np.zeros(len(doy))
+    marks[np.flatnonzero(doy[1:] == doy[0])] = 1.0
+    return marks

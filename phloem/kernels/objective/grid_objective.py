@@ -1,0 +1,99 @@
+"""The objective of the three grid experiments (calibration.md section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
+from phloem.kernels.models.dalec_daily.grid_operators import grid_state
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.phenology import yearly
+from phloem.kernels.models.model import Parameter
+from phloem.kernels.objective.bounded_log import log_physical
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.names import ALL_STREAMS
+
+MAP_WEIGHT = 0.1
+LCMA_SPREAD = 0.1
+"""Standard deviation of the mapped leaf carbon per area, as a share of it."""
+
+F_AUTO_SPREAD = 0.05
+NEAR_ZERO = (100.0, 100.0, 100.0, 200.0)
+"""gC m-2: upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero."""
+
+
+class LeafEconomics(NamedTuple):
+    """EDC7's line, ln tau_leaf = alpha + gamma ln LCMA, tau in years and LCMA in gC m-2.
+
+    Attributes:
+        alpha, gamma: intercept and slope.
+        sigma: residual standard deviation, the tolerance.
+    """
+
+    alpha: float
+    gamma: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class GridObjective(SiteObjective):
+    """Five streams, priors on ce, LCMA and f_auto, EDC1 to EDC7, violation.
+
+    EDC6 is the steady-state pair of `steady_pools`, SOM alone by default.
+
+    Attributes:
+        leaf_economics: EDC7's line; None leaves the term out.
+        live_caps: upper bounds of the initial labile, foliar, root and wood pools in gC m-2; None leaves them free.
+    """
+
+    steady_pools: tuple[str, ...] = ("som",)
+    leaf_economics: LeafEconomics | None = None
+    live_caps: tuple[float, float, float, float] | None = None
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Observed streams, in the order of the tables."""
+        return ALL_STREAMS
+
+    @cached_property
+    def _bounded(self) -> tuple[Parameter, ...]:
+        caps = [*self.live_caps, *(p.upper for p in POOLS[4:])] if self.live_caps else [p.upper for p in POOLS]
+        pools = [replace(p, upper=cap) for p, cap in zip(POOLS, caps, strict=True)]
+        return (*CALIBRATED[: len(PARAMETERS)], *pools)
+
+    @property
+    def calibrated(self) -> tuple[Parameter, ...]:
+        """The 38 unknowns with the bounds that they have here."""
+        return self._bounded
+
+    def first_state(self, pools: Array) -> Any:
+        """Return the model's first state from eight initial pools, shape (8, lanes)."""
+        return grid_state(state(pools), self.model)
+
+    def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction (section 4.2)."""
+        p = inputs_from_logs(log_physical(raw[: len(PARAMETERS)], PARAMETERS))
+        total = super().prior(raw, data, lane_cell)
+        for value, wanted, spread in (
+            (p.lcma, data.lcma[lane_cell], LCMA_SPREAD * data.lcma[lane_cell]),
+            (p.f_auto, data.f_auto[lane_cell], F_AUTO_SPREAD),
+        ):
+            known = wanted > 0
+            z = (value - wanted) / jnp.where(known, spread, 1)
+            total += jnp.where(known, MAP_WEIGHT * z * z, 0)
+        return total
+
+    def constraints(self, p: Any, k: Array, data: SiteData, lane_cell: Array) -> Array:
+        """Return EDC1 to EDC5 and EDC7 (section 4.3)."""
+        total = super().constraints(p, k, data, lane_cell)
+        if self.leaf_economics is None:
+            return total
+        line = self.leaf_economics
+        lifespan = 1 / yearly(p.leaf_excess, p.leaf_fall_period)
+        off = jnp.abs(jnp.log(lifespan) - (line.alpha + line.gamma * jnp.log(p.lcma)))
+        return total + self.penalty(line.sigma, off, 3 * k)

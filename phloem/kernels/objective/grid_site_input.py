@@ -1,0 +1,252 @@
+"""From a grid cell's arrays to what the objective reads: years that cycle, windows, composites, biomass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
+from phloem.kernels.models.dalec_daily.grid_operators import GridObserved, GridWeather
+from phloem.kernels.models.dalec_daily.mode_switches import Switches
+from phloem.kernels.objective.canopy_calibration import canopy_efficiency
+from phloem.kernels.objective.protocol import Protocol, Years
+from phloem.kernels.objective.site_input import Site, weighted
+from phloem.names import ALL_STREAMS, STREAMS, WINDOW_MEANS
+
+
+@dataclass(frozen=True)
+class GridSite(Site):
+    """One grid cell, ready for the folds. Observations are kept by row: a day without any has row 0 if years cycle.
+
+    Attributes:
+        rows_of_days: rows of forcing and of observations for each simulated day, None where each day has its own.
+        calibration_rows, validation_rows: which rows of the observations belong to which years, bool.
+        window_share: 1 over the days of the window that ends on the row's day, else 0.
+        year_end_rows: marks of year ends by row of the observations.
+        biomass_spread: what the single biomass is measured by, gC m-2, NaN where there is a trajectory or nothing.
+        map_priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+        windowed: streams that are compared as means over windows.
+        withheld: values that only the validation sees, as `observations`, by some streams.
+    """
+
+    rows_of_days: tuple[np.ndarray, np.ndarray] | None
+    calibration_rows: np.ndarray
+    validation_rows: np.ndarray
+    window_share: np.ndarray
+    year_end_rows: np.ndarray
+    biomass_spread: float
+    map_priors: tuple[float, float]
+    windowed: tuple[str, ...] = WINDOW_MEANS
+    withheld: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def weather_row(self) -> np.ndarray | None:
+        """Row of the weather for each day, None where each has its own."""
+        return None if self.rows_of_days is None else self.rows_of_days[0]
+
+    @property
+    def observed_row(self) -> np.ndarray | None:
+        """Row of the observations for each day, None where each has its own."""
+        return None if self.rows_of_days is None else self.rows_of_days[1]
+
+    @property
+    def priors(self) -> tuple[float, float]:
+        """Mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none."""
+        return self.map_priors
+
+    def observed(self, window: str) -> tuple[Any, list[float]]:
+        """Return the observations and weights of a window, as for a tower.
+
+        Biomass counts in the calibration only. What is withheld counts in the validation, whichever year it is of, and
+        does not even stand in the tables of the calibration.
+        """
+        values: dict[str, np.ndarray] = {"year_end": self.year_end_rows, "window_share": self.window_share}
+        rows = self.calibration_rows if window == "calibration" else self.validation_rows
+        spread = []
+        for name in ALL_STREAMS:
+            seen, inside = self.observations[name], rows
+            if name == "biomass":
+                inside = np.full(len(rows), window == "calibration")
+            elif window == "validation" and name in self.withheld:
+                held = np.isfinite(self.withheld[name])
+                seen, inside = np.where(held, self.withheld[name], seen), rows | held
+            values[name], weight, squares = weighted(seen, inside)
+            values[f"{name}_weight"] = weight
+            if name == "biomass" and np.isfinite(self.biomass_spread):
+                squares = self.biomass_spread**2 if weight.any() else 0.0
+            spread.append(squares)
+        return GridObserved(**values), spread
+
+    def cut(self, days: slice) -> GridSite:
+        """Return some whole years of the calibration window, all of them calibration days; see `Site.cut`.
+
+        Raises:
+            ValueError: the years of this cell are cycled.
+        """
+        if self.rows_of_days is not None:
+            raise ValueError("a run over cycled years cannot be cut")
+        part = super().cut(days)
+        assert isinstance(part, GridSite)
+        count = np.ones(part.days, bool)
+        marks, share = part.year_end, np.array(self.window_share[days])
+        means = {name: np.array(part.observations[name]) for name in self.windowed}
+        first = int(np.argmax(part.weather.window_keep == 0))  # a window that had begun before is not whole
+        share[:first] = 0
+        for values in means.values():
+            values[:first] = np.nan
+        return replace(
+            part,
+            observations={**part.observations, **means},
+            calibration_rows=count,
+            validation_rows=~count,
+            window_share=share,
+            year_end_rows=marks,
+            withheld={},
+        )
+
+
+def grid_site(
+    time: np.ndarray,
+    year: np.ndarray,
+    doy: np.ndarray,
+    latitude: float,
+    forcing: Mapping[str, np.ndarray],
+    observations: Mapping[str, np.ndarray],
+    window_start: np.ndarray,
+    evaporative_fraction: np.ndarray,
+    trajectory: np.ndarray,
+    snapshot: float,
+    priors: tuple[float, float],
+    protocol: Protocol,
+    switches: Switches,
+    windowed: tuple[str, ...] = WINDOW_MEANS,
+    withheld: Mapping[str, np.ndarray] | None = None,
+) -> GridSite:
+    """Prepare one grid cell, the canopy efficiency's pre-calibration included.
+
+    Where GPP is a mean over windows there is no pre-calibration: it needs the GPP of single days.
+
+    Args:
+        time: phenological time, days since 2001-01-01, (days,).
+        year: of each day of the record, whole years, (days,).
+        doy: day of the year, (days,).
+        latitude: degrees north.
+        forcing: as in `features.weather`.
+        observations: by stream, NaN where missing: those that are `windowed` on the last day of each window, else
+            `lai` on the first day of each composite.
+        window_start: 1 on the first day of each window, (days,).
+        evaporative_fraction: (days,), NaN where missing.
+        trajectory: live biomass at ages 1, 2, ..., gC m-2, (ages,); age 1 is the end of the first simulated year.
+        snapshot: live biomass on the last day of the last observed year, gC m-2.
+        priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+        protocol: what is simulated and compared.
+        switches: named differences.
+        windowed: streams that are compared as means over the windows, as in `grid_dalec`.
+        withheld: values that only the validation sees, as `observations`, by some streams; days of the calibration and
+            validation years count.
+
+    Raises:
+        ValueError: years of the protocol that the record or the run does not have.
+    """
+    record = _years(year, protocol.forcing)
+    time, year, doy, window_start, fraction = (
+        np.asarray(values)[record] for values in (time, year, doy, window_start, evaporative_fraction)
+    )
+    seen = {name: np.asarray(observations[name], float)[record] for name in STREAMS}
+    window = _years(year, protocol.calibration)
+    terms = weather(time, doy, latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches)
+    mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
+
+    # Where the run meets each day of the record last; where nothing is observed the day has row 0.
+    starts = {int(y): _years(year, (y, y)) for y in protocol.years}
+    day_row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in protocol.years])
+    sim_year = np.concatenate([np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(protocol.years, 1)])
+    last = {y: protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)}
+    observed_days = np.isin(sim_year, list(last.values()))
+    marks = year_ends(doy[day_row])
+    ends = np.flatnonzero(np.diff(np.append(sim_year, 0)))
+
+    biomass = np.full(len(day_row), np.nan)
+    if protocol.biomass == "trajectory":
+        count = min(len(ends), len(trajectory))
+        biomass[ends[:count]] = np.asarray(trajectory, float)[:count]
+    elif protocol.biomass == "snapshot":
+        biomass[ends[protocol.last_met(protocol.validation[1]) - 1]] = snapshot
+    share = _shares(window_start)
+    by_day = {name: np.where(observed_days, seen[name][day_row], np.nan) for name in STREAMS} | {"biomass": biomass}
+    held = {
+        name: np.where(observed_days, np.asarray(values, float)[record][day_row], np.nan)
+        for name, values in (withheld or {}).items()
+    }
+    calendar = year[day_row]
+    inside, after = (
+        observed_days & (calendar >= span[0]) & (calendar <= span[1])
+        for span in (protocol.calibration, protocol.validation)
+    )
+    if protocol.cycled:
+        kept = np.flatnonzero(observed_days | (marks > 0) | np.isfinite(biomass))
+        observed_row = np.zeros(len(day_row), int)
+        observed_row[kept] = 1 + np.arange(len(kept))
+        rows = np.concatenate([[np.flatnonzero(~observed_days)[0] if (~observed_days).any() else 0], kept])
+        nothing = np.arange(len(rows)) == 0
+        index = (day_row, observed_row)
+    else:
+        rows, index = np.arange(len(day_row)), None
+        nothing = np.zeros(len(rows), bool)
+
+    lai = _daily(seen["lai"])
+    if "gpp" in windowed:
+        fraction = np.full(len(fraction), np.nan)
+    part = {name: values[window] for name, values in (("gpp", seen["gpp"]), ("lai", lai), ("ef", fraction))}
+    efficiency = canopy_efficiency(
+        type(terms)(*(values[window] for values in terms)), part["gpp"], part["lai"], part["ef"], len(part["gpp"])
+    )
+    return GridSite(
+        weather=GridWeather(*terms, 1.0 - np.asarray(window_start, float)),
+        observations={name: np.where(nothing, np.nan, values[rows]) for name, values in by_day.items()},
+        year_end=marks,
+        training_days=int(np.flatnonzero(inside)[-1]) + 1,
+        ce_opt=efficiency,
+        mean_temperature=float(mean[window].mean()),
+        rows_of_days=index,
+        calibration_rows=inside[rows] & ~nothing,
+        validation_rows=after[rows] & ~nothing,
+        window_share=np.where(nothing, 0.0, share[day_row][rows]),
+        year_end_rows=np.where(nothing, 0.0, marks[rows]),
+        biomass_spread=protocol.snapshot_spread * snapshot if protocol.biomass == "snapshot" else float("nan"),
+        map_priors=priors,
+        windowed=windowed,
+        withheld={name: np.where(nothing, np.nan, values[rows]) for name, values in held.items()},
+    )
+
+
+def _years(year: np.ndarray, span: Years) -> slice:
+    """Return the days of some years of a record.
+
+    Raises:
+        ValueError: it does not hold them.
+    """
+    found = np.flatnonzero((year >= span[0]) & (year <= span[1]))
+    if not len(found) or year[found[0]] != span[0] or year[found[-1]] != span[1]:
+        raise ValueError(f"the record has the years {year[0]} to {year[-1]}; {span[0]} to {span[1]} are asked for")
+    return slice(int(found[0]), int(found[-1]) + 1)
+
+
+def _shares(window_start: np.ndarray) -> np.ndarray:
+    """Return 1 over the length of each window on its last day, else 0."""
+    starts = np.flatnonzero(np.asarray(window_start) > 0)
+    stops = np.append(starts[1:], len(window_start))
+    share = np.zeros(len(window_start))
+    share[stops - 1] = 1 / (stops - starts)
+    return share
+
+
+def _daily(values: np.ndarray) -> np.ndarray:
+    """Return a series of composites as daily values, linear between them, NaN before the first and after the last."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return values
+    return np.interp(np.arange(len(values)), known, values[known], left=np.nan, right=np.nan)

@@ -1,0 +1,1 @@
+"""How lanes are calibrated: their state, Adam, windowed BFGS, and initial pools."""

@@ -1,0 +1,376 @@
+"""The fast optimiser: quasi-Newton walks on a year, on three years, then on the whole record (docs/optimiser.md).
+
+A lane draws several starts of its own. From each it walks on the window of one year, while the sharpness k rises, and
+then on that of three; both cost a fraction of the record. The start that came lowest on the last window goes on to the
+whole record, until its loss falls by less than a tolerance. Coordinates are z = arsinh x of the unbounded x: in x the
+bounds lie ever farther out, in z a step of one is a fair step everywhere.
+
+Before a lane walks on a longer window its initial pools are settled into it (`settle`): what is steady over a year is
+not so over nine, and to mend that by gradients took a hundred of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.optimise import quasi_newton
+from phloem.kernels.optimise.arsinh_coordinates import FARTHEST, raw_of
+from phloem.kernels.optimise.initial_pools import REGROWN, RUNS, regrow, settle
+from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
+from phloem.kernels.optimise.optimiser import Options, choose
+from phloem.kernels.optimise.quasi_newton import Walk
+from phloem.names import STOP
+
+SHARPNESS_EVERY = 10
+"""Accepted steps between two rises of k; each asks for the loss anew."""
+
+NEXT_DRAW = 128
+"""Distance between the draws of a lane's starts: redraws count in a byte."""
+
+FORWARD_COST = 0.3
+"""A forward run, in gradients (benchmarks/RESULTS.md, "The fold")."""
+
+
+class Fast(NamedTuple):
+    """The state of the fast optimiser, lanes first.
+
+    Attributes:
+        walk: in z.
+        stage: window walked on, int32.
+        start: number of the start, int32.
+        tried: gradients evaluated on this window, int32.
+        accepted: steps taken on this window, int32.
+        sharpness: k of the loss that the walk knows, 0 where it knows none, float64.
+        mark_loss: loss when progress was last looked at, float64.
+        mark_step: `accepted` then, int32.
+        kept_loss: least loss on the last window, of this lane's starts so far, float64.
+        kept_point: where, float64 (lanes, 38).
+        kept_curvature: what was known there, float64 (lanes, 38, 38).
+        gradients: evaluated on each window, int32 (lanes, windows + 1).
+        forwards: forward runs on each window, int32 (lanes, windows + 1).
+    """
+
+    walk: Walk
+    stage: Array
+    start: Array
+    tried: Array
+    accepted: Array
+    sharpness: Array
+    mark_loss: Array
+    mark_step: Array
+    kept_loss: Array
+    kept_point: Array
+    kept_curvature: Array
+    gradients: Array
+    forwards: Array
+
+
+@dataclass(frozen=True)
+class FastOptions(Options):
+    """Settings of the fast optimiser; the defaults were chosen on five towers (docs/optimiser.md).
+
+    Attributes:
+        iterations: gradients on the whole record, at most.
+        starts: starts of a lane, of which one goes on to the whole record; without windows there is but one.
+        tolerance: a lane has converged when its loss falls by less than this ...
+        patience: ... in so many accepted steps.
+        windows: years of the windows, ascending; none in a walk on the whole record alone.
+        window_iterations: gradients on each window.
+        sharpness: end value of k.
+        sharpness_iterations: accepted steps on the first window over which k rises linearly to its end value.
+        init: how raw values are drawn, `normal` or `uniform_u`.
+        trace: about how many losses of a lane are kept; on a window, its own loss at its own k.
+        regrown: unknowns that begin anew on the whole record, at one of REGROWN: the live pools of a stand that grows
+            from near zero, while the windows see it full-grown.
+    """
+
+    iterations: int = 1_000
+    starts: int = 4
+    tolerance: float = 1e-3
+    patience: int = 50
+    windows: tuple[int, ...] = (1, 3)
+    window_iterations: tuple[int, ...] = (200, 80)
+    sharpness: float = 30.0
+    sharpness_iterations: int = 120
+    init: str = "normal"
+    trace: int = 250
+    regrown: tuple[int, ...] = ()
+
+    @property
+    def whole(self) -> int:
+        """Stage of the whole record."""
+        return len(self.windows)
+
+    @property
+    def drawn(self) -> int:
+        """Starts that a lane draws."""
+        return self.starts if self.windows else 1
+
+    @property
+    def steps(self) -> int:
+        """Gradients of all windows and the whole record, at most."""
+        return self.drawn * sum(self.window_iterations) + self.iterations
+
+    @property
+    def together(self) -> int:
+        """A lane converges after a multiple of these steps."""
+        return self.patience
+
+    def first(self, raw: Array) -> Fast:
+        """Return the state of lanes that begin at `raw` (lanes, 38)."""
+        count = raw.shape[0]
+        none, nothing = jnp.zeros(count, jnp.int32), jnp.zeros(count)
+        walk = quasi_newton.start(jnp.arcsinh(raw.astype(jnp.float64)))
+        each = jnp.zeros((count, self.whole + 1), jnp.int32)
+        return Fast(
+            walk=walk,
+            stage=none,
+            start=none,
+            tried=none,
+            accepted=none,
+            sharpness=nothing,
+            mark_loss=jnp.full(count, jnp.inf),
+            mark_step=none,
+            kept_loss=jnp.full(count, jnp.inf),
+            kept_point=walk.point,
+            kept_curvature=walk.curvature,
+            gradients=each,
+            forwards=each,
+        )
+
+    def stage(self, lanes: Lanes) -> Any:
+        """Return which of the windows each lane walks on."""
+        return lanes.optimiser.stage
+
+    def taken(self, lanes: Lanes) -> Any:
+        """Return how far each lane is on its way to `steps`; a stage that ended early counts in full."""
+        state: Fast = lanes.optimiser
+        before = np.cumsum([0, *self.window_iterations], dtype=np.int32)
+        begun = before[-1] * np.where(state.stage == self.whole, self.drawn, state.start)
+        on_windows = begun + before[state.stage] * (state.stage != self.whole)
+        return np.where(lanes.phase == DONE, self.steps, on_windows + state.tried).astype(np.int32)
+
+    def glance(self, lanes: Lanes) -> tuple[Any, ...]:
+        """Return what `stage` and `taken` read."""
+        state: Fast = lanes.optimiser
+        return lanes.phase, lanes.evaluations, state.stage, state.start, state.tried
+
+    def equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
+        """Return what each lane has cost, in gradients of its whole record."""
+        state: Fast = lanes.optimiser
+        runs = np.asarray(state.gradients) + FORWARD_COST * np.asarray(state.forwards)
+        cost: np.ndarray = (runs * shares).sum(1)
+        return cost
+
+    def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+        """Take one step in every active lane, and let it enter and leave its window.
+
+        The penalty is that of `strict` in any mode: as published it overflows a little beyond each wall, where Adam's k
+        rises slowly enough to be gone by then, and its values are the same wherever it is finite.
+        """
+        objective = replace(objective, switches=replace(objective.switches, edc_sigmoid="softplus"))
+        entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0)
+        lanes = lax.cond(entering.any(), partial(_settle, self, objective, data, lane_cell, entering), _same, lanes)
+        lanes, lost, stalled = _step(self, objective, data, lane_cell, active, lanes)
+        lanes = lax.cond(lost.any(), partial(_redraw, self, lost), _same, lanes)
+        state: Fast = lanes.optimiser
+        spent = state.tried >= jnp.asarray([*self.window_iterations, self.iterations])[state.stage]
+        calm, state = _look(self, active & ~lost, state)
+        low = state.sharpness < self.sharpness
+        on = (state.accepted // SHARPNESS_EVERY + 1) * SHARPNESS_EVERY
+        state = state._replace(accepted=jnp.where(stalled & low, on, state.accepted))  # k rises, and all is anew
+        stalled = stalled & ~low
+        stop = jnp.where(calm, STOP["converged"], jnp.where(stalled, STOP["stalled"], STOP["budget"]))
+        lanes = lanes._replace(optimiser=state)
+        leaving = active & ~lost & (spent | calm | stalled)
+        return lax.cond(leaving.any(), partial(_leave, self, leaving, stop), _same, lanes)
+
+
+def _same(lanes: Lanes) -> Lanes:
+    return lanes
+
+
+def _settle(
+    options: FastOptions, objective: SiteObjective, data: SiteData, lane_cell: Array, entering: Array, lanes: Lanes
+) -> Lanes:
+    """Settle the pools of the lanes that enter a window; a stand that grows anew first gets something to begin with."""
+    state: Fast = lanes.optimiser
+    sharpness = jnp.full(len(lanes.raw), options.sharpness, lanes.raw.dtype)
+    begun = state.walk.point
+    if options.regrown:
+        whole = entering & (state.stage == options.whole)
+        begun = regrow(objective, begun, whole, options.regrown, sharpness, data, lane_cell)
+    raw = raw_of(begun, lanes.raw.dtype)
+    settled = settle(objective, raw, sharpness, data, lane_cell)
+    changed = entering[:, None] & (settled != raw)
+    point = jnp.where(changed, jnp.arcsinh(settled.astype(jnp.float64)), begun)
+    here = entering[:, None] & (jnp.arange(options.whole + 1) == state.stage[:, None])
+    runs = (RUNS if objective.steady_pools else 0) + (len(REGROWN) if options.regrown else 0) * (
+        state.stage == options.whole
+    )[:, None]
+    return lanes._replace(
+        optimiser=state._replace(walk=state.walk._replace(point=point), forwards=state.forwards + runs * here)
+    )
+
+
+def _sharpness(options: FastOptions, state: Fast) -> Array:
+    """Return k: it rises on the first window, or on the whole record where there is none, in small jumps."""
+    risen = (state.accepted // SHARPNESS_EVERY + 1) * (SHARPNESS_EVERY * options.sharpness)
+    rising = jnp.minimum(risen / options.sharpness_iterations, options.sharpness)
+    return jnp.where(state.stage == 0, rising, options.sharpness)
+
+
+def _step(
+    options: FastOptions, objective: SiteObjective, data: SiteData, lane_cell: Array, active: Array, lanes: Lanes
+) -> tuple[Lanes, Array, Array]:
+    """Try one point in every active lane; tell which have no finite loss where they stand, and which no way down."""
+    state: Fast = lanes.optimiser
+    dtype = lanes.raw.dtype
+    k = _sharpness(options, state)
+    anew = k != state.sharpness
+    walk = state.walk._replace(length=jnp.where(anew, 0, state.walk.length))
+    trial = jnp.clip(walk.point + walk.length[:, None] * walk.direction, -FARTHEST, FARTHEST)
+    loss, gradient = objective.loss_and_gradient(raw_of(trial, dtype).T, k.astype(dtype), data, lane_cell)
+    loss, slope = loss.astype(jnp.float64), gradient.T.astype(jnp.float64) * jnp.cosh(trial)
+    lost = active & anew & ~(jnp.isfinite(loss) & jnp.isfinite(slope).all(1))
+    walked, moved, stalled = quasi_newton.judge(walk, trial, loss, slope, anew)
+
+    place = jnp.asarray(_place(options, state))
+    kept = active[:, None] & (jnp.arange(lanes.trace.shape[1]) == (place // options.stride)[:, None])
+    kept = kept & (place % options.stride == 0)[:, None] & jnp.isfinite(walked.loss)[:, None]
+    here = active[:, None] & (jnp.arange(options.whole + 1) == state.stage[:, None])
+    stepped = state._replace(
+        walk=choose(active, walked, state.walk),
+        tried=state.tried + active,
+        accepted=state.accepted + (active & moved),
+        sharpness=jnp.where(active, k, state.sharpness),
+        gradients=state.gradients + here,
+    )
+    return (
+        lanes._replace(
+            raw=choose(active, raw_of(stepped.walk.point, dtype), lanes.raw),
+            optimiser=stepped,
+            step=lanes.step + (active & moved),
+            evaluations=lanes.evaluations + active,
+            trace=jnp.where(kept, walked.loss[:, None].astype(jnp.float32), lanes.trace),
+        ),
+        lost,
+        active & stalled,
+    )
+
+
+def _place(options: FastOptions, state: Fast) -> Array:
+    """Return how many gradients lie before the one that a lane evaluates now."""
+    before = jnp.asarray(np.cumsum([0, *options.window_iterations]), jnp.int32)
+    on_windows = before[-1] * state.start + before[jnp.minimum(state.stage, options.whole)]
+    return jnp.where(state.stage == options.whole, options.drawn * before[-1], on_windows) + state.tried
+
+
+def _look(options: FastOptions, active: Array, state: Fast) -> tuple[Array, Fast]:
+    """Tell which lanes have converged on the whole record, and note where the others stand."""
+    walking = active & (state.stage == options.whole) & (state.sharpness >= options.sharpness)
+    first = walking & jnp.isinf(state.mark_loss)
+    due = walking & ~first & (state.accepted - state.mark_step >= options.patience)
+    calm = due & (state.mark_loss - state.walk.loss < options.tolerance)
+    note = first | due
+    return calm, state._replace(
+        mark_loss=jnp.where(note, state.walk.loss, state.mark_loss),
+        mark_step=jnp.where(note, state.accepted, state.mark_step),
+    )
+
+
+def _enter(options: FastOptions, state: Fast, stage: Array) -> Fast:
+    """Return the state in which all lanes begin a stage where they stand."""
+    none = jnp.zeros_like(state.tried)
+    walk = state.walk._replace(length=jnp.zeros_like(state.walk.length), refusals=none, forgotten=none)
+    return state._replace(
+        walk=walk,
+        stage=stage.astype(jnp.int32),
+        tried=none,
+        accepted=none,
+        sharpness=jnp.zeros_like(state.sharpness),
+        mark_loss=jnp.full_like(state.mark_loss, jnp.inf),
+        mark_step=none,
+    )
+
+
+def _drawn(options: FastOptions, lanes: Lanes, redraws: Array, start: Array) -> Walk:
+    """Return walks from new draws."""
+    raw = draw(lanes.key, redraws + NEXT_DRAW * start, lanes.start, options.init)
+    return quasi_newton.start(jnp.arcsinh(raw.astype(jnp.float64)))
+
+
+def _leave(options: FastOptions, leaving: Array, stop: Array, lanes: Lanes) -> Lanes:
+    """Bring lanes that are done with a window to the next one, to their next start, or to their end."""
+    state: Fast = lanes.optimiser
+    done = leaving & (state.stage == options.whole)
+    risen = done & (state.sharpness >= options.sharpness)
+    lanes = lanes._replace(
+        phase=jnp.where(done, DONE, lanes.phase),
+        stop=jnp.where(done, stop, lanes.stop),
+        best_loss=jnp.where(risen, state.walk.loss.astype(lanes.best_loss.dtype), lanes.best_loss),
+        best_raw=choose(done, lanes.raw, lanes.best_raw),
+    )
+    if not options.whole:
+        return lanes
+    last = state.stage == options.whole - 1
+    deeper = leaving & (state.stage < options.whole - 1)
+    state = choose(deeper, _enter(options, state, state.stage + 1), state)
+
+    better = leaving & last & (state.walk.loss < state.kept_loss)
+    state = state._replace(
+        kept_loss=jnp.where(better, state.walk.loss, state.kept_loss),
+        kept_point=choose(better, state.walk.point, state.kept_point),
+        kept_curvature=choose(better, state.walk.curvature, state.kept_curvature),
+    )
+    again = leaving & last & (state.start + 1 < options.drawn)
+    start = state.start + again
+    fresh = _enter(options, state._replace(walk=_drawn(options, lanes, lanes.redraws, start), start=start), 0 * start)
+    state = choose(again, fresh, state)
+    state = choose(leaving & last & ~again, _with_kept(options, state), state)
+    return lanes._replace(optimiser=state)
+
+
+def _with_kept(options: FastOptions, state: Fast) -> Fast:
+    """Return the state in which all lanes begin on the whole record, from the best of their starts."""
+    walk = quasi_newton.start(state.kept_point)
+    if not options.regrown:  # what was known of the loss is of another one then
+        walk = walk._replace(curvature=state.kept_curvature, plain=jnp.zeros_like(walk.plain))
+    return _enter(options, state._replace(walk=walk), jnp.full_like(state.stage, options.whole))
+
+
+def _redraw(options: FastOptions, lost: Array, lanes: Lanes) -> Lanes:
+    """Draw lanes anew that have no finite loss where they stand; after the last redraw, go on with what was kept.
+
+    All starts of a lane share its redraws. One that is lost on the whole record has nothing left: its kept start was
+    the one that failed.
+    """
+    state: Fast = lanes.optimiser
+    state = state._replace(
+        kept_loss=jnp.where(lost & (state.stage == options.whole), jnp.inf, state.kept_loss),
+    )
+    again = lost & (lanes.redraws < lanes.last_redraw)
+    redraws = lanes.redraws + again
+    walk = _drawn(options, lanes, redraws, state.start)
+    fresh = _enter(options, state._replace(walk=walk), jnp.zeros_like(state.stage))
+    saved = lost & ~again & jnp.isfinite(state.kept_loss)
+    state = choose(again, fresh, state)
+    if options.whole:
+        state = choose(saved, _with_kept(options, state), state)
+    hopeless = lost & ~again & ~saved
+    begun = state.start[:, None] * sum(options.window_iterations)
+    undone = again[:, None] & (jnp.arange(lanes.trace.shape[1]) * options.stride >= begun)
+    return lanes._replace(
+        optimiser=state,
+        trace=jnp.where(undone, jnp.nan, lanes.trace),
+        redraws=redraws,
+        phase=jnp.where(hopeless, DIVERGED, lanes.phase),
+        stop=jnp.where(hopeless, STOP["failed"], lanes.stop),
+    )

@@ -1,0 +1,1 @@
+"""Forward runs: outputs by day, outputs from a day on, pools at year ends."""

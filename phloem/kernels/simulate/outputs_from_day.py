@@ -1,0 +1,77 @@
+"""Daily outputs of the last part of a run, a few fields of them, and nothing of the days before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.models.dalec_daily.records import Observed
+from phloem.kernels.models.model import Model
+from phloem.kernels.time_loop.day_tables import Series, series
+
+
+def late_days(
+    weather: Sequence[Weather],
+    weather_row: np.ndarray | None,
+    parameters: np.ndarray,
+    pools: np.ndarray,
+    lane_cell: np.ndarray,
+    fields: tuple[str, ...],
+    first: int = 0,
+    mode: str = "strict",
+    dtype: Any = np.float32,
+) -> dict[str, np.ndarray]:
+    """Run lanes over all their days and return the fields from one day on.
+
+    Args:
+        weather: forcing of each cell, (rows,) in all its fields.
+        weather_row: row of the forcing of each simulated day, the same for all cells, (days,); None: a row a day.
+        parameters: physical, (lanes, 30).
+        pools: initial pools, (lanes, 8).
+        lane_cell: cell of each lane, (lanes,).
+        fields: names of `records.Outputs`.
+        first: day from which on outputs are kept.
+        mode: `strict` or `compat`.
+        dtype: floating type of the run.
+
+    Returns:
+        Each field, (lanes, days - first); days beyond a cell's own record repeat nonsense.
+    """
+    nothing = [Observed(*[np.zeros(1)] * len(Observed._fields))] * len(weather)
+    days = max(len(one[0]) for one in weather) if weather_row is None else len(weather_row)
+    table = series(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
+    kept = _run(
+        dalec(mode),
+        inputs(jnp.asarray(np.asarray(parameters, dtype).T)),
+        state(jnp.asarray(np.asarray(pools, dtype).T)),
+        table._replace(weather_row=table.weather_row[:days]),
+        jnp.asarray(lane_cell, jnp.int32),
+        fields,
+        first,
+    )
+    return {name: np.asarray(values).T for name, values in zip(fields, kept, strict=True)}
+
+
+@partial(jax.jit, static_argnames=("model", "fields", "first"))
+def _run(
+    model: Model, values: Any, first_state: Any, data: Series, lane_cell: Array, fields: tuple[str, ...], first: int
+) -> tuple[Array, ...]:
+    constants = model.prepare(values)
+
+    def step(now: Any, row: Array) -> tuple[Any, Any]:
+        return model.step(now, constants, model.weather(*jnp.take(data.weather[row], lane_cell, axis=1)))
+
+    def day(now: Any, row: Array) -> tuple[Any, tuple[Array, ...]]:
+        new, outputs = step(now, row)
+        return new, tuple(getattr(outputs, name) for name in fields)
+
+    now, _ = lax.scan(lambda now, row: (step(now, row)[0], None), first_state, data.weather_row[:first])
+    return lax.scan(day, now, data.weather_row[first:])[1]

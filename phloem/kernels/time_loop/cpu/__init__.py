@@ -1,0 +1,1 @@
+"""The cpu backend: model texts printed as C, compiled once, called by XLA."""

@@ -1,0 +1,71 @@
+"""A model text as the generated folds read it: flat lists of scalars in, flat lists of scalars out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from phloem.kernels.models.model import Model
+
+
+@dataclass(frozen=True)
+class Text:
+    """One day of a model, flat; hashable, so that it can key what is compiled from it.
+
+    Attributes:
+        model: the model text.
+        structure: tree structure of the model's constants.
+        segment: days from one checkpoint to the next.
+        last: whether the last state is wanted; without it, states that no sum depends on stay as they are.
+    """
+
+    model: Model
+    structure: jax.tree_util.PyTreeDef
+    segment: int
+    last: bool = True
+
+    @property
+    def constants(self) -> int:
+        """Number of constants."""
+        return self.structure.num_leaves
+
+    @property
+    def states(self) -> int:
+        """Number of states."""
+        return len(self.model.state._fields)  # type: ignore[attr-defined]
+
+    @property
+    def weather(self) -> int:
+        """Number of forcing terms."""
+        return len(self.model.weather._fields)  # type: ignore[attr-defined]
+
+    @property
+    def observed(self) -> int:
+        """Number of observations and weights."""
+        return len(self.model.observed._fields)  # type: ignore[attr-defined]
+
+    @property
+    def sums(self) -> int:
+        """Number of sums."""
+        return len(self.model.sums._fields)  # type: ignore[attr-defined]
+
+    @property
+    def rare(self) -> list[int]:
+        """Places of the observations that are 0 on most days."""
+        return [self.model.observed._fields.index(name) for name in self.model.rare]  # type: ignore[attr-defined]
+
+    def day(
+        self, state: Sequence[Any], constants: Sequence[Any], weather: Sequence[Any], observed: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the next state and the contributions to the sums; elementwise, so arrays of lanes pass as well."""
+        model = self.model
+        tree = jax.tree.unflatten(self.structure, constants)
+        new, outputs = model.step(model.state(*state), tree, model.weather(*weather))
+        dtype = (*state, *constants, *weather)[0].dtype  # a bare 0.25 among the results has a type of its own
+        results = new, model.score(outputs, model.observed(*observed))
+        first, second = ([jnp.asarray(value, dtype) for value in group] for group in results)
+        return first, second
