@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from phloem.io.downscaling import daily_forcing
-from phloem.io.drivers import Cell
-from phloem.io.merged_cells import read_merged
-from phloem.io.towers import list_towers, read_tower
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import list_towers, read_tower
+from phloem.io.merge.read_cells import read_merged
+from phloem.io.monthly.downscaling import daily_forcing
 from phloem.jobs.configuration import data_root
 from phloem.jobs.single import simulate_cell
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS

@@ -103,7 +103,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     import jax.numpy as jnp
     import numpy as np
 
-    from phloem.io.weather import boreal_weather
+    from phloem.jobs.synthetic.weather import boreal_weather
     from phloem.kernels.models.dalec_daily.daily_step import dalec
     from phloem.kernels.models.dalec_daily.mode_switches import switches
     from phloem.kernels.models.dalec_daily.parameters import CALIBRATED

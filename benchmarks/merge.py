@@ -26,12 +26,12 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.io.attempts import claim_attempt
-from phloem.io.grid import Grid
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
-from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA
-from phloem.io.tiles import write_tile
+from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA
+from phloem.io.campaign.tiles import write_tile
+from phloem.io.grids.placed_cells import Grid
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
 
 STEP = 0.5

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io.drivers import Cell
-from phloem.io.towers import read_tower
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.calibration import build_site, objective
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import data_root

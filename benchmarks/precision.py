@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io.weather import boreal_weather
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS

@@ -19,10 +19,10 @@ import tomli_w
 import xarray as xr
 
 from phloem.analysis.growth_curves import fit_growth_curve
-from phloem.io.grid_cell import GridCell, calendar_days, cell_name
-from phloem.io.growth import total_biomass
-from phloem.io.stands import read_stands
-from phloem.io.store import StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.drivers.store import StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.references.forest_stands import read_stands
+from phloem.io.references.growth_curves import total_biomass
 from phloem.jobs.configuration import data_root
 from phloem.jobs.three_experiments import describe, run_experiments
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.atomic import checksum, hdf5_image
-from phloem.io.journals import append_events
-from phloem.io.paths import CampaignPaths
-from phloem.io.schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
+from phloem.io.files.atomic import checksum, hdf5_image
+from phloem.io.files.journals import append_events
 from phloem.jobs.campaign import Campaign, CellTable, freeze_table
 from phloem.jobs.configuration import Campaign as CampaignSection
 from phloem.jobs.configuration import Configuration, Data, Tiles

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from phloem.io.towers import read_tower
+from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.configuration import data_root
 from phloem.names import STREAMS
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.attempts import claim_attempt
-from phloem.io.checkpoints import load_checkpoint, save_checkpoint
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import write_tile
+from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import write_tile
 from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
 
 ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}

@@ -17,10 +17,10 @@ import tomli_w
 from cells import made_up
 from processes import until
 
-from phloem.io.attempts import FREE
-from phloem.io.journals import read_events
-from phloem.io.towers import write_tower
-from phloem.io.weather import boreal_weather
+from phloem.io.campaign.attempts import FREE
+from phloem.io.drivers.tower_files import write_tower
+from phloem.io.files.journals import read_events
+from phloem.jobs.synthetic.weather import boreal_weather
 
 PHLOEM = Path(sys.executable).with_name("phloem")
 SHORT, LONG = 20, 20_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from phloem.io.drivers import Cell, count_training_days
+from phloem.io.drivers.tower_cell import Cell, count_training_days
 from phloem.names import FORCING
 
 

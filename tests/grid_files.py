@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from phloem.io.grid_cell import calendar_days
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.grid_cell import calendar_days
+from phloem.jobs.synthetic.weather import boreal_weather
 
 YEARS = (2003, 2005)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from campaigns import write_campaign
 
-from phloem.io.store import Store
+from phloem.io.drivers.store import Store
 from phloem.jobs.boreal import make_store
 
 CELLS, SEED = 3, 5

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phloem.io.statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
 from phloem.names import PERIOD
 
 if TYPE_CHECKING:

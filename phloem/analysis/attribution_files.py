@@ -17,9 +17,9 @@ from phloem.analysis.attribution import Attribution
 from phloem.analysis.attribution_figures import draw_attribution
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import WorkError
-from phloem.io.atomic import naming
-from phloem.io.netcdf import write_netcdf
-from phloem.io.whole_folder import whole_folder
+from phloem.io.files.atomic import naming
+from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.whole_folder import whole_folder
 
 JSON = "attribution.json"
 SHAP = "shap.nc"

@@ -15,8 +15,8 @@ import numpy as np
 from phloem.analysis.benchmark_figures import by_cell, map_figure, scatter_figure
 from phloem.analysis.benchmarking import Pairs, compare
 from phloem.analysis.growth_figures import to_png
-from phloem.io.netcdf import write_netcdf
-from phloem.io.whole_folder import check_replaceable, whole_folder
+from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.whole_folder import check_replaceable, whole_folder
 from phloem.version import VERSION
 
 RESULT = "benchmark.json"

@@ -10,8 +10,8 @@ import numpy as np
 from phloem.analysis.comparison import DERIVED, derived
 from phloem.analysis.report_tables import SHOWN, Bounds, typeset
 from phloem.analysis.summaries import Floats, Integers, days_apart
-from phloem.io.merged_slices import Lattice, MergedSlices
-from phloem.io.statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.read_slices import Lattice, MergedSlices
 from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, PERIOD, STATUS
 
 BLOCK = 8192

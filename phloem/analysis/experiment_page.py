@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from phloem.analysis.comparison import DERIVED
-from phloem.io.atomic import write_atomically
+from phloem.io.files.atomic import write_atomically
 from phloem.names import ALL_STREAMS
 
 PUBLISHED = {"baseline": (138.7, 0.02), "single-year": (87.5, 0.35), "growth-curve": (11.3, 0.99)}

@@ -16,9 +16,9 @@ from scipy.optimize import least_squares
 
 from phloem.analysis.sampling import draw_samples
 from phloem.errors import InputError
-from phloem.io.growth import SHAPE, richards_chapman
-from phloem.io.stands import Stands
-from phloem.io.statistics import GAUSSIAN_CONSISTENCY
+from phloem.io.merge.member_statistics import GAUSSIAN_CONSISTENCY
+from phloem.io.references.forest_stands import Stands
+from phloem.io.references.growth_curves import SHAPE, richards_chapman
 
 BOUNDS = {"amax": (1.0, 2000.0), "k": (0.003, 0.5), "c": (0.5, 10.0)}
 """Mg ha-1, yr-1, 1. Only a few forests hold more than 2,000 Mg ha-1; k = 0.003 needs 760 years to come to 90 % of Amax

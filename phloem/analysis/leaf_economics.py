@@ -12,8 +12,8 @@ import numpy as np
 from scipy.stats import linregress
 
 from phloem.errors import InputError
-from phloem.io.growth import CARBON_FRACTION
-from phloem.io.tables import Row, Table
+from phloem.io.files.csv_table import Row, Table
+from phloem.io.references.growth_curves import CARBON_FRACTION
 from phloem.names import PERIOD
 
 LIFESPAN_UNITS: dict[str, Callable[[float], float]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 
 MISSING = 0
 """The code of a value that is missing; the others are 1 and up."""

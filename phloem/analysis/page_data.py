@@ -17,7 +17,7 @@ from phloem.analysis.forward_runs import ForwardRuns
 from phloem.analysis.packed_layers import Packed, compress, limit_code, pack, pack_between, pack_rcv
 from phloem.analysis.report_page import TEMPLATES
 from phloem.analysis.report_tables import stream_title
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import CELL_STATUS, STATUS
 
 FINE_VALUES = 2_000_000

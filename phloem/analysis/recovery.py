@@ -11,7 +11,7 @@ from phloem.analysis.figures import recovery_figure
 from phloem.analysis.report_tables import SHOWN, Bounds, fixed, number, typeset
 from phloem.analysis.summaries import Product, days_apart, middle, position
 from phloem.errors import InputError
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, PERIOD
 
 Truth = Mapping[str, Mapping[str, float]]

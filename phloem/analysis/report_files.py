@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from phloem.analysis.growth_figures import to_png
 from phloem.analysis.inline_svg import Drawing
-from phloem.io.atomic import write_atomically
+from phloem.io.files.atomic import write_atomically
 
 FIGURES, DATA, PAGE = "figures", "data", "index.html"
 

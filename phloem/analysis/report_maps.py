@@ -17,7 +17,7 @@ from phloem.analysis.report_tables import Bounds, agreement_row, failed_lanes, s
 from phloem.analysis.report_towers import agreement_section, failed_section
 from phloem.analysis.still_maps import Still, still_maps
 from phloem.analysis.summaries import Floats
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import CELL_STATUS
 
 MOST_FAILED = 100

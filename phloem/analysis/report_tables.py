@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.analysis.figures import OKABE_ITO
 from phloem.analysis.summaries import Floats, Integers, Product, middle, position
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STOP, STREAMS
 
 Bounds = Mapping[str, tuple[float, float, str, str]]

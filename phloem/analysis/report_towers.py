@@ -35,7 +35,7 @@ from phloem.analysis.summaries import (
     weekly_means,
 )
 from phloem.errors import InputError
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import LOSS_TERMS, STREAMS
 
 LEGEND = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.statistics import LEAST_MEMBERS, SCREENING_RCV, circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV, circular_median_and_rcv, median_and_rcv
 from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, PARAMETERS, PERIOD, POOLS
 
 STANDARD_LIMIT = 0.6

@@ -15,8 +15,8 @@ from phloem.analysis.axes import ecological_axes
 from phloem.analysis.comparison import DERIVED, derived
 from phloem.analysis.screening import identifiability
 from phloem.errors import WorkError
-from phloem.io.merged_cells import read_merged
-from phloem.io.whole_folder import check_replaceable
+from phloem.io.files.whole_folder import check_replaceable
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.attribution_file import AttributionFile, load_attribution_file
 from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.experiments import GRID_EXPERIMENTS

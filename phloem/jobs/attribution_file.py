@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from phloem.analysis.attribution import Settings
 from phloem.analysis.comparison import DERIVED
 from phloem.errors import InputError
-from phloem.io.climate import CLIMATE
+from phloem.io.drivers.climate_means import CLIMATE
 from phloem.jobs.optimisers import Above, Positive, Section
 from phloem.jobs.toml_file import assign, load_toml
 from phloem.names import FIRE_PARAMETERS, PARAMETERS

@@ -18,8 +18,8 @@ from phloem.errors import WorkError
 from phloem.hpc.slurm_control import limits, waiting_reasons
 from phloem.hpc.slurm_states import end_class, job_states, queue_states
 from phloem.hpc.tasks import EngineError
-from phloem.io.attempts import LEASE_SECONDS
-from phloem.io.sealed import write_sealed
+from phloem.io.campaign.attempts import LEASE_SECONDS
+from phloem.io.files.sealed_json import write_sealed
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import conclude, deliver, describe_set_aside, prepare, todo
 from phloem.jobs.failures import stopped

@@ -13,9 +13,9 @@ import numpy as np
 from phloem.analysis.benchmark_files import check_folder, write_benchmark
 from phloem.analysis.benchmarking import Pairs, common, why_nothing
 from phloem.errors import InputError
-from phloem.io.reference import read_map
-from phloem.io.reference_series import read_months
-from phloem.io.units import convert
+from phloem.io.files.units import convert
+from phloem.io.references.maps import read_map
+from phloem.io.references.monthly_series import read_months
 from phloem.jobs.benchmark_cells import (
     Cells,
     compare_growth,

@@ -17,10 +17,10 @@ from phloem.analysis.forward_figures import DRY_MATTER
 from phloem.analysis.metrics import cell_area
 from phloem.analysis.summaries import days_apart
 from phloem.errors import InputError
-from phloem.io.reference import read_map, time_axis
-from phloem.io.reference_series import read_points
-from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
-from phloem.io.units import convert
+from phloem.io.files.units import convert
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.references.maps import read_map, time_axis
+from phloem.io.references.monthly_series import read_points
 from phloem.jobs.benchmark_file import STOCKS, GrowthReference, MapReference, SnapshotReference, TableReference
 from phloem.jobs.benchmark_runs import Members, late_runs, pools_at
 from phloem.jobs.configuration import expand_path

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from phloem.analysis.comparison import DERIVED
 from phloem.errors import InputError
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.optimisers import Above, Positive, Section
 from phloem.jobs.toml_file import read_toml
 from phloem.jobs.withheld import FLUXES

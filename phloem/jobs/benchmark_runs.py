@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.drivers import Cell
-from phloem.io.grid_cell import GridCell
-from phloem.io.merged_cells import read_merged
-from phloem.io.store import Store, StorePaths, open_store
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.store import Store, StorePaths, open_store
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.calibration import build_site
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.forward import GOOD

@@ -17,17 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import least_squares
 
-from phloem.io.atomic import write_atomically
-from phloem.io.grid_cell import GridCell, calendar_days, cell_name
-from phloem.io.growth import richards_chapman, total_biomass
-from phloem.io.observations import window_starts
-from phloem.io.product_times import days_of
-from phloem.io.store import COLUMNS, Store, StorePaths, chunk_columns, seal_store, write_chunk
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.files.atomic import write_atomically
+from phloem.io.products.observations import window_starts
+from phloem.io.products.times import days_of
+from phloem.io.references.growth_curves import richards_chapman, total_biomass
 from phloem.jobs.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.experiments import GROWTH_YEARS
 from phloem.jobs.single import FILE_COLUMNS
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.daily_step import inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec, grid_state
 from phloem.kernels.models.dalec_daily.mode_switches import switches

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from phloem.io.drivers import Cell
-from phloem.io.grid_cell import GridCell
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.campaign import cell_number
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.experiments import Experiment

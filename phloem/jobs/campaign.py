@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, overload
 
 from phloem.errors import InputError
-from phloem.io.atomic import CorruptFile, write_atomically
-from phloem.io.drivers import Cell
-from phloem.io.grid_cell import GridCell
-from phloem.io.paths import CampaignPaths
-from phloem.io.sealed import copy_of, read_sealed, write_sealed
-from phloem.io.store import Store, open_store
-from phloem.io.towers import list_towers, read_tower
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.store import Store, open_store
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import list_towers, read_tower
+from phloem.io.files.atomic import CorruptFile, write_atomically
+from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
 from phloem.jobs.configuration import Configuration, expand_path, load_configuration
 from phloem.jobs.grid import plan_columns, read_planned
 from phloem.version import VERSION

@@ -10,9 +10,9 @@ from phloem.analysis.growth_curves import FLAGS, GrowthFit, fit_growth_curve, gr
 from phloem.analysis.growth_figures import growth_figure, leaf_economics_figure, to_png
 from phloem.analysis.leaf_economics import EXPECTED_R2, fit_leaf_economics_line, read_leaves
 from phloem.errors import InputError
-from phloem.io.atomic import write_atomically
-from phloem.io.growth import CARBON_FRACTION
-from phloem.io.stands import read_stands
+from phloem.io.files.atomic import write_atomically
+from phloem.io.references.forest_stands import read_stands
+from phloem.io.references.growth_curves import CARBON_FRACTION
 from phloem.jobs.progress import ProgressBar
 
 MOST_PANELS = 60

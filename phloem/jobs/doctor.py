@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.hpc.local_engine import default_workers
-from phloem.io.atomic import write_atomically
+from phloem.io.files.atomic import write_atomically
 from phloem.jobs.configuration import data_root
 from phloem.version import VERSION
 

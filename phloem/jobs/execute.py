@@ -11,12 +11,12 @@ from pathlib import Path
 from phloem.errors import InputError, WorkError
 from phloem.hpc.local_engine import LocalEngine, default_workers
 from phloem.hpc.tasks import Engine
-from phloem.io.attempts import Verdict, keep_floor, list_attempts
-from phloem.io.attempts import forgive as forgive_attempts
-from phloem.io.grid import Grid, PlacedCells
-from phloem.io.journals import append_event, read_events
-from phloem.io.merge import merge_tiles
-from phloem.io.tiles import quarantine, sweep
+from phloem.io.campaign.attempts import Verdict, keep_floor, list_attempts
+from phloem.io.campaign.attempts import forgive as forgive_attempts
+from phloem.io.campaign.tiles import quarantine, sweep
+from phloem.io.files.journals import append_event, read_events
+from phloem.io.grids.placed_cells import Grid, PlacedCells
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.jobs.backend import require_backend
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import describe_classes, forget_tracebacks, stopped

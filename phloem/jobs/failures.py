@@ -11,9 +11,9 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.hpc.tasks import Outcome
-from phloem.io.atomic import write_atomically
-from phloem.io.attempts import COMMITTED, FREE, Numbers, list_attempts, unforgiven_ends
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, list_attempts, unforgiven_ends
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.files.atomic import write_atomically
 from phloem.jobs.configuration import Failures
 from phloem.sharding.devices import out_of_memory
 

@@ -19,10 +19,10 @@ from phloem.analysis.comparison import DERIVED, Scores, derived, scores
 from phloem.analysis.forward_figures import DRY_MATTER, forward_figure
 from phloem.analysis.growth_figures import to_png
 from phloem.errors import InputError, WorkError
-from phloem.io.atomic import write_atomically
-from phloem.io.merged_cells import read_merged
-from phloem.io.netcdf import write_netcdf
-from phloem.io.statistics import SCREENING_RCV, median_and_rcv
+from phloem.io.files.atomic import write_atomically
+from phloem.io.files.netcdf import write_netcdf
+from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.grid import build_grid_site
 from phloem.jobs.progress import INTERRUPTS, ProgressBar

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.cf_grid import read_cf_grid
-from phloem.io.grid_cell import GridCell
-from phloem.io.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
+from phloem.io.ingest.cf_grid_file import read_cf_grid
 from phloem.jobs.experiments import Experiment
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.objective.grid_site_input import GridSite, grid_site

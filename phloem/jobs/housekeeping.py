@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from phloem.io.attempts import LEASE_SECONDS, file_system_now, forget_attempts, list_attempts
-from phloem.io.journals import append_events, roll_up
+from phloem.io.campaign.attempts import LEASE_SECONDS, file_system_now, forget_attempts, list_attempts
+from phloem.io.files.journals import append_events, roll_up
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.state import CampaignState
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError, WorkError
-from phloem.io.atomic import CorruptFile
-from phloem.io.cell_records import ARRAYS, INCOMPLETE, Products, make_cells, read_records
-from phloem.io.domain import Domain, load_domain, save_domain
-from phloem.io.ingest_folder import Dropped, IngestFolder, stamp
-from phloem.io.raw_files import OpenFiles
-from phloem.io.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.files.atomic import CorruptFile
+from phloem.io.ingest.cell_records import ARRAYS, INCOMPLETE, Products, make_cells, read_records
+from phloem.io.ingest.domain import Domain, load_domain, save_domain
+from phloem.io.ingest.ingest_folder import Dropped, IngestFolder, stamp
+from phloem.io.products.raw_files import OpenFiles
 from phloem.jobs.ingest_file import IngestFile, load_ingest_file
 from phloem.jobs.ingest_survey import Survey, find_domain, survey
 from phloem.jobs.progress import ProgressBar, say

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from phloem.errors import InputError
-from phloem.io.products import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
-from phloem.io.store import STATICS
+from phloem.io.drivers.store import STATICS
+from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.configuration import expand_path
 from phloem.jobs.optimisers import Section
 

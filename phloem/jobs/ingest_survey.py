@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.carbon_dioxide import read_co2
-from phloem.io.cell_records import Products
-from phloem.io.domain import (
+from phloem.io.drivers.store import STATICS
+from phloem.io.ingest.cell_records import Products
+from phloem.io.ingest.domain import (
     CARBON_OF_LEAVES,
     Domain,
     add_growth,
@@ -21,12 +21,12 @@ from phloem.io.domain import (
     read_layer,
     region_cells,
 )
-from phloem.io.forcing import find_forcing
-from phloem.io.observations import STREAM_PRODUCTS, find_stream
-from phloem.io.plausibility import check_plausible
-from phloem.io.raw_files import OpenFiles, expand
-from phloem.io.series import Series, scan
-from phloem.io.store import STATICS
+from phloem.io.ingest.plausibility import check_plausible
+from phloem.io.products.carbon_dioxide import read_co2
+from phloem.io.products.forcing import find_forcing
+from phloem.io.products.observations import STREAM_PRODUCTS, find_stream
+from phloem.io.products.raw_files import OpenFiles, expand
+from phloem.io.products.series import Series, scan
 from phloem.jobs.ingest_file import IngestFile, choices, paths_of
 from phloem.jobs.progress import ProgressBar, say
 

@@ -15,8 +15,8 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Context, Outcome, Stopped, Task
-from phloem.io.checkpoints import load_part, save_part
-from phloem.io.journals import append_event
+from phloem.io.campaign.checkpoints import load_part, save_part
+from phloem.io.files.journals import append_event
 from phloem.jobs.failures import LOSSES, classify
 from phloem.jobs.lane_results import Arrays
 from phloem.names import STATUS

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.ingest_folder import IngestFolder, stamp
-from phloem.io.monthly import GRID_STEP, read_monthly
-from phloem.io.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
-from phloem.io.store import COLUMNS, STATICS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.drivers.store import COLUMNS, STATICS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.ingest.ingest_folder import IngestFolder, stamp
+from phloem.io.monthly.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
+from phloem.io.monthly.monthly_file import GRID_STEP, read_monthly
 from phloem.jobs.progress import ProgressBar
 from phloem.names import STREAMS
 

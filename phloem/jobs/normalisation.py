@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.io.drivers import VARIABLES
-from phloem.io.normalisation import write_normalisation
+from phloem.io.campaign.normalisation import write_normalisation
+from phloem.io.drivers.variables import VARIABLES
 from phloem.jobs.campaign import Campaign, PlannedCell, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import FORCING, STREAMS

@@ -13,13 +13,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from phloem.io.atomic import write_atomically
-from phloem.io.drivers import Cell
-from phloem.io.grid_cell import GridCell, calendar_days
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.grid_cell import GridCell, calendar_days
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.progress import say
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 from phloem.sharding.layout import BLOCK
 from phloem.version import VERSION

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError
-from phloem.io.paths import CampaignPaths
-from phloem.io.store import open_store
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.drivers.store import open_store
 from phloem.jobs.backend import settle_backend
 from phloem.jobs.campaign import (
     Campaign,

@@ -8,11 +8,11 @@ import numpy as np
 
 from phloem.analysis.attribution import Predictor
 from phloem.errors import InputError, some
-from phloem.io.climate import CLIMATE, WEATHER, YEARS, climate_means, months_of, store_means
-from phloem.io.drivers import Cell
-from phloem.io.reference import read_map
-from phloem.io.tables import Table
-from phloem.io.units import conversion, convert
+from phloem.io.drivers.climate_means import CLIMATE, WEATHER, YEARS, climate_means, months_of, store_means
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.files.csv_table import Table
+from phloem.io.files.units import conversion, convert
+from phloem.io.references.maps import read_map
 from phloem.jobs.attribution_file import AttributionFile, PredictorSection
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.configuration import expand_path

@@ -10,8 +10,8 @@ import netCDF4
 import numpy as np
 
 from phloem.analysis.report_page import CampaignFacts
-from phloem.io.attempts import FREE, list_attempts
-from phloem.io.journals import read_events
+from phloem.io.campaign.attempts import FREE, list_attempts
+from phloem.io.files.journals import read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.status import look
 from phloem.jobs.twin import read_truth

@@ -16,8 +16,8 @@ from phloem.analysis.forward_runs import read_forward
 from phloem.analysis.report import Contents, write_report
 from phloem.analysis.report_towers import SiteSeries
 from phloem.errors import InputError, WorkError
-from phloem.io.drivers import Cell
-from phloem.io.merged_slices import MergedSlices
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.merge.read_slices import MergedSlices
 from phloem.jobs.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.execute import merge
 from phloem.jobs.experiments import GRID_EXPERIMENTS

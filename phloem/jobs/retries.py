@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phloem.io.tiles import load_tile, read_commits
+from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.jobs.campaign import Campaign, Lane, add_retries
 from phloem.names import STATUS
 from phloem.sharding.layout import BLOCK

@@ -13,9 +13,9 @@ from phloem.hpc.local_engine import default_workers
 from phloem.hpc.slurm_control import cancel_jobs
 from phloem.hpc.slurm_engine import SlurmLauncher, SlurmOptions
 from phloem.hpc.tasks import EngineError
-from phloem.io.attempts import COMMITTED, FREE, file_system_now, list_attempts, read_end
-from phloem.io.journals import read_events
-from phloem.io.sealed import read_sealed, write_sealed
+from phloem.io.campaign.attempts import COMMITTED, FREE, file_system_now, list_attempts, read_end
+from phloem.io.files.journals import read_events
+from phloem.io.files.sealed_json import read_sealed, write_sealed
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.execute import todo

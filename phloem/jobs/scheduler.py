@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from phloem.hpc.slurm_control import node_is_down
 from phloem.hpc.slurm_states import end_class, job_states, queue_states
 from phloem.hpc.tasks import EngineError
-from phloem.io.attempts import Holder
+from phloem.io.campaign.attempts import Holder
 
 REMEMBER_SECONDS = 30.0
 """How long an answer of the scheduler holds: hundreds of tasks ask for the same few jobs."""

@@ -15,9 +15,9 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.drivers import Cell
-from phloem.io.netcdf import write_netcdf
-from phloem.io.towers import read_tower
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import read_tower
+from phloem.io.files.netcdf import write_netcdf
 from phloem.jobs.calibration import build_site
 from phloem.jobs.experiments import Experiment
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from phloem.io.attempts import Verdict, file_system_now, is_alive, list_attempts, read_attempt, read_beat
-from phloem.io.journals import read_events
-from phloem.io.tiles import Commit, Commits, TileState, commits_in, diagnose_tile, read_commits
+from phloem.io.campaign.attempts import Verdict, file_system_now, is_alive, list_attempts, read_attempt, read_beat
+from phloem.io.campaign.tiles import Commit, Commits, TileState, commits_in, diagnose_tile, read_commits
+from phloem.io.files.journals import read_events
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import MENDS, TileFailures, stopped, tile_failures
 from phloem.names import STATUS

@@ -15,7 +15,7 @@ from typing import Any
 
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, Task
-from phloem.io.attempts import (
+from phloem.io.campaign.attempts import (
     TakenError,
     Verdict,
     attempt_numbers,
@@ -27,7 +27,7 @@ from phloem.io.attempts import (
     read_attempt,
     take_tile,
 )
-from phloem.io.journals import roll_up
+from phloem.io.files.journals import roll_up
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.failures import LOSSES, TileFailures, classify, keep_traceback, stop_if_alike, stopped, tile_failures
 from phloem.jobs.progress import ProgressBar, duration

@@ -15,10 +15,10 @@ from phloem.analysis.experiment_page import write_page
 from phloem.analysis.growth_figures import to_png
 from phloem.analysis.truth_figures import recovery, truth_figure
 from phloem.errors import InputError, WorkError
-from phloem.io.atomic import write_atomically
-from phloem.io.journals import read_events
-from phloem.io.merged_cells import read_merged
-from phloem.io.store import StorePaths, open_store
+from phloem.io.drivers.store import StorePaths, open_store
+from phloem.io.files.atomic import write_atomically
+from phloem.io.files.journals import read_events
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs import forward
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.configuration import Configuration, data_root, expand_path, load_configuration

@@ -15,13 +15,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from phloem.hpc.tasks import Context, Stopped
-from phloem.io.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
-from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.drivers import Cell
-from phloem.io.grid_cell import GridCell
-from phloem.io.journals import append_event
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import StaleAttempt, write_tile
+from phloem.io.campaign.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
+from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import StaleAttempt, write_tile
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.files.journals import append_event
 from phloem.jobs.backend import require_backend
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.campaign import Campaign, Lane, open_campaign

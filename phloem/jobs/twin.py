@@ -9,11 +9,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.io.atomic import write_atomically
-from phloem.io.drivers import Cell, count_training_days
-from phloem.io.towers import read_tower, write_tower
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.tower_cell import Cell, count_training_days
+from phloem.io.drivers.tower_files import read_tower, write_tower
+from phloem.io.files.atomic import write_atomically
 from phloem.jobs.single import FILE_COLUMNS
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS

@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.analysis.benchmarking import Pairs
 from phloem.analysis.metrics import cell_area, mass_balance, stock_closure
-from phloem.io.reference_series import MonthlyValues
+from phloem.io.references.monthly_series import MonthlyValues
 from phloem.jobs.benchmark_runs import Members, Run, late_runs
 from phloem.jobs.forward import nanmedian
 from phloem.jobs.grid import GRID_STEP

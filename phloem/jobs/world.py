@@ -9,7 +9,7 @@ from pathlib import Path
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc.mpi_engine import World, world
-from phloem.io.journals import append_event
+from phloem.io.files.journals import append_event
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.configuration import Configuration
 from phloem.jobs.execute import conclude, local_engine, prepare, supervise

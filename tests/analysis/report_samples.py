@@ -16,7 +16,7 @@ from phloem.analysis.forward_runs import ForwardRuns
 from phloem.analysis.growth_figures import to_png
 from phloem.analysis.report import Contents
 from phloem.analysis.report_page import CampaignFacts
-from phloem.io.merged_slices import Lattice
+from phloem.io.merge.read_slices import Lattice
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as KERNEL_PARAMETERS
 from phloem.names import PARAMETERS, STREAMS
 

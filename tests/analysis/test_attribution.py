@@ -215,7 +215,7 @@ def test_unconverged_cells_do_not_move_the_result(world: World, convergence: str
 
 
 def boosting_agreement(members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from phloem.io.statistics import median_and_rcv
+    from phloem.io.merge.member_statistics import median_and_rcv
 
     return median_and_rcv(members, np.isfinite(members))
 

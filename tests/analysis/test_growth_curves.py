@@ -7,8 +7,8 @@ from phloem.analysis.growth_curves import BOUNDS, FLAGS, GrowthFit, find_outlier
 from phloem.analysis.growth_figures import growth_figure, to_png
 from phloem.analysis.sampling import draw_samples
 from phloem.errors import InputError
-from phloem.io.growth import read_growth_curves, richards_chapman
-from phloem.io.stands import Stands, read_stands
+from phloem.io.references.forest_stands import Stands, read_stands
+from phloem.io.references.growth_curves import read_growth_curves, richards_chapman
 
 BOREAL = np.array([150.0, 0.03, 1.5])
 AGES = np.arange(5.0, 150.0, 5.0)

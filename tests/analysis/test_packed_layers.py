@@ -14,7 +14,7 @@ from phloem.analysis.packed_layers import (
     screened,
     unpack,
 )
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 
 ANY = arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e300, 1e300) | st.just(np.nan))
 POSITIVE = arrays(np.float64, st.integers(1, 40), elements=st.floats(1e-300, 1e300) | st.just(np.nan))

@@ -13,7 +13,7 @@ from phloem.analysis.report import Contents, write_report
 from phloem.analysis.report_towers import SiteSeries
 from phloem.analysis.summaries import read_product
 from phloem.errors import InputError
-from phloem.io.statistics import median_and_rcv
+from phloem.io.merge.member_statistics import median_and_rcv
 from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
 
 CELLS = ("FI-Hyy", "DE-Tha", "US-Var")

@@ -9,7 +9,7 @@ from report_samples import MEMBERS, REAL_BOUNDS, attribution, benchmark, forward
 
 from phloem.analysis.cell_sets import quantities
 from phloem.analysis.report import write_report
-from phloem.io.statistics import SCREENING_RCV
+from phloem.io.merge.member_statistics import SCREENING_RCV
 
 QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}
 

@@ -26,7 +26,7 @@ from phloem.analysis.report import write_report
 from phloem.analysis.report_benchmark import benchmark_maps
 from phloem.analysis.report_files import ReportFiles, slug
 from phloem.errors import InputError, WorkError
-from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.jobs.reporting import ATTRIBUTION, BENCHMARK, found_in
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD
 

@@ -23,9 +23,9 @@ from typing import Any
 from campaigns import OFTEN, command, count, differing, end, merged, start, succeed, wait_for, write_campaign
 from slurm_cluster import SlurmCluster
 
-from phloem.io.attempts import Attempt, attempt_numbers, list_attempts, read_attempt
-from phloem.io.journals import read_events
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.attempts import Attempt, attempt_numbers, list_attempts, read_attempt
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.files.journals import read_events
 
 Planned = Callable[..., "Trial"]
 """Plans a campaign: a name, and keys of the section `engine`."""

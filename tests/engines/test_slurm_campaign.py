@@ -9,7 +9,7 @@ import pytest
 from campaigns import start, wait_for
 from slurm_campaigns import Planned, Trial
 
-from phloem.io.attempts import attempt_numbers, read_attempt
+from phloem.io.campaign.attempts import attempt_numbers, read_attempt
 
 pytestmark = pytest.mark.engine
 

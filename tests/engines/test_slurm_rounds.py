@@ -18,7 +18,7 @@ from slurm_runs import Run
 from phloem.errors import WorkError
 from phloem.hpc.slurm_states import queue_states
 from phloem.hpc.tasks import EngineError
-from phloem.io.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
+from phloem.io.campaign.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
 from phloem.jobs import scheduler
 from phloem.jobs.batches import describe_jobs, finish, go_on
 from phloem.jobs.campaign import Campaign, open_campaign

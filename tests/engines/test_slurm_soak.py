@@ -11,7 +11,7 @@ from campaigns import succeed, wait_for
 from slurm_campaigns import Planned, Trial, write_trial
 from slurm_cluster import SlurmCluster
 
-from phloem.io.attempts import Attempt
+from phloem.io.campaign.attempts import Attempt
 
 pytestmark = [pytest.mark.engine, pytest.mark.soak]
 

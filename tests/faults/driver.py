@@ -14,7 +14,7 @@ from typing import Any
 
 from operations import OPERATIONS, perform, prepare
 
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.paths import CampaignPaths
 
 LIBRARY = ctypes.CDLL(None)
 PATIENCE_SECONDS = 120

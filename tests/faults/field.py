@@ -14,8 +14,8 @@ from pathlib import Path
 from operations import OPERATIONS, bystanders, prepare
 from shim import CHANGES, Call, Driver, Fault, Outcome
 
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import sweep
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import sweep
 
 
 @dataclass

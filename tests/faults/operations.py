@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
 
-from phloem.io.atomic import OnFull, hdf5_image, write_atomically
-from phloem.io.attempts import (
+from phloem.io.campaign.attempts import (
     COMMITTED,
     TakenError,
     attempt_numbers,
@@ -26,13 +25,14 @@ from phloem.io.attempts import (
     read_end,
     take_tile,
 )
-from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.grid import Grid
-from phloem.io.journals import append_event, read_events, roll_up
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
-from phloem.io.sealed import read_sealed, write_sealed
-from phloem.io.tiles import TileState, diagnose_tile, quarantine, sweep, write_tile
+from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import TileState, diagnose_tile, quarantine, sweep, write_tile
+from phloem.io.files.atomic import OnFull, hdf5_image, write_atomically
+from phloem.io.files.journals import append_event, read_events, roll_up
+from phloem.io.files.sealed_json import read_sealed, write_sealed
+from phloem.io.grids.placed_cells import Grid
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.names import PARAMETERS
 
 FINGERPRINT = "same"

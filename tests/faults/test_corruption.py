@@ -16,12 +16,12 @@ from damages import DAMAGES, Damage, appended, flipped, neighbours, swapped
 from operations import GLOBAL
 
 from phloem.errors import WorkError
-from phloem.io.attempts import claim_attempt, holder
-from phloem.io.checkpoints import load_checkpoint, save_checkpoint
-from phloem.io.journals import read_events
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import TileState, diagnose_tile, quarantine, read_commits, write_tile
+from phloem.io.campaign.attempts import claim_attempt, holder
+from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import TileState, diagnose_tile, quarantine, read_commits, write_tile
+from phloem.io.files.journals import read_events
+from phloem.io.merge.write_merged import merge_tiles
 
 TILES, STEPS = 6, 8
 PLAN = [cells_of(index) for index in range(TILES)]

@@ -14,8 +14,8 @@ import pytest
 from damages import DAMAGES, Damage, neighbours, swapped
 
 from phloem.errors import InputError
-from phloem.io.paths import CampaignPaths
-from phloem.io.sealed import copy_of
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.files.sealed_json import copy_of
 from phloem.jobs.campaign import open_campaign
 
 ALONE = tuple(damage for damage in DAMAGES if damage not in (neighbours, swapped))

@@ -14,7 +14,7 @@ from field import Field, Tally
 from operations import OPERATIONS, bystanders, prepare
 from shim import FOREVER, GROWTH, KINDS, NAMING, Call, Fault
 
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.paths import CampaignPaths
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BREAKS = {

@@ -12,12 +12,12 @@ from field import Tally
 from operations import EACH
 from shim import Call, Driver, Fault
 
-from phloem.io.atomic import checksum
-from phloem.io.attempts import attempt_numbers, read_attempt
-from phloem.io.checkpoints import load_checkpoint
-from phloem.io.journals import read_events
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import TileState, diagnose_tile, load_tile, sweep
+from phloem.io.campaign.attempts import attempt_numbers, read_attempt
+from phloem.io.campaign.checkpoints import load_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import TileState, diagnose_tile, load_tile, sweep
+from phloem.io.files.atomic import checksum
+from phloem.io.files.journals import read_events
 
 SLOW = Fault("delay", last=1 << 40, broken=("write", "rename", "link"), low=20, high=50)
 CROWD = 50

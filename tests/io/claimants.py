@@ -16,9 +16,9 @@ from pathlib import Path
 
 from campaign_samples import ATTRIBUTES, cells_of, tile_arrays
 
-from phloem.io.attempts import TakenError, end_attempt, file_system_now, holder, take_tile
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import StaleAttempt, write_tile
+from phloem.io.campaign.attempts import TakenError, end_attempt, file_system_now, holder, take_tile
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import StaleAttempt, write_tile
 
 SAMPLES = Path(__file__).parents[1]
 """Where the modules are that several folders of tests share."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from campaign_samples import ATTRIBUTES, tile_arrays
 
-from phloem.io.attempts import claim_attempt
-from phloem.io.grid import Grid, PlacedCells
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import write_tile
+from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import write_tile
+from phloem.io.grids.placed_cells import Grid, PlacedCells
 from phloem.names import PARAMETERS
 
 STEP = 0.5

@@ -15,12 +15,12 @@ from campaign_samples import ATTRIBUTES, cells_of, tile_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.atomic import CorruptFile, hdf5_image, parse_hdf5, read_hdf5, write_atomically
-from phloem.io.attempts import claim_attempt
-from phloem.io.checkpoints import load_checkpoint, save_checkpoint
-from phloem.io.journals import append_event, read_events
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import TileState, inspect_tile, write_tile
+from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import TileState, inspect_tile, write_tile
+from phloem.io.files.atomic import CorruptFile, hdf5_image, parse_hdf5, read_hdf5, write_atomically
+from phloem.io.files.journals import append_event, read_events
 
 ARRAYS = {"x": np.linspace(0, 1, 999).reshape(3, 333), "cell": np.array(["FI-Hyy", "Hyytiälä"])}
 IMAGE = hdf5_image(ARRAYS, {"seed": 3, "name": "é", "list": ["a", "b"], "flag": True, "rate": 0.5})
@@ -45,7 +45,7 @@ def test_image_is_an_ordinary_hdf5_file(tmp_path: Path) -> None:
 
 def test_image_is_the_same_in_another_process() -> None:
     script = (
-        "import numpy as np, hashlib; from phloem.io.atomic import hdf5_image\n"
+        "import numpy as np, hashlib; from phloem.io.files.atomic import hdf5_image\n"
         "x = {'cell': np.array(['FI-Hyy', 'Hyytiälä']), 'x': np.linspace(0, 1, 999).reshape(3, 333)}\n"
         "a = {'flag': True, 'rate': 0.5, 'list': ['a', 'b'], 'name': 'é', 'seed': 3}\n"
         "print(hashlib.sha256(hdf5_image(x, a)).hexdigest())"

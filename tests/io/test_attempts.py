@@ -19,7 +19,7 @@ from claimants import Claimant, can_be_elsewhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.attempts import (
+from phloem.io.campaign.attempts import (
     COMMITTED,
     FREE,
     LEASE_SECONDS,
@@ -41,9 +41,9 @@ from phloem.io.attempts import (
     take_tile,
     unforgiven_ends,
 )
-from phloem.io.journals import read_events
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import StaleAttempt, TileState, inspect_tile, write_tile
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import StaleAttempt, TileState, inspect_tile, write_tile
+from phloem.io.files.journals import read_events
 
 AWAY = Holder("away", "elsewhere", 4711, 99, "another boot pid:[1]")
 """Somebody on a machine that cannot be looked at."""

@@ -24,8 +24,8 @@ import numpy as np
 import pytest
 from compliance_checker.runner import CheckSuite
 
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.merge.write_merged import merge_tiles
 
 NO_MONOTONY = "check_coordinate_variables_strict_monotonicity"
 ACCEPTED = ("history should exist", "not in the recommended order T, Z, Y, X", "cell_methods name component")

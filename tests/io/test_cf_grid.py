@@ -10,11 +10,11 @@ import xarray as xr
 from grid_files import YEARS, dataset
 
 from phloem.errors import InputError
-from phloem.io.cf_grid import read_cf_grid, window_means
-from phloem.io.growth import richards_chapman, total_biomass
-from phloem.io.observations import window_starts
-from phloem.io.product_times import days_of
-from phloem.io.weather import boreal_weather
+from phloem.io.ingest.cf_grid_file import read_cf_grid, window_means
+from phloem.io.products.observations import window_starts
+from phloem.io.products.times import days_of
+from phloem.io.references.growth_curves import richards_chapman, total_biomass
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.names import FORCING
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import xarray as xr
 from merged_maps import make_cells, write_store
 
 from phloem.errors import InputError
-from phloem.io.climate import CLIMATE, WEATHER, climate_means, months_of, store_means
-from phloem.io.grid_cell import calendar_days, days_since_epoch
-from phloem.io.store import Store
+from phloem.io.drivers.climate_means import CLIMATE, WEATHER, climate_means, months_of, store_means
+from phloem.io.drivers.grid_cell import calendar_days, days_since_epoch
+from phloem.io.drivers.store import Store
 
 DAYS_OF_MONTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], float)
 

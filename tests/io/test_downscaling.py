@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.downscaling import (
+from phloem.io.monthly.downscaling import (
     above_the_atmosphere,
     clearness,
     daily_forcing,

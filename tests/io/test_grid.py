@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.grid import EARTH_RADIUS, Grid
+from phloem.io.grids.placed_cells import EARTH_RADIUS, Grid
 
 
 def test_smallest_grid_at_exact_centres() -> None:

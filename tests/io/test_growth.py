@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.growth import (
+from phloem.io.files.csv_table import cell_name, half_degree_cell
+from phloem.io.references.forest_stands import read_stands
+from phloem.io.references.growth_curves import (
     GrowthCurve,
     RichardsChapman,
     TabulatedCurve,
@@ -16,8 +18,6 @@ from phloem.io.growth import (
     richards_chapman,
     total_biomass,
 )
-from phloem.io.stands import read_stands
-from phloem.io.tables import cell_name, half_degree_cell
 
 PARAMETERS = "latitude,longitude,amax,k,c\n"
 POINTS = "latitude,longitude,age,agb\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phloem.io.journals import append_event, read_events
+from phloem.io.files.journals import append_event, read_events
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
 EVENTS = st.dictionaries(st.text().filter(lambda key: key != "crc32"), LEAVES | st.lists(LEAVES), min_size=1)

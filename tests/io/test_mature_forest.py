@@ -7,10 +7,10 @@ import product_samples as samples
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.mature_forest import choose, find_mature_forest
-from phloem.io.products import PRODUCTS, Choice
-from phloem.io.raw_files import OpenFiles
-from phloem.io.series import scan
+from phloem.io.ingest.mature_forest import choose, find_mature_forest
+from phloem.io.products.catalogue import PRODUCTS, Choice
+from phloem.io.products.raw_files import OpenFiles
+from phloem.io.products.series import scan
 
 LAT, LON = np.array([60.25, 60.25, 61.75]), np.array([24.25, 24.75, 25.25])
 

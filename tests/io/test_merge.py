@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError, WorkError
-from phloem.io import merge
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
-from phloem.io.schema import SCHEMA
-from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import SCHEMA
+from phloem.io.merge import write_merged as merge
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.names import CIRCULAR_PARAMETERS, LOSS_TERMS, PARAMETERS, POOLS, STATUS, STREAMS
 
 CELLS = [f"FI-{k:02d}" for k in range(11)] + ["Hyytiälä"]

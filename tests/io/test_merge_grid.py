@@ -15,14 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError, WorkError
-from phloem.io import bands, merged_grid, tile_reader
-from phloem.io.atomic import CorruptFile
-from phloem.io.grid import Grid
-from phloem.io.merge import merge_tiles
-from phloem.io.paths import CampaignPaths
-from phloem.io.schema import SCHEMA
-from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
-from phloem.io.tiles import load_tile
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import SCHEMA
+from phloem.io.campaign.tiles import load_tile
+from phloem.io.files.atomic import CorruptFile
+from phloem.io.grids.placed_cells import Grid
+from phloem.io.merge import grid_bands as bands
+from phloem.io.merge import grid_layout as merged_grid
+from phloem.io.merge import tile_reader
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, POOLS, STATUS, STREAMS
 
 PLAN = [CELLS[first : first + 6] for first in range(0, len(CELLS), 6)]

@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 from phloem.errors import InputError
-from phloem.io.downscaling import month_lengths
-from phloem.io.monthly import Monthly, read_monthly
-from phloem.io.monthly_cells import MonthlyCells, monthly_cells
+from phloem.io.monthly.downscaling import month_lengths
+from phloem.io.monthly.monthly_cells import MonthlyCells, monthly_cells
+from phloem.io.monthly.monthly_file import Monthly, read_monthly
 from phloem.names import FORCING, STREAMS
 
 YEARS = month_lengths(2003, 2006, "standard")

@@ -10,7 +10,7 @@ import product_samples as samples
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.plausibility import is_too_small, over_the_seasons
+from phloem.io.ingest.plausibility import is_too_small, over_the_seasons
 from phloem.jobs.ingest import ingest
 
 SECONDS = 86400.0

@@ -10,13 +10,14 @@ import product_samples as samples
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.carbon_dioxide import read_co2
-from phloem.io.forcing import find_forcing, vapour_pressure_deficit
-from phloem.io.observations import dekads, find_stream, window_starts
-from phloem.io.product_times import days_of
-from phloem.io.products import DEFAULT_KIND, Choice, product_of
-from phloem.io.raw_files import OpenFiles
-from phloem.io.regular_grid import gather, grid_boxes
+from phloem.io.drivers.humidity import vapour_pressure_deficit
+from phloem.io.grids.file_grid import gather, grid_boxes
+from phloem.io.products.carbon_dioxide import read_co2
+from phloem.io.products.catalogue import DEFAULT_KIND, Choice, product_of
+from phloem.io.products.forcing import find_forcing
+from phloem.io.products.observations import dekads, find_stream, window_starts
+from phloem.io.products.raw_files import OpenFiles
+from phloem.io.products.times import days_of
 
 LAT, LON = np.array([60.25, 61.75]), np.array([24.25, 25.25])
 YEARS = (2003, 2004)

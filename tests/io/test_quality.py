@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from phloem.io import quality
-from phloem.io.drivers import VARIABLES, count_training_days, dates, day_of_year
-from phloem.io.weather import boreal_weather, saturation_pressure
+from phloem.io.drivers import quality
+from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.drivers.tower_cell import count_training_days, dates, day_of_year
+from phloem.io.drivers.variables import VARIABLES
+from phloem.jobs.synthetic.weather import boreal_weather
 
 START = 3287  # 2010-01-01
 TIME = np.arange(START, START + 731)

@@ -7,9 +7,9 @@ import pytest
 from tower_samples import damaged, make_cell, same_data, serious
 
 from phloem.errors import InputError
-from phloem.io.drivers import Cell
-from phloem.io.towers import list_towers, read_tower, write_tower
-from phloem.io.weather import saturation_pressure
+from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import list_towers, read_tower, write_tower
 
 SWAPPED = ["AU-DaS", "AU-Dry", "AU-Stp"]
 SITES = [*SWAPPED, "DE-Hai", "DE-Tha", "FI-Hyy", "FR-Pue", "NL-Loo", "US-MMS", "US-SRG", "US-Var"]

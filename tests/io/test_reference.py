@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.reference import read_map
+from phloem.io.references.maps import read_map
 
 STEP = 0.5
 LAT = 50.25 + STEP * np.repeat(np.arange(8), 10)
@@ -218,7 +218,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_large_map_is_read_by_tiles_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, field(0.5))
     whole = read(path)
-    monkeypatch.setattr("phloem.io.reference._AT_ONCE", 1)
+    monkeypatch.setattr("phloem.io.references.maps._AT_ONCE", 1)
     assert np.array_equal(read(path), whole)
 
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from phloem.errors import InputError
-from phloem.io.reference_series import read_months, read_points
+from phloem.io.references.monthly_series import read_months, read_points
 
 NAMES = ["a", "b"]
 LAT, LON = np.array([60.25, 61.25]), np.array([-10.25, 24.25])

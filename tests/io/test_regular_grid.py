@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.layouts import Layout, Packing
-from phloem.io.regular_grid import Boxes, Gather, Grid, GridError, gather, grid_boxes, read_axis
-from phloem.io.series import mean_of
+from phloem.io.grids.file_grid import Boxes, Gather, Grid, GridError, gather, grid_boxes, read_axis
+from phloem.io.products.layouts import Layout, Packing
+from phloem.io.products.series import mean_of
 
 PLAIN = Packing((), 1.0, 0.0, 1.0, 0.0)
 

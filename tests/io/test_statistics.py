@@ -4,7 +4,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
 
-from phloem.io.statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.names import PERIOD
 
 DAYS = st.lists(st.floats(0, 365.25, exclude_max=True), min_size=3, max_size=7)

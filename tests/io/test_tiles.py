@@ -25,13 +25,11 @@ from campaign_samples import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phloem.io import tiles
-from phloem.io.atomic import CorruptFile, checksum
-from phloem.io.attempts import LEASE_SECONDS, claim_attempt, count_attempts
-from phloem.io.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
-from phloem.io.journals import append_event, read_events
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import (
+from phloem.io.campaign import tiles
+from phloem.io.campaign.attempts import LEASE_SECONDS, claim_attempt, count_attempts
+from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import (
     StaleAttempt,
     TileState,
     inspect_tile,
@@ -42,6 +40,8 @@ from phloem.io.tiles import (
     sweep,
     write_tile,
 )
+from phloem.io.files.atomic import CorruptFile, checksum
+from phloem.io.files.journals import append_event, read_events
 
 SAME_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -55,7 +55,7 @@ def paths(tmp_path: Path) -> CampaignPaths:
 def children() -> ForkServerContext:
     """Forks quickly from a clean process, whatever threads this one has."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["phloem.io.tiles", "phloem.io.checkpoints"])
+    context.set_forkserver_preload(["phloem.io.campaign.tiles", "phloem.io.campaign.checkpoints"])
     return context
 
 

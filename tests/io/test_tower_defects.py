@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from tower_samples import damaged, make_cell, place, refusal, scale, serious
 
-from phloem.io.drivers import Finding
-from phloem.io.towers import read_tower
-from phloem.io.weather import saturation_pressure
+from phloem.io.drivers.findings import Finding
+from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.drivers.tower_files import read_tower
 from phloem.names import FORCING
 
 

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 from tower_samples import damaged, make_cell, same_data, scale, serious
 
 from phloem.errors import InputError
-from phloem.io.drivers import Cell
-from phloem.io.towers import list_towers, read_tower, write_tower
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.drivers.tower_files import list_towers, read_tower, write_tower
 from phloem.names import FORCING, STREAMS
 
 

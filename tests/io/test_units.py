@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.units import conversion, convert
+from phloem.io.files.units import conversion, convert
 
 MASSES, LENGTHS, TIMES = ("g", "kg", "Mg", "t"), ("m-2", "km-2", "cm-2"), ("s-1", "h-1", "d-1")
 

@@ -5,15 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.drivers import dates, day_of_year
-from phloem.io.quality import correlation, departures, dryness_score
-from phloem.io.weather import (
-    WET_AFTER_DRY,
-    WET_AFTER_WET,
-    boreal_weather,
-    extraterrestrial_radiation,
-    saturation_pressure,
-)
+from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.drivers.quality import correlation, departures, dryness_score
+from phloem.io.drivers.tower_cell import dates, day_of_year
+from phloem.jobs.synthetic.weather import WET_AFTER_DRY, WET_AFTER_WET, boreal_weather, extraterrestrial_radiation
 from phloem.names import FORCING
 
 

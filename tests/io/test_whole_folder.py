@@ -5,7 +5,7 @@ import os
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.whole_folder import check_replaceable, whole_folder
+from phloem.io.files.whole_folder import check_replaceable, whole_folder
 
 
 def write(folder, text):

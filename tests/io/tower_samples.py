@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.drivers import Cell, count_training_days
-from phloem.io.towers import read_tower, write_tower
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.tower_cell import Cell, count_training_days
+from phloem.io.drivers.tower_files import read_tower, write_tower
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.names import FORCING
 
 Edit = Callable[[netCDF4.Dataset], None]

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 from cells import made_up
 
-from phloem.io.drivers import Cell
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration import TileCalibration
 from phloem.jobs.configuration import Campaign, Configuration, Data
 from phloem.jobs.experiments import Experiment
 from phloem.jobs.optimisers import Adam, Fast
+from phloem.jobs.synthetic.weather import boreal_weather
 
 MEMBERS = 5
 ITERATIONS = 6

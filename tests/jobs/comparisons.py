@@ -11,7 +11,7 @@ import tomli_w
 import xarray as xr
 
 from phloem.analysis.benchmarking import Pairs
-from phloem.io.merged_cells import read_merged
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.benchmark_cells import Cells
 from phloem.jobs.benchmark_runs import read_members
 from phloem.jobs.campaign import open_campaign

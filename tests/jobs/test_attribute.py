@@ -18,7 +18,7 @@ from processes import until
 
 from phloem.analysis.comparison import derived
 from phloem.errors import InputError, WorkError
-from phloem.io.merged_cells import read_merged
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.attribute import run_attribute
 from phloem.jobs.attribution_file import DEFAULT_TARGETS
 

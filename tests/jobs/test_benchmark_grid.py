@@ -14,7 +14,7 @@ from comparisons import cells_of, check_nnse, write, write_map
 from stores import store, write_grid_campaign  # noqa: F401
 
 from phloem.analysis.comparison import derived
-from phloem.io.store import Store
+from phloem.io.drivers.store import Store
 from phloem.jobs.benchmark import benchmark, describe
 from phloem.jobs.benchmark_cells import forward_biomass
 from phloem.names import PARAMETERS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.growth import read_growth_curves, richards_chapman
+from phloem.io.references.growth_curves import read_growth_curves, richards_chapman
 from phloem.jobs.curves import fit_growth_curves, fit_leaf_economics
 
 AGES = np.arange(4.0, 120.0, 6.0)

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from phloem.errors import InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, StopFlag, Task
-from phloem.io.attempts import COMMITTED, FREE, Numbers, attempt_numbers, claim_attempt, holder, read_end
-from phloem.io.journals import read_events
-from phloem.io.paths import CampaignPaths
+from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, attempt_numbers, claim_attempt, holder, read_end
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.files.journals import read_events
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.configuration import Failures
 from phloem.jobs.execute import describe_set_aside, forgive

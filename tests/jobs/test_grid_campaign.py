@@ -15,8 +15,8 @@ from grid_files import dataset
 from stores import CELLS, LINE, SEED, SHORT, store, write_grid_campaign  # noqa: F401
 
 from phloem.analysis.forward_figures import forward_figure
-from phloem.io.merged_cells import read_merged
-from phloem.io.store import Store, open_store
+from phloem.io.drivers.store import Store, open_store
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.boreal import make_store
 from phloem.jobs.boreal_truth import places
 from phloem.jobs.configuration import data_root
@@ -234,7 +234,7 @@ def test_scores_over_common_cells_alone() -> None:
 
 
 def test_the_three_are_checked_before_the_first_is_computed(store: Store, tmp_path: Path) -> None:  # noqa: F811
-    from phloem.io.store import seal_store
+    from phloem.io.drivers.store import seal_store
 
     shutil.copytree(store.paths.root, tmp_path / "bare")
     bare = open_store(tmp_path / "bare")
@@ -244,7 +244,7 @@ def test_the_three_are_checked_before_the_first_is_computed(store: Store, tmp_pa
 
 
 def test_cells_without_biomass_are_refused_when_planned(store: Store, tmp_path: Path) -> None:  # noqa: F811
-    from phloem.io.store import seal_store
+    from phloem.io.drivers.store import seal_store
 
     shutil.copytree(store.paths.root, tmp_path / "bare")
     bare = open_store(tmp_path / "bare")

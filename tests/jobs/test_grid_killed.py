@@ -12,7 +12,7 @@ import pytest
 from campaigns import count, differing, end, merged, start, succeed, wait_for
 from stores import SHORT, store, write_grid_campaign  # noqa: F401
 
-from phloem.io.store import Store
+from phloem.io.drivers.store import Store
 
 pytestmark = pytest.mark.engine
 

@@ -17,9 +17,9 @@ import pytest
 from processes import environment
 
 from phloem.errors import InputError, WorkError
-from phloem.io.growth import richards_chapman, total_biomass
-from phloem.io.mature_forest import choose
-from phloem.io.store import open_store
+from phloem.io.drivers.store import open_store
+from phloem.io.ingest.mature_forest import choose
+from phloem.io.references.growth_curves import richards_chapman, total_biomass
 from phloem.jobs.ingest import ingest
 from phloem.jobs.ingest_command import TEMPLATE
 from phloem.jobs.ingest_file import choices, load_ingest_file
@@ -309,7 +309,7 @@ class TestResume:
     def test_killed_after_each_chunk(self, made, tmp_path, monkeypatch, after):
         """What is done is not done again, and the content is the same."""
         path, store = made
-        from phloem.io.ingest_folder import IngestFolder
+        from phloem.io.ingest.ingest_folder import IngestFolder
 
         plain, written = IngestFolder.commit, []
 
@@ -360,8 +360,8 @@ class TestResume:
 
     def test_two_at_once(self, made, tmp_path, monkeypatch):
         path, _ = made
-        from phloem.io.ingest_folder import IngestFolder
-        from phloem.io.store import StorePaths
+        from phloem.io.drivers.store import StorePaths
+        from phloem.io.ingest.ingest_folder import IngestFolder
 
         with (
             IngestFolder(StorePaths(tmp_path / "store")).held(),

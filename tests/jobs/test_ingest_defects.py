@@ -10,8 +10,8 @@ import product_samples as samples
 import pytest
 
 from phloem.errors import InputError
-from phloem.io.ingest_folder import IngestFolder
-from phloem.io.store import open_store
+from phloem.io.drivers.store import open_store
+from phloem.io.ingest.ingest_folder import IngestFolder
 from phloem.jobs.ingest import ingest
 
 

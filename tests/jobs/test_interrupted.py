@@ -29,7 +29,7 @@ from processes import children
 
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Context, StopFlag, call
-from phloem.io.journals import read_events
+from phloem.io.files.journals import read_events
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.failures import TileFailures
 from phloem.jobs.supervisor import Supervisor

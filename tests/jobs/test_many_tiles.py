@@ -12,9 +12,9 @@ import pytest
 from campaigns import command, succeed
 
 from benchmarks.scale import commit, plan
-from phloem.io.attempts import LEASE_SECONDS, attempt_numbers, end_attempt, holder, take_tile
-from phloem.io.journals import append_event, read_events, roll_up
-from phloem.io.tiles import load_tile, read_commits
+from phloem.io.campaign.attempts import LEASE_SECONDS, attempt_numbers, end_attempt, holder, take_tile
+from phloem.io.campaign.tiles import load_tile, read_commits
+from phloem.io.files.journals import append_event, read_events, roll_up
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import prepare
 from phloem.jobs.housekeeping import tidy

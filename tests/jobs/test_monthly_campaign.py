@@ -16,8 +16,8 @@ import xarray as xr
 from campaigns import command, count, differing, end, merged, start, succeed, wait_for, write_campaign
 from stores import SHORT, store, write_grid_campaign  # noqa: F401
 
-from phloem.io.merged_cells import read_merged
-from phloem.io.store import Store, open_store
+from phloem.io.drivers.store import Store, open_store
+from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.campaign import open_campaign
 from phloem.jobs.configuration import load_configuration
 from phloem.jobs.grid import build_grid_site

@@ -20,7 +20,7 @@ import pytest
 from campaigns import PHLOEM, command, end, start, succeed, wait_for, write_campaign
 from processes import alive
 
-from phloem.io.towers import read_tower
+from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.campaign import open_campaign
 from phloem.names import FORCING, STREAMS
 

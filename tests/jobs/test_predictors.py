@@ -14,8 +14,8 @@ from merged_maps import make_cells, plan_baseline, write_store
 
 from phloem.analysis.attribution import Predictor, Settings
 from phloem.errors import InputError
-from phloem.io.climate import CLIMATE
-from phloem.io.towers import read_tower
+from phloem.io.drivers.climate_means import CLIMATE
+from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.analysis_commands import TEMPLATE
 from phloem.jobs.attribution_file import DEFAULT_TARGETS, TARGETS, AttributionSection, load_attribution_file
 from phloem.jobs.campaign import Campaign

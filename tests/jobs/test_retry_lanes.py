@@ -17,8 +17,8 @@ from campaigns import count, differing, end, merged, start, succeed, wait_for, w
 from poison import Poison, lanes, rows, status
 from processes import children
 
-from phloem.io.paths import CampaignPaths
-from phloem.io.tiles import load_tile
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tiles import load_tile
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
 from phloem.jobs.campaign import Lane, add_retries, open_campaign
 from phloem.jobs.retries import failed_lanes, retry_lanes

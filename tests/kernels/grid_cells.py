@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.io.grid_cell import calendar_days
-from phloem.io.weather import boreal_weather
+from phloem.io.drivers.grid_cell import calendar_days
+from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.objective.grid_site_input import GridSite, grid_site
 from phloem.kernels.objective.protocol import Protocol

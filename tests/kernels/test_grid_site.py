@@ -54,7 +54,7 @@ def test_phenology_keeps_its_phase_over_the_cycles(growth) -> None:
 
 
 def test_a_noleap_year_keeps_its_phase_too() -> None:
-    from phloem.io.grid_cell import GridCell, calendar_days
+    from phloem.io.drivers.grid_cell import GridCell, calendar_days
 
     year, doy = calendar_days(1985, 2020, "noleap")
     empty = np.zeros(0)

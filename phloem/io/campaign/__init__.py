@@ -1,0 +1,1 @@
+"""The files of a campaign: their names, tiles, attempts, checkpoints."""

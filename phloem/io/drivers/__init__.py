@@ -1,0 +1,1 @@
+"""Drivers and observations of a cell: variables, tower files, the driver store, quality control."""

@@ -1,0 +1,98 @@
+"""What quality control says of a file, and what becomes of it by quality mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from phloem.errors import InputError
+
+Severity = Literal["note", "repaired", "warning"]
+
+
+Level = Literal["note", "warning", "defect", "mendable", "fatal"]
+
+
+QUALITY = ("repair", "keep", "refuse")
+"""Mend what can be mended with certainty; report only; refuse what would need mending."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What quality control saw in one variable of one cell.
+
+    Attributes:
+        cell: Name of the cell.
+        variable: Name of the variable as the file spells it; several are separated by spaces.
+        severity: `note` (harmless), `repaired` (values were changed) or `warning` (values are as they were).
+        message: One sentence for the person who owns the data.
+    """
+
+    cell: str
+    variable: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A defect that a check found.
+
+    Attributes:
+        level: `note` and `warning` are reported; a `defect` is mended under "repair", reported under "keep"
+            and refused under "refuse"; a `mendable` is mended under "repair" and refused otherwise, because
+            values of the wrong kind cannot be kept; a `fatal` is always refused.
+        message: What is wrong.
+        remedy: What was done about it, where `mended` was taken.
+        mended: The arrays that replace the defective ones, by variable.
+    """
+
+    level: Level
+    message: str
+    remedy: str = ""
+    mended: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Audit:
+    """Collects the findings of one file and turns what cannot be accepted into an InputError.
+
+    Attributes:
+        path: The file; the cell has its name without the suffix.
+        quality: One of `QUALITY`.
+        findings: What was reported so far.
+    """
+
+    path: Path
+    quality: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, variable: str, severity: Severity, message: str) -> None:
+        """Report something about a variable."""
+        self.findings.append(Finding(self.path.stem, variable, severity, message))
+
+    def error(self, variable: str, message: str) -> InputError:
+        """The error that names file, cell and variable."""
+        return InputError(f"{self.path}: cell {self.path.stem}: variable {variable}: {message}")
+
+    def judge(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
+        """Report an issue and mend `values` in place as the quality mode says, or raise InputError."""
+        if issue is None:
+            return
+        done = f"{issue.message}; {issue.remedy}" if issue.remedy else issue.message
+        if issue.level == "fatal":
+            raise self.error(variable, issue.message)
+        if issue.level in ("defect", "mendable"):
+            if self.quality == "refuse" or (self.quality == "keep" and issue.level == "mendable"):
+                raise self.error(variable, f'{issue.message}; quality = "repair" mends it')
+            if self.quality == "keep":
+                self.add(variable, "warning", f"{issue.message}; kept as it is")
+                return
+            self.add(variable, "repaired", done)
+        else:
+            self.add(variable, "warning" if issue.level == "warning" else "note", done)
+        values.update(issue.mended)

@@ -1,0 +1,26 @@
+"""Saturation vapour pressure, and vapour pressure deficit from specific humidity and pressure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def vapour_pressure_deficit(air: np.ndarray, moisture: np.ndarray, pressure: np.ndarray) -> np.ndarray:
+    """Vapour pressure deficit in hPa: max(es(T) - e, 0), e = q p / (0.622 + 0.378 q) (dalec_daily.md, section 2).
+
+    Args:
+        air: temperature, degC.
+        moisture: specific humidity, kg kg-1.
+        pressure: surface pressure, hPa.
+    """
+    vapour = moisture * pressure / (0.622 + 0.378 * moisture)
+    return np.maximum(saturation_pressure(air) - vapour, 0.0)
+
+
+def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
+    """Saturation vapour pressure over water in hPa of a temperature in degC.
+
+    es(T) = 6.1078 exp(17.269 T / (T + 237.3)): Murray (1967), On the computation of saturation vapor
+    pressure, Journal of Applied Meteorology 6, 203-204.
+    """
+    return 6.1078 * np.exp(17.269 * temperature / (temperature + 237.3))

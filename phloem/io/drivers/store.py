@@ -1,0 +1,316 @@
+"""The driver store: what `phloem ingest` makes of the public products, and what the tiles of a grid campaign read.
+
+A folder. `store.json` is the sealed table of its cells; each chunk is a CF-NetCDF file of some consecutive cells, all
+days of a cell in one piece, so that a tile reads its cells in one pass. Every cell proves itself by a checksum of its
+own, which does not depend on the chunks.
+
+Days follow the forcing's calendar: `standard` (Gregorian) or `noleap`. Observations stand on the days they belong to:
+a window mean (RECO) on the last day of its window, a composite (LAI) on its first day; all other days are NaN. Which
+streams are window means, a store can say otherwise among its facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io.drivers.grid_cell import GridCell, days_since_epoch
+from phloem.io.drivers.tower_cell import day_of_year
+from phloem.io.drivers.variables import EPOCH, EVAPORATIVE_FRACTION, VARIABLES
+from phloem.io.files.atomic import CorruptFile
+from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
+from phloem.names import FORCING, STREAMS, WINDOW_MEANS
+
+FORMAT = 1
+
+STATICS = {
+    "biomass_snapshot": ("g m-2", "live biomass of the mature forest at the end of the last observed year, carbon"),
+    "lcma": ("g m-2", "leaf carbon per leaf area"),
+    "cue": ("1", "carbon-use efficiency"),
+    "root_shoot": ("1", "below-ground over above-ground biomass"),
+    "growth_amax": ("Mg ha-1", "asymptote of the above-ground growth curve, dry matter"),
+    "growth_k": ("yr-1", "rate of the growth curve"),
+    "growth_c": ("1", "shape of the growth curve"),
+    "elevation": ("m", "elevation"),
+}
+"""Units and long names of the numbers of a cell that the program itself reads or makes; others may stand beside."""
+
+COLUMNS = ("name", "latitude", "longitude", "chunk", "row", "checksum", "snapshot", "trajectory")
+"""Columns of the table of cells."""
+
+_TRAJECTORY = ("g m-2", "live biomass of a stand of this age, carbon")
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """The files of a driver store; nobody else spells their names.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    @property
+    def index(self) -> Path:
+        """The sealed table of cells; it comes last and makes the folder a store."""
+        return self.root / "store.json"
+
+    @property
+    def journal(self) -> Path:
+        """One checksummed line for each chunk that is done, while the store is being made."""
+        return self.root / "ingest.jsonl"
+
+    @property
+    def dropped(self) -> Path:
+        """The cells that were left out, and why (CSV)."""
+        return self.root / "dropped.csv"
+
+    @property
+    def log(self) -> Path:
+        """What was read, converted and dropped, for people."""
+        return self.root / "ingest.log"
+
+    @property
+    def truth(self) -> Path:
+        """The true parameters of a synthetic domain (CSV)."""
+        return self.root / "truth.csv"
+
+    def chunk(self, number: int) -> Path:
+        """The file of a chunk."""
+        return self.root / "chunks" / f"{number // 1000:03d}" / f"chunk_{number:06d}.nc"
+
+
+def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple[str, str]] | None = None) -> None:
+    """Write some cells atomically; the same cells give the same content.
+
+    Args:
+        path: of the chunk; its folder is made.
+        cells: of one calendar and the same days.
+        units: units and long names of statics that `STATICS` does not know.
+
+    Raises:
+        ValueError: cells of different days, ages or statics, no age, or forcing that is not finite.
+    """
+    one = cells[0]
+    if not len(one.trajectory):
+        raise ValueError(f"cell {one.name}: a trajectory has at least one age, NaN where there is none")
+    for cell in cells:
+        same = cell.calendar == one.calendar and np.array_equal(cell.year, one.year)
+        same = same and list(cell.statics) == list(one.statics) and list(cell.withheld) == list(one.withheld)
+        if not same or len(cell.trajectory) != len(one.trajectory):
+            raise ValueError(f"cells {one.name} and {cell.name} have other days, ages, statics or withheld streams")
+        for name in FORCING:
+            if not np.isfinite(cell.forcing[name]).all():
+                raise ValueError(f"cell {cell.name}: {name} is not finite")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_netcdf(path, lambda file: _fill(file, cells, {**STATICS, **(units or {})}))
+
+
+def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, tuple[str, str]]) -> None:
+    one = cells[0]
+    days, ages = len(one.doy), len(one.trajectory)
+    file.setncatts({"Conventions": "CF-1.11", "title": "phloem driver store, one chunk", "format": FORMAT})
+    for name, length in (("cell", len(cells)), ("time", days), ("age", ages)):
+        file.createDimension(name, length)
+
+    def put(name: str, dimensions: tuple[str, ...], values: Any, units: str = "", long_name: str = "") -> Any:
+        text = np.asarray(values).dtype.kind in "UO"
+        options: dict[str, Any] = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+        if text or not dimensions[1:]:
+            options = {}
+        else:
+            options["chunksizes"] = (1, len(file.dimensions[dimensions[1]]))
+        fill = np.nan if np.asarray(values).dtype.kind == "f" else None
+        made = file.createVariable(name, str if text else values.dtype, dimensions, fill_value=fill, **options)
+        made.setncatts({key: word for key, word in (("units", units), ("long_name", long_name)) if word})
+        made[...] = np.asarray(values, object) if text else values
+        return made
+
+    put("cell", ("cell",), [cell.name for cell in cells], long_name="cell id")
+    for name in ("latitude", "longitude"):
+        unit = "degrees_north" if name == "latitude" else "degrees_east"
+        axis = put(name, ("cell",), np.array([getattr(cell, name) for cell in cells]), unit, name)
+        axis.standard_name = name
+    put("checksum", ("cell",), [cell.checksum for cell in cells], long_name="SHA-256 of what a calibration reads")
+    if one.calendar == "standard":
+        stamps = days_since_epoch(one.year, one.doy)
+    else:
+        stamps = 365 * (one.year.astype(np.int64) - 2001) + one.doy - 1
+    time = put("time", ("time",), stamps.astype(np.int32), "days since 2001-01-01", "time")
+    time.setncatts({"calendar": one.calendar, "standard_name": "time", "axis": "T"})
+    put("window_start", ("time",), one.window_start.astype(np.int8), "1", "first day of a window of reco")
+    for name in (*FORCING, *STREAMS):
+        source = "forcing" if name in FORCING else "observations"
+        values = np.stack([np.asarray(getattr(cell, source)[name], np.float32) for cell in cells])
+        made = put(name, ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        made.coordinates = "latitude longitude"
+        if name == "reco":
+            made.comment = "mean over a window that ends on this day and begins at the last window_start"
+    for name in one.withheld:
+        values = np.stack([np.asarray(cell.withheld[name], np.float32) for cell in cells])
+        made = put(f"{name}_withheld", ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        made.comment = "withheld from every calibration"
+    fraction = np.stack([np.asarray(cell.evaporative_fraction, np.float32) for cell in cells])
+    put("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
+    curves = np.stack([np.asarray(cell.trajectory, np.float32) for cell in cells])
+    put("age", ("age",), np.arange(1, ages + 1, dtype=np.int32), "yr", "stand age")
+    put("trajectory", ("cell", "age"), curves, *_TRAJECTORY)
+    for name in one.statics:
+        numbers = np.array([float(cell.statics[name]) for cell in cells])
+        put(f"static_{name}", ("cell",), numbers, *units.get(name, ("1", name)))
+
+
+def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[GridCell]:
+    """Read cells of a chunk and prove them by their checksums.
+
+    Args:
+        path: of the chunk.
+        rows: places of the cells in it; by default all.
+
+    Raises:
+        InputError: no such chunk, or one that is not what was written.
+    """
+    try:
+        with netCDF4.Dataset(str(path)) as file:
+            file.set_auto_mask(False)
+            wanted = range(len(file.dimensions["cell"])) if rows is None else rows
+            return [_cell(file, row, path) for row in wanted]
+    except (OSError, RuntimeError, KeyError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a readable chunk of a driver store ({error}); run `phloem ingest` again"
+        ) from error
+
+
+def _cell(file: netCDF4.Dataset, row: int, path: Path) -> GridCell:
+    time = file["time"][:].astype(np.int64)
+    calendar = str(file["time"].calendar)
+    if calendar == "noleap":
+        year, doy = 2001 + time // 365, time % 365 + 1
+    else:
+        year, doy = (EPOCH + time).astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(time)
+    cell = GridCell(
+        name=str(file["cell"][row]),
+        latitude=float(file["latitude"][row]),
+        longitude=float(file["longitude"][row]),
+        calendar=calendar,
+        year=year,
+        doy=doy,
+        forcing={name: file[name][row] for name in FORCING},
+        observations={name: file[name][row] for name in STREAMS},
+        window_start=file["window_start"][:],
+        evaporative_fraction=file["ef"][row],
+        trajectory=file["trajectory"][row],
+        statics={
+            name.removeprefix("static_"): float(file[name][row])
+            for name in file.variables
+            if name.startswith("static_")
+        },
+        withheld={name: file[f"{name}_withheld"][row] for name in STREAMS if f"{name}_withheld" in file.variables},
+    )
+    if cell.checksum != str(file["checksum"][row]):
+        raise InputError(f"{path}: cell {cell.name}: its checksum does not match; run `phloem ingest` again")
+    return cell
+
+
+@dataclass(frozen=True)
+class Store:
+    """A driver store.
+
+    Attributes:
+        paths: its files.
+        facts: what it says of itself: `first_year`, `last_year`, `calendar`, `step` (degrees), `sources`; where it is
+            so, that its cells are `places` on no grid, and which streams are `window_means`.
+        columns: `name`, `latitude`, `longitude`, `chunk`, `row`, `checksum`, and whether it has a `snapshot` and a
+            `trajectory` of biomass, of each cell, equally long lists; cells go from south to north, and from west to
+            east.
+    """
+
+    paths: StorePaths
+    facts: Mapping[str, Any]
+    columns: Mapping[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["name"])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all cells."""
+        return self.columns["name"]
+
+    @property
+    def places(self) -> bool:
+        """Whether its cells are places at coordinates of their own, on no grid."""
+        return bool(self.facts.get("places", False))
+
+    @property
+    def window_means(self) -> tuple[str, ...]:
+        """Observed streams that are means over windows, on their last days."""
+        return tuple(self.facts.get("window_means", WINDOW_MEANS))
+
+    def read(self, positions: Sequence[int]) -> list[GridCell]:
+        """Read some cells, chunk after chunk; in the order asked for.
+
+        Raises:
+            InputError: a chunk or cell that is not what the table says.
+        """
+        by_chunk: dict[int, list[int]] = {}
+        for position in positions:
+            by_chunk.setdefault(self.columns["chunk"][position], []).append(position)
+        found = {}
+        for number, wanted in by_chunk.items():
+            path = self.paths.chunk(number)
+            for position, cell in zip(wanted, read_chunk(path, [self.columns["row"][p] for p in wanted]), strict=True):
+                if cell.checksum != self.columns["checksum"][position]:
+                    raise InputError(f"{path}: cell {cell.name} is not what {self.paths.index} says; ingest anew")
+                found[position] = cell
+        return [found[position] for position in positions]
+
+
+def chunk_columns(number: int, cells: Sequence[GridCell]) -> dict[str, list[Any]]:
+    """Return what the table of cells says of those of a chunk, by the names in `COLUMNS`."""
+    return {
+        "name": [cell.name for cell in cells],
+        "latitude": [cell.latitude for cell in cells],
+        "longitude": [cell.longitude for cell in cells],
+        "chunk": [number] * len(cells),
+        "row": list(range(len(cells))),
+        "checksum": [cell.checksum for cell in cells],
+        "snapshot": [cell.has_snapshot for cell in cells],
+        "trajectory": [cell.has_trajectory for cell in cells],
+    }
+
+
+def seal_store(root: Path, facts: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> Store:
+    """Write the table that makes a folder of chunks a store."""
+    paths = StorePaths(Path(root))
+    write_sealed(paths.index, {"format": FORMAT, "facts": dict(facts), "cells": dict(columns)})
+    return Store(paths, facts, columns)
+
+
+def open_store(root: Path) -> Store:
+    """Open a driver store.
+
+    Raises:
+        InputError: none there, one that is not finished, or a damaged one.
+    """
+    paths = StorePaths(Path(root))
+    if not paths.index.is_file() and not copy_of(paths.index).is_file():
+        state = "an ingest that is not finished: run it again" if paths.journal.exists() else "no driver store here"
+        raise InputError(f"{root}: {state} (no {paths.index.name}); make one with `phloem ingest INGEST.toml`")
+    try:
+        table = read_sealed(paths.index)
+        facts, columns = table["facts"], table["cells"]
+        length = {len(columns[key]) for key in COLUMNS}
+    except (OSError, ValueError, KeyError, TypeError, CorruptFile) as error:
+        raise InputError(f"{paths.index}: damaged ({error}); run `phloem ingest` again") from error
+    if table.get("format") != FORMAT or len(length) != 1:
+        raise InputError(f"{paths.index}: format {table.get('format')}, this program reads {FORMAT}; ingest anew")
+    return Store(paths, facts, columns)

@@ -1,0 +1,283 @@
+"""Tower files: one NetCDF a site, daily, in the layout of the fluxnet_daily data set.
+
+The site is the file's name without `.nc`. Days are counted from 2001-01-01; a CF units attribute on `time` is
+honoured. CMIP names (tasmin, tasmax, rsds, co2, vpd, pr, gpp, reco, et, lai) are accepted beside the
+layout's own.
+"""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cftime
+import netCDF4
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io.drivers import quality as checks
+from phloem.io.drivers.findings import QUALITY, Audit
+from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
+from phloem.io.drivers.variables import EVAPORATIVE_FRACTION, VARIABLES, Variable
+from phloem.io.files.atomic import checksum
+from phloem.io.files.netcdf import write_netcdf
+from phloem.names import FORCING, STREAMS
+
+TIME_UNITS = "days since 2001-01-01"
+_GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
+_REFERENCE = {
+    "tasmin": ("tmin",),
+    "tasmax": ("tmax",),
+    "rsds": ("ssrd",),
+    "vpd": ("vpd",),
+    "gpp": ("gpp_nt", "gpp_dt"),
+    "reco": ("reco_nt",),
+}
+
+
+def list_towers(folder: Path, sites: Sequence[str] | None = None) -> dict[str, Path]:
+    """The tower files of a folder by site, sorted by name.
+
+    Args:
+        folder: Folder of `SITE.nc` files.
+        sites: Those to take; None takes all.
+
+    Raises:
+        InputError: No such folder, no tower file in it, or a site that it does not hold.
+    """
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found = {path.stem: path for path in sorted(Path(folder).glob("*.nc"))}
+    if not found:
+        raise InputError(f"{folder}: holds no tower file (SITE.nc)")
+    unknown = sorted(set(sites or ()) - set(found))
+    if unknown:
+        raise InputError(f"{folder}: no site {', '.join(unknown)}; the sites are {', '.join(found)}")
+    return {name: path for name, path in found.items() if sites is None or name in sites}
+
+
+def _text(variable: netCDF4.Variable, attribute: str) -> str:
+    """A text attribute; empty where it is absent or a number, such as the placeholder -9999."""
+    value = getattr(variable, attribute, "")
+    return value.strip() if isinstance(value, str) and value.strip() != "-9999" else ""
+
+
+def _find(file: netCDF4.Dataset, names: Iterable[str], audit: Audit) -> netCDF4.Variable:
+    """The first of the names that the file has."""
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        if name in file.variables:
+            return file.variables[name]
+    raise audit.error(
+        " or ".join(names), f"is missing; the file has {', '.join(sorted(file.variables)) or 'no variable'}"
+    )
+
+
+def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
+    """The values of a daily variable, float64 (days,), NaN where missing."""
+    if variable.shape != (days,) or not np.issubdtype(variable.dtype, np.number):
+        raise audit.error(
+            variable.name,
+            f"has shape {variable.shape} of {variable.dtype}; numbers of shape ({days},) are due",
+        )
+    return checks.mark_missing(variable[:])
+
+
+def _read_time(file: netCDF4.Dataset, audit: Audit) -> np.ndarray:
+    """The time axis in days since 2001-01-01, float64 (days,), NaN where missing."""
+    variable = _find(file, ("time",), audit)
+    if variable.ndim != 1 or not np.issubdtype(variable.dtype, np.number):
+        raise audit.error("time", f"has shape {variable.shape} of {variable.dtype}; one axis of numbers is due")
+    stamps = np.ma.filled(np.ma.asarray(variable[:]).astype(np.float64), np.nan)
+    units, calendar = _text(variable, "units"), _text(variable, "calendar").lower() or "standard"
+    if not units:
+        audit.add("time", "note", f"no units attribute; taken as {TIME_UNITS}")
+        return stamps
+    if calendar not in _GREGORIAN:
+        raise audit.error("time", f"calendar {calendar!r}; accepted are {', '.join(_GREGORIAN)}")
+    try:
+        first = cftime.num2date([0, 1], units, calendar)
+        zero, one = (int(n) for n in cftime.date2num(first, "microseconds since 2001-01-01", calendar))
+    except (ValueError, OverflowError) as error:
+        raise audit.error("time", f"units {units!r} are not understood; due is {TIME_UNITS!r}") from error
+    return np.round((zero + (one - zero) * stamps) / 86400e6, 6)
+
+
+def _convert(variable: netCDF4.Variable, spec: Variable, values: np.ndarray, audit: Audit) -> np.ndarray:
+    """Values in the package's unit; a conversion is reported, an unknown unit refused."""
+    unit = _text(variable, "units")
+    if not unit:
+        return values
+    converted = spec.convert(values, unit)
+    if converted is None:
+        raise audit.error(variable.name, f"unknown unit {unit!r}; due is {spec.unit!r}, accepted are {spec.accepted}")
+    if not spec.is_own_unit(unit):
+        audit.add(variable.name, "note", f"converted from {unit} to {spec.unit}")
+    return converted
+
+
+def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
+    """Latitude and longitude: the file's scalars, else site_coords.csv beside the file."""
+    table: dict[str, float] = {}
+    beside = audit.path.with_name("site_coords.csv")
+    if beside.is_file():
+        try:
+            with beside.open(newline="", encoding="utf-8-sig") as lines:
+                for row in csv.DictReader(lines, skipinitialspace=True):
+                    if row.get("SITE_ID") == audit.path.stem:
+                        table = {key: float(row[key] or "nan") for key in ("lat", "lon") if key in row}
+        except (OSError, ValueError) as error:
+            raise InputError(f"{beside}: coordinates of {audit.path.stem} cannot be read ({error})") from error
+
+    def scalar(*names: str) -> float:
+        for name in names:
+            if name in file.variables and file.variables[name].size == 1:
+                return float(checks.mark_missing(file.variables[name][...]).reshape(-1)[0])
+        return math.nan
+
+    latitude, longitude = scalar("LAT", "lat", "latitude"), scalar("LON", "lon", "longitude")
+    latitude = table.get("lat", math.nan) if math.isnan(latitude) else latitude
+    longitude = table.get("lon", math.nan) if math.isnan(longitude) else longitude
+    if not -90.0 <= latitude <= 90.0:
+        raise audit.error("LAT", f"no latitude in -90..90 in the file or in {beside.name} beside it ({latitude})")
+    if abs(table.get("lat", latitude) - latitude) > 0.5:
+        audit.add("LAT", "warning", f"{latitude:.4f}, but {beside.name} says {table['lat']:.4f}")
+    return latitude, longitude
+
+
+def _note_attributes(found: dict[str, netCDF4.Variable], audit: Audit) -> None:
+    """Note attributes that are absent or contradict the data; each is one finding for all its variables."""
+    bare = [name for name in found if not _text(found[name], "units")]
+    if bare:
+        taken = ", ".join(VARIABLES[name].unit for name in bare)
+        names = " ".join(found[name].name for name in bare)
+        audit.add(names, "note", f"no units attribute; taken as {taken}")
+    weekly = [variable.name for variable in found.values() if "weekly" in _text(variable, "info").lower()]
+    if weekly:
+        audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
+
+
+def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit: Audit) -> None:
+    """Report where the cell differs from the same site in a reference file (site, time) of daily towers."""
+    source = Audit(path, audit.quality)
+    with _open(path)[0] as file:
+        sites = [str(name) for name in np.atleast_1d(_find(file, ("site",), source)[:])]
+        if audit.path.stem not in sites:
+            audit.add("site", "note", f"not compared: the reference {path.name} does not have it")
+            return
+        row, axis = sites.index(audit.path.stem), _read_time(file, source)
+        _, here, there = np.intersect1d(time, axis, return_indices=True)
+        for name, candidates in _REFERENCE.items():
+            best: tuple[float, checks.Issue | None, str] = (-np.inf, None, "")
+            for candidate in candidates:
+                variable = _find(file, (candidate,), source)
+                reference = checks.mark_missing(variable[row, :])[there]
+                if name == "vpd" and variable.dtype == np.int16:
+                    # In int16 steps of 0.001 hPa a deficit above 32.767 hPa has wrapped to a negative number.
+                    step = float(getattr(variable, "scale_factor", 1.0))
+                    reference = np.where(reference < 0.0, reference + 65536 * step, reference)
+                r, issue = checks.check_against_reference(name, values[name][here], reference)
+                if r > best[0]:
+                    best = (r, issue, candidate)
+            if best[1] is not None:
+                audit.add(VARIABLES[name].layout, "warning", f"{best[1].message}: {best[2]} of {path.name}")
+
+
+def _open(path: Path) -> tuple[netCDF4.Dataset, bytes]:
+    """A NetCDF file and its bytes, which are read once, so that data and checksum belong together."""
+    try:
+        data = path.read_bytes()
+        return netCDF4.Dataset(str(path), memory=data), data
+    except OSError as error:
+        raise InputError(f"{path}: not a readable NetCDF file ({error.strerror or error})") from error
+
+
+def read_tower(path: Path, *, quality: str = "repair", reference: Path | None = None) -> Cell:
+    """Read a tower file and control its quality.
+
+    Args:
+        path: `SITE.nc`.
+        quality: "repair" mends what can be mended with certainty and reports it, "keep" only reports,
+            "refuse" raises for a defect that "repair" would mend.
+        reference: Optional file in the layout of tower_daily (site, time) to compare the site with.
+
+    Raises:
+        InputError: A file that cannot be read, or a defect that the mode does not accept; the message names
+            the file, the cell, the variable, how many days and the first of them.
+    """
+    if quality not in QUALITY:
+        raise InputError(f"quality = {quality!r}; the choices are {', '.join(QUALITY)}")
+    path = Path(path)
+    audit = Audit(path, quality)
+    file, data = _open(path)
+    with file:
+        stamps = _read_time(file, audit)
+        audit.judge("time", checks.check_time(stamps), {})
+        time, days = stamps.astype(np.int64), len(stamps)
+        found = {name: _find(file, (VARIABLES[name].layout, name), audit) for name in (*FORCING, *STREAMS)}
+        values = {
+            name: _convert(variable, VARIABLES[name], _series(variable, days, audit), audit)
+            for name, variable in found.items()
+        }
+        if "DOY" in file.variables:
+            audit.judge("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
+        names = {name: variable.name for name, variable in found.items()}
+        _note_attributes(found, audit)
+        fraction = np.full(days, np.nan)
+        if "EF" in file.variables:
+            fraction = _series(file.variables["EF"], days, audit)
+        latitude, longitude = _coordinates(file, audit)
+    checks.control(values, names, time, audit)
+    if reference is not None:
+        _compare(Path(reference), time, values, audit)
+    return Cell(
+        name=path.stem,
+        latitude=latitude,
+        longitude=longitude,
+        time=time,
+        doy=day_of_year(time),
+        forcing={name: values[name] for name in FORCING},
+        observations={name: values[name] for name in STREAMS},
+        evaporative_fraction=fraction,
+        training_days=count_training_days(time),
+        findings=tuple(audit.findings),
+        source=str(path),
+        checksum=checksum(data),
+    )
+
+
+def write_tower(path: Path, cell: Cell) -> None:
+    """Write a cell in the tower layout, atomically: `read_tower` of the file gives identical arrays.
+
+    The site is named by the file, so `path` must be `NAME.nc` of the cell's name. Findings are not written.
+
+    Raises:
+        InputError: A path whose name is not the cell's.
+    """
+    path = Path(path)
+    if path.name != f"{cell.name}.nc":
+        raise InputError(f"{path}: the file of cell {cell.name} must be called {cell.name}.nc")
+    write_netcdf(path, lambda file: _fill(file, cell))
+
+
+def _fill(file: netCDF4.Dataset, cell: Cell) -> None:
+    """Put a cell into an empty file."""
+    file.setncatts({"Conventions": "CF-1.11", "title": f"daily drivers and observations of {cell.name}"})
+    file.createDimension("time", len(cell.time))
+
+    def put(name: str, values: np.ndarray, **attributes: str) -> None:
+        fill = np.nan if values.dtype.kind == "f" else None
+        dimensions = ("time",) if values.ndim else ()
+        variable = file.createVariable(name, values.dtype, dimensions, fill_value=fill)
+        variable.setncatts(attributes)
+        variable[...] = values
+
+    put("time", cell.time.astype(np.int64), units=TIME_UNITS, calendar="standard", standard_name="time")
+    put("DOY", cell.doy.astype(np.float64), units="1", long_name="day of year")
+    put("LAT", np.asarray(cell.latitude), units="degrees_north", standard_name="latitude")
+    put("LON", np.asarray(cell.longitude), units="degrees_east", standard_name="longitude")
+    for name, values in {**cell.forcing, **cell.observations, "ef": cell.evaporative_fraction}.items():
+        spec = VARIABLES.get(name, EVAPORATIVE_FRACTION)
+        put(spec.layout, values.astype(np.float64), units=spec.unit, long_name=spec.long_name)
+    net = cell.observations["reco"] - cell.observations["gpp"]
+    put("NBE", net, units="gC m-2 d-1", long_name="net exchange, RECO - GPP")

@@ -1,0 +1,1 @@
+"""Regular grids: cells in their places, and the grid of a file."""

@@ -1,0 +1,214 @@
+"""A grid of drivers in one daily CF-NetCDF file, (time, lat, lon) or (time, cell): CMIP names, units by attributes.
+
+For those who have such a file already; raw products go through `phloem ingest`. Forcing: tasmin, tasmax, rsds, pr, co2,
+and vpd or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: those of `store.STATICS`, and `trajectory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cftime
+import numpy as np
+import xarray as xr
+
+from phloem.errors import InputError
+from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.drivers.humidity import vapour_pressure_deficit
+from phloem.io.drivers.store import STATICS
+from phloem.io.drivers.variables import VARIABLES, Variable
+from phloem.io.products.catalogue import MOISTURE
+from phloem.io.products.observations import window_starts
+from phloem.io.products.times import days_of
+from phloem.io.references.growth_curves import richards_chapman, total_biomass
+from phloem.names import FORCING, STREAMS
+
+AGES = 107
+LEAST_OF_WINDOW = 0.5
+"""Share of a dekad's days that must have RECO for its mean to count."""
+
+BLOCK = 64
+GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
+NOLEAP = ("noleap", "365_day")
+MAP_UNITS = {"g m-2": ("g m-2", "gC m-2"), "Mg ha-1": ("Mg ha-1", "t ha-1"), "yr-1": ("yr-1", "year-1", "a-1"),
+             "1": ("1", "", "-"), "m": ("m",)}  # fmt: skip
+
+
+def read_cf_grid(path: Path) -> Iterator[GridCell]:
+    """Yield the cells of a file, from south to north and west to east; those without complete forcing are left out.
+
+    Raises:
+        InputError: naming file and variable: what is missing, a unit that is not known, days that are not whole years
+            one after another, a calendar of other years.
+    """
+    try:
+        file = xr.open_dataset(path, decode_times=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
+    with file:
+        calendar, year, doy = _days(file, path)
+        names = coordinates_of(file, path)
+        east = file[names[1]]
+        file = file.assign_coords({names[1]: (east.dims, (east.values.astype(float) + 180.0) % 360.0 - 180.0)})
+        units = {str(name): str(file[name].attrs.get("units", "")) for name in file.variables}
+        gridded = "lat" if file[names[0]].dims != file[names[1]].dims else ""
+        if gridded:
+            rows, columns = file[names[0]].dims[0], file[names[1]].dims[0]
+            ordered = file.sortby(names[1]).rename_dims({columns: "cell"})
+            parts = (ordered.isel({rows: int(i)}) for i in np.argsort(file[names[0]].values))
+        else:
+            (dimension,) = file[names[0]].dims
+            order = np.lexsort((file[names[1]].values, file[names[0]].values))
+            ordered = file.isel({dimension: order}).rename_dims({dimension: "cell"} if dimension != "cell" else {})
+            parts = (ordered.isel(cell=slice(n, n + BLOCK)) for n in range(0, ordered.sizes["cell"], BLOCK))
+        for part in parts:
+            yield from _cells(part.load(), path, names, units, calendar, year, doy)
+
+
+def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
+    if "time" not in file.variables or file["time"].dims != ("time",):
+        raise InputError(
+            f"{path}: variable time: one axis of days is due; the file has {', '.join(map(str, file.variables))}"
+        )
+    attributes = file["time"].attrs
+    kind = str(attributes.get("calendar", "standard")).lower()
+    calendar = "standard" if kind in GREGORIAN else "noleap" if kind in NOLEAP else ""
+    if not calendar:
+        raise InputError(f"{path}: variable time: calendar {kind!r}; accepted are {', '.join((*GREGORIAN, *NOLEAP))}")
+    try:
+        dates = cftime.num2date(file["time"].values, str(attributes["units"]), kind)
+    except (KeyError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: variable time: units {attributes.get('units')!r} are not understood") from error
+    found = np.array([(date.year, date.dayofyr) for date in dates])
+    year, doy = calendar_days(int(found[0, 0]), int(found[-1, 0]), calendar)
+    if len(found) != len(year) or not (found == np.stack([year, doy], 1)).all():
+        short = min(len(found), len(year))
+        odd = np.flatnonzero((found[:short] != np.stack([year, doy], 1)[:short]).any(1))
+        place = dates[int(odd[0])] if len(odd) else dates[-1]
+        raise InputError(f"{path}: variable time: whole years of days one after another are due; not so at {place}")
+    return calendar, year, doy
+
+
+def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
+    """Return the names of the variables that hold latitude and longitude.
+
+    Raises:
+        InputError: there are none of one dimension.
+    """
+    found = []
+    for short, standard in (("lat", "latitude"), ("lon", "longitude")):
+        names = [
+            str(n) for n in file.variables if file[n].attrs.get("standard_name") == standard or n in (short, standard)
+        ]
+        if not names or file[names[0]].ndim != 1:
+            raise InputError(f"{path}: variable {short}: one axis of {standard}s, or one {standard} a cell, is due")
+        found.append(names[0])
+    return found[0], found[1]
+
+
+def _values(part: xr.Dataset, path: Path, spec: Variable, units: dict[str, str]) -> np.ndarray:
+    """Return a variable in the package's unit, float64 (days, cells)."""
+    values = part[spec.name].astype(float)
+    if "cell" not in values.dims:
+        values = values.expand_dims(cell=part.sizes["cell"])
+    if "time" not in values.dims:
+        values = values.expand_dims(time=part.sizes["time"])
+    if set(values.dims) != {"time", "cell"}:
+        raise InputError(f"{path}: variable {spec.name}: dimensions {values.dims}; time and cells are due")
+    converted = spec.convert(values.transpose("time", "cell").values, units[spec.name])
+    if converted is None:
+        raise InputError(
+            f"{path}: variable {spec.name}: unknown unit {units[spec.name]!r}; accepted are {spec.accepted}"
+        )
+    return np.where((converted < spec.lowest - spec.slack) | (converted > spec.highest), np.nan, converted)
+
+
+def _forcing(part: xr.Dataset, path: Path, units: dict[str, str]) -> dict[str, np.ndarray]:
+    moist = "vpd" not in part
+    wanted = [name for name in FORCING if name != "vpd" or not moist]
+    missing = [name for name in (*wanted, *(("huss", "ps") if moist else ())) if name not in part]
+    if missing:
+        due = f"{', '.join(FORCING)} (or huss and ps for vpd)"
+        raise InputError(f"{path}: variable {missing[0]}: is missing; due are {due}")
+    found = {name: _values(part, path, VARIABLES[name], units) for name in wanted}
+    for name in ("rsds", "pr"):
+        found[name] = np.maximum(found[name], 0)
+    if moist:
+        pressure = Variable("ps", "ps", "hPa", VARIABLES["vpd"].conversions, 300.0, 1200.0, 0.0, "surface pressure")
+        q, p = _values(part, path, MOISTURE, units), _values(part, path, pressure, units)
+        ends = [vapour_pressure_deficit(found[key], q, p) for key in ("tasmin", "tasmax")]
+        found["vpd"] = np.maximum(0.5 * (ends[0] + ends[1]), 0)
+    return found
+
+
+def _cells(
+    part: xr.Dataset,
+    path: Path,
+    names: tuple[str, str],
+    units: dict[str, str],
+    calendar: str,
+    year: np.ndarray,
+    doy: np.ndarray,
+) -> Iterator[GridCell]:
+    forcing = _forcing(part, path, units)
+    nothing = np.full((len(year), part.sizes["cell"]), np.nan)
+    seen = {name: _values(part, path, VARIABLES[name], units) if name in part else nothing for name in STREAMS}
+    fraction = part["ef"].transpose("time", "cell").values if "ef" in part else nothing
+    if "window_start" in part:
+        start = part["window_start"].values.astype(np.int8)
+    else:
+        start = window_starts(days_of(int(year[0]), int(year[-1]), calendar), None)
+        seen["reco"] = window_means(seen["reco"], start)
+    seen["lai"] = np.where(((doy - 1) % 8 == 0)[:, None], seen["lai"], np.nan)
+    maps = {name: _map(part, path, name, units) for name in STATICS if name in part}
+    latitudes, longitudes = (np.broadcast_to(part[name].values, part.sizes["cell"]) for name in names)
+    for n in range(part.sizes["cell"]):
+        drivers = {name: values[:, n].astype(np.float32) for name, values in forcing.items()}
+        if not all(np.isfinite(values).all() for values in drivers.values()):
+            continue
+        east = float(longitudes[n])
+        statics = {name: float(values[n]) for name, values in maps.items()}
+        yield GridCell(
+            name=cell_name(float(latitudes[n]), east), latitude=float(latitudes[n]), longitude=east, calendar=calendar,
+            year=year, doy=doy, forcing=drivers,
+            observations={name: values[:, n].astype(np.float32) for name, values in seen.items()},
+            window_start=start, evaporative_fraction=fraction[:, n].astype(np.float32),
+            trajectory=_trajectory(part, path, n, statics), statics=statics,
+        )  # fmt: skip
+
+
+def _map(part: xr.Dataset, path: Path, name: str, units: dict[str, str]) -> np.ndarray:
+    wanted = STATICS[name][0]
+    if units[name].strip() not in MAP_UNITS[wanted]:
+        raise InputError(f"{path}: variable {name}: unit {units[name]!r}; due is {wanted!r}")
+    return np.broadcast_to(part[name].values.astype(float), part.sizes["cell"])
+
+
+def _trajectory(part: xr.Dataset, path: Path, n: int, statics: dict[str, float]) -> np.ndarray:
+    if "trajectory" in part:
+        return part["trajectory"].transpose("cell", ...).values[n].astype(np.float32)
+    shape = [statics.get(f"growth_{key}", np.nan) for key in ("amax", "k", "c")]
+    if not np.isfinite(shape).all():
+        return np.full(AGES, np.nan, np.float32)
+    ratio = statics.get("root_shoot", np.nan)
+    if not np.isfinite(ratio):
+        raise InputError(f"{path}: variable root_shoot: is missing, and growth curves are of above-ground biomass")
+    return total_biomass(richards_chapman(np.arange(1.0, AGES + 1), *shape), ratio).astype(np.float32)
+
+
+def window_means(values: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the mean of each window on its last day, NaN elsewhere and where too few days have a value.
+
+    Args:
+        values: (days, cells), NaN where missing.
+        start: 1 on the first day of each window, (days,).
+    """
+    first = np.flatnonzero(start)
+    stops = np.append(first[1:], len(start))
+    known = np.isfinite(values)
+    total, count = (np.add.reduceat(np.where(known, field, 0.0), first) for field in (values, np.ones_like(values)))
+    enough = count >= LEAST_OF_WINDOW * (stops - first)[:, None]
+    found = np.full(values.shape, np.nan)
+    found[stops - 1] = np.where(enough, total / np.maximum(count, 1), np.nan)
+    return found

@@ -1,0 +1,1 @@
+"""From tiles to merged.nc, and merged.nc read back."""

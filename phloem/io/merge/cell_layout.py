@@ -1,0 +1,160 @@
+"""What merged.nc looks like: its dimensions, variables and CF attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from phloem.io.campaign.tile_schema import SCHEMA
+from phloem.io.files.netcdf import CONVENTIONS
+from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV
+from phloem.names import ALL_STREAMS, LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STOP
+
+BLOCK_CELLS = 256
+"""Cells of one chunk on disk and of one block in memory."""
+
+POOL_UNITS = ("g m-2",) * 6 + ("mm",) * 2
+"""Units of the pools: mass of carbon, and depth of water."""
+
+EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
+    "member": (("member",), "i4", {"long_name": "random restart", "units": "1"}),
+    "parameter": (("parameter",), str, {"long_name": "parameter of the model"}),
+    "pool": (("pool",), str, {"long_name": "pool of the model"}),
+    "stream": (("stream",), str, {"long_name": "observed stream"}),
+    "term": (("term",), str, {"long_name": "part of the loss"}),
+    "parameter_units": (("parameter",), str, {"long_name": "units of the parameters"}),
+    "pool_units": (("pool",), str, {"long_name": "units of the pools (mass of carbon, depth of water)"}),
+    "tile": (("cell",), "i4", {"long_name": "tile that computed the cell", "units": "1"}),
+    "attempt": (
+        ("cell",),
+        "i4",
+        {"long_name": "attempt of the tile that was committed, 0 where the cell is missing", "units": "1"},
+    ),
+    "retried": (
+        ("cell", "member"),
+        "i4",
+        {"long_name": "tile in which the failed lane was calibrated again, -1 where it was not", "units": "1"},
+    ),
+    "parameters_median": (
+        ("cell", "parameter"),
+        "f8",
+        {
+            "long_name": "median of the parameters over the members",
+            "cell_methods": "member: median",
+            "comment": f"circular median (period {PERIOD} days) for days of the year; "
+            f"missing where fewer than {LEAST_MEMBERS} members are calibrated; units in parameter_units",
+        },
+    ),
+    "parameters_rcv": (
+        ("cell", "parameter"),
+        "f8",
+        {
+            "long_name": "robust coefficient of variation of the parameters over the members",
+            "units": "1",
+            "comment": "1.4826 median(|x - median|) / |median|; for days of the year 1.4826 times the median "
+            "circular distance, in radians",
+        },
+    ),
+    "parameters_screened": (
+        ("cell", "parameter"),
+        "f8",
+        {
+            "long_name": f"median of the parameters where their rCV is at most {SCREENING_RCV}",
+            "cell_methods": "member: median",
+            "comment": "units in parameter_units",
+        },
+    ),
+    "initial_pools_median": (
+        ("cell", "pool"),
+        "f8",
+        {
+            "long_name": "median of the initial pools over the members",
+            "cell_methods": "member: median",
+            "comment": "units in pool_units",
+        },
+    ),
+    "initial_pools_rcv": (
+        ("cell", "pool"),
+        "f8",
+        {"long_name": "robust coefficient of variation of the initial pools over the members", "units": "1"},
+    ),
+}
+"""Variables that are not of the schema: dimensions, type and texts of each."""
+
+COMMENTS = {"parameters": "units in parameter_units", "initial_pools": "units in pool_units"}
+_COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in EXTRA if n in EXTRA[n][0]))
+
+
+def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
+    """Create the dimensions, variables and attributes of an empty file.
+
+    Args:
+        file: open for writing.
+        lengths: of all dimensions of the schema.
+        attributes: global attributes; "parameter_units" is left out, which is a variable.
+    """
+    for name in ("cell", "member", "parameter", "pool", "stream", "term", "trace"):
+        file.createDimension(name, lengths[name])
+    for name, variable in SCHEMA.items():
+        if variable.merged:
+            kind = str if variable.dtypes == ("str",) else variable.dtypes[0]
+            texts = {"long_name": variable.long_name, "units": variable.units}
+            if name in ("latitude", "longitude"):
+                texts["standard_name"] = name
+            if name in COMMENTS:
+                texts["comment"] = COMMENTS[name]
+            _create(file, name, variable.dimensions, kind, texts)
+    for name, (dimensions, kind, texts) in EXTRA.items():
+        _create(file, name, dimensions, kind, texts)
+    name_flags(file["status"], STATUS)
+    name_flags(file["stop"], STOP)
+    describe_product(file, attributes)
+
+
+def name_flags(variable: netCDF4.Variable, flags: Mapping[str, int]) -> None:
+    """Give a variable of one byte its flag_values and flag_meanings."""
+    variable.flag_values = np.array(list(flags.values()), dtype=np.int8)
+    variable.flag_meanings = " ".join(flags)
+
+
+def describe_product(file: netCDF4.Dataset, attributes: Mapping[str, Any]) -> None:
+    """Write the global attributes; "parameter_units" is left out, which is a variable."""
+    file.Conventions = CONVENTIONS
+    for key in sorted(set(attributes) - {"parameter_units", "Conventions"}):
+        file.setncattr(key, attributes[key])
+
+
+def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind: Any, texts: Mapping[str, str]) -> None:
+    options: dict[str, Any] = {}
+    if kind is not str:
+        lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
+        if all(lengths):
+            cells = [min(BLOCK_CELLS, lengths[0])] if dimensions[0] == "cell" else lengths[:1]
+            options = {"chunksizes": cells + lengths[1:], "zlib": True, "complevel": 1, "shuffle": True}
+            options["fletcher32"] = True
+        if np.dtype(kind).kind == "f" and name not in _COORDINATES:
+            options["fill_value"] = np.nan
+    created = file.createVariable(name, kind, dimensions, **options)
+    for key, text in texts.items():
+        if text:
+            created.setncattr(key, text)
+    if dimensions[0] == "cell" and name not in _COORDINATES:
+        trace = " trace_iteration" if "trace" in dimensions else ""
+        created.coordinates = "latitude longitude" + trace
+
+
+def fixed_values(lengths: Mapping[str, int], parameter_units: Sequence[str]) -> dict[str, np.ndarray]:
+    """The values of the variables that are the same for all cells."""
+    texts = {
+        "parameter": PARAMETERS,
+        "pool": POOLS,
+        "stream": ALL_STREAMS[: lengths["stream"]],
+        "term": LOSS_TERMS,
+        "parameter_units": parameter_units,
+        "pool_units": POOL_UNITS,
+    }
+    values = {name: np.array(list(items), dtype=object) for name, items in texts.items()}
+    return {**values, "member": np.arange(lengths["member"], dtype=np.int32)}

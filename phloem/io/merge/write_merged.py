@@ -1,0 +1,162 @@
+"""The merge: all tiles of a campaign, one by one, into one CF-NetCDF file.
+
+Memory holds one tile and one block of cells. Blocks follow the plan's order of cells and not the tiles, so
+the product does not depend on how cells were put into tiles. Campaigns on a grid are written in bands of rows
+(`phloem.io.merge.grid_bands`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from phloem.errors import InputError, WorkError, some
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import SUCCESSES
+from phloem.io.files.atomic import sync_directory, sync_file
+from phloem.io.files.netcdf import new_netcdf
+from phloem.io.grids.placed_cells import PlacedCells
+from phloem.io.merge.cell_layout import BLOCK_CELLS, define, fixed_values
+from phloem.io.merge.grid_bands import write_bands
+from phloem.io.merge.grid_layout import define_grid
+from phloem.io.merge.member_statistics import member_statistics
+from phloem.io.merge.retried_lanes import Mended
+from phloem.io.merge.tile_reader import Rows, TileReader
+from phloem.names import PARAMETERS
+
+OnProgress = Callable[[int, int], None]
+
+
+def merge_tiles(
+    paths: CampaignPaths,
+    plan: Sequence[Sequence[str]],
+    campaign_attributes: Mapping[str, Any],
+    *,
+    retries: Iterable[int] = (),
+    allow_holes: bool = False,
+    on_progress: OnProgress | None = None,
+    grid: PlacedCells | None = None,
+) -> Path:
+    """Write merged.nc from the committed tiles; the old product stays until the new one is whole.
+
+    Args:
+        paths: the campaign.
+        plan: the cells of each tile, in order.
+        campaign_attributes: global attributes (version, configuration_hash, seed, title, ...), and under
+            "parameter_units" the units of the 30 parameters. A tile whose own configuration_hash is
+            another is refused.
+        retries: numbers of the tiles that hold failed lanes calibrated again; those that are there count.
+        allow_holes: mark the cells of absent tiles as missing instead of refusing.
+        on_progress: called with the number of tiles done and of all tiles.
+        grid: where each cell lies, for a product with dimensions (lat, lon, ...) in the place of (cell, ...).
+
+    Returns:
+        The path of merged.nc.
+
+    Raises:
+        InputError: `parameter_units` is not a list of 30, or a cell has no place on the grid.
+        WorkError: a cell twice, a tile absent, altered or of another plan, or no room; nothing was written.
+    """
+    units = list(campaign_attributes.get("parameter_units", ()))
+    if len(units) != len(PARAMETERS):
+        raise InputError(f"parameter_units: {len(units)} units, {len(PARAMETERS)} are due")
+    _refuse_duplicates(plan)
+    reader = TileReader(paths, plan, campaign_attributes, allow_holes, grid)
+    reader.look_ahead()
+    mended = Mended(paths, retries, reader.commits, reader.configuration_hash, reader.lengths)
+    temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
+    try:
+        with new_netcdf(temporary) as file:
+            attributes = {**campaign_attributes, "missing_cells": 0}
+            if grid is None:
+                define(file, reader.lengths, attributes)
+            else:
+                define_grid(file, reader.lengths, attributes, grid)
+            fixed = {**fixed_values(reader.lengths, units), "trace_iteration": reader.trace_iteration}
+            for name, values in fixed.items():
+                file[name][:] = values
+            if grid is None:
+                _write_cells(file, reader, mended, on_progress)
+            else:
+                write_bands(file, reader, mended, grid.grid, on_progress)
+            reader.refuse_problems()
+            file.missing_cells = sum(len(plan[index]) for index in reader.problems)
+        sync_file(temporary)
+        os.replace(temporary, paths.merged)
+        sync_directory(paths.root)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, WorkError):
+            raise
+        raise WorkError(
+            f"{paths.merged} could not be written ({error}): see that the disk has room, then run "
+            f"`phloem merge {paths.root}`"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return paths.merged
+
+
+def _refuse_duplicates(plan: Sequence[Sequence[str]]) -> None:
+    counts = Counter(cell for cells in plan for cell in cells)
+    twice = [cell for cell, count in counts.items() if count > 1]
+    if twice:
+        tiles = [index for index, cells in enumerate(plan) if set(cells) & set(twice)]
+        raise WorkError(
+            f"cells planned more than once: {some(twice)} (tiles {some(tiles)}): every cell belongs to one "
+            "tile; plan the campaign anew with `phloem plan`"
+        )
+    if not counts:
+        raise WorkError("the plan has no cells: plan the campaign anew with `phloem plan`")
+
+
+def _write_cells(file: netCDF4.Dataset, reader: TileReader, mended: Mended, on_progress: OnProgress | None) -> None:
+    start = 0
+    for rows in _blocks(_tiles(reader, on_progress)):
+        stop = start + len(rows["cell"])
+        mended.apply(rows)
+        valid = np.isin(rows["status"], SUCCESSES)
+        derived = member_statistics(rows["parameters"], rows["initial_pools"], valid)
+        for name, values in {**rows, **derived}.items():
+            file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
+        start = stop
+
+
+def _tiles(reader: TileReader, on_progress: OnProgress | None) -> Iterator[Rows]:
+    """The cells of each tile; tiles with problems are left out where they may not become holes."""
+    for index in range(len(reader.plan)):
+        rows = reader.read(index)
+        if rows is not None:
+            yield rows
+        if on_progress is not None:
+            on_progress(index + 1, len(reader.plan))
+
+
+def _blocks(tiles: Iterator[Rows]) -> Iterator[Rows]:
+    """The same cells in blocks of `BLOCK_CELLS`, the last one shorter."""
+    waiting: list[Rows] = []
+    count = 0
+    for rows in tiles:
+        waiting.append(rows)
+        count += len(rows["cell"])
+        if count >= BLOCK_CELLS:
+            joined = _join(waiting)
+            while count >= BLOCK_CELLS:
+                yield {name: values[:BLOCK_CELLS] for name, values in joined.items()}
+                joined = {name: values[BLOCK_CELLS:].copy() for name, values in joined.items()}
+                count -= BLOCK_CELLS
+            waiting = [joined]
+    if count:
+        yield _join(waiting)
+
+
+def _join(parts: list[Rows]) -> Rows:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

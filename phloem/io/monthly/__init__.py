@@ -1,0 +1,1 @@
+"""Monthly files: read, and turned into days."""

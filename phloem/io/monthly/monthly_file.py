@@ -1,0 +1,299 @@
+"""Files of monthly drivers and observations, (time, site) or (time, lat, lon), as one CF-NetCDF file has them.
+
+What is read is arrays of places by months; what becomes of them is in `monthly_cells`. All of a file is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cftime
+import numpy as np
+import xarray as xr
+
+from phloem.errors import InputError, some
+from phloem.io.drivers.grid_cell import cell_name
+from phloem.io.drivers.store import STATICS
+from phloem.io.drivers.variables import Variable
+from phloem.io.grids.placed_cells import Grid
+from phloem.io.ingest.cf_grid_file import MAP_UNITS, coordinates_of
+from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
+from phloem.io.monthly.downscaling import month_lengths
+from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
+from phloem.io.products.times import calendar_of
+from phloem.names import FORCING
+
+UNDECLARED = -9999.0
+"""Stands for a missing value in many files, whether they say so or not."""
+
+MOST_IMPOSSIBLE = 0.01
+"""Share of impossible values beyond which a variable is taken to have another unit than its file says."""
+
+GRID_STEP = 0.5
+"""Degrees of the grid that campaigns lie on; cells of another are places."""
+
+
+@dataclass(frozen=True, eq=False)
+class Monthly:
+    """What a file of monthly drivers holds.
+
+    Attributes:
+        path: the file.
+        first_year, last_year: its whole years.
+        calendar: `standard` or `noleap`.
+        on_grid: whether its places are cells of the half-degree grid.
+        names, latitude, longitude: of the places, degrees north and east (-180 to 180).
+        values: by quantity (`monthly_names.QUANTITIES`), in its unit, float32 (places, months), NaN where missing.
+        withheld: the same of values that no calibration may see.
+        numbers: further numbers of the places by name, (places,), with their units.
+        classes: vegetation class of each place, empty where the file has none.
+        notes: what was seen, for the log.
+    """
+
+    path: Path
+    first_year: int
+    last_year: int
+    calendar: str
+    on_grid: bool
+    names: list[str]
+    latitude: np.ndarray
+    longitude: np.ndarray
+    values: dict[str, np.ndarray]
+    withheld: dict[str, np.ndarray]
+    numbers: dict[str, tuple[np.ndarray, str]]
+    classes: list[str]
+    notes: list[str]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Days of each month, (months,)."""
+        return month_lengths(self.first_year, self.last_year, self.calendar)
+
+
+def read_monthly(path: Path) -> Monthly:
+    """Read a file of monthly drivers.
+
+    Raises:
+        InputError: naming file and variable: what is missing, a unit that is not known or not what the values show,
+            months that do not follow one another, places without a name or with one name.
+    """
+    try:
+        file = xr.open_dataset(path, decode_times=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
+    with file:
+        return _Reader(file.load(), path).read()
+
+
+class _Reader:
+    """One file being read."""
+
+    def __init__(self, file: xr.Dataset, path: Path) -> None:
+        self.file, self.path = file, path
+        self.notes: list[str] = []
+        self.undeclared: dict[str, int] = {}
+
+    def read(self) -> Monthly:
+        """Read everything."""
+        self.first_year, self.months = self._months()
+        north, east = coordinates_of(self.file, self.path)
+        self.dims = tuple(dict.fromkeys(map(str, (*self.file[north].dims, *self.file[east].dims))))
+        gridded = len(self.dims) == 2
+        latitude, longitude = (
+            self.file[name].astype(float).broadcast_like(self._places()).transpose(*self.dims).values.reshape(-1)
+            for name in (north, east)
+        )
+        longitude = np.where(longitude >= 180.0, longitude - 360.0, longitude)
+        names = [cell_name(*at) for at in zip(latitude, longitude, strict=True)] if gridded else self._names()
+        values = {key: self._quantity(key, names_of(key)) for key in QUANTITIES}
+        if missing := [key for key in FORCING if values[key] is None]:
+            due = "; ".join(" or ".join(names_of(key)) for key in missing)
+            raise InputError(f"{self.path}: variable {missing[0]}: is missing; due are {due}; {self._there()}")
+        withheld = {key: self._quantity(key, names_of(key, True)) for key in WITHHELD}
+        self._check_size({key: found for key, found in values.items() if found is not None})
+        numbers = self._numbers({north, east})
+        for name, count in self.undeclared.items():
+            self.notes.append(f"{name}: {count} values of {UNDECLARED:g} count as missing; the file does not say so")
+        return Monthly(
+            path=self.path,
+            first_year=self.first_year,
+            last_year=self.first_year + (self.months.stop - self.months.start) // 12 - 1,
+            calendar=self.calendar,
+            on_grid=gridded and _on_grid(names, latitude, longitude),
+            names=names,
+            latitude=latitude,
+            longitude=longitude,
+            values={key: found for key, found in values.items() if found is not None},
+            withheld={key: found for key, found in withheld.items() if found is not None},
+            numbers=numbers,
+            classes=self._classes(),
+            notes=self.notes,
+        )
+
+    def _there(self) -> str:
+        return f"the file has {', '.join(map(str, self.file.variables))}"
+
+    def _error(self, name: object, message: str) -> InputError:
+        return InputError(f"{self.path}: variable {name}: {message}")
+
+    def _months(self) -> tuple[int, slice]:
+        """Return the first whole year, and the places of the months of all whole years."""
+        if "time" not in self.file.variables or self.file["time"].dims != ("time",) or not self.file.sizes["time"]:
+            raise self._error("time", f"one axis of months is due; {self._there()}")
+        axis = self.file["time"]
+        kind = str(axis.attrs.get("calendar", "standard")).lower()
+        found = calendar_of(kind)
+        if found is None:
+            raise self._error("time", f"calendar {kind!r}; accepted are standard (Gregorian) and noleap")
+        self.calendar = found
+        bounds = self.file.get(str(axis.attrs.get("bounds", "")))
+        stamps = axis.values if bounds is None or bounds.ndim != 2 else bounds.values.mean(axis=1)
+        try:
+            dates = cftime.num2date(stamps, str(axis.attrs["units"]), kind)
+        except (KeyError, ValueError, OverflowError) as error:
+            raise self._error("time", f"units {axis.attrs.get('units')!r} are not understood") from error
+        number = np.array([12 * date.year + date.month - 1 for date in dates])
+        odd = np.flatnonzero(np.diff(number) != 1)
+        if len(odd):
+            a, b = (f"{n // 12:04d}-{n % 12 + 1:02d}" for n in number[odd[0] : odd[0] + 2])
+            raise self._error("time", f"months that follow one another are due; after {a} comes {b}")
+        start = int(-number[0] % 12)
+        stop = len(number) - int((number[-1] + 1) % 12)
+        if stop <= start:
+            raise self._error("time", "no whole year from January to December")
+        if (start, stop) != (0, len(number)):
+            self.notes.append(f"{start + len(number) - stop} months before and after whole years are left out")
+        return int(number[start] // 12), slice(start, stop)
+
+    def _places(self) -> xr.DataArray:
+        sizes = [self.file.sizes[dimension] for dimension in self.dims]
+        return xr.DataArray(np.zeros(sizes), dims=self.dims)
+
+    def _texts(self, wanted: Sequence[str]) -> tuple[str, list[str]] | None:
+        """Return a variable of texts, one a place: the first there is of some names."""
+        for name in wanted:
+            if name in self.file.variables and self.file[name].dims == self.dims:
+                values = self.file[name].values.reshape(-1)
+                if values.dtype.kind in "OUS":
+                    return name, [v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()]
+        return None
+
+    def _names(self) -> list[str]:
+        said = self._texts([*(str(n) for n in self.file.variables if _is_id(self.file[n])), *NAMES])
+        if said is None:
+            due = f"a name of each place is due, as text along {self.dims[0]}: {', '.join(NAMES)}"
+            raise self._error(NAMES[0], f"{due}; {self._there()}")
+        variable, names = said
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not all(name.strip() for name in names):
+            raise self._error(variable, f"each place needs a name of its own; {some(twice) or 'one has none'}")
+        return names
+
+    def _classes(self) -> list[str]:
+        said = self._texts(CLASSES)
+        return [] if said is None else said[1]
+
+    def _quantity(self, key: str, names: Sequence[str]) -> np.ndarray | None:
+        """Return a quantity in its unit, (places, months), or None where the file does not have it."""
+        name = next((name for name in names if name in self.file.variables), None)
+        if name is None:
+            return None
+        variable, data = QUANTITIES[key][0], self.file[name]
+        dims = {str(dimension) for dimension in data.dims}
+        still = "time" not in dims and key not in ("soil_carbon", "biomass")
+        if not dims <= {"time", *self.dims} or (key != "co2" and not set(self.dims) <= dims) or still:
+            raise self._error(name, f"dimensions {data.dims}; (time, {', '.join(self.dims)}) are due")
+        if data.dtype.kind not in "fiu":
+            raise self._error(name, f"numbers are due, not {data.dtype}")
+        whole = data.astype(float)
+        whole = whole.broadcast_like(self._places()).transpose(*self.dims, ...)
+        values = whole.values.reshape(self._places().size, -1)
+        values = values[:, self.months] if "time" in dims else values
+        return self._clean(name, variable, self._converted(name, key, variable, values))
+
+    def _converted(self, name: str, key: str, variable: Variable, values: np.ndarray) -> np.ndarray:
+        unit = str(self.file[name].attrs.get("units", ""))
+        gone = values == UNDECLARED
+        if gone.any():
+            self.undeclared[name] = int(gone.sum())
+            values = np.where(gone, np.nan, values)
+        if per_month(key, unit):
+            years = values.shape[1] // 12
+            return values / month_lengths(self.first_year, self.first_year + years - 1, self.calendar)
+        converted = variable.convert(values, unit)
+        if converted is None:
+            more = ", mm month-1" if key in ("pr", "et") else ""
+            raise self._error(name, f"unknown unit {unit!r}; accepted are {variable.accepted}{more}")
+        return converted
+
+    def _clean(self, name: str, variable: Variable, values: np.ndarray) -> np.ndarray:
+        """Return values without what is impossible, and slightly negative ones of what cannot be negative as 0."""
+        if variable.lowest == 0.0:
+            values = np.where((values < 0) & (values >= -variable.slack), 0.0, values)
+        wrong = (values < variable.lowest) | (values > variable.highest)
+        if wrong.sum() > MOST_IMPOSSIBLE * max(np.isfinite(values).sum(), 1):
+            least, most = np.nanmin(values), np.nanmax(values)
+            raise self._error(
+                name,
+                f"{least:.3g} to {most:.3g} {variable.unit}, where {variable.lowest:g} to {variable.highest:g} are "
+                f"possible: another unit than {self.file[name].attrs.get('units')!r}?",
+            )
+        if wrong.any():
+            self.notes.append(f"{name}: {int(wrong.sum())} impossible values count as missing")
+        return np.where(wrong, np.nan, values).astype(np.float32)
+
+    def _check_size(self, values: Mapping[str, np.ndarray]) -> None:
+        """Refuse radiation, rain, fluxes and leaf areas that are far too small in all seasons.
+
+        Raises:
+            InputError: which variable has another unit than the file says.
+        """
+        months = np.datetime64(f"{self.first_year:04d}-01") + np.arange(self.months.stop - self.months.start)
+        wet = bool(np.nanmax(values["pr"], initial=0) >= DRY)
+        for key, floor in {"rsds": DIM, **FLOORS}.items():
+            if key not in values or (key in ("gpp", "reco", "et", "lai") and not wet):
+                continue
+            if is_too_small(values[key].T, months.astype("datetime64[D]"), floor):
+                name = next(name for name in names_of(key) if name in self.file.variables)
+                raise self._error(
+                    name,
+                    f"at most {np.nanmax(values[key]):.2g} {QUANTITIES[key][0].unit} in all seasons: another unit than "
+                    f"{self.file[name].attrs.get('units')!r}?",
+                )
+
+    def _numbers(self, apart: set[str]) -> dict[str, tuple[np.ndarray, str]]:
+        """Return further numbers of the places: priors by the names in `store.STATICS`, others for predictors.
+
+        Raises:
+            InputError: a prior with another unit.
+        """
+        known = {name for key in QUANTITIES for name in (*names_of(key), *names_of(key, True))}
+        found = {}
+        for name, data in self.file.variables.items():
+            text = str(name)
+            if data.dims != self.dims or data.dtype.kind not in "fiu" or text in known | apart | set(self.dims):
+                continue
+            if "lat" in text.lower() or "lon" in text.lower():
+                continue  # another coordinate, such as that of the cell a place lies in
+            values = np.where(data.values == UNDECLARED, np.nan, data.values.astype(float)).reshape(-1)
+            unit = str(data.attrs.get("units", "1"))
+            if text in STATICS and unit.strip() not in MAP_UNITS[STATICS[text][0]]:
+                raise self._error(text, f"unit {unit!r}; due is {STATICS[text][0]!r}")
+            found[text.lower()] = (values, unit)
+        return found
+
+
+def _is_id(variable: xr.DataArray) -> bool:
+    return variable.attrs.get("cf_role") == "timeseries_id"
+
+
+def _on_grid(names: Sequence[str], latitude: np.ndarray, longitude: np.ndarray) -> bool:
+    """Tell whether all places are centres of the half-degree grid."""
+    try:
+        grid = Grid.around(latitude, longitude, GRID_STEP)
+        grid.place(list(names), latitude.tolist(), longitude.tolist())
+    except InputError:
+        return False
+    return bool(np.abs((latitude - 0.25) / GRID_STEP % 1.0).max() < 1e-6)

@@ -1,0 +1,113 @@
+"""Values along the further dimensions of a variable: which there are, and which places a choice means."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.errors import InputError, some
+from phloem.io.products.layouts import Packing
+from phloem.io.products.raw_files import Header, RawFile
+from phloem.io.products.times import read_stamps
+
+Level = float | str | Sequence[float]
+Select = Mapping[str, Level]
+"""Dimension -> a number or text along it, `mean`, or the first and last of several."""
+
+
+def packing(header: Header) -> Packing:
+    """How values are stored, by the attributes of CF."""
+    fills: list[float] = []
+    for key in ("_FillValue", "missing_value"):
+        if key in header.attributes and not isinstance(header.attributes[key], str):
+            fills += [float(value) for value in np.atleast_1d(header.attributes[key])]
+    scale, offset = (
+        float(header.attributes.get(key, plain)) for key, plain in (("scale_factor", 1), ("add_offset", 0))
+    )
+    return Packing(tuple(fill for fill in fills if fill == fill), scale, offset, 1.0, 0.0)
+
+
+def decoded(file: RawFile, header: Header, name: str) -> np.ndarray:
+    """All values of a variable, float64, NaN where missing."""
+    return packing(header).unpack(np.asarray(file.read(name, (slice(None),) * len(header.shape))))
+
+
+def labels(file: RawFile, dimension: str) -> list[str]:
+    """Labels along a dimension: its coordinate variable of texts, else one that says it is a station's name."""
+    candidates = [dimension, *(n for n in file.names() if file.header(n).text("cf_role") == "timeseries_id")]
+    for name in candidates:
+        if name not in file.names() or file.header(name).dimensions[:1] != (dimension,):
+            continue
+        values = np.asarray(file.read(name, (slice(None),) * len(file.header(name).shape)))
+        if values.dtype.kind == "S" and values.ndim == 2:
+            return [b"".join(row.tolist()).decode(errors="replace").strip("\x00 ") for row in values]
+        if values.dtype.kind in "OUS" and values.ndim == 1:
+            return [str(value) for value in values.tolist()]
+    return []
+
+
+def resolve(file: RawFile, path: Path, header: Header, plane: frozenset[str], select: Select) -> list[dict[str, int]]:
+    """Turn levels by coordinate into indices; several where a mean is asked for.
+
+    Raises:
+        InputError: a dimension of several levels that is not told, one that is not there, a level that it has not.
+    """
+    further = {n: k for n, k in zip(header.dimensions, header.shape, strict=True) if n not in plane}
+    for name in select:
+        if name not in further:
+            raise InputError(
+                f"{path}: select has {name!r}; further dimensions of the variable: {', '.join(further) or 'none'}"
+            )
+    chosen: list[list[tuple[str, int]]] = []
+    for name, length in further.items():
+        if name not in select and length > 1:
+            raise InputError(
+                f"{path}: the variable has {length} levels along {name} ({_shown(file, path, name, length)}); choose "
+                f'one by select = {{ {name} = ... }}, or "mean"'
+            )
+        places = _levels(file, path, name, length, select[name]) if name in select else [0]
+        chosen.append([(name, place) for place in places])
+    return [dict(level) for level in itertools.product(*chosen)]
+
+
+def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) -> list[int]:
+    if wanted == "mean":
+        return list(range(length))
+    if " since " in units_of(file, name):
+        years = read_stamps(file, path, name, length, "", "").date.astype("datetime64[Y]").astype(int) + 1970
+        first, last = wanted if isinstance(wanted, (list, tuple)) else (wanted, wanted)
+        if isinstance(first, str) or isinstance(last, str):
+            raise InputError(f'{path}: {name}: {wanted!r}; a year, [first, last] or "mean" is due')
+        found = np.flatnonzero((years >= first) & (years <= last))
+    elif texts := labels(file, name):
+        found = np.flatnonzero(np.array(texts) == str(wanted))
+    else:
+        values = np.arange(length, dtype=float) if name not in file.names() else decoded(file, file.header(name), name)
+        try:
+            low, high = wanted if isinstance(wanted, (list, tuple)) else (float(wanted), float(wanted))  # type: ignore[arg-type]
+        except ValueError:
+            low = high = np.nan
+        slack = 1e-6 * max(abs(low), abs(high))
+        found = np.flatnonzero((values >= low - slack) & (values <= high + slack))
+    if not len(found):
+        raise InputError(f"{path}: {name} has no {wanted!r}; it has {_shown(file, path, name, length)}")
+    return [int(place) for place in found]
+
+
+def units_of(file: RawFile, name: str) -> str:
+    """Units of a coordinate variable, empty where there is none."""
+    return file.header(name).text("units") if name in file.names() else ""
+
+
+def _shown(file: RawFile, path: Path, name: str, length: int) -> str:
+    if " since " in units_of(file, name):
+        date = read_stamps(file, path, name, length, "", "").date
+        return f"{date.min()} to {date.max()}"
+    if texts := labels(file, name):
+        return some(texts, most=40)
+    values: Any = range(length) if name not in file.names() else decoded(file, file.header(name), name)
+    return some([f"{value:g}" for value in values], most=40)

@@ -1,0 +1,1 @@
+"""References for benchmarks: maps, monthly series, growth curves, forest stands."""
