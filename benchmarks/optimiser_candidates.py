@@ -26,7 +26,7 @@ from phloem.kernels.optimise.lanes import PADDING, RUNNING
 from phloem.kernels.optimise.optimiser import Options, advance, choose
 from phloem.kernels.optimise.windowed_bfgs import FastOptions
 from phloem.kernels.time_loop.fold import fold
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 
 SHARPNESS = 30.0
 FORWARD, TANGENTS = 0.3, 9.0

@@ -33,7 +33,7 @@ from phloem.kernels.optimise.optimiser import Options, begin
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.day_tables import series
 from phloem.names import STREAMS
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 
 TUNED_ON = ("FI-Hyy", "DE-Tha", "US-Var", "AU-Stp", "NL-Loo")
 """Towers on which the defaults of the fast optimiser were chosen."""

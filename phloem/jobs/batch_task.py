@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from phloem.hpc.slurm_control import exclude_node
-from phloem.hpc.slurm_job import JobIdentity, requeue_this_job, resubmit_this_task, this_job
+from phloem.hpc.slurm_engine.control import exclude_node
+from phloem.hpc.slurm_engine.own_job import JobIdentity, requeue_this_job, resubmit_this_task, this_job
 from phloem.hpc.tasks import EngineError, StopFlag
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.execute import local_engine

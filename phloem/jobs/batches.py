@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from phloem.errors import WorkError
-from phloem.hpc.slurm_control import limits, waiting_reasons
-from phloem.hpc.slurm_states import end_class, job_states, queue_states
+from phloem.hpc.slurm_engine.control import limits, waiting_reasons
+from phloem.hpc.slurm_engine.job_states import end_class, job_states, queue_states
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import LEASE_SECONDS
 from phloem.io.files.sealed_json import write_sealed

@@ -21,7 +21,7 @@ from phloem.kernels.objective.site_input import Site
 from phloem.kernels.simulate.outputs_from_day import late_days
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.names import STREAMS
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,9 +34,10 @@ from phloem.kernels.optimise.optimiser import Options, begin
 from phloem.kernels.optimise.windowed_bfgs import FastOptions
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import PERIOD
-from phloem.sharding.devices import local_devices
-from phloem.sharding.layout import BLOCK, Block, lay_out, projected_bytes
-from phloem.sharding.placement import Flight, Program, advance_program
+from phloem.sharding.lanes.blocks import BLOCK, Block, lay_out
+from phloem.sharding.lanes.device_rounds import Flight, Program, advance_program
+from phloem.sharding.lanes.devices import local_devices
+from phloem.sharding.lanes.memory import projected_bytes
 
 LANE_NUMBERS = 6 * len(CALIBRATED)
 """Numbers in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes on top."""

@@ -25,7 +25,7 @@ from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.scheduler import verdict
 from phloem.jobs.state import CampaignState, read_state, total_steps
 from phloem.jobs.supervisor import Supervisor, Watch
-from phloem.sharding.devices import device_environment
+from phloem.sharding.lanes.devices import device_environment
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
@@ -65,7 +65,7 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
     """Return the engine that the configuration names, where it runs tasks for this process."""
     engine = campaign.configuration.engine
     if engine.name == "ray":
-        from phloem.hpc.ray_engine import RayEngine
+        from phloem.hpc.ray_engine.engine import RayEngine
 
         return RayEngine(
             workers or engine.workers or default_workers(),

@@ -15,7 +15,7 @@ from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, list_attempts,
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.configuration import Failures
-from phloem.sharding.devices import out_of_memory
+from phloem.sharding.lanes.devices import out_of_memory
 
 LOSSES = ("worker lost", "node lost", "file system")
 """Classes that count only while no checkpoint is written between them: what progresses is not the tile's fault."""

@@ -29,7 +29,7 @@ from phloem.jobs.progress import INTERRUPTS, ProgressBar
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.names import STATUS
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
 
 YEARS = 100

@@ -14,8 +14,8 @@ from phloem.kernels.objective.site_objective import SiteObjective
 from phloem.kernels.optimise.lanes import DIVERGED, Lanes
 from phloem.kernels.optimise.optimiser import Options
 from phloem.names import LOSS_TERMS, STATUS
-from phloem.sharding.layout import BLOCK
-from phloem.sharding.placement import Flight, terms_program
+from phloem.sharding.lanes.blocks import BLOCK
+from phloem.sharding.lanes.device_rounds import Flight, terms_program
 
 Arrays = dict[str, np.ndarray]
 

@@ -15,10 +15,18 @@ from phloem.io.drivers.variables import VARIABLES
 from phloem.jobs.campaign import Campaign, PlannedCell, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import FORCING, STREAMS
-from phloem.sharding.launch import end_with_parent, run_processes
-from phloem.sharding.normalisation import Moments, Statistics, deal, moments, reduce_moments, round_size, statistics
-from phloem.sharding.processes import gather_messages, process_mesh
-from phloem.sharding.rendezvous import Processes, find_processes
+from phloem.sharding.processes.exact_moments import (
+    Moments,
+    Statistics,
+    deal,
+    moments,
+    reduce_moments,
+    round_size,
+    statistics,
+)
+from phloem.sharding.processes.launch import end_with_parent, run_processes
+from phloem.sharding.processes.mesh import gather_messages, process_mesh
+from phloem.sharding.processes.rendezvous import Processes, find_processes
 
 NAMES = (*FORCING, *STREAMS)
 THREADS = {"OMP_NUM_THREADS": "1", "NPROC": "1"}

@@ -21,7 +21,7 @@ from phloem.jobs.experiments import Experiment
 from phloem.jobs.progress import say
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
 
 YEARS = 3

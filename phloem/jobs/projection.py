@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign import Campaign
 from phloem.jobs.progress import duration
-from phloem.sharding.layout import BLOCK, blocks
+from phloem.sharding.lanes.blocks import BLOCK, blocks
 
 YEAR_DAYS = 365.25
 PROGRAM_BYTES = 0.9 * 2**30

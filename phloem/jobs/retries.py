@@ -5,7 +5,7 @@ from __future__ import annotations
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.jobs.campaign import Campaign, Lane, add_retries
 from phloem.names import STATUS
-from phloem.sharding.layout import BLOCK
+from phloem.sharding.lanes.blocks import BLOCK
 
 FAILED = (STATUS["diverged"], STATUS["set_aside"])
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc.local_engine import default_workers
-from phloem.hpc.slurm_control import cancel_jobs
-from phloem.hpc.slurm_engine import SlurmLauncher, SlurmOptions
+from phloem.hpc.slurm_engine.control import cancel_jobs
+from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import COMMITTED, FREE, file_system_now, list_attempts, read_end
 from phloem.io.files.journals import read_events

@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Sequence
 
-from phloem.hpc.slurm_control import node_is_down
-from phloem.hpc.slurm_states import end_class, job_states, queue_states
+from phloem.hpc.slurm_engine.control import node_is_down
+from phloem.hpc.slurm_engine.job_states import end_class, job_states, queue_states
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import Holder
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.ray_engine import RayEngine
+from phloem.hpc.ray_engine.engine import RayEngine
 from phloem.hpc.tasks import Context, Outcome, Stopped, Task
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from slurm_cluster import SlurmCluster
 
-from phloem.hpc.slurm_engine import SlurmLauncher, SlurmOptions, Submission
+from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions, Submission
 
 PROGRAM = Path(__file__).with_name("slurm_tasks.py")
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from phloem.hpc.slurm_job import requeue_this_job, resubmit_this_task, this_job
+from phloem.hpc.slurm_engine.own_job import requeue_this_job, resubmit_this_task, this_job
 from phloem.hpc.tasks import EngineError
 
 

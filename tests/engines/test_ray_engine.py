@@ -18,7 +18,7 @@ from killing import descendants
 from processes import alive, until
 from ray_tasks import run, tasks
 
-from phloem.hpc.ray_engine import RayEngine
+from phloem.hpc.ray_engine.engine import RayEngine
 from phloem.hpc.tasks import EngineError, Task
 
 pytest.importorskip("ray", reason="the ray engine needs the package ray")

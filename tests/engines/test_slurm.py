@@ -12,8 +12,8 @@ import pytest
 from slurm_cluster import SlurmCluster
 from slurm_runs import Run
 
-from phloem.hpc.slurm_control import exclude_node, limits
-from phloem.hpc.slurm_states import end_class, job_states
+from phloem.hpc.slurm_engine.control import exclude_node, limits
+from phloem.hpc.slurm_engine.job_states import end_class, job_states
 from phloem.hpc.tasks import EngineError
 
 pytestmark = pytest.mark.engine

@@ -11,9 +11,9 @@ import pytest
 from slurm_cluster import NoSlurm, SlurmCluster
 from slurm_runs import Run
 
-from phloem.hpc.slurm_control import cancel_jobs, exclude_node, limits
-from phloem.hpc.slurm_job import this_job
-from phloem.hpc.slurm_states import end_class, job_states
+from phloem.hpc.slurm_engine.control import cancel_jobs, exclude_node, limits
+from phloem.hpc.slurm_engine.job_states import end_class, job_states
+from phloem.hpc.slurm_engine.own_job import this_job
 from phloem.hpc.tasks import EngineError
 
 pytestmark = pytest.mark.engine

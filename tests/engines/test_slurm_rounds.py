@@ -16,7 +16,7 @@ from slurm_cluster import SlurmCluster
 from slurm_runs import Run
 
 from phloem.errors import WorkError
-from phloem.hpc.slurm_states import queue_states
+from phloem.hpc.slurm_engine.job_states import queue_states
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
 from phloem.jobs import scheduler

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.hpc.commands import run_command
-from phloem.hpc.slurm_engine import SlurmOptions, shares
-from phloem.hpc.slurm_script import log_option, shell_word
-from phloem.hpc.slurm_states import end_class, expand_tasks
+from phloem.hpc.slurm_engine.job_states import end_class, expand_tasks
+from phloem.hpc.slurm_engine.launcher import SlurmOptions, shares
+from phloem.hpc.slurm_engine.script import log_option, shell_word
 from phloem.hpc.tasks import EngineError
 
 ROOT = Path(__file__).parents[2]

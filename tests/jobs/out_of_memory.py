@@ -7,7 +7,7 @@ import sys
 from calibrations import configuration, differing, finish, made_cell
 
 from phloem.jobs.calibration import TileCalibration
-from phloem.sharding.devices import out_of_memory
+from phloem.sharding.lanes.devices import out_of_memory
 
 DAYS = 80_000
 """Tables of 13 such cells are too large for memory that the process has freed before and kept: 46 and 37 MB."""

@@ -29,7 +29,7 @@ from phloem.errors import WorkError
 from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
-from phloem.sharding.devices import device_environment
+from phloem.sharding.lanes.devices import device_environment
 
 CELLS = 14
 CHOSEN = [(13, 4), (0, 2), (7, 0), (7, 3)]

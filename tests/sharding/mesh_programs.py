@@ -13,9 +13,9 @@ import jax
 import numpy as np
 
 from phloem.errors import InputError, WorkError
-from phloem.sharding.launch import end_with_parent
-from phloem.sharding.processes import gather, gather_messages, global_rows, process_mesh, reduce_rows
-from phloem.sharding.rendezvous import find_processes
+from phloem.sharding.processes.launch import end_with_parent
+from phloem.sharding.processes.mesh import gather, gather_messages, global_rows, process_mesh, reduce_rows
+from phloem.sharding.processes.rendezvous import find_processes
 
 FOLDER = Path(os.environ.get("MESH_FOLDER", "."))
 HEARTBEAT = 10

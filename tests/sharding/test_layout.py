@@ -19,7 +19,8 @@ from phloem.kernels.objective.site_objective import SiteObjective
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import POOLS
-from phloem.sharding.layout import BLOCK, blocks, projected_bytes
+from phloem.sharding.lanes.blocks import BLOCK, blocks
+from phloem.sharding.lanes.memory import projected_bytes
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 100))

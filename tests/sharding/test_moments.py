@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.sharding.normalisation import Moments, deal, decode, encode, moments, round_size, statistics
+from phloem.sharding.processes.exact_moments import Moments, deal, decode, encode, moments, round_size, statistics
 
 NUMBERS = st.lists(st.floats(allow_infinity=False, width=64), max_size=60)
 """NaN, both zeros, subnormal and very large numbers among them."""

@@ -19,9 +19,9 @@ from processes import environment
 
 from phloem.errors import WorkError
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.sharding.devices import device_environment, local_devices, out_of_memory
-from phloem.sharding.layout import BLOCK, lay_out
-from phloem.sharding.placement import Flight
+from phloem.sharding.lanes.blocks import BLOCK, lay_out
+from phloem.sharding.lanes.device_rounds import Flight
+from phloem.sharding.lanes.devices import device_environment, local_devices, out_of_memory
 
 LANES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), unique=True, max_size=180)
 

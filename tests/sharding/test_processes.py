@@ -18,7 +18,7 @@ from mesh_programs import numbers
 from processes import alive, until
 
 from phloem.errors import WorkError
-from phloem.sharding.launch import run_processes
+from phloem.sharding.processes.launch import run_processes
 
 pytestmark = pytest.mark.engine
 

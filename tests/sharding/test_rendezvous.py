@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from phloem.errors import InputError, WorkError
-from phloem.sharding.rendezvous import Processes, find_processes, meet
+from phloem.sharding.processes.rendezvous import Processes, find_processes, meet
 
 STEP = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4"}
 MPICH = {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2"}

@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.slurm_control import cancel_jobs, limits, submit_script
+from phloem.hpc.slurm_engine.control import cancel_jobs, limits, submit_script
 from phloem.hpc.tasks import EngineError
 
 STOP_SIGNAL = "USR2"
@@ -167,7 +167,7 @@ class SlurmLauncher:
 
     def __init__(self, folder: Path, name: str, options: SlurmOptions) -> None:
         try:
-            from phloem.hpc.slurm_script import ScriptExecutor
+            from phloem.hpc.slurm_engine.script import ScriptExecutor
         except ImportError as error:
             raise EngineError(f"the slurm engine needs submitit (pip install 'phloem[slurm]'): {error}") from error
         self.name = name

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from phloem.errors import WorkError
-from phloem.sharding.rendezvous import COORDINATOR, COUNT, LISTENER, LOOPBACK, RANK
+from phloem.sharding.processes.rendezvous import COORDINATOR, COUNT, LISTENER, LOOPBACK, RANK
 
 STARTED_HERE = "PHLOEM_ENDS_WITH_STANDARD_INPUT"
 POLL_SECONDS = 0.05

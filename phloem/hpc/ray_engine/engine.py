@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.hpc.local_engine import default_workers
-from phloem.hpc.ray_driver import GRACE_SECONDS, Message, Settings, end_session
+from phloem.hpc.ray_engine.driver import GRACE_SECONDS, Message, Settings, end_session
 from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task, Waiting
 
 POLL_SECONDS = 0.5
@@ -185,7 +185,7 @@ class _Link:
         try:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", f"from phloem.hpc.ray_driver import main; main({theirs.fileno()})"],
+                    [sys.executable, "-c", f"from phloem.hpc.ray_engine.driver import main; main({theirs.fileno()})"],
                     env=variables,
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.ray_worker import HERE, SILENCE_SECONDS, Mailbox, attempt
+from phloem.hpc.ray_engine.worker import HERE, SILENCE_SECONDS, Mailbox, attempt
 from phloem.hpc.tasks import Outcome, Task
 
 POLL_SECONDS = 0.1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phloem.hpc.commands import COMMAND_SECONDS, run_command
-from phloem.hpc.slurm_control import ASK_SECONDS, SCRIPT_VARIABLE, submit_script
+from phloem.hpc.slurm_engine.control import ASK_SECONDS, SCRIPT_VARIABLE, submit_script
 from phloem.hpc.tasks import EngineError
 
 _PROTECTED = 'trap "" TERM INT HUP USR1 USR2; exec "$@"'

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from phloem.sharding.processes import global_rows, reduce_rows
+from phloem.sharding.processes.mesh import global_rows, reduce_rows
 
 UNIT_BITS = 1074
 """A finite float64 is an integer times 2**-1074."""

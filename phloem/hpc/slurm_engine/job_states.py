@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from phloem.hpc.commands import run_command
-from phloem.hpc.slurm_control import ASK_SECONDS, ask_queue, job_lists
+from phloem.hpc.slurm_engine.control import ASK_SECONDS, ask_queue, job_lists
 from phloem.hpc.tasks import EngineError
 
 UNKNOWN = "UNKNOWN"

@@ -23,7 +23,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from phloem.errors import WorkError
-from phloem.sharding.rendezvous import LOOPBACK, Processes, find_processes, meet
+from phloem.sharding.processes.rendezvous import LOOPBACK, Processes, find_processes, meet
 
 AXES = ("process", "device")
 START_SECONDS = 120

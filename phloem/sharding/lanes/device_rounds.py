@@ -21,7 +21,7 @@ from phloem.kernels.objective.site_objective import SiteData, SiteObjective, nns
 from phloem.kernels.optimise.lanes import PADDING, Lanes
 from phloem.kernels.optimise.optimiser import Options, advance
 from phloem.kernels.time_loop.day_tables import Series
-from phloem.sharding.layout import BLOCK, Block
+from phloem.sharding.lanes.blocks import BLOCK, Block
 
 AXIS = "lanes"
 

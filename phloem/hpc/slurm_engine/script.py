@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import submitit
 
-from phloem.hpc.slurm_control import SCRIPT_VARIABLE
+from phloem.hpc.slurm_engine.control import SCRIPT_VARIABLE
 from phloem.hpc.tasks import EngineError
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -1,0 +1,1 @@
+"""Lanes on the devices of one process: blocks, rounds, memory."""
