@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.merge import land
-from phloem.analysis.attribution import Predictor, Settings, Target, attribute
-from phloem.analysis.attribution_files import write_attribution
-from phloem.analysis.shadows import on_sphere
+from phloem.analysis.attribution.all_targets import attribute
+from phloem.analysis.attribution.inputs import Predictor, Target
+from phloem.analysis.attribution.noise_shadows import on_sphere
+from phloem.analysis.attribution.result_files import write_attribution
+from phloem.analysis.trees.settings import Settings
 
 GROUPS = ("climate", "soil", "vegetation")
 WAVES = 200

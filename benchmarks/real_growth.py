@@ -18,7 +18,7 @@ import numpy as np
 import tomli_w
 import xarray as xr
 
-from phloem.analysis.growth_curves import fit_growth_curve
+from phloem.analysis.curves.growth_curves import fit_growth_curve
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.io.references.forest_stands import read_stands

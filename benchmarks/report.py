@@ -19,9 +19,9 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from phloem.analysis.cell_sets import CellSet, read_cells
-from phloem.analysis.report import Contents, write_report
-from phloem.analysis.report_page import CampaignFacts
+from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report.sections import CampaignFacts
+from phloem.analysis.report_data.cell_sets import CellSet, read_cells
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import STREAMS

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from phloem.analysis.attribution import Predictor, Settings, Target
+from phloem.analysis.attribution.inputs import Predictor, Target
+from phloem.analysis.trees.settings import Settings
 
 THRESHOLD = 0.3
 QUICK = Settings(

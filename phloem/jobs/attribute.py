@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.attribution import Predictor, Target, attribute
-from phloem.analysis.attribution_files import plain, write_attribution
-from phloem.analysis.axes import ecological_axes
-from phloem.analysis.comparison import DERIVED, derived
-from phloem.analysis.screening import identifiability
+from phloem.analysis.attribution.all_targets import attribute
+from phloem.analysis.attribution.inputs import Predictor, Target
+from phloem.analysis.attribution.result_files import plain, write_attribution
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.parameters.screening import identifiability
+from phloem.analysis.parameters.strategy_axes import ecological_axes
 from phloem.errors import WorkError
 from phloem.io.files.whole_folder import check_replaceable
 from phloem.io.merge.read_cells import read_merged

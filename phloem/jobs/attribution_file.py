@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phloem.analysis.attribution import Settings
-from phloem.analysis.comparison import DERIVED
+from phloem.analysis.parameters.derived_quantities import DERIVED
+from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.jobs.optimisers import Above, Positive, Section

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.benchmark_files import check_folder, write_benchmark
-from phloem.analysis.benchmarking import Pairs, common, why_nothing
+from phloem.analysis.benchmark.pairs import Pairs, common, why_nothing
+from phloem.analysis.benchmark.result_files import check_folder, write_benchmark
 from phloem.errors import InputError
 from phloem.io.files.units import convert
 from phloem.io.references.maps import read_map

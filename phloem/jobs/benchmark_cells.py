@@ -11,14 +11,14 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.analysis.benchmarking import Pairs
-from phloem.analysis.comparison import DERIVED, derived
-from phloem.analysis.forward_figures import DRY_MATTER
-from phloem.analysis.metrics import cell_area
-from phloem.analysis.summaries import days_apart
+from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.skill_scores import cell_area
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.report_data.tower_product import days_apart
 from phloem.errors import InputError
 from phloem.io.files.units import convert
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.io.references.maps import read_map, time_axis
 from phloem.io.references.monthly_series import read_points
 from phloem.jobs.benchmark_file import STOCKS, GrowthReference, MapReference, SnapshotReference, TableReference

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from phloem.analysis.comparison import DERIVED
+from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.optimisers import Above, Positive, Section

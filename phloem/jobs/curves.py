@@ -6,9 +6,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from phloem.analysis.growth_curves import FLAGS, GrowthFit, fit_growth_curve, growth_table
-from phloem.analysis.growth_figures import growth_figure, leaf_economics_figure, to_png
-from phloem.analysis.leaf_economics import EXPECTED_R2, fit_leaf_economics_line, read_leaves
+from phloem.analysis.curves.curve_figures import growth_figure, leaf_economics_figure
+from phloem.analysis.curves.growth_curves import FLAGS, GrowthFit, fit_growth_curve, growth_table
+from phloem.analysis.curves.leaf_economics import EXPECTED_R2, fit_leaf_economics_line, read_leaves
+from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError
 from phloem.io.files.atomic import write_atomically
 from phloem.io.references.forest_stands import read_stands

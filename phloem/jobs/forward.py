@@ -15,14 +15,16 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.analysis.comparison import DERIVED, Scores, derived, scores
-from phloem.analysis.forward_figures import DRY_MATTER, forward_figure
-from phloem.analysis.growth_figures import to_png
+from phloem.analysis.benchmark.cell_scores import Scores, scores
+from phloem.analysis.experiments.forward_figures import forward_figure
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv
 from phloem.io.merge.read_cells import read_merged
+from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.jobs.campaign import Campaign, open_campaign
 from phloem.jobs.grid import build_grid_site
 from phloem.jobs.progress import INTERRUPTS, ProgressBar

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phloem.analysis.attribution import Predictor
+from phloem.analysis.attribution.inputs import Predictor
 from phloem.errors import InputError, some
 from phloem.io.drivers.climate_means import CLIMATE, WEATHER, YEARS, climate_means, months_of, store_means
 from phloem.io.drivers.tower_cell import Cell

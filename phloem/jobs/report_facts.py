@@ -9,7 +9,7 @@ from collections import Counter
 import netCDF4
 import numpy as np
 
-from phloem.analysis.report_page import CampaignFacts
+from phloem.analysis.report.sections import CampaignFacts
 from phloem.io.campaign.attempts import FREE, list_attempts
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign import Campaign

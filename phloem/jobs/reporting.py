@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from phloem.analysis.cell_sets import CellSet, read_cells
-from phloem.analysis.forward_runs import read_forward
-from phloem.analysis.report import Contents, write_report
-from phloem.analysis.report_towers import SiteSeries
+from phloem.analysis.experiments.forward_product import read_forward
+from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report.towers import SiteSeries
+from phloem.analysis.report_data.cell_sets import CellSet, read_cells
 from phloem.errors import InputError, WorkError
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.comparison import derived
-from phloem.analysis.experiment_page import write_page
-from phloem.analysis.growth_figures import to_png
-from phloem.analysis.truth_figures import recovery, truth_figure
+from phloem.analysis.experiments.page import write_page
+from phloem.analysis.experiments.truth_recovery import recovery, truth_figure
+from phloem.analysis.parameters.derived_quantities import derived
+from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
 from phloem.io.drivers.store import StorePaths, open_store
 from phloem.io.files.atomic import write_atomically

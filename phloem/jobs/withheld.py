@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.benchmarking import Pairs
-from phloem.analysis.metrics import cell_area, mass_balance, stock_closure
+from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.skill_scores import cell_area, mass_balance, stock_closure
 from phloem.io.references.monthly_series import MonthlyValues
 from phloem.jobs.benchmark_runs import Members, Run, late_runs
 from phloem.jobs.forward import nanmedian

@@ -11,11 +11,11 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from phloem.analysis.cell_sets import CellSet
-from phloem.analysis.forward_runs import ForwardRuns
-from phloem.analysis.growth_figures import to_png
-from phloem.analysis.report import Contents
-from phloem.analysis.report_page import CampaignFacts
+from phloem.analysis.experiments.forward_product import ForwardRuns
+from phloem.analysis.report.page import Contents
+from phloem.analysis.report.sections import CampaignFacts
+from phloem.analysis.report_data.cell_sets import CellSet
+from phloem.analysis.style.plot_style import to_png
 from phloem.io.merge.read_slices import Lattice
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as KERNEL_PARAMETERS
 from phloem.names import PARAMETERS, STREAMS

@@ -13,15 +13,25 @@ import numpy as np
 import pytest
 from attribution_worlds import QUICK, THRESHOLD, World, make_world
 
-from phloem.analysis import boosting
-from phloem.analysis.attribution import Attribution, Predictor, Settings, Target, attribute
-from phloem.analysis.attribution_cells import choose_cells, unroll
-from phloem.analysis.attribution_files import plain, read_attribution, write_attribution
-from phloem.analysis.attribution_fits import fit_all, member_band
-from phloem.analysis.axes import ecological_axes
-from phloem.analysis.boosting import Sample, blocked_folds, blocks_of, cross_validate, explain, fit, random_folds
-from phloem.analysis.dependence import trend
-from phloem.analysis.screening import identifiability
+from phloem.analysis.attribution.all_targets import Attribution, attribute
+from phloem.analysis.attribution.choose_cells import choose_cells, unroll
+from phloem.analysis.attribution.dependence_curves import trend
+from phloem.analysis.attribution.inputs import Predictor, Target
+from phloem.analysis.attribution.member_fits import fit_all, member_band
+from phloem.analysis.attribution.result_files import plain, read_attribution, write_attribution
+from phloem.analysis.parameters.screening import identifiability
+from phloem.analysis.parameters.strategy_axes import ecological_axes
+from phloem.analysis.trees import boosting
+from phloem.analysis.trees.boosting import (
+    Sample,
+    blocked_folds,
+    blocks_of,
+    cross_validate,
+    explain,
+    fit,
+    random_folds,
+)
+from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError, WorkError
 from phloem.names import PERIOD
 
@@ -420,7 +430,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     def fail(document: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("phloem.analysis.attribution_files.draw_attribution", fail)
+    monkeypatch.setattr("phloem.analysis.attribution.result_files.draw_attribution", fail)
     with pytest.raises(OSError, match="No space"):
         write_attribution(folder, replace(found, document={**found.document, "seconds": 0.0}))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phloem.analysis.axes import VARIABLES, _fix_signs, ecological_axes, ecological_variables
+from phloem.analysis.parameters.strategy_axes import VARIABLES, _fix_signs, ecological_axes, ecological_variables
 from phloem.names import PARAMETERS
 
 NAMES = list(VARIABLES)

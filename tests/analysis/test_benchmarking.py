@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.analysis.benchmark_files import write_benchmark
-from phloem.analysis.benchmarking import Pairs, common, compare, unit_warnings
+from phloem.analysis.benchmark.pairs import Pairs, common, compare, unit_warnings
+from phloem.analysis.benchmark.result_files import write_benchmark
 from phloem.errors import InputError
 
 

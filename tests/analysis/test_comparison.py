@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from phloem.analysis.comparison import derived, scores
+from phloem.analysis.benchmark.cell_scores import scores
+from phloem.analysis.parameters.derived_quantities import derived
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 
 FINITE = st.floats(0.5, 400, allow_subnormal=False)

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
-from phloem.analysis import dependence
-from phloem.analysis.dependence import bootstrap, breakpoint_interval, breakpoint_of, curve_grid, trend
+from phloem.analysis.attribution import dependence_curves as dependence
+from phloem.analysis.attribution.dependence_curves import (
+    bootstrap,
+    breakpoint_interval,
+    breakpoint_of,
+    curve_grid,
+    trend,
+)
 
 
 def noisy(seed: int, cells: int = 600) -> tuple[np.ndarray, np.ndarray]:

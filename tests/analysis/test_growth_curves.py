@@ -3,9 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.analysis.growth_curves import BOUNDS, FLAGS, GrowthFit, find_outliers, fit_growth_curve, growth_table
-from phloem.analysis.growth_figures import growth_figure, to_png
-from phloem.analysis.sampling import draw_samples
+from phloem.analysis.curves.curve_figures import growth_figure
+from phloem.analysis.curves.growth_curves import (
+    BOUNDS,
+    FLAGS,
+    GrowthFit,
+    find_outliers,
+    fit_growth_curve,
+    growth_table,
+)
+from phloem.analysis.curves.sampling import draw_samples
+from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError
 from phloem.io.references.forest_stands import Stands, read_stands
 from phloem.io.references.growth_curves import read_growth_curves, richards_chapman

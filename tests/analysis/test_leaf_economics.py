@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.growth_figures import leaf_economics_figure, to_png
-from phloem.analysis.leaf_economics import (
+from phloem.analysis.curves.curve_figures import leaf_economics_figure
+from phloem.analysis.curves.leaf_economics import (
     LIFESPAN_UNITS,
     MASS_UNITS,
     Leaves,
@@ -16,6 +16,7 @@ from phloem.analysis.leaf_economics import (
     lpj_guess_line,
     read_leaves,
 )
+from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError
 
 

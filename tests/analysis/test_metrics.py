@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 from sklearn.metrics import explained_variance_score, mean_absolute_error, mean_squared_error, r2_score
 
-from phloem.analysis.comparison import scores
-from phloem.analysis.metrics import cell_area, interannual_variability, mass_balance, metrics, stock_closure, trend
+from phloem.analysis.benchmark.cell_scores import scores
+from phloem.analysis.benchmark.skill_scores import (
+    cell_area,
+    interannual_variability,
+    mass_balance,
+    metrics,
+    stock_closure,
+    trend,
+)
 
 FINITE = st.floats(0.5, 400, allow_subnormal=False)
 PAIRS = st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=25)

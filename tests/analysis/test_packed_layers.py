@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from phloem.analysis.packed_layers import (
+from phloem.analysis.report_data.packed_layers import (
     RCV_STEPS,
     compress,
     decompress,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.partitioning import Partition, dominance, partition
+from phloem.analysis.attribution.shapley_partition import Partition, dominance, partition
 from phloem.errors import InputError
 
 NAMES = ("PFT", "CLIM", "AGE", "SOIL", "TOPO")

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 from report_samples import facts, tower_cells
 
-from phloem.analysis.report import Contents, write_report
-from phloem.analysis.report_towers import SiteSeries
-from phloem.analysis.summaries import read_product
+from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report.towers import SiteSeries
+from phloem.analysis.report_data.tower_product import read_product
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import median_and_rcv
 from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS

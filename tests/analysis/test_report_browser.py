@@ -7,8 +7,8 @@ import pytest
 from browsing import Opened, numbers
 from report_samples import MEMBERS, REAL_BOUNDS, attribution, benchmark, forward_runs, grid_contents
 
-from phloem.analysis.cell_sets import quantities
-from phloem.analysis.report import write_report
+from phloem.analysis.report.page import write_report
+from phloem.analysis.report_data.cell_sets import quantities
 from phloem.io.merge.member_statistics import SCREENING_RCV
 
 QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}

@@ -18,13 +18,13 @@ from report_samples import (
     grid_contents,
 )
 
-from phloem.analysis.benchmark_files import MOST_ROWS, write_benchmark
-from phloem.analysis.benchmarking import Pairs
-from phloem.analysis.cell_sets import nanmedian, quantities
-from phloem.analysis.comparison import derived
-from phloem.analysis.report import write_report
-from phloem.analysis.report_benchmark import benchmark_maps
-from phloem.analysis.report_files import ReportFiles, slug
+from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.result_files import MOST_ROWS, write_benchmark
+from phloem.analysis.parameters.derived_quantities import derived
+from phloem.analysis.report.benchmark import benchmark_maps
+from phloem.analysis.report.files import ReportFiles, slug
+from phloem.analysis.report.page import write_report
+from phloem.analysis.report_data.cell_sets import nanmedian, quantities
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.jobs.reporting import ATTRIBUTION, BENCHMARK, found_in

@@ -5,8 +5,8 @@ import pytest
 from browsing import Opened, numbers
 from report_samples import MEMBERS, REAL_BOUNDS, facts, forward_runs, grid_cells, grid_contents
 
-from phloem.analysis.cell_sets import quantities
-from phloem.analysis.report import Contents, write_report
+from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report_data.cell_sets import quantities
 
 QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}
 EXPERIMENTS = ("baseline", "single-year", "growth-curve")

@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from phloem.analysis.screening import identifiability, screen
+from phloem.analysis.parameters.screening import identifiability, screen
 from phloem.errors import InputError
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD, POOLS
 

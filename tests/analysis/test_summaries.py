@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.report_tables import fixed, number, shade, typeset
-from phloem.analysis.summaries import days_apart, envelope, position, seasonal_means, weekly_means
+from phloem.analysis.report.tables import shade
+from phloem.analysis.report_data.tower_product import days_apart, envelope, position, seasonal_means, weekly_means
+from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.names import PERIOD
 
 

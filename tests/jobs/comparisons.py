@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 import xarray as xr
 
-from phloem.analysis.benchmarking import Pairs
+from phloem.analysis.benchmark.pairs import Pairs
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.benchmark_cells import Cells
 from phloem.jobs.benchmark_runs import read_members

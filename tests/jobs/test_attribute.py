@@ -16,7 +16,7 @@ from campaigns import PHLOEM, command, files, succeed
 from merged_maps import ROWS, commit_members, make_cells, make_parameters, plan_baseline, write_store
 from processes import until
 
-from phloem.analysis.comparison import derived
+from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.attribute import run_attribute

@@ -14,7 +14,7 @@ import xarray as xr
 from campaigns import command, succeed
 from comparisons import cells_of, check_nnse, write
 
-from phloem.analysis.comparison import derived
+from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError
 from phloem.jobs.benchmark import benchmark
 from phloem.jobs.benchmark_cells import compare_map

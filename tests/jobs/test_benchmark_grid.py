@@ -13,7 +13,7 @@ from campaigns import command, succeed
 from comparisons import cells_of, check_nnse, write, write_map
 from stores import store, write_grid_campaign  # noqa: F401
 
-from phloem.analysis.comparison import derived
+from phloem.analysis.parameters.derived_quantities import derived
 from phloem.io.drivers.store import Store
 from phloem.jobs.benchmark import benchmark, describe
 from phloem.jobs.benchmark_cells import forward_biomass

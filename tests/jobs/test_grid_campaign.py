@@ -14,7 +14,7 @@ from campaigns import command, differing, files, merged, succeed, write_campaign
 from grid_files import dataset
 from stores import CELLS, LINE, SEED, SHORT, store, write_grid_campaign  # noqa: F401
 
-from phloem.analysis.forward_figures import forward_figure
+from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.boreal import make_store

@@ -12,7 +12,8 @@ import xarray as xr
 from campaigns import tower_file, write_campaign
 from merged_maps import make_cells, plan_baseline, write_store
 
-from phloem.analysis.attribution import Predictor, Settings
+from phloem.analysis.attribution.inputs import Predictor
+from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.io.drivers.tower_files import read_tower

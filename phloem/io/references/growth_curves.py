@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 from phloem.errors import InputError
 from phloem.io.files.csv_table import Row, Table, cell_name, cell_of
 
+DRY_MATTER = 50.0
+"""gC m-2 in a Mg ha-1 of dry matter, of which half is carbon."""
+
 CARBON_FRACTION = 0.5
 """Carbon in dry matter, g g-1 (calibration.md, section 3.5); the alternative of IPCC (2006), table 4.3, is 0.47."""
 

@@ -1,0 +1,1 @@
+"""A campaign against references: pairs, scores, figures."""

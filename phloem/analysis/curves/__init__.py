@@ -1,0 +1,1 @@
+"""Curves fitted to tables: growth curves and the leaf economics line."""

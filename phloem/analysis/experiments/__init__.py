@@ -1,0 +1,1 @@
+"""The three experiments: forward runs and the recovery of a known truth."""

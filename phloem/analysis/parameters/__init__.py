@@ -1,0 +1,1 @@
+"""Parameter sets: derived quantities, screening, axes of strategy."""

@@ -1,0 +1,1 @@
+"""The page of a campaign: its sections, tables, maps and files."""

@@ -1,0 +1,1 @@
+"""Figures of the report: towers, attribution, still maps."""

@@ -1,0 +1,119 @@
+"""What the parts of the report share: facts of a campaign, sections, and the templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from phloem.errors import InputError, WorkError
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+SCRIPTS = (
+    "numbers", "inflate", "layers", "scales", "map_panel", "maps", "pointing", "cell_panel", "cell_table", "sections",
+)  # fmt: skip
+"""The page's script, in this order."""
+
+
+@contextmanager
+def whole(path: Path, command: str) -> Iterator[None]:
+    """Say of a file which command writes it anew, where its contents turn out to have another shape than it gives them.
+
+    Args:
+        path: DIR/command/command.json, as it was read.
+        command: of phloem, which writes it.
+
+    Raises:
+        WorkError: something was not there, or of another kind.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise WorkError(
+            f"{path} is not what `phloem {command}` writes ({type(error).__name__}: {error}); write it anew: "
+            f"phloem {command} {path.parent.parent}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class CampaignFacts:
+    """What is known about a campaign besides its results.
+
+    Attributes:
+        name, version, configuration_hash, seed, members, optimiser: As in the campaign's files.
+        wall_seconds: Time that its tiles took, or None where it was not recorded.
+        events: Name -> count (attempts, redraws, ...).
+        configuration_text: The frozen campaign file.
+        truth: Cell -> parameter -> value for a synthetic campaign, else None.
+        experiment: Name of the experiment.
+        hours: How attempts ended -> hours of workers that they took.
+        failures: Failure class -> attempts, tiles and the command that mends it.
+        set_aside: Cells that were given up: cell, class and message of each.
+        versions: Name -> version of what computed or wrote this.
+    """
+
+    name: str
+    version: str
+    configuration_hash: str
+    seed: int
+    members: int
+    optimiser: str
+    wall_seconds: float | None
+    events: Mapping[str, int]
+    configuration_text: str
+    truth: Mapping[str, Mapping[str, float]] | None = None
+    experiment: str = "site"
+    hours: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    set_aside: Sequence[Mapping[str, Any]] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        anchor: Its identifier.
+        title: Its heading, and its line in the table of contents.
+        body: Its content.
+        warn: Whether the table of contents marks it.
+        bare: Whether its content comes without a frame.
+    """
+
+    anchor: str
+    title: str
+    body: Markup
+    warn: bool = False
+    bare: bool = False
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = Markup
+    environment.filters["code"] = lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+    environment.globals["asset"] = lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+    environment.globals["scripts"] = SCRIPTS
+    return environment
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Render a template of the report."""
+    return Markup(_environment().get_template(template).render(**values))

@@ -1,0 +1,246 @@
+"""The cells of a campaign, one quantity at a time: members, median, spread and range, for maps and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.report_data.tower_product import Floats, Integers, days_apart
+from phloem.analysis.style.wording import SHOWN, Bounds, typeset
+from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
+from phloem.io.merge.read_slices import Lattice, MergedSlices
+from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, PERIOD, STATUS
+
+BLOCK = 8192
+"""Cells whose derived quantities are computed at once."""
+
+GOOD = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that every member has a value of.
+
+    Attributes:
+        key: name in files; that of a derived quantity begins with `derived_`.
+        label: name for people.
+        unit: typeset, empty for shares and ratios.
+        meaning: in a few words.
+        low, high: bounds of a parameter, NaN of a derived quantity.
+        circular: whether it is a day of the phenological period.
+    """
+
+    key: str
+    label: str
+    unit: str
+    meaning: str
+    low: float = float("nan")
+    high: float = float("nan")
+    circular: bool = False
+
+    @property
+    def derived(self) -> bool:
+        """Whether it follows from several parameters."""
+        return self.key.startswith("derived_")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One quantity over the cells; NaN where there is none.
+
+    Attributes:
+        members: (cells, members). Days lie around their median, which may take them out of [0, 365.25).
+        median, rcv: (cells,), of three members or more.
+        low, high: least and greatest of the members where there is a median.
+    """
+
+    members: Floats
+    median: Floats
+    rcv: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class CellSet:
+    """The calibrated cells of one campaign.
+
+    Attributes:
+        title: of the campaign among others.
+        names: ids of the cells.
+        latitude, longitude: degrees, (cells,).
+        lattice: the regular grid that they lie on, or None for places.
+        status: (cells, members), of `names.STATUS`.
+        redraws: (cells, members).
+        loss: (cells, members).
+        scores: stream -> (NNSE of the calibration, of the validation), each (cells, members).
+        parameter: returns the values of a parameter by its name, (cells, members).
+    """
+
+    title: str
+    names: Sequence[str]
+    latitude: Floats
+    longitude: Floats
+    lattice: Lattice | None
+    status: Integers
+    redraws: Integers
+    loss: Floats
+    scores: Mapping[str, tuple[Floats, Floats]]
+    parameter: Callable[[str], Floats]
+    _derived: dict[str, Floats] = field(default_factory=dict, repr=False)
+
+    @property
+    def good(self) -> np.ndarray:
+        """Lanes whose result counts, bool (cells, members)."""
+        return np.isin(self.status, GOOD)
+
+    @property
+    def members(self) -> int:
+        """Members of a cell."""
+        return int(self.status.shape[1])
+
+    def spread(self, quantity: Quantity) -> Spread:
+        """Return members, median, rCV and range of a quantity."""
+        if quantity.derived:
+            if not self._derived:
+                self._derived.update(self._derive())
+            values = self._derived[quantity.key.removeprefix("derived_")]
+        else:
+            values = np.where(self.good, self.parameter(quantity.key), np.nan)
+        return _circular(values) if quantity.circular else _linear(values)
+
+    def _derive(self) -> dict[str, Floats]:
+        used = ("f_foliar", "f_labile", "f_root", "leaf_lifespan", "leaf_fall_period", "turnover_wood", "turnover_root")
+        columns = {name: np.where(self.good, self.parameter(name), np.nan) for name in used}
+        found = {name: np.full(self.status.shape, np.nan) for name in DERIVED}
+        for begin in range(0, len(self.names), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            values = np.full((*self.status[part].shape, len(PARAMETERS)), np.nan)
+            for name, column in columns.items():
+                values[..., PARAMETERS.index(name)] = column[part]
+            for name, numbers in derived(values).items():
+                found[name][part] = numbers
+        return found
+
+    def forget(self) -> None:
+        """Let the derived quantities go."""
+        self._derived.clear()
+
+    @property
+    def cell_status(self) -> Integers:
+        """What became of the members of each cell, of `names.CELL_STATUS`."""
+        count, every = self.good.sum(1), self.status.shape[1]
+        kinds = ("missing", "all_calibrated", "some_calibrated", "too_few_calibrated", "set_aside")
+        found: Integers = np.select(
+            [
+                (self.status == STATUS["missing"]).all(1),
+                count == every,
+                count >= LEAST_MEMBERS,
+                count > 0,
+                (self.status == STATUS["set_aside"]).any(1),
+            ],
+            [CELL_STATUS[kind] for kind in kinds],
+            CELL_STATUS["none_calibrated"],
+        )
+        return found
+
+    def middle_score(self, stream: str, window: int) -> Floats:
+        """Return the members' median NNSE of a stream; window 0 is the calibration's, 1 the validation's."""
+        return nanmedian(np.where(self.good, self.scores[stream][window], np.nan))
+
+    @property
+    def least_loss(self) -> Floats:
+        """Least loss of the good members, NaN where there is none."""
+        loss = np.where(self.good & np.isfinite(self.loss), self.loss, np.inf).min(1)
+        return np.where(np.isfinite(loss), loss, np.nan)
+
+
+def quantities(bounds: Bounds, parameters: bool = True) -> list[Quantity]:
+    """Return what maps show: derived quantities, then the parameters that the daily model reads."""
+    found = [
+        Quantity(f"derived_{name}", meaning, "" if unit == "1" else typeset(unit), meaning)
+        for name, (unit, meaning) in DERIVED.items()
+    ]
+    for name in SHOWN if parameters else ():
+        low, high, unit, meaning = bounds[name]
+        unit = "" if unit == "1" else typeset(unit)
+        found.append(Quantity(name, name, unit, meaning, low, high, name in CIRCULAR_PARAMETERS))
+    return found
+
+
+def read_cells(
+    merged: MergedSlices, title: str, names: Sequence[str], latitude: Sequence[float], longitude: Sequence[float]
+) -> CellSet:
+    """Return the cells of an open product, which stays open as long as parameters are asked for.
+
+    Args:
+        merged: opened with the same cells.
+        title: of the campaign.
+        names: of the cells, as planned.
+        latitude: degrees north.
+        longitude: degrees east.
+    """
+    slots = {name: slot for slot, name in enumerate(merged.labels("parameter"))}
+    streams = merged.labels("stream")
+    status = merged.take("status").astype(np.int64)
+    unknown = ~np.isin(status, list(STATUS.values()))
+    return CellSet(
+        title=title,
+        names=names,
+        latitude=np.asarray(latitude, float),
+        longitude=np.asarray(longitude, float),
+        lattice=merged.lattice,
+        status=np.where(unknown, STATUS["missing"], status),
+        redraws=np.where(unknown, 0, merged.take("redraws").astype(np.int64)),
+        loss=merged.take("loss"),
+        scores={
+            name: (
+                merged.take("nnse", slice(None), streams.index(name)),
+                merged.take("nnse_validation", slice(None), streams.index(name)),
+            )
+            for name in ALL_STREAMS
+            if name in streams
+        },
+        parameter=lambda name: merged.take("parameters", slice(None), slots[name]),
+    )
+
+
+def nanmedian(values: Floats) -> Floats:
+    """Return the median along the last axis of what is not NaN, NaN where nothing is."""
+    if not values.size:
+        return np.full(values.shape[:-1], np.nan)
+    ranked = np.sort(values, axis=-1)  # NaN comes last
+    count = np.isfinite(values).sum(-1)
+    ends = [np.clip((count - 1 + more) // 2, 0, None)[..., None] for more in (0, 1)]
+    low, high = (np.take_along_axis(ranked, end, -1)[..., 0] for end in ends)
+    return np.where(count > 0, (low + high) / 2, np.nan)
+
+
+def _ends(members: Floats, median: Floats) -> tuple[Floats, Floats]:
+    known = np.isfinite(median)
+    low = np.where(np.isfinite(members), members, np.inf).min(1)
+    high = np.where(np.isfinite(members), members, -np.inf).max(1)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def _linear(members: Floats) -> Spread:
+    median, rcv = median_and_rcv(members, np.isfinite(members))
+    return Spread(members, median, rcv, *_ends(members, median))
+
+
+def _circular(members: Floats) -> Spread:
+    """Unwrap days around a common day, so that a map of them has no edge where the year begins."""
+    median, rcv = circular_median_and_rcv(members, np.isfinite(members))
+    known = median[np.isfinite(median)]
+    centre = 0.0
+    if known.size:
+        angle = np.angle(np.exp(2j * np.pi * known / PERIOD).mean())
+        centre = float(angle / (2 * np.pi) * PERIOD) % PERIOD
+    unwrapped = centre + np.mod(median - centre + PERIOD / 2, PERIOD) - PERIOD / 2
+    apart = np.mod(members - median[:, None] + PERIOD / 2, PERIOD) - PERIOD / 2
+    alone = centre + days_apart(members, centre)
+    members = np.where(np.isfinite(median)[:, None], unwrapped[:, None] + apart, alone)
+    return Spread(members, unwrapped, rcv, *_ends(members, unwrapped))
