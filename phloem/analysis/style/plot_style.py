@@ -11,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8AC1B")
-
 """Colours of members; the palette's yellow is darkened so that a line of it can be seen on white."""
 
 COLOURS = {"baseline": OKABE_ITO[0], "single-year": OKABE_ITO[4], "growth-curve": OKABE_ITO[2]}
