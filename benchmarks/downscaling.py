@@ -21,8 +21,8 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import list_towers, read_tower
 from phloem.io.merge.read_cells import read_merged
 from phloem.io.monthly.downscaling import daily_forcing
-from phloem.jobs.configuration import data_root
-from phloem.jobs.single import simulate_cell
+from phloem.jobs.config.paths import data_root
+from phloem.jobs.single_cell import simulate_cell
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.names import FORCING, STATUS, STREAMS
 

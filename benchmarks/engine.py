@@ -23,17 +23,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from phloem.hpc.tasks import Context, Task
-from phloem.jobs import tile
-from phloem.jobs.calibration import TileCalibration
-from phloem.jobs.campaign import Campaign
-from phloem.jobs.configuration import Campaign as CampaignSection
-from phloem.jobs.configuration import Configuration, Data, Tiles
-from phloem.jobs.execute import local_engine, prepare
-from phloem.jobs.failures import TileFailures
-from phloem.jobs.optimisers import Adam
-from phloem.jobs.planning import plan
+from phloem.jobs.calibration.tile_calibration import TileCalibration
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.planning import plan
+from phloem.jobs.config.campaign_file import Campaign as CampaignSection
+from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
+from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.progress import say
-from phloem.jobs.supervisor import Supervisor
+from phloem.jobs.run.execute import local_engine, prepare
+from phloem.jobs.run.supervisor import Supervisor
+from phloem.jobs.tile import attempt
+from phloem.jobs.tile.failures import TileFailures
+from phloem.jobs.tile.worker import run_tile
 
 CELLS = 12
 YEARS = 8
@@ -60,10 +61,10 @@ class _Timed(TileCalibration):
 
 def timed_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Run a tile as ever, and say how long its steps took."""
-    tile.TileCalibration = _Timed  # type: ignore[misc]
+    attempt.TileCalibration = _Timed  # type: ignore[misc]
     _Timed.seconds = 0.0
     return {
-        **tile.run_tile(arguments, context),
+        **run_tile(arguments, context),
         "steps": _Timed.seconds,
         "worker": context.worker,
         "ended": time.time(),

@@ -17,18 +17,17 @@ import numpy as np
 
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.jobs.calibration import build_site, objective
-from phloem.jobs.campaign import cell_number
-from phloem.jobs.configuration import data_root
-from phloem.jobs.experiments import Experiment
-from phloem.jobs.twin import make_cell
+from phloem.jobs.calibration.sites import build_site, objective
+from phloem.jobs.config.experiment import Experiment
+from phloem.jobs.config.paths import data_root
+from phloem.jobs.synthetic.transect import make_cell
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.models.dalec_daily.records import Observed
 from phloem.kernels.objective.record_windows import richest_years
 from phloem.kernels.objective.site_input import Site, site_data
 from phloem.kernels.objective.site_objective import SiteData, SiteObjective
-from phloem.kernels.optimise.lanes import Lanes
+from phloem.kernels.optimise.lanes import Lanes, cell_number
 from phloem.kernels.optimise.optimiser import Options, begin
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.day_tables import series

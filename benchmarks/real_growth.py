@@ -23,8 +23,8 @@ from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.io.references.forest_stands import read_stands
 from phloem.io.references.growth_curves import total_biomass
-from phloem.jobs.configuration import data_root
-from phloem.jobs.three_experiments import describe, run_experiments
+from phloem.jobs.config.paths import data_root
+from phloem.jobs.experiments.three_experiments import describe, run_experiments
 
 SITE, CELL = "PA-SPn", (9.25, -79.75)
 YEARS = (2001, 2016)

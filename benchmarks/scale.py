@@ -25,13 +25,14 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
 from phloem.io.files.atomic import checksum, hdf5_image
 from phloem.io.files.journals import append_events
-from phloem.jobs.campaign import Campaign, CellTable, freeze_table
-from phloem.jobs.configuration import Campaign as CampaignSection
-from phloem.jobs.configuration import Configuration, Data, Tiles
-from phloem.jobs.execute import merge
-from phloem.jobs.experiments import Experiment
-from phloem.jobs.optimisers import Adam
-from phloem.jobs.state import read_state
+from phloem.jobs.campaign.campaign import Campaign, freeze_table
+from phloem.jobs.campaign.cell_table import CellTable
+from phloem.jobs.config.campaign_file import Campaign as CampaignSection
+from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
+from phloem.jobs.config.experiment import Experiment
+from phloem.jobs.config.optimiser import Adam
+from phloem.jobs.run.deliver import merge
+from phloem.jobs.run.state import read_state
 from phloem.names import STREAMS
 
 JOURNALS = 200

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from phloem.io.drivers.tower_files import read_tower
-from phloem.jobs.configuration import data_root
+from phloem.jobs.config.paths import data_root
 from phloem.names import STREAMS
 
 OURS = {"gpp": "gpp", "et": "ET", "lai": "lai"}

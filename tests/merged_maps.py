@@ -13,9 +13,9 @@ from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
-from phloem.jobs.campaign import Campaign
-from phloem.jobs.execute import merge
-from phloem.jobs.planning import open_or_plan
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.planning import open_or_plan
+from phloem.jobs.run.deliver import merge
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import FORCING, STATUS, STREAMS

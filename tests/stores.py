@@ -9,7 +9,7 @@ import pytest
 from campaigns import write_campaign
 
 from phloem.io.drivers.store import Store
-from phloem.jobs.boreal import make_store
+from phloem.jobs.synthetic.boreal_domain import make_store
 
 CELLS, SEED = 3, 5
 LINE = {"alpha": -8.3, "gamma": 2.06, "sigma": 0.3}

@@ -1,1 +1,1 @@
-"""Campaign verbs and the command line; the composition root."""
+"""Campaign verbs and the command line; the composition root, which imports every other part."""

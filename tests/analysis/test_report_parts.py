@@ -27,7 +27,7 @@ from phloem.analysis.report.page import write_report
 from phloem.analysis.report_data.cell_sets import nanmedian, quantities
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
-from phloem.jobs.reporting import ATTRIBUTION, BENCHMARK, found_in
+from phloem.jobs.analyse.report import ATTRIBUTION, BENCHMARK, found_in
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD
 
 

@@ -157,7 +157,7 @@ if os.environ.get("PMI_RANK") == "1" and "phloem" in sys.orig_argv:
 
     class Trap(MetaPathFinder):
         def find_spec(self, name, path=None, target=None):
-            if name == "phloem.jobs.world":
+            if name == "phloem.jobs.run.mpi_world":
                 raise RuntimeError("this rank has a bug")
 
     sys.meta_path.insert(0, Trap())

@@ -19,10 +19,10 @@ from phloem.errors import WorkError
 from phloem.hpc.slurm_engine.job_states import queue_states
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
-from phloem.jobs import scheduler
-from phloem.jobs.batches import describe_jobs, finish, go_on
-from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.rounds import (
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.run import batch_jobs as scheduler
+from phloem.jobs.run.batch_jobs import alive, living, verdict
+from phloem.jobs.run.slurm.rounds import (
     bad_nodes,
     being_submitted,
     claim_path,
@@ -31,9 +31,9 @@ from phloem.jobs.rounds import (
     round_jobs,
     submit_round,
 )
-from phloem.jobs.scheduler import alive, living, verdict
-from phloem.jobs.state import read_state, summary
-from phloem.jobs.status import show
+from phloem.jobs.run.slurm.watch import describe_jobs, finish, go_on
+from phloem.jobs.run.state import read_state, summary
+from phloem.jobs.run.status import show
 
 pytestmark = pytest.mark.engine
 

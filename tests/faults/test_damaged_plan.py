@@ -16,7 +16,7 @@ from damages import DAMAGES, Damage, neighbours, swapped
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.sealed_json import copy_of
-from phloem.jobs.campaign import open_campaign
+from phloem.jobs.campaign.campaign import open_campaign
 
 ALONE = tuple(damage for damage in DAMAGES if damage not in (neighbours, swapped))
 """The table has no neighbours of its kind."""

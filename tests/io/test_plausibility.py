@@ -11,7 +11,7 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.io.ingest.plausibility import is_too_small, over_the_seasons
-from phloem.jobs.ingest import ingest
+from phloem.jobs.ingest.ingest_products import ingest
 
 SECONDS = 86400.0
 

@@ -10,10 +10,10 @@ import numpy as np
 from cells import made_up
 
 from phloem.io.drivers.tower_cell import Cell
-from phloem.jobs.calibration import TileCalibration
-from phloem.jobs.configuration import Campaign, Configuration, Data
-from phloem.jobs.experiments import Experiment
-from phloem.jobs.optimisers import Adam, Fast
+from phloem.jobs.calibration.tile_calibration import TileCalibration
+from phloem.jobs.config.campaign_file import Campaign, Configuration, Data
+from phloem.jobs.config.experiment import Experiment
+from phloem.jobs.config.optimiser import Adam, Fast
 from phloem.jobs.synthetic.weather import boreal_weather
 
 MEMBERS = 5

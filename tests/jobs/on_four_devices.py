@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from calibrations import ITERATIONS, MANY, MEMBERS, broken, configuration, digest, finish, made_cells
 
-from phloem.jobs.calibration import TileCalibration
+from phloem.jobs.calibration.tile_calibration import TileCalibration
 
 CASES = (("cpu", 1, 4), ("cpu", 7, 4), ("cpu", 64, 2), ("cpu", 64, 4), ("xla", 14, 2))
 """Backend, cells, devices."""

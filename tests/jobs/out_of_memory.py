@@ -6,7 +6,7 @@ import sys
 
 from calibrations import configuration, differing, finish, made_cell
 
-from phloem.jobs.calibration import TileCalibration
+from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.sharding.lanes.devices import out_of_memory
 
 DAYS = 80_000

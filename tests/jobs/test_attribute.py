@@ -19,8 +19,8 @@ from processes import until
 from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.attribute import run_attribute
-from phloem.jobs.attribution_file import DEFAULT_TARGETS
+from phloem.jobs.analyse.attribute import run_attribute
+from phloem.jobs.config.attribution_file import DEFAULT_TARGETS
 
 COUNT = 160
 FEW = ["n_estimators=40", "bootstrap=4", "workers=1", "block_degrees=1.5"]
@@ -101,7 +101,7 @@ class TestSuccess:
 
     def test_the_members_that_count(self, merged):
         """Derived quantities of every member, NaN for lanes that diverged."""
-        from phloem.jobs.attribute import make_targets
+        from phloem.jobs.analyse.attribute import make_targets
 
         rows = read_merged(merged / "merged.nc", ("parameters", "status"))
         good = rows["status"] == 0

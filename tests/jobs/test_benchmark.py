@@ -16,12 +16,12 @@ from comparisons import cells_of, check_nnse, write
 
 from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError
-from phloem.jobs.benchmark import benchmark
-from phloem.jobs.benchmark_cells import compare_map
-from phloem.jobs.benchmark_file import MapReference, load_benchmark_file
-from phloem.jobs.benchmark_runs import read_members
-from phloem.jobs.campaign import open_campaign
-from phloem.jobs.single import simulate_cell
+from phloem.jobs.analyse.benchmark import benchmark
+from phloem.jobs.analyse.benchmark_cells import compare_map
+from phloem.jobs.analyse.member_runs import read_members
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.config.benchmark_file import MapReference, load_benchmark_file
+from phloem.jobs.single_cell import simulate_cell
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from stores import store, write_grid_campaign  # noqa: F401
 
 from phloem.analysis.parameters.derived_quantities import derived
 from phloem.io.drivers.store import Store
-from phloem.jobs.benchmark import benchmark, describe
-from phloem.jobs.benchmark_cells import forward_biomass
+from phloem.jobs.analyse.benchmark import benchmark, describe
+from phloem.jobs.analyse.benchmark_cells import forward_biomass
 from phloem.names import PARAMETERS
 
 pytestmark = pytest.mark.engine

@@ -11,7 +11,7 @@ import pytest
 from campaigns import command, count, end, start, succeed, tower_file, wait_for
 from processes import children
 
-from phloem.jobs.configuration import load_configuration
+from phloem.jobs.config.campaign_file import load_configuration
 from phloem.version import VERSION
 
 COMMANDS = ["new", "doctor", "plan", "run", "status", "retry", "merge", "report", "simulate", "evaluate", "demo"]

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.jobs.backend import settle_backend
-from phloem.jobs.campaign import find_sources
-from phloem.jobs.configuration import Configuration, Engine, expand_path, load_configuration
-from phloem.jobs.execute import own_gpus
-from phloem.jobs.rounds import slurm_options
+from phloem.jobs.campaign.backend import settle_backend
+from phloem.jobs.campaign.campaign import find_sources
+from phloem.jobs.config.campaign_file import Configuration, load_configuration
+from phloem.jobs.config.engine import Engine
+from phloem.jobs.config.paths import expand_path
+from phloem.jobs.run.execute import own_gpus
+from phloem.jobs.run.slurm.rounds import slurm_options
 
 SYNTHETIC: dict[str, Any] = {
     "campaign": {"name": "made"},

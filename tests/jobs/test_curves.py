@@ -10,7 +10,7 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.io.references.growth_curves import read_growth_curves, richards_chapman
-from phloem.jobs.curves import fit_growth_curves, fit_leaf_economics
+from phloem.jobs.ingest.fit_curves import fit_growth_curves, fit_leaf_economics
 
 AGES = np.arange(4.0, 120.0, 6.0)
 

@@ -26,7 +26,7 @@ from calibrations import (
 from processes import environment
 
 from phloem.errors import WorkError
-from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
+from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS, TileCalibration
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
 from phloem.sharding.lanes.devices import device_environment

@@ -24,10 +24,12 @@ from phloem.hpc.tasks import Engine, Outcome, StopFlag, Task
 from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, attempt_numbers, claim_attempt, holder, read_end
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
-from phloem.jobs.campaign import open_campaign
-from phloem.jobs.configuration import Failures
-from phloem.jobs.execute import describe_set_aside, forgive
-from phloem.jobs.failures import (
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.config.engine import Failures
+from phloem.jobs.run.execute import describe_set_aside, forgive
+from phloem.jobs.run.state import CampaignState
+from phloem.jobs.run.supervisor import Supervisor
+from phloem.jobs.tile.failures import (
     ISOLATE_AFTER,
     LOSSES,
     MENDS,
@@ -41,8 +43,6 @@ from phloem.jobs.failures import (
     stopped,
     tile_failures,
 )
-from phloem.jobs.state import CampaignState
-from phloem.jobs.supervisor import Supervisor
 
 End = tuple[str, bool]
 """How an attempt ended, and whether it had written a checkpoint."""

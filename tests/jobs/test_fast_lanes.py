@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from calibrations import FAST, MEMBERS, Arrays, broken, configuration, differing, finish, made_cells, of_lanes
 
-from phloem.jobs.calibration import TileCalibration
+from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS, STOP
 

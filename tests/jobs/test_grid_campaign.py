@@ -17,11 +17,11 @@ from stores import CELLS, LINE, SEED, SHORT, store, write_grid_campaign  # noqa:
 from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.boreal import make_store
-from phloem.jobs.boreal_truth import places
-from phloem.jobs.configuration import data_root
-from phloem.jobs.forward import Forward
-from phloem.jobs.three_experiments import read_truth
+from phloem.jobs.config.paths import data_root
+from phloem.jobs.experiments.run_forward import Forward
+from phloem.jobs.experiments.three_experiments import read_truth
+from phloem.jobs.synthetic.boreal_domain import make_store
+from phloem.jobs.synthetic.boreal_truth import places
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.objective.grid_objective import NEAR_ZERO
 from phloem.names import ALL_STREAMS
@@ -168,7 +168,7 @@ def test_tiles_of_any_size_give_the_same_bits(experiments: Path, store: Store, t
 
 
 def test_the_truth_is_read_with_the_store(experiments: Path, store: Store) -> None:  # noqa: F811
-    from phloem.jobs.campaign import open_campaign
+    from phloem.jobs.campaign.campaign import open_campaign
 
     campaign = open_campaign(experiments / "three/baseline")
     truth = read_truth(campaign, store.names)

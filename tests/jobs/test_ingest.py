@@ -20,10 +20,10 @@ from phloem.errors import InputError, WorkError
 from phloem.io.drivers.store import open_store
 from phloem.io.ingest.mature_forest import choose
 from phloem.io.references.growth_curves import richards_chapman, total_biomass
-from phloem.jobs.ingest import ingest
-from phloem.jobs.ingest_command import TEMPLATE
-from phloem.jobs.ingest_file import choices, load_ingest_file
-from phloem.jobs.toml_file import copy_template
+from phloem.jobs.commands.ingest import TEMPLATE
+from phloem.jobs.config.ingest_file import choices, load_ingest_file
+from phloem.jobs.config.toml_file import copy_template
+from phloem.jobs.ingest.ingest_products import ingest
 
 KILLS = 12
 

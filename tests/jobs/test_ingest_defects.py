@@ -12,7 +12,7 @@ import pytest
 from phloem.errors import InputError
 from phloem.io.drivers.store import open_store
 from phloem.io.ingest.ingest_folder import IngestFolder
-from phloem.jobs.ingest import ingest
+from phloem.jobs.ingest.ingest_products import ingest
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from processes import children
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Context, StopFlag, call
 from phloem.io.files.journals import read_events
-from phloem.jobs.campaign import open_campaign
-from phloem.jobs.failures import TileFailures
-from phloem.jobs.supervisor import Supervisor
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.run.supervisor import Supervisor
+from phloem.jobs.tile.failures import TileFailures
 
 pytestmark = pytest.mark.engine
 

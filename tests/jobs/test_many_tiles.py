@@ -15,11 +15,11 @@ from benchmarks.scale import commit, plan
 from phloem.io.campaign.attempts import LEASE_SECONDS, attempt_numbers, end_attempt, holder, take_tile
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.journals import append_event, read_events, roll_up
-from phloem.jobs.campaign import Campaign, open_campaign
-from phloem.jobs.execute import prepare
-from phloem.jobs.housekeeping import tidy
-from phloem.jobs.projection import describe, project
-from phloem.jobs.state import read_state, summary
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.estimate.projection import describe, project
+from phloem.jobs.run.execute import prepare
+from phloem.jobs.run.housekeeping import tidy
+from phloem.jobs.run.state import read_state, summary
 
 TILES = 60
 

@@ -18,9 +18,9 @@ from stores import SHORT, store, write_grid_campaign  # noqa: F401
 
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.campaign import open_campaign
-from phloem.jobs.configuration import load_configuration
-from phloem.jobs.grid import build_grid_site
+from phloem.jobs.calibration.sites import build_grid_site
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.config.campaign_file import load_configuration
 from phloem.names import STREAMS
 
 SITES = ["US-SRG", "US-SRM", "FI-Lom"]

@@ -21,7 +21,7 @@ from campaigns import PHLOEM, command, end, start, succeed, wait_for, write_camp
 from processes import alive
 
 from phloem.io.drivers.tower_files import read_tower
-from phloem.jobs.campaign import open_campaign
+from phloem.jobs.campaign.campaign import open_campaign
 from phloem.names import FORCING, STREAMS
 
 NAMES = (*FORCING, *STREAMS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from campaigns import command, files, tower_file
 
-from phloem.jobs.single import FILE_COLUMNS
+from phloem.jobs.config.parameters_file import FILE_COLUMNS
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
 
 MIDDLE = [str(round((limits.lower * limits.upper) ** 0.5, 6)) for limits in CALIBRATED]

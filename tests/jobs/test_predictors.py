@@ -17,12 +17,12 @@ from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.io.drivers.tower_files import read_tower
-from phloem.jobs.analysis_commands import TEMPLATE
-from phloem.jobs.attribution_file import DEFAULT_TARGETS, TARGETS, AttributionSection, load_attribution_file
-from phloem.jobs.campaign import Campaign
-from phloem.jobs.planning import open_or_plan
-from phloem.jobs.predictors import coordinates, gather_predictors
-from phloem.jobs.toml_file import copy_template
+from phloem.jobs.analyse.predictors import coordinates, gather_predictors
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.planning import open_or_plan
+from phloem.jobs.commands.attribute import TEMPLATE
+from phloem.jobs.config.attribution_file import DEFAULT_TARGETS, TARGETS, AttributionSection, load_attribution_file
+from phloem.jobs.config.toml_file import copy_template
 from phloem.names import FIRE_PARAMETERS
 
 COUNT = 12

@@ -19,9 +19,9 @@ from processes import children
 
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import load_tile
-from phloem.jobs.calibration import MOST_REDRAWS, TileCalibration
-from phloem.jobs.campaign import Lane, add_retries, open_campaign
-from phloem.jobs.retries import failed_lanes, retry_lanes
+from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS, TileCalibration
+from phloem.jobs.campaign.campaign import Lane, add_retries, open_campaign
+from phloem.jobs.run.retry_lanes import failed_lanes, retry_lanes
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
 

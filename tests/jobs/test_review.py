@@ -25,8 +25,8 @@ from campaigns import (
     write_campaign,
 )
 
-from phloem.jobs.campaign import open_campaign
-from phloem.jobs.single import FILE_COLUMNS, read_parameters
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.config.parameters_file import FILE_COLUMNS, read_parameters
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
 
 QUICK = ("--set", "optimiser.iterations=3", "--set", "campaign.members=1")

@@ -13,8 +13,8 @@ import pytest
 import xarray as xr
 from campaigns import succeed
 
-from phloem.jobs.single import FILE_COLUMNS
-from phloem.jobs.twin import make_transect
+from phloem.jobs.config.parameters_file import FILE_COLUMNS
+from phloem.jobs.synthetic.transect import make_transect
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, POOLS, STREAMS
 
 FLUXES = ["lai", "gpp", "et", "ra", "rh_litter", "rh_som", "nee", "reco", "beta", "labile_release"]

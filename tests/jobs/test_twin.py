@@ -7,7 +7,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from phloem.jobs.twin import GAP_SHARE, NORTH, SOUTH, make_cell, make_transect, read_truth
+from phloem.jobs.synthetic.transect import GAP_SHARE, NORTH, SOUTH, make_cell, make_transect, read_truth
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
 from phloem.names import FORCING, STATUS, STREAMS
 

@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "jobs"))
 from calibrations import configuration, made_cells
 
-from phloem.jobs.calibration import TileCalibration
+from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 
 

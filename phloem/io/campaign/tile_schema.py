@@ -9,6 +9,8 @@ import numpy as np
 
 from phloem.names import ALL_STREAMS, LOSS_TERMS, PARAMETERS, POOLS, STATUS, STREAMS
 
+GOOD = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
+
 SCHEMA_VERSION = 1
 
 FIXED_DIMENSIONS = {

@@ -10,6 +10,9 @@ import numpy as np
 
 from phloem.errors import InputError, some
 
+GRID_STEP = 0.5
+"""Degrees between the cells of a driver store."""
+
 EARTH_RADIUS = 6371007.181
 """Radius in m of the sphere whose surface is that of the WGS84 ellipsoid (authalic radius; Snyder 1987, eq. 3-13)."""
 

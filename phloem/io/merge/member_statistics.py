@@ -141,3 +141,10 @@ def _wrap(values: np.ndarray, period: float) -> np.ndarray:
 def _distance(a: np.ndarray, b: np.ndarray, period: float) -> np.ndarray:
     gap = np.mod(np.abs(a - b), period)
     return np.minimum(gap, period - gap)
+
+
+def nanmedian(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the median of what is not NaN along an axis, NaN where nothing is."""
+    none = np.isnan(values).all(axis)
+    middle: np.ndarray = np.nanmedian(np.where(np.isnan(values).all(axis, keepdims=True), 0, values), axis)
+    return np.where(none, np.nan, middle)

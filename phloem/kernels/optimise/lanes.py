@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -121,3 +122,8 @@ def start_values(ce_opt: Sequence[float], dtype: Any) -> np.ndarray:
     known = np.isfinite(np.asarray(ce_opt, float))
     start[known, CANOPY_ROW] = raw[known, CANOPY_ROW]
     return start.astype(dtype)
+
+
+def cell_number(name: str) -> int:
+    """Return the 32-bit number of a cell for its random keys; made from its name, never from its place."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")

@@ -90,8 +90,8 @@ def spoil_lanes(module: ModuleType) -> None:
 
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
-    "phloem.jobs.campaign": poison_cells,
-    "phloem.jobs.calibration": spoil_lanes,
+    "phloem.jobs.campaign.campaign": poison_cells,
+    "phloem.jobs.calibration.tile_calibration": spoil_lanes,
 }
 
 

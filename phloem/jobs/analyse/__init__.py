@@ -1,0 +1,1 @@
+"""Attribution, benchmark and report of merged campaigns."""

@@ -1,0 +1,217 @@
+"""`attribute`: what drives the parameters of a merged campaign, or of each of the three experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.analysis.attribution.all_targets import attribute
+from phloem.analysis.attribution.inputs import Predictor, Target
+from phloem.analysis.attribution.result_files import plain, write_attribution
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.parameters.screening import identifiability
+from phloem.analysis.parameters.strategy_axes import ecological_axes
+from phloem.errors import WorkError
+from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.files.whole_folder import check_replaceable
+from phloem.io.merge.read_cells import read_merged
+from phloem.jobs.analyse.predictors import coordinates, gather_predictors
+from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.config.attribution_file import AttributionFile, load_attribution_file
+from phloem.jobs.config.experiment import GRID_EXPERIMENTS
+from phloem.jobs.progress import ProgressBar, say
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
+from phloem.names import CIRCULAR_PARAMETERS
+
+FOLDER = "attribution"
+FILE = "attribution.json"
+SHOWN = 3
+"""Predictors that the table for people names."""
+
+
+def run_attribute(
+    directory: Path,
+    config: Path | None = None,
+    targets: Sequence[str] | None = None,
+    out: Path | None = None,
+    assignments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Attribute a campaign, or the campaigns that stand in a directory of the three experiments.
+
+    Args:
+        directory: of a merged campaign, or one that holds growth-curve, and perhaps baseline and single-year.
+        config: attribution file; None: all defaults.
+        targets: instead of the file's.
+        out: folder to write; with several campaigns, of their folders. By default DIR/attribution of each.
+        assignments: `key=value` texts for the [attribution] table.
+
+    Returns:
+        `{"campaigns": [...]}`: of each its directory, folder, experiment, and what attribution.json says in short.
+
+    Raises:
+        InputError: bad file, key, target or predictor, no campaign, or a folder that holds something else.
+        WorkError: a campaign is not merged.
+    """
+    file = load_attribution_file(config, targets, assignments)
+    base = config.resolve().parent if config else Path.cwd()
+    campaigns = [open_campaign(root) for root in _roots(directory)]
+    several = len(campaigns) > 1
+    if several:
+        say(f"{directory} holds several experiments; attributing {', '.join(one.paths.root.name for one in campaigns)}")
+    folders = []
+    for one in campaigns:
+        if not one.paths.merged.exists():
+            raise WorkError(f"{one.paths.root} is not merged: phloem merge {one.paths.root}")
+        given = None if out is None else out / one.paths.root.name if several else out
+        folders.append(_check_folder(given or one.paths.root / FOLDER))
+    read: dict[tuple[str, ...], list[Predictor]] = {}
+    found = []
+    for one, folder in zip(campaigns, folders, strict=True):
+        key = (*one.cells.names, *one.cells.columns["checksum"])
+        if key not in read:  # the experiments share one store
+            read[key] = gather_predictors(one, file, base)
+            _tell_missing(read[key])
+        found.append(_attribute(one, file, read[key], folder))
+    return {"campaigns": found}
+
+
+def _roots(directory: Path) -> list[Path]:
+    """Return the campaigns of a directory: itself, or the three experiments in it."""
+    if is_campaign(directory):
+        return [directory]
+    inside = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
+    return inside if directory / "growth-curve" in inside else [directory]
+
+
+def _check_folder(folder: Path) -> Path:
+    """Refuse a folder that holds something else than an attribution, since it is replaced.
+
+    Raises:
+        InputError: such a folder.
+    """
+    check_replaceable(folder, FILE)
+    return folder
+
+
+def _tell_missing(predictors: Sequence[Predictor]) -> None:
+    """Say which predictors cost cells: one that lacks any predictor is left out."""
+    for one in predictors:
+        if lacking := int(np.isnan(one.values).sum()):
+            say(f"predictor {one.name} is missing at {lacking} of {len(one.values)} cells")
+
+
+def make_targets(names: Sequence[str], parameters: np.ndarray) -> list[Target]:
+    """Return what is to be attributed.
+
+    Args:
+        names: of derived quantities, and of parameters.
+        parameters: (cells, members, 30), NaN for lanes without a result.
+    """
+    made = derived(parameters)
+    found = []
+    for name in names:
+        if name in DERIVED:
+            found.append(Target(name, *DERIVED[name], np.asarray(made[name], float)))
+            continue
+        row, one = next((row, one) for row, one in enumerate(PARAMETERS) if one.name == name)
+        found.append(Target(name, one.unit, one.meaning, parameters[..., row], name in CIRCULAR_PARAMETERS))
+    return found
+
+
+def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predictor], folder: Path) -> dict[str, Any]:
+    root, section = campaign.paths.root, file.attribution
+    rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), campaign.cells.names)
+    bad = ~np.isin(rows["status"], GOOD)
+    parameters, pools = (np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools"))
+    targets = make_targets(section.targets, parameters)
+    latitude, longitude = coordinates(campaign)
+    with ProgressBar(f"attributing {root.name}", len(targets)) as bar:
+        bar.update(0)
+        found = attribute(targets, predictors, latitude, longitude, section.settings(), bar.update)
+    found = replace(found, identifiability=identifiability(parameters, pools), pca=ecological_axes(parameters))
+    written = plain(found.to_json())
+    if all(one["refused"] for one in written["targets"]) and (folder / FILE).exists():
+        say(f"{folder} is left as it was")
+    else:
+        write_attribution(folder, found)
+    return {
+        "directory": str(root),
+        "folder": str(folder),
+        "campaign": campaign.configuration.campaign.name,
+        "experiment": campaign.configuration.experiment.name,
+        **_in_short(written),
+    }
+
+
+def _in_short(document: dict[str, Any]) -> dict[str, Any]:
+    """Return attribution.json without curves, points and subsets."""
+    targets = []
+    for one in document["targets"]:
+        short = {key: value for key, value in one.items() if key not in ("dependence", "partition")}
+        short["breakpoints"] = {row["predictor"]: row["breakpoint"] for row in one.get("dependence") or ()}
+        targets.append(short)
+    kept = {key: value for key, value in document.items() if key not in ("targets", "settings")}
+    return {**kept, "targets": targets}
+
+
+def refusal(found: dict[str, Any]) -> str:
+    """Return why nothing could be attributed; empty where anything was."""
+    if any(target["refused"] is None for one in found["campaigns"] for target in one["targets"]):
+        return ""
+    reasons = [line for one in found["campaigns"] for line in _reasons(one)]
+    return "\n  ".join(["no target could be attributed:", *dict.fromkeys(reasons)])
+
+
+def _reasons(one: dict[str, Any]) -> list[str]:
+    """Return a line for each reason with the targets that were refused for it."""
+    names: dict[str, list[str]] = {}
+    for target in one["targets"]:
+        if target["refused"] is not None:
+            names.setdefault(target["refused"], []).append(target["name"])
+    return [f"{', '.join(which)}: {why}" for why, which in names.items()]
+
+
+def warn(found: dict[str, Any]) -> None:
+    """Say which targets were refused, and why."""
+    for one in found["campaigns"]:
+        for line in _reasons(one):
+            say(f"warning: {one['directory']}: refused: {line}")
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return lines for people of what `run_attribute` returns."""
+    lines = []
+    for one in found["campaigns"]:
+        used = sum(not row["finding"] for row in one["predictors"])
+        lines.append(
+            f"{one['campaign']}, {one['experiment']}: {one['cells']} cells, {one['members']} members, {used} predictors"
+        )
+        for row in one["predictors"]:
+            if row["finding"]:
+                lines.append(f"  predictor {row['name']} is left out: {row['finding']}")
+        lines.append(f"{'target':22}{'cells':>6}{'R2':>7}{'blocked':>9}  per cent of importance (over the members)")
+        lines += [_line(row) for row in one["targets"] if row["refused"] is None]
+        lines += [f"refused: {line}" for line in _reasons(one)]
+        lines.append(f"written: {one['folder']} ({FILE}, tables, figures); next: phloem report {one['directory']}")
+    lines.append("R2: of held-out cells, folds drawn at random; blocked: folds of whole blocks, the honest companion")
+    return lines
+
+
+def _line(target: dict[str, Any]) -> str:
+    blocked = target["blocked"]
+    texts = [
+        f"{row['predictor']} {row['share']:.0f} ({row['low']:.0f} to {row['high']:.0f}) {row['direction']}"
+        for row in target["importance"]
+        if row["signal"]
+    ]
+    leading = "; ".join(texts[:SHOWN]) or "none: no predictor stands out from the noise"
+    scores = f"{_two(target['random']['r2']):>7}{_two(blocked['r2']) if blocked else '-':>9}"
+    return f"{target['name']:22}{target['cells_used']:6d}{scores}  {leading}"
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

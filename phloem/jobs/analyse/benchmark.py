@@ -1,0 +1,254 @@
+"""`benchmark`: a merged campaign, or the three experiments, against maps, tables, series and withheld years."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.analysis.benchmark.pairs import Pairs, common, why_nothing
+from phloem.analysis.benchmark.result_files import check_folder, write_benchmark
+from phloem.errors import InputError
+from phloem.io.files.units import convert
+from phloem.io.grids.placed_cells import GRID_STEP
+from phloem.io.references.maps import read_map
+from phloem.io.references.monthly_series import read_months
+from phloem.jobs.analyse.benchmark_cells import (
+    Cells,
+    compare_growth,
+    compare_map,
+    compare_snapshot,
+    compare_table,
+    forward_file,
+    slug_of,
+)
+from phloem.jobs.analyse.member_runs import Members, read_members, store_of
+from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
+from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.config.benchmark_file import (
+    FLUXES,
+    BenchmarkFile,
+    GrowthReference,
+    MapReference,
+    SeriesReference,
+    SnapshotReference,
+    TableReference,
+    WithheldReference,
+    load_benchmark_file,
+    read_tree,
+)
+from phloem.jobs.config.experiment import GRID_EXPERIMENTS
+from phloem.jobs.config.paths import expand_path
+from phloem.jobs.progress import say
+from phloem.jobs.run.deliver import merge
+
+FOLDER = "benchmark"
+
+
+def benchmark(
+    directory: Path, config: Path | None = None, out: Path | None = None, assignments: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Compare and write.
+
+    Args:
+        directory: of a campaign, or the one that holds the three experiments.
+        config: benchmark file; without one, what the store and the validation years allow.
+        out: folder to write, replaced as a whole; by default DIR/benchmark, and for the three experiments also that of
+            each campaign.
+        assignments: `key.path=value` texts that override the file.
+
+    Returns:
+        What benchmark.json holds; the folder is `folder`.
+
+    Raises:
+        InputError: no campaign, a bad file, a reference that cannot be read, or nothing to compare.
+        WorkError: tiles without result.
+    """
+    begun = time.monotonic()
+    folder = out or directory / FOLDER
+    check_folder(folder)
+    given = load_benchmark_file(config, assignments) if config else None
+    campaigns = _campaigns(directory)
+    base = config.resolve().parent if config else Path.cwd()
+    cells = _common(campaigns)
+    all_members = [read_members(campaign, cells) for campaign in campaigns]
+    made = []
+    for members in all_members:
+        wanted = given or default_references(members, assignments)
+        made.append(_compare(members, wanted, base))
+    several = len(campaigns) > 1
+    result = _together(made) if several else made[0]
+    if all(pairs.refused or not pairs.valid.any() for pairs in result):
+        lines = [f"{pairs.name} ({pairs.quantity}): {pairs.refused or why_nothing(pairs)}" for pairs in result]
+        raise InputError("nothing can be compared:\n  " + "\n  ".join(dict.fromkeys(lines)))
+    facts = {
+        "campaign": campaigns[-1].configuration.campaign.name,
+        "experiments": [members.name for members in all_members],
+        "cells": len(cells),
+        "members": all_members[0].good.shape[1],
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    if several and out is None:
+        for members, comparisons in zip(all_members, made, strict=True):
+            one = {**facts, "experiments": [members.name]}
+            write_benchmark(members.campaign.paths.root / FOLDER, comparisons, one)
+    found = write_benchmark(folder, result, facts)
+    return {"folder": str(folder), **found}
+
+
+def _campaigns(directory: Path) -> list[Campaign]:
+    """The merged campaigns of a directory.
+
+    Raises:
+        InputError: none there.
+    """
+    if is_campaign(directory):
+        roots = [directory]
+    else:
+        roots = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
+    if not roots:
+        raise InputError(
+            f"{directory}: no campaign here (no plan.json), nor the three experiments ({', '.join(GRID_EXPERIMENTS)})"
+        )
+    campaigns = [open_campaign(root) for root in roots]
+    for campaign in campaigns:
+        if not campaign.paths.merged.exists():
+            merge(campaign)
+    return campaigns
+
+
+def _common(campaigns: Sequence[Campaign]) -> list[str]:
+    """Cells that all campaigns have, in the order of the first.
+
+    Raises:
+        InputError: none.
+    """
+    sets = [set(campaign.cells.names) for campaign in campaigns]
+    cells = [name for name in campaigns[0].cells.names if all(name in one for one in sets)]
+    if not cells:
+        counts = ", ".join(f"{len(one)} in {c.paths.root}" for one, c in zip(sets, campaigns, strict=True))
+        raise InputError(f"the campaigns have no cell in common: {counts}")
+    return cells
+
+
+def default_references(members: Members, assignments: Sequence[str] = ()) -> BenchmarkFile:
+    """What can be compared without any other file: the withheld years, and the store's biomass."""
+    tree: dict[str, Any] = {"reference": [{"kind": "withheld"}]}
+    store = store_of(members.campaign)
+    if store is not None:
+        columns = store.columns
+        if forward_file(members) is not None or (members.name == "growth-curve" and any(columns["trajectory"])):
+            tree["reference"].append({"kind": "growth"})
+        if any(columns["snapshot"]):
+            tree["reference"].append({"kind": "snapshot"})
+    return read_tree(tree, "--set", assignments)
+
+
+def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
+    """All comparisons of one campaign; what can be refused without a simulation is looked at first."""
+    cells = Cells(members, _strata(members, file, base), file.rcv_limit, base)
+    made: list[Pairs] = []
+    streams: list[str] = []
+    asked: set[str] = set()
+    series = []
+    for one in file.reference:
+        if isinstance(one, SeriesReference):
+            series.append(_series(members, one, base))
+        elif isinstance(one, WithheldReference):
+            asked |= set(one.streams or ())
+            streams += [name for name in one.streams or FLUXES if name not in streams]
+        elif isinstance(one, MapReference):
+            made.append(compare_map(cells, one))
+        elif isinstance(one, TableReference):
+            made += compare_table(cells, one)
+        elif isinstance(one, GrowthReference):
+            made.append(compare_growth(cells, one))
+        elif isinstance(one, SnapshotReference):
+            made.append(compare_snapshot(cells, one))
+    if streams or series:
+        count = len(members.cells)
+        places = even_draw(count, file.cells)
+        notes = [f"{len(places)} of {count} cells, evenly drawn (cells = {file.cells})"] if len(places) < count else []
+        for note in notes:
+            say(f"{members.name}: {note}")
+        found = compare_runs(members, places.tolist(), streams, series, cells.strata, notes)
+        known = any(pairs.kind == "withheld" and not pairs.refused for pairs in found)
+        made += [p for p in found if p.kind != "withheld" or not p.refused or not known or p.quantity in asked]
+    slugs = [pairs.slug for pairs in made]
+    if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
+        raise InputError(f"two references would write {twice[0]}.csv; give them different names")
+    return made
+
+
+def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.ndarray]:
+    found = {}
+    for one in file.stratum:
+        path = expand_path(one.path, base)
+        classes = read_map(
+            path, one.variable, members.latitude, members.longitude, GRID_STEP, one.select, "nearest",
+            names=members.cells,
+        ).values  # fmt: skip
+        texts = [f"{value:g}" if np.isfinite(value) else "none" for value in classes]
+        found[one.name] = np.array([one.names.get(text, text) for text in texts], object)
+    return found
+
+
+def _series(members: Members, one: SeriesReference, base: Path) -> Series:
+    path = expand_path(one.path, base)
+    units = FLUXES[one.quantity][0]
+    plain = one.scale == 1.0 and one.offset == 0.0
+    values = read_months(
+        path, one.variable, members.latitude, members.longitude, GRID_STEP, (one.years[0], one.years[1]), one.select,
+        one.method, units if plain else "", one.units, members.cells,
+    )  # fmt: skip
+    if not plain:
+        where = f"{path}: variable {one.variable}"
+        values = replace(
+            values, values=convert(values.values * one.scale + one.offset, values.units, units, where), units=units
+        )
+    return Series(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
+
+
+def _together(made: Sequence[Sequence[Pairs]]) -> list[Pairs]:
+    """The comparisons of several experiments over the pairs that all of them have."""
+    by_slug: dict[str, list[Pairs]] = {}
+    for comparisons in made:
+        for pairs in comparisons:
+            by_slug.setdefault(pairs.slug, []).append(pairs)
+    found = []
+    for slug, several in by_slug.items():
+        refused = [pairs for pairs in several if pairs.refused or not len(pairs.cell)]
+        usable = [pairs for pairs in several if pairs not in refused]
+        found += [
+            replace(pairs, slug=f"{pairs.experiment}-{slug}") for pairs in (common(usable) if usable else []) + refused
+        ]
+    return found
+
+
+def describe(found: Mapping[str, Any]) -> list[str]:
+    """Return lines for people of what `benchmark` returns."""
+    several = len(found["experiments"]) > 1
+    lines = [f"{'comparison':44}{'pairs':>8}{'RMSE':>10}{'r':>7}{'NSE':>8}{'PBIAS %':>10}{'in range':>10}"]
+    for one in found["comparisons"]:
+        name = f"{one['experiment']}: {one['name']}" if several else one["name"]
+        if one["quantity"] not in one["name"].lower():
+            name += f", {one['quantity']}"
+        if one["refused"]:
+            lines.append(f"{name[:43]:44}{one['refused']}")
+            continue
+        s = one["scores"]
+        lines.append(
+            f"{name[:43]:44}{one['pairs']:>8}{_number(s['rmse'], '.3g'):>10}{_number(s['r'], '.2f'):>7}"
+            f"{_number(s['nse'], '.2f'):>8}{_number(s['pbias'], '+.1f'):>10}{_number(one['within_members'], '.0%'):>10}"
+        )
+        lines += [f"  {text}" for text in (*one["warnings"], *one["notes"])]
+    lines.append(f"look at {found['folder']}: benchmark.json, scores.csv, differences.nc, scatter and maps")
+    return lines
+
+
+def _number(value: float | None, how: str) -> str:
+    return "-" if value is None else format(value, how)

@@ -1,0 +1,344 @@
+"""Quantities of a campaign's cells (parameters, derived ones, pools) against maps, tables and the store's biomass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.skill_scores import cell_area
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.report_data.tower_product import days_apart
+from phloem.errors import InputError
+from phloem.io.files.units import convert
+from phloem.io.grids.placed_cells import GRID_STEP
+from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
+from phloem.io.references.growth_curves import DRY_MATTER
+from phloem.io.references.maps import read_map, time_axis
+from phloem.io.references.monthly_series import read_points
+from phloem.jobs.analyse.member_runs import Members, late_runs, pools_at
+from phloem.jobs.config.benchmark_file import STOCKS, GrowthReference, MapReference, SnapshotReference, TableReference
+from phloem.jobs.config.paths import expand_path
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as TABLE
+from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
+
+_OF = {
+    "biomass": POOLS[:4],
+    "agb": ("foliar", "wood"),
+    **{pool: (pool,) for pool in POOLS[:6]},
+}
+"""Pools of which a stock consists."""
+
+_CARBON_MG_HA = 0.01
+"""Mg ha-1 in a g m-2."""
+
+
+@dataclass(eq=False)
+class Cells:
+    """A campaign's members, the labels of its cells, and runs that several comparisons share.
+
+    Attributes:
+        members: of the campaign.
+        strata: labels of the cells by name, (cells,).
+        limit: robust CV up to which members agree.
+        base: folder from which paths of the benchmark file count.
+    """
+
+    members: Members
+    strata: Mapping[str, np.ndarray]
+    limit: float
+    base: Path
+    _pools: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
+
+    @property
+    def step(self) -> float:
+        """Size of a cell in degrees; a tower stands for the half-degree cell around it."""
+        return GRID_STEP
+
+    def values(self, quantity: str, years: Sequence[int] = ()) -> tuple[np.ndarray, str, str]:
+        """Every member's value, NaN where it has no result, with unit and meaning.
+
+        Args:
+            quantity: name.
+            years: of stocks; none: the run's end.
+
+        Returns:
+            (cells, members) of parameters and derived quantities, (cells, members, years) of stocks.
+        """
+        if quantity in DERIVED:  # turnover a year and 1 / A, not the parameters of these names
+            with np.errstate(all="ignore"):
+                return derived(self.members.parameters)[quantity], *DERIVED[quantity]
+        if quantity in PARAMETERS:
+            row = PARAMETERS.index(quantity)
+            return self.members.parameters[..., row], TABLE[row].unit, TABLE[row].meaning
+        pools = self._stocks(tuple(years))
+        total = sum(pools[..., POOLS.index(pool)].astype(float) for pool in _OF[quantity])
+        units, meaning = STOCKS[quantity]
+        return np.asarray(total) * (_CARBON_MG_HA if units == "Mg ha-1" else 1.0), units, meaning
+
+    def _stocks(self, years: tuple[int, ...]) -> np.ndarray:
+        if years not in self._pools:
+            self._pools[years] = pools_at(self.members, years) if self.members.is_grid else self._at_towers(years)
+        return self._pools[years]
+
+    def _at_towers(self, years: tuple[int, ...]) -> np.ndarray:
+        """Pools of towers at the ends of years, or of their records."""
+        count, width = self.members.good.shape
+        found = np.full((count, width, max(1, len(years)), len(POOLS)), np.nan)
+        for run in late_runs(self.members, range(count), POOLS, min(years, default=None), False):
+            for place, year in enumerate(years or (int(run.year[-1]),)):
+                days = np.flatnonzero(run.year == year)
+                if len(days):
+                    found[run.place, :, place] = np.stack([run.simulated[pool][:, days[-1]] for pool in POOLS], 1)
+        return found
+
+    def settle(self, values: np.ndarray, quantity: str, screened: bool, statistic: str) -> np.ndarray:
+        """Return one value a cell of (cells, members); NaN where members do not agree, if they are screened.
+
+        Screened cells have at least three members and a robust CV up to the limit.
+        """
+        circular = quantity in CIRCULAR_PARAMETERS
+        known = np.isfinite(values)
+        middle, rcv = (circular_median_and_rcv if circular else median_and_rcv)(values, known)
+        if circular:
+            # Counted thrice, one member or two have a circular median as well.
+            few, _ = circular_median_and_rcv(np.tile(values, 3), np.tile(known, 3))
+            found = np.where(np.isfinite(middle), middle, few)
+        else:
+            blank = np.where(known.any(1, keepdims=True), values, 0.0)
+            found = {
+                "median": lambda: np.nanmedian(blank, 1),
+                "mean": lambda: np.nanmean(blank, 1),
+                "p25": lambda: np.nanpercentile(blank, 25, axis=1),
+                "p75": lambda: np.nanpercentile(blank, 75, axis=1),
+            }[statistic]()
+            found = np.where(known.any(1), found, np.nan)
+        return np.where(rcv <= self.limit, found, np.nan) if screened else found
+
+    def pairs(
+        self, reference: np.ndarray, values: np.ndarray, quantity: str, one: Any, units: str, meaning: str,
+        **said: Any,
+    ) -> Pairs:  # fmt: skip
+        """Return a comparison with one pair a cell.
+
+        Args:
+            reference: (cells,).
+            values: (cells, members).
+            quantity: name.
+            one: the reference's table in the benchmark file.
+            units: of both.
+            meaning: of the quantity.
+            said: further attributes.
+        """
+        statistic = getattr(one, "statistic", "median")
+        simulated = self.settle(values, quantity, one.screened, statistic)
+        if quantity in CIRCULAR_PARAMETERS:
+            base = np.asarray(reference)[:, None]
+            values = base + days_apart(values, base)
+            simulated = (base + days_apart(simulated[:, None], base))[:, 0]
+        hidden = int((np.isfinite(values).any(1) & ~np.isfinite(simulated)).sum())
+        notes = (
+            [f"{hidden} cells masked: members disagree (rCV > {self.limit:g}) or are fewer than 3"] if hidden else []
+        )
+        notes += [f"{statistic} of the members"] if statistic != "median" else []
+        made = Pairs(
+            slug=slug_of(f"{one.name}-{quantity}"),
+            name=one.name,
+            quantity=quantity,
+            units="" if units == "1" else units,
+            long_name=meaning,
+            kind=one.kind,
+            cells=self.members.cells,
+            latitude=self.members.latitude,
+            longitude=self.members.longitude,
+            cell=np.arange(len(self.members.cells)),
+            reference=np.asarray(reference, float),
+            simulated=simulated,
+            members=np.asarray(values, float),
+            area=cell_area(self.members.latitude, self.step) if self.members.has_area else None,
+            strata=self.strata,
+            notes=(*notes, *said.pop("notes", ())),
+            experiment=self.members.name,
+            **said,
+        )
+        return made
+
+
+def slug_of(text: str) -> str:
+    """Return a text as part of a file name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return slug if slug[:1].isalpha() else f"x-{slug}"
+
+
+def compare_map(cells: Cells, one: MapReference) -> Pairs:
+    """Compare a quantity with a map; of several years all cell-years are pooled.
+
+    Raises:
+        InputError: as of `read_map`; forward runs that there are not.
+    """
+    members, path = cells.members, expand_path(one.path, cells.base)
+    if one.age:
+        runs, _ = forward_biomass(members, one.age)
+        values, units, meaning = runs / DRY_MATTER * 0.5, "Mg ha-1", f"live biomass at age {one.age}, carbon"
+    else:
+        values, units, meaning = cells.values(one.quantity, one.years or ())
+    made = []
+    axis = time_axis(path, one.variable) if one.years else None
+    if one.years and len(one.years) > 1 and axis is None:
+        raise InputError(
+            f"{path}: years = {one.years}: variable {one.variable} has no time axis (a dimension with units such as "
+            "'days since 2001-01-01'); write one reference with one year for each file"
+        )
+    for place, year in enumerate(one.years or [None]):
+        select = dict(one.select)
+        if year is not None and axis is not None:
+            select.setdefault(axis, year)
+        found = read_map(
+            path, one.variable, members.latitude, members.longitude, cells.step, select, one.method, "", one.units,
+            members.cells,
+        )  # fmt: skip
+        reference = _converted(found.values * one.scale + one.offset, found.units, units, path, one.variable)
+        each = values[..., place] if values.ndim == 3 else values
+        extra = {"source": path.name, "regrid": found.regrid}
+        made.append(cells.pairs(reference, each, one.quantity, one, units, meaning, **extra))
+    if len(made) == 1:
+        return made[0]
+    first = made[0]
+    return Pairs(
+        **{
+            **first.__dict__,
+            "notes": tuple(dict.fromkeys(note for pairs in made for note in pairs.notes)),
+            "year": np.repeat(np.array(one.years), len(first.cell)),
+            "strata": {key: np.concatenate([p.strata[key] for p in made]) for key in first.strata},
+            **{
+                key: np.concatenate([getattr(p, key) for p in made])
+                for key in ("cell", "reference", "simulated", "members")
+            },
+        }
+    )
+
+
+def _converted(values: np.ndarray, given: str, wanted: str, path: Path, variable: str) -> np.ndarray:
+    """Values in the unit of ours; a share needs no unit."""
+    if not given and wanted in ("", "1"):
+        return values
+    return convert(values, given, wanted, f"{path}: variable {variable}")
+
+
+def compare_table(cells: Cells, one: TableReference) -> list[Pairs]:
+    """Compare quantities with the columns of a table.
+
+    Raises:
+        InputError: as of `read_points`.
+    """
+    members, path = cells.members, expand_path(one.path, cells.base)
+    found = read_points(
+        path, one.columns, members.cells, members.latitude, members.longitude, cells.step, one.cell,
+        (one.latitude, one.longitude), one.renormalise, one.where,
+    )  # fmt: skip
+    made = []
+    for quantity, column in one.columns.items():
+        values, units, meaning = cells.values(quantity)
+        values = values[..., 0] if values.ndim == 3 else values
+        reference = found.values[quantity] * one.scale + one.offset
+        if one.units:
+            reference = convert(reference, one.units, units, f"{path}: column {column}")
+        notes = (f"{found.used} of {found.total} rows of the table lie in cells of the campaign",)
+        refused = "" if found.used else f"no row of {path.name} ({found.extent}) lies in one of the {len(values)} cells"
+        extra = {"source": path.name, "regrid": "points", "notes": notes, "refused": refused}
+        made.append(cells.pairs(reference, values, quantity, one, units, meaning, **extra))
+    return made
+
+
+def compare_growth(cells: Cells, one: GrowthReference) -> Pairs:
+    """Compare biomass at an age with the store's growth curves, in Mg ha-1 of dry matter (calibration.md section 8).
+
+    Raises:
+        InputError: a campaign of towers, or no forward runs and no growth-curve campaign.
+    """
+    members, experiment = cells.members, cells.members.campaign.configuration.experiment
+    if not members.is_grid:
+        raise InputError(f"{members.campaign.paths.root}: towers have no growth curves")
+    meaning = f"live biomass at age {one.age}, dry matter"
+    if forward_file(members) is not None:
+        values, target = forward_biomass(members, one.age)
+        source = "forward.nc"
+    elif experiment.name == "growth-curve" and one.age <= experiment.years:
+        year = int(experiment.protocol.years[one.age - 1])
+        if experiment.protocol.last_met(year) != one.age:
+            raise InputError(f"age = {one.age}: forward runs reach it; the run itself meets that year later again")
+        values = cells.values("biomass", [year])[0][..., 0] / _CARBON_MG_HA
+        target = _of_store(members, lambda cell: _at(cell.trajectory, one.age))
+        source = "the run itself"
+    else:
+        raise InputError(
+            f"{members.campaign.paths.root}: no forward.nc beside it with this experiment; run `phloem forward` or "
+            "`phloem experiments`"
+        )
+    extra = {"source": source, "regrid": "cells"}
+    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", one, "Mg ha-1", meaning, **extra)
+
+
+def compare_snapshot(cells: Cells, one: SnapshotReference) -> Pairs:
+    """Compare biomass at the run's end with the mature forest's, in Mg ha-1 of dry matter.
+
+    Raises:
+        InputError: a campaign of towers.
+    """
+    if not cells.members.is_grid:
+        raise InputError(f"{cells.members.campaign.paths.root}: towers have no biomass of a mature forest")
+    values = cells.values("biomass")[0][..., 0] / _CARBON_MG_HA
+    target = _of_store(cells.members, lambda cell: float(cell.statics.get("biomass_snapshot", np.nan)))
+    meaning = "live biomass at the run's end, dry matter"
+    extra = {"source": "driver store", "regrid": "cells"}
+    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", one, "Mg ha-1", meaning, **extra)
+
+
+def _at(curve: np.ndarray, age: int) -> float:
+    return float(curve[age - 1]) if age <= len(curve) else float("nan")
+
+
+def _of_store(members: Members, number: Any) -> np.ndarray:
+    """A number of each cell of the driver store, (cells,)."""
+    planned = {cell.name: cell for cell in members.campaign.cells}
+    return np.array([number(members.campaign.read_cell(planned[name])) for name in members.cells])
+
+
+def forward_file(members: Members) -> Path | None:
+    """The forward runs of an experiment, beside or above its campaign; None where there are none with it."""
+    root = members.campaign.paths.root.resolve()
+    for path in (root / "forward.nc", root.parent / "forward.nc"):
+        if path.is_file():
+            with netCDF4.Dataset(str(path)) as file:
+                if members.name in [str(name) for name in file["experiment"][:]]:
+                    return path
+    return None
+
+
+def forward_biomass(members: Members, age: int) -> tuple[np.ndarray, np.ndarray]:
+    """Live biomass of the forward runs and of the growth curves at an age, gC m-2: (cells, members) and (cells,).
+
+    Raises:
+        InputError: no forward runs, or shorter ones.
+    """
+    path = forward_file(members)
+    if path is None:
+        raise InputError(
+            f"{members.campaign.paths.root}: no forward.nc beside it with this experiment; run `phloem forward`"
+        )
+    with netCDF4.Dataset(str(path)) as file:
+        if age > len(file.dimensions["year"]):
+            raise InputError(f"age = {age}: {path} has {len(file.dimensions['year'])} years")
+        row = [str(name) for name in file["experiment"][:]].index(members.name)
+        places = {str(name): place for place, name in enumerate(file["cell"][:])}
+        biomass = np.ma.filled(file["biomass"][row, :, :, age - 1].astype(float), np.nan)
+        target = np.ma.filled(file["biomass_target"][:, age - 1].astype(float), np.nan)
+    index = np.array([places.get(name, -1) for name in members.cells])
+    found = np.where((index >= 0)[:, None], biomass[index], np.nan)
+    return found, np.where(index >= 0, target[index], np.nan)

@@ -1,0 +1,296 @@
+"""Runs of a campaign's good members for a benchmark: daily outputs of its last years, and pools at year ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.store import Store, StorePaths, open_store
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.merge.read_cells import read_merged
+from phloem.jobs.calibration.sites import build_site
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.progress import INTERRUPTS, ProgressBar
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.objective.site_input import Site
+from phloem.kernels.simulate.outputs_from_day import late_days
+from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
+from phloem.names import STREAMS
+from phloem.sharding.lanes.blocks import BLOCK
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """What a campaign has found at some cells.
+
+    Attributes:
+        campaign: merged.
+        cells: ids.
+        latitude, longitude: degrees, (cells,).
+        good: lanes that have a result, bool (cells, members).
+        parameters: physical, (cells, members, 30), NaN for the others.
+        pools: initial, (cells, members, 8).
+        has_area: whether cells are those of a grid, whose areas weigh; towers and places on no grid have none.
+    """
+
+    campaign: Campaign
+    cells: list[str]
+    latitude: np.ndarray
+    longitude: np.ndarray
+    good: np.ndarray
+    parameters: np.ndarray
+    pools: np.ndarray
+    has_area: bool
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return self.campaign.configuration.experiment.name
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether cells are those of a driver store."""
+        return self.campaign.configuration.data.is_store
+
+
+def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
+    """Read what a merged campaign has found.
+
+    Raises:
+        InputError: no such cell.
+        WorkError: the product cannot be read.
+    """
+    rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
+    good = np.isin(rows["status"], GOOD)
+    places = {name: place for place, name in enumerate(campaign.cells.names)}
+    index = [places[name] for name in cells]
+    columns = campaign.cells.columns
+    latitude, longitude = (np.array([columns[key][n] for n in index], float) for key in ("latitude", "longitude"))
+    parameters, pools = (np.where(good[..., None], rows[key], np.nan) for key in ("parameters", "initial_pools"))
+    store = store_of(campaign)
+    has_area = campaign.configuration.data.is_store and not (store and store.facts.get("places", False))
+    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools, has_area)
+
+
+def store_of(campaign: Campaign) -> Store | None:
+    """The driver store of a grid campaign, None where it is not there."""
+    if not campaign.configuration.data.is_store:
+        return None
+    root = (campaign.paths.root / campaign.cells[0].source.rpartition("#")[0]).parents[2]
+    return open_store(root) if StorePaths(root).index.is_file() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The last years of one cell.
+
+    Attributes:
+        place: among the members' cells.
+        calendar: `standard` or `noleap`.
+        year, doy: of each simulated day, int (days,).
+        last: whether the run meets this day's year for the last time, bool (days,).
+        window: number of the window of means that each day lies in, int (days,).
+        windowed: streams that are compared as means over the windows, on their last days.
+        simulated: by field, (members, days), NaN for members without result.
+        reference: by stream, observations that no calibration saw, (days,), NaN where there is none.
+        statics: numbers of the cell by name.
+    """
+
+    place: int
+    calendar: str
+    year: np.ndarray
+    doy: np.ndarray
+    last: np.ndarray
+    window: np.ndarray
+    windowed: tuple[str, ...]
+    simulated: dict[str, np.ndarray]
+    reference: dict[str, np.ndarray]
+    statics: dict[str, float]
+
+    @property
+    def month(self) -> np.ndarray:
+        """Month of each day, 1 to 12."""
+        years = self.year if self.calendar == "standard" else np.full(len(self.year), 2001)
+        day = np.char.add(years.astype(str), "-01-01").astype("datetime64[D]") + (self.doy - 1)
+        return day.astype("datetime64[M]").astype(int) % 12 + 1
+
+
+def late_runs(
+    members: Members, places: Sequence[int], fields: tuple[str, ...], first_year: int | None, withheld: bool
+) -> Iterator[Run]:
+    """Run all good members of some cells, and keep their days from the last meeting of a year on.
+
+    Args:
+        members: of a campaign.
+        places: of the cells.
+        fields: daily outputs, names of `kernels.records.Outputs`.
+        first_year: from which days are kept, the last time that the run meets it.
+        withheld: days are also kept from the first year on that has an observation which no calibration saw.
+    """
+    experiment = members.campaign.configuration.experiment
+    planned = {cell.name: cell for cell in members.campaign.cells}
+    width = members.good.shape[1]
+    share = max(2, BLOCK // width)
+    longest = max((members.campaign.cells[n].days for n in range(len(members.campaign.cells))), default=0)
+    with ProgressBar(f"simulating {members.name}", len(places)) as bar:
+        for begin in range(0, len(places), share):
+            INTERRUPTS.check()
+            part = list(places[begin : begin + share])
+            cells = [members.campaign.read_cell(planned[members.cells[place]]) for place in part]
+            sites = [build_site(cell, experiment) for cell in cells]
+            days = [_days(cell, site, members) for cell, site in zip(cells, sites, strict=True)]
+            seen = [_withheld(site) for site in sites]
+            starts = [_start(one, held, first_year, withheld) for one, held in zip(days, seen, strict=True)]
+            first = min(starts)
+            weather = [_padded(site, longest) for site in sites]
+            weather += weather[:1] * (share - len(weather))
+            seats = [(n, m) for n, place in enumerate(part) for m in np.flatnonzero(members.good[place]).tolist()]
+            if seats:
+                lanes = (seats * (share * width))[: share * width]
+                outputs = late_days(
+                    weather, sites[0].weather_row,
+                    np.array([members.parameters[part[n], m] for n, m in lanes]),
+                    np.array([members.pools[part[n], m] for n, m in lanes]),
+                    np.array([n for n, _ in lanes]), fields, first, experiment.mode, experiment.precision,
+                )  # fmt: skip
+            for n, (place, cell, site) in enumerate(zip(part, cells, sites, strict=True)):
+                count = site.days - first
+                simulated = {name: np.full((width, count), np.nan, np.dtype(experiment.precision)) for name in fields}
+                for lane, (owner, member) in enumerate(seats):
+                    if owner == n:
+                        for name in fields:
+                            simulated[name][member] = outputs[name][lane, :count]
+                yield _run(place, cell, site, days[n], first, simulated, seen[n])
+            bar.update(begin + len(part), members.cells[part[-1]])
+
+
+def _padded(site: Site, longest: int) -> Weather:
+    """The forcing of a cell; of towers, whose records differ, stretched to one length, so that one program does."""
+    fields = site.weather[: len(Weather._fields)]
+    if site.weather_row is not None or len(fields[0]) >= longest:
+        return Weather(*fields)
+    return Weather(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in fields))
+
+
+def _days(cell: Cell | GridCell, site: Site, members: Members) -> tuple[np.ndarray, np.ndarray]:
+    """Year and day of the year of each simulated day."""
+    if isinstance(cell, Cell):
+        return cell.dates.astype("datetime64[Y]").astype(int) + 1970, np.asarray(cell.doy)
+    first, last = members.campaign.configuration.experiment.protocol.forcing
+    record = (cell.year >= first) & (cell.year <= last)
+    rows = np.arange(site.days) if site.weather_row is None else site.weather_row
+    return np.asarray(cell.year)[record][rows], np.asarray(cell.doy)[record][rows]
+
+
+def _withheld(site: Site) -> dict[str, np.ndarray]:
+    """Observations that no calibration saw by stream, on the simulated days, NaN where there is none."""
+    observed, _ = site.observed("validation")
+    rows = np.arange(site.days) if site.observed_row is None else site.observed_row
+    return {
+        name: np.where(getattr(observed, f"{name}_weight")[rows] > 0, np.asarray(getattr(observed, name))[rows], np.nan)
+        for name in STREAMS
+    }
+
+
+def _start(
+    days: tuple[np.ndarray, np.ndarray], reference: dict[str, np.ndarray], first_year: int | None, withheld: bool
+) -> int:
+    """The simulated day, the first of a year, from which on a cell's days are kept."""
+    year, doy = days
+    starts = [len(year) - 1]
+    if withheld:
+        seen = np.flatnonzero(np.logical_or.reduce([np.isfinite(values) for values in reference.values()]))
+        starts += seen[:1].tolist()
+    if first_year is not None:
+        later = [y for y in np.unique(year).tolist() if y >= first_year]
+        starts += [int(np.flatnonzero((year == y) & (doy == doy[year == y].min()))[-1]) for y in later]
+    first = min(starts)
+    before = np.flatnonzero(np.diff(year[: first + 1], prepend=year[0] - 1))
+    return int(before[-1])
+
+
+def _run(
+    place: int, cell: Cell | GridCell, site: Site, days: tuple[np.ndarray, np.ndarray], first: int,
+    simulated: dict[str, np.ndarray], reference: dict[str, np.ndarray],
+) -> Run:  # fmt: skip
+    year, doy = days[0][first:], days[1][first:]
+    window, windowed = np.arange(len(year)), ()
+    if isinstance(cell, GridCell):
+        kept = np.asarray(site.weather[-1])
+        kept = (kept if site.weather_row is None else kept[site.weather_row])[first:]
+        window, windowed = np.cumsum(kept == 0), tuple(getattr(site, "windowed", ("reco",)))
+    begins = np.flatnonzero(np.diff(year, prepend=year[0] - 1))
+    last = np.zeros(len(year), bool)
+    for number, begin in enumerate(begins):
+        end = begins[number + 1] if number + 1 < len(begins) else len(year)
+        last[begin:end] = year[begin] not in year[end:]
+    statics = dict(cell.statics) if isinstance(cell, GridCell) else {}
+    calendar = cell.calendar if isinstance(cell, GridCell) else "standard"
+    return Run(
+        place,
+        calendar,
+        year,
+        doy,
+        last,
+        window,
+        windowed,
+        simulated,
+        {k: v[first:] for k, v in reference.items()},
+        statics,
+    )
+
+
+def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
+    """Run all good members and return their pools at the ends of some calendar years, or of the whole run.
+
+    Args:
+        members: of a grid campaign.
+        years: the last time that the run meets them; none: the end of the run.
+
+    Returns:
+        float32 (cells, members, years or 1, 8), NaN for members without result and years that the run does not meet.
+    """
+    experiment, protocol = members.campaign.configuration.experiment, members.campaign.configuration.experiment.protocol
+    met = protocol.years.tolist()
+    wanted = [len(met) - 1 - met[::-1].index(year) if year in met else -1 for year in years] or [len(met) - 1]
+    planned = {cell.name: cell for cell in members.campaign.cells}
+    count, width = members.good.shape
+    found = np.full((count, width, len(wanted), members.pools.shape[2]), np.nan, np.float32)
+    share = max(2, 4 * BLOCK // width)
+    with ProgressBar(f"pools of {members.name}", count) as bar:
+        for begin in range(0, count, share):
+            INTERRUPTS.check()
+            part = range(begin, min(begin + share, count))
+            sites = [build_site(members.campaign.read_cell(planned[members.cells[n]]), experiment) for n in part]
+            weather = [Weather(*site.weather[: len(Weather._fields)]) for site in sites]
+            weather += weather[:1] * (share - len(weather))
+            seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]
+            if not seats:
+                continue
+            size = -(-share * width // BLOCK) * BLOCK
+            lanes = (seats * size)[:size]
+            runs = yearly_pools(
+                weather, _spans(sites[0])[: max(wanted) + 1],
+                np.array([members.parameters[begin + n, m] for n, m in lanes]),
+                np.array([members.pools[begin + n, m] for n, m in lanes]),
+                np.array([n for n, _ in lanes]), experiment.mode, experiment.precision, experiment.backend,
+            )  # fmt: skip
+            index = tuple(np.array(seats).T + np.array([[begin], [0]]))
+            for number, (ends, _) in enumerate(runs):
+                for place in (place for place, one in enumerate(wanted) if one == number):
+                    found[(*index, place)] = ends[: len(seats)]
+            bar.update(part.stop, members.cells[part[-1]])
+    return found
+
+
+def _spans(site: Any) -> list[slice]:
+    """Rows of forcing of each simulated year."""
+    rows = np.arange(site.days) if site.weather_row is None else site.weather_row
+    stops = np.append(np.flatnonzero(site.year_end) + 1, len(rows))
+    starts = np.concatenate([[0], stops[:-1]])
+    return [slice(int(rows[a]), int(rows[b - 1]) + 1) for a, b in zip(starts, stops, strict=True) if b > a]

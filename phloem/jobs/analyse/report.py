@@ -1,0 +1,214 @@
+"""`report`: a campaign, or the three experiments side by side, to one page with its figures and data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from phloem.analysis.experiments.forward_product import read_forward
+from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report.towers import SiteSeries
+from phloem.analysis.report_data.cell_sets import CellSet, read_cells
+from phloem.errors import InputError, WorkError
+from phloem.io.drivers.tower_cell import Cell
+from phloem.io.merge.read_slices import MergedSlices
+from phloem.jobs.analyse.report_facts import campaign_facts
+from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.config.experiment import GRID_EXPERIMENTS
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.run.deliver import merge
+from phloem.jobs.single_cell import simulate_cell
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
+from phloem.names import STATUS, STREAMS
+
+COMPARED = "experiments.json"
+"""What makes a directory the root of the three experiments."""
+
+ATTRIBUTION = ("attribution", "attribute", "targets")
+BENCHMARK = ("benchmark", "benchmark", "comparisons")
+"""Folder and name of the JSON in it, the command that writes it, and the list that it must have."""
+
+
+def report(directory: Path) -> Path:
+    """Write DIR/report/index.html with figures and data beside it.
+
+    Args:
+        directory: of a campaign, which is merged first where it is not; or of the three experiments.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: neither of the two, or a product that does not fit its campaign.
+        WorkError: a product is damaged.
+    """
+    if is_campaign(directory):
+        return _report_campaign(open_campaign(directory))
+    if (directory / COMPARED).is_file():
+        return _report_experiments(directory)
+    raise InputError(
+        f"{directory}: no campaign here; plan one with `phloem plan CAMPAIGN.toml`. Nor are there three experiments "
+        f"(no {COMPARED}), which `phloem experiments CAMPAIGN.toml --out {directory}` runs"
+    )
+
+
+def _report_campaign(campaign: Campaign) -> Path:
+    _see_to_product(campaign)
+    root = campaign.paths.root.resolve()
+    experiment, name = campaign.configuration.experiment.name, campaign.configuration.campaign.name
+    towers, notes = None, []
+    if (root.parent / COMPARED).is_file() and experiment in GRID_EXPERIMENTS:
+        notes.append(
+            "This campaign is one of three experiments over the same cells: `phloem report` on the directory above "
+            f"({root.parent.name}) writes a page that compares them."
+        )
+    runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
+    bar = ProgressBar("report", len(PARAMETERS))
+    with ExitStack() as stack:
+        cells = _cells(stack, campaign, campaign.cells.names)
+        if not campaign.configuration.data.is_store:
+            merged = _load(campaign)
+            towers = (merged, _series(campaign, merged))
+        stack.enter_context(bar)
+        forward = read_forward(runs) if runs is not None else None
+        contents = Contents(
+            title=name,
+            facts=[campaign_facts(campaign)],
+            bounds=_bounds(),
+            sets=[cells],
+            towers=towers,
+            runs=forward if forward is not None and experiment in forward.experiments else None,
+            attribution=found_in([(experiment, root)], *ATTRIBUTION),
+            benchmark=found_in([(experiment, root)], *BENCHMARK),
+            notes=notes,
+        )
+        return write_report(contents, campaign.paths.report_dir, bar.update)
+
+
+def _report_experiments(root: Path) -> Path:
+    compared = _read_json(root / COMPARED, f"phloem experiments CAMPAIGN.toml --out {root}")
+    campaigns = [open_campaign(root / name) for name in GRID_EXPERIMENTS if is_campaign(root / name)]
+    if not campaigns:
+        raise InputError(f"{root}: has {COMPARED} but none of the campaigns {', '.join(GRID_EXPERIMENTS)}")
+    for campaign in campaigns:
+        _see_to_product(campaign)
+    known = [set(campaign.cells.names) for campaign in campaigns]
+    names = [name for name in campaigns[-1].cells.names if all(name in one for one in known)]
+    if not names:
+        raise InputError(f"{root}: the experiments have no cell in common; run them over one driver store")
+    places = [(str(campaign.configuration.experiment.name), campaign.paths.root) for campaign in campaigns]
+    runs = root / "forward.nc"
+    with ExitStack() as stack:
+        sets = [_cells(stack, campaign, names) for campaign in campaigns]
+        bar = stack.enter_context(ProgressBar("report", len(PARAMETERS)))
+        contents = Contents(
+            title=f"{campaigns[-1].configuration.campaign.name}: {len(campaigns)} experiments side by side",
+            facts=[campaign_facts(campaign) for campaign in campaigns],
+            bounds=_bounds(),
+            sets=sets,
+            runs=read_forward(runs) if runs.is_file() else None,
+            experiments=compared,
+            attribution=found_in(places, *ATTRIBUTION) or found_in([(root.name, root)], *ATTRIBUTION),
+            benchmark=found_in([(root.name, root)], *BENCHMARK) or found_in(places, *BENCHMARK),
+            notes=[
+                "Each experiment is a campaign of its own: `phloem report` on "
+                f"{', '.join(name for name, _ in places)} in this directory writes its page, with all parameters."
+            ],
+        )
+        return write_report(contents, root / "report", bar.update)
+
+
+def _see_to_product(campaign: Campaign) -> None:
+    campaign.paths.make()
+    if not campaign.paths.merged.exists():
+        merge(campaign)
+
+
+def _bounds() -> dict[str, tuple[float, float, str, str]]:
+    return {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
+
+
+def found_in(
+    places: Sequence[tuple[str, Path]], what: str, command: str, wanted: str
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Return what attribution or benchmarks have left in the folders of campaigns, with the folders of their figures.
+
+    Raises:
+        WorkError: it cannot be read, or has no such list.
+    """
+    found = {}
+    for title, directory in places:
+        file = directory / what / f"{what}.json"
+        if not file.is_file():
+            continue
+        one = _read_json(file, f"phloem {command} {directory}")
+        rows = one.get(wanted)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise WorkError(f"{file} has no list of {wanted}; write it anew: phloem {command} {directory}")
+        found[title] = (file.parent, one)
+    return found
+
+
+def _read_json(path: Path, command: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WorkError(f"{path} cannot be read ({error}); write it anew: {command}") from error
+    if not isinstance(found, dict):
+        raise WorkError(f"{path} holds no table of names and values; write it anew: {command}")
+    return found
+
+
+def _cells(stack: ExitStack, campaign: Campaign, names: Sequence[str]) -> CellSet:
+    """Open the product of a campaign for as long as the stack lasts."""
+    merged = stack.enter_context(MergedSlices(campaign.paths.merged, names))
+    columns = campaign.cells.columns
+    places = {name: place for place, name in enumerate(campaign.cells.names)}
+    latitude, longitude = ([columns[key][places[name]] for name in names] for key in ("latitude", "longitude"))
+    title = str(campaign.configuration.experiment.name)
+    return read_cells(merged, title, names, latitude, longitude)
+
+
+def _load(campaign: Campaign) -> xr.Dataset:
+    """Load the product of towers whole."""
+    try:
+        with xr.open_dataset(campaign.paths.merged) as file:
+            return file.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WorkError(
+            f"{campaign.paths.merged} cannot be read ({error}); write it anew: phloem merge {campaign.paths.root}"
+        ) from error
+
+
+def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
+    """Simulate one tower after the other; lanes without result give NaN."""
+    experiment = campaign.configuration.experiment
+    good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
+    with ProgressBar("simulating", len(campaign.cells)) as bar:
+        for count, planned in enumerate(campaign.cells):
+            one = merged.sel(cell=planned.name)
+            usable = np.isin(one["status"].values, good)
+            cell = campaign.read_cell(planned)
+            if not isinstance(cell, Cell):
+                return
+            simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
+            if usable.any():
+                values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
+                outputs = simulate_cell(cell, values, experiment.mode, experiment.precision)
+                for name in STREAMS:
+                    simulated[name][usable] = getattr(outputs, name)
+            bar.update(count + 1, planned.name)
+            yield SiteSeries(
+                cell=planned.name,
+                time=cell.dates,
+                training_days=cell.training_days,
+                observed=cell.observations,
+                simulated=simulated,
+                findings=planned.findings,
+            )

@@ -1,0 +1,53 @@
+"""What a report shows besides the campaign itself: attributed and benchmarked before the page is written, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from phloem.errors import InputError, WorkError
+from phloem.jobs.campaign.campaign import is_campaign, open_campaign
+from phloem.jobs.config.experiment import GRID_EXPERIMENTS
+from phloem.jobs.progress import say
+from phloem.jobs.run.deliver import merge
+
+
+def see_to_parts(directory: Path) -> None:
+    """Attribute and benchmark a directory with the defaults where that has not been done; merge first if need be.
+
+    What is there stays, whoever made it with whatever file; where it is older than the product, that is said. What
+    cannot be done is said in words and does not keep the page from being written.
+
+    Args:
+        directory: of a campaign, or of the three experiments.
+
+    Raises:
+        WorkError: tiles without result.
+    """
+    from phloem.jobs.analyse.attribute import run_attribute
+    from phloem.jobs.analyse.benchmark import benchmark
+
+    inside = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
+    roots = [directory] if is_campaign(directory) else inside
+    for root in roots:
+        campaign = open_campaign(root)
+        if not campaign.paths.merged.exists():
+            merge(campaign)
+        _see_to(root, [root], "attribution", "attribute", run_attribute)
+    if roots:
+        _see_to(directory, roots, "benchmark", "benchmark", benchmark)
+
+
+def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:
+    made = directory / part / f"{part}.json"
+    if not made.exists():
+        try:
+            make(directory)
+        except (InputError, WorkError) as error:
+            say(f"{directory}: no {part}: {error}")
+        return
+    for merged in (root / "merged.nc" for root in roots):
+        if merged.exists() and made.stat().st_mtime < merged.stat().st_mtime:
+            say(f"{made} is older than {merged}; write it anew: phloem {verb} {directory}")
+            return

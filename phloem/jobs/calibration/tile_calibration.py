@@ -1,0 +1,332 @@
+"""The calibration of one tile: lanes over the worker's devices, round after round, resumable between any two chunks.
+
+A round is what the devices work on at once, one block of lanes each. Where the lanes stand is kept lane by lane and
+apart from the devices, so that more or fewer of them can take it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.tower_cell import Cell
+from phloem.jobs.calibration.lane_results import Arrays, fill_tile, lane_results
+from phloem.jobs.calibration.sites import build_site, objective, optimiser_options
+from phloem.jobs.config.campaign_file import Configuration
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.models.dalec_daily.grid_operators import GridObserved, GridWeather
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.records import Observed, State
+from phloem.kernels.objective.record_windows import richest_years
+from phloem.kernels.objective.site_input import Site
+from phloem.kernels.objective.site_objective import SiteData
+from phloem.kernels.optimise.lanes import DIVERGED, MAX_REDRAWS, RUNNING, Lanes, cell_number
+from phloem.kernels.optimise.optimiser import begin
+from phloem.kernels.time_loop.day_tables import SEGMENT
+from phloem.names import PERIOD
+from phloem.sharding.lanes.blocks import BLOCK, Block, lay_out
+from phloem.sharding.lanes.device_rounds import Flight, Program, advance_program
+from phloem.sharding.lanes.devices import local_devices
+from phloem.sharding.lanes.memory import projected_bytes
+
+LANE_NUMBERS = 6 * len(CALIBRATED)
+"""Numbers in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes on top."""
+
+
+MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
+"""Redraws that a lane may bring along: a tile file counts them in a byte."""
+
+
+def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
+    """Project the memory that a device needs for a block.
+
+    Args:
+        configuration: of the campaign.
+        days: of the longest record.
+        cells: cells in the block.
+    """
+    experiment, options = configuration.experiment, configuration.optimiser.options()
+    size = np.dtype(experiment.precision).itemsize
+    fields, states, rows = len(Weather._fields) + len(Observed._fields) + 1, len(State._fields), None
+    if experiment.is_grid:
+        fields, states = len(GridWeather._fields) + len(GridObserved._fields) + 1, len(State._fields)
+        states += len(experiment.window_means)
+        first, last = experiment.protocol.forcing
+        rows = min(days, round((last - first + 1) * PERIOD))
+    return projected_bytes(
+        -(-days // SEGMENT) * SEGMENT,
+        max(cells, 2),  # a lone cell stands twice in its table
+        fields,
+        states,
+        SEGMENT,
+        BLOCK,
+        size,
+        experiment.backend,
+        lane=LANE_NUMBERS * size + configuration.optimiser.extra_bytes + 4 * len(options.trace_iteration),
+        rows=rows,
+    )
+
+
+class Aloft(NamedTuple):
+    """What the devices hold of a round: its window, its lanes, their tables, where they stand, what advances them."""
+
+    stage: int
+    flight: Flight
+    data: SiteData
+    lanes: Lanes
+    program: Program
+
+
+class TileCalibration:
+    """The lanes of one tile, or some of them, under calibration.
+
+    No bit of a result depends on the devices, on the lanes in flight, or on what stands beside a lane.
+
+    Attributes:
+        lanes: (cell position, member) of each lane.
+        devices: devices that the lanes may be laid over.
+        in_flight: lanes worked on at once, at most.
+        layout: how the lanes that were running when it was made are worked through.
+        aloft: the round on the devices, None between two rounds.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        cells: Sequence[Cell | GridCell],
+        lanes: Sequence[tuple[int, int, int]] | None = None,
+        devices: int = 1,
+        in_flight: int | None = None,
+    ):
+        """Lay out the lanes at their first step.
+
+        Args:
+            configuration: of the campaign.
+            cells: the tile's cells.
+            lanes: (cell position, member, redraws used before) of the lanes to calibrate; by default all of the tile,
+                none of them redrawn. A lane starts from the draw of that number and has MAX_REDRAWS more.
+            devices: devices of this process to lay the lanes over.
+            in_flight: lanes to work on at once; by default as many as the devices hold.
+
+        Raises:
+            ValueError: lanes that the tile does not have, or twice, or redrawn too often; more lanes in flight than
+                the devices hold.
+            WorkError: this process has fewer devices.
+        """
+        experiment, members = configuration.experiment, configuration.campaign.members
+        if lanes is None:
+            lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
+        _check(lanes, len(cells), members)
+        self.lanes = [(cell, member) for cell, member, _ in lanes]
+        self._configuration = configuration
+        self.options = optimiser_options(configuration)
+        self.objective = objective(experiment)
+        self._objectives = [objective(experiment.on_windows)] * len(self.options.windows) + [self.objective]
+        self.dtype = np.dtype(experiment.precision)
+        self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
+        self.in_flight = devices * BLOCK if in_flight is None else in_flight
+        if not 1 <= self.in_flight <= devices * BLOCK:
+            raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
+        self._cells, self._members = list(cells), members
+        self._sites = {position: build_site(cells[position], experiment) for position, _ in self.lanes}
+        plain = self._sites
+        if experiment.on_windows != experiment and self.options.windows:
+            plain = {cell: build_site(cells[cell], experiment.on_windows) for cell in self._sites}
+        self._windows = [
+            {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.options.windows
+        ]
+        self._windows.append(self._sites)
+        # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
+        self._days = max(one.days for one in plain.values()) if experiment.backend == "cpu" else 0
+        self._table = lay_out(self.lanes, self.in_flight).cells
+        self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
+        self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])
+        self._lay_out()
+
+    def _first(self, seed: int, redraws: list[int]) -> Lanes:
+        """Return all lanes at their first step, lanes first, drawn block by block."""
+        drawn = []
+        with jax.default_device(self.devices[0]):
+            for first in range(0, len(self.lanes), BLOCK):
+                part = self.lanes[first : first + BLOCK]
+                lanes = begin(
+                    self.options,
+                    seed,
+                    [cell_number(self._cells[cell].name) for cell, _ in part],
+                    [member for _, member in part],
+                    [self._sites[cell].ce_opt for cell, _ in part],
+                    self.dtype,
+                    BLOCK,
+                    redraws[first : first + BLOCK],
+                )
+                drawn.append(jax.device_get(lanes))
+        state: Lanes = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self.lanes)].copy(), *drawn)
+        return state
+
+    def _lay_out(self) -> None:
+        """Lay out anew the running lanes of the window on which most of them walk; nothing is on the devices then."""
+        running, stages = self._state.phase == RUNNING, np.asarray(self.options.stage(self._state))
+        self._stage = int(np.bincount(stages[running]).argmax()) if running.any() else 0
+        taken = running & (stages == self._stage)
+        self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
+        while self._table < self.layout.cells:  # few sizes, since each has a program of its own
+            self._table *= 2
+        self.aloft: Aloft | None = None
+        self._waiting = list(self.layout.rounds)
+
+    @property
+    def stage(self) -> int:
+        """Which of the optimiser's windows is worked on."""
+        return self._stage
+
+    @property
+    def running(self) -> bool:
+        """Whether any lane still has steps to take."""
+        return bool((self._state.phase == RUNNING).any())
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of all lanes since their last start; a lane that was given up counts as finished."""
+        taken = self.options.taken(self._state)
+        return int(np.where(self._state.phase == DIVERGED, self.options.steps, taken).sum())
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all lanes when all is done."""
+        return len(self.lanes) * self.options.steps
+
+    @property
+    def projected_bytes(self) -> int:
+        """Memory that a device needs for the largest round of the layout, projected; the process adds what it holds."""
+        days = max(
+            (self._sites[cell].days for one in self.layout.rounds for block in one for cell in block.cells), default=0
+        )
+        return block_bytes(self._configuration, days, self._table)
+
+    def advance(self, steps: int) -> int:
+        """Take up to `steps` steps in every running lane of the round; waits for the devices once.
+
+        A round ends when its lanes are done with their window, or sooner: where fewer than half of them still walk and
+        others wait, all are laid out anew, so that the last few do not cost full blocks.
+
+        Returns:
+            The steps taken: fewer where the round ended, or where it is time to look which lanes are done.
+
+        Raises:
+            MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
+                went wrong on a device. No lane has moved then, and `halve` can follow.
+        """
+        if self.aloft is None:
+            if not self._waiting:
+                return 0
+            self.aloft = self._take_off(self._waiting[0])
+        stage, flight, data, lanes, program = self.aloft
+        before = self._state.evaluations[flight.lanes]
+        moved = program(data, flight.lane_cell, lanes, np.int32(min(steps, self.options.together)), np.int32(stage))
+        flight.bring_home(self.options.glance(moved), self.options.glance(self._state))
+        self.aloft = self.aloft._replace(lanes=moved)
+        taken = int((self._state.evaluations[flight.lanes] - before).max())
+        walking = self._walking()[flight.lanes].sum()
+        elsewhere = (self._state.phase == RUNNING).sum() - walking
+        if walking and not (elsewhere >= walking and 2 * walking < len(flight.lanes)):
+            return taken
+        self._bring_home()
+        self.aloft = None
+        self._waiting.pop(0)
+        if walking or not self._waiting:
+            self._lay_out()
+        return taken
+
+    def _walking(self) -> np.ndarray:
+        """Tell which lanes run on the window of the round."""
+        on = np.asarray(self.options.stage(self._state)) == self._stage
+        walking: np.ndarray = (self._state.phase == RUNNING) & on
+        return walking
+
+    def _take_off(self, blocks: Sequence[Block]) -> Aloft:
+        """Bring a round to the devices."""
+        flight = self._flight(self._table, blocks, self._windows[self._stage])
+        program = advance_program(self._objectives[self._stage], self.options, flight.mesh)
+        tables = flight.tables(self.dtype, least=self._days)
+        return Aloft(self._stage, flight, tables, flight.put_lanes(self._state), program)
+
+    def _flight(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> Flight:
+        return Flight(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
+
+    def _bring_home(self) -> None:
+        """Note where the lanes on the devices stand."""
+        if self.aloft is not None:
+            self.aloft.flight.bring_home(self.aloft.lanes, self._state)
+
+    def halve(self) -> bool:
+        """Halve the lanes in flight and go on from where they stand: fewer devices first, then fewer lanes on one.
+
+        Returns:
+            Whether fewer lanes are in flight than before; not so where there was but one.
+        """
+        rounds = [sum(len(block.lanes) for block in blocks) for blocks in self.layout.rounds]
+        flown = min(self.in_flight, max(rounds, default=len(self.lanes)))
+        if flown == 1:
+            return False
+        self._bring_home()
+        self.in_flight = flown // 2
+        self._lay_out()
+        return True
+
+    def saved(self) -> Arrays:
+        """Return everything that a checkpoint must hold, lanes first; it tells nothing of devices or rounds."""
+        self._bring_home()
+        leaves, _ = jax.tree_util.tree_flatten_with_path(self._state)
+        return {jax.tree_util.keystr(path): leaf.copy() for path, leaf in leaves}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go back to a saved state, whatever devices and lanes in flight it was saved with.
+
+        Raises:
+            ValueError: the arrays are not those of these lanes; nothing has changed then.
+        """
+        leaves, tree = jax.tree_util.tree_flatten_with_path(self._state)
+        names = [jax.tree_util.keystr(path) for path, _ in leaves]
+        wrong = sorted(set(names).symmetric_difference(arrays))
+        for name, (_, leaf) in zip(names, leaves, strict=True):
+            if name in arrays and (arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype):
+                wrong.append(name)
+        if not wrong and not np.array_equal(arrays[".key"], self._state.key):
+            wrong.append(".key")
+        if wrong:
+            raise ValueError(f"checkpoint does not fit: {wrong[0]}")
+        self._state = jax.tree_util.tree_unflatten(tree, [arrays[name].copy() for name in names])
+        self._lay_out()
+
+    def results(self) -> Arrays:
+        """Evaluate the lanes where they stand: arrays with a leading dimension of lanes."""
+        self._bring_home()
+        layout = lay_out(self.lanes, self.in_flight)
+        devices = self.devices[: layout.devices]
+        flights = (Flight(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
+        shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
+        return lane_results(self.objective, self.options, flights, self._state, np.array(shares))
+
+    def arrays(self) -> Arrays:
+        """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""
+        filled = fill_tile(self.results(), self.lanes, (len(self._cells), self._members))
+        filled["cell"] = np.array([cell.name for cell in self._cells])
+        filled["latitude"] = np.array([cell.latitude for cell in self._cells])
+        filled["longitude"] = np.array([cell.longitude for cell in self._cells])
+        filled["trace_iteration"] = self.options.trace_iteration
+        return filled
+
+
+def _check(lanes: Sequence[tuple[int, int, int]], cells: int, members: int) -> None:
+    """Refuse lanes that cannot be calibrated."""
+    if not lanes or len({(cell, member) for cell, member, _ in lanes}) < len(lanes):
+        raise ValueError("a calibration needs lanes, and each of them once")
+    for cell, member, redraws in lanes:
+        if not (0 <= cell < cells and 0 <= member < members):
+            raise ValueError(f"no lane ({cell}, {member}): the tile has {cells} cells of {members} members")
+        if not 0 <= redraws <= MOST_REDRAWS:
+            raise ValueError(f"lane ({cell}, {member}): {redraws} redraws before; valid are 0 to {MOST_REDRAWS}")

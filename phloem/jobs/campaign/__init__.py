@@ -1,0 +1,1 @@
+"""A campaign on disk: its plan, its cells, its backend."""

@@ -1,0 +1,207 @@
+"""`new` and `plan`: from a campaign file to a frozen campaign, or to one clear refusal and nothing on disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from phloem.errors import InputError
+from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.drivers.store import open_store
+from phloem.jobs.campaign.backend import settle_backend
+from phloem.jobs.campaign.campaign import (
+    Campaign,
+    find_sources,
+    freeze,
+    freeze_store,
+    is_campaign,
+    open_campaign,
+    read_sources,
+    relocate,
+)
+from phloem.jobs.campaign.store_cells import plan_columns, store_of_file
+from phloem.jobs.config.campaign_file import Configuration, load_configuration
+from phloem.jobs.config.paths import data_root, expand_path
+from phloem.jobs.config.toml_file import TEMPLATES
+from phloem.jobs.progress import INTERRUPTS, ProgressBar, say
+
+KINDS = ("tower", "synthetic", "grid")
+"""What `phloem new` can write."""
+
+MARKER = ".planning"
+"""Stands in a campaign directory from the first to the last file of its plan."""
+
+FREE_KEYS = ("campaign.name", "engine", "failures", "tiles.checkpoint_minutes", "data.path", "data.reference")
+"""What may differ between a campaign file and the campaign it planned: no result depends on it."""
+
+
+def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> Campaign:
+    """Return the campaign of a campaign file or directory, planning it if need be.
+
+    Args:
+        target: a campaign file, or the directory of a planned campaign.
+        out: where to plan it.
+        assignments: `key.path=value` texts.
+
+    Raises:
+        InputError: bad file, key, value or input; or a planned campaign whose science is another.
+    """
+    if target.is_dir():
+        if out is not None and out.resolve() != target.resolve():
+            raise InputError(f"{target} is a campaign directory; --out goes with a campaign file")
+        campaign = open_campaign(target)
+        if assignments:
+            wanted = load_configuration(campaign.paths.configuration, assignments)
+            return _go_on(campaign, wanted, Path.cwd())
+        return campaign
+    configuration = load_configuration(target, assignments)
+    root = out if out is not None else Path("campaigns") / configuration.campaign.name
+    if is_campaign(root):
+        campaign = open_campaign(root)
+        return _go_on(campaign, configuration, target.resolve().parent)
+    return plan(configuration, root, target.resolve().parent)
+
+
+def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
+    """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
+    wanted = wanted.with_backend(campaign.configuration.experiment.backend)
+    _refuse_other_science(campaign, wanted)
+    if wanted.data.kind in ("tower", "grid"):
+        folder = expand_path(str(wanted.data.path), base)
+        frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
+        if folder != frozen and not folder.is_file():  # a file was taken into the campaign when it was planned
+            campaign = relocate(campaign, folder)
+    return replace(campaign, configuration=wanted)
+
+
+def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:
+    """Refuse to go on with a configuration whose results, or whose tiles, would be others."""
+    frozen = campaign.configuration
+    ours, theirs = _flatten(frozen.model_dump()), _flatten(wanted.model_dump())
+    changed = [
+        f"{key}: planned {ours.get(key)!r}, now {theirs.get(key)!r}"
+        for key in sorted({*ours, *theirs})
+        if ours.get(key) != theirs.get(key) and not key.startswith(FREE_KEYS)
+    ]
+    if not changed:
+        return
+    raise InputError(
+        f"{campaign.paths.root} holds a campaign with another configuration:\n  "
+        + "\n  ".join(changed)
+        + "\nGo on with the planned one (`phloem run "
+        + f"{campaign.paths.root}`), or start anew with --out OTHER_DIRECTORY."
+    )
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat.update(_flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
+    """Read and check all input, then write the campaign directory.
+
+    Args:
+        configuration: of the campaign.
+        root: the campaign directory; must be absent or empty.
+        base: folder from which the configuration's relative paths count.
+
+    Raises:
+        InputError: whatever is wrong with the input; nothing is left on disk.
+    """
+    if root.exists() and not _is_unfinished_plan(root):
+        raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
+    configuration = settle_backend(configuration)
+    data = configuration.data
+    if data.kind == "tower":
+        sources = find_sources(configuration, base)
+        with ProgressBar("checking drivers", len(sources)) as bar:
+            count = iter(range(1, len(sources) + 1))
+            cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
+        folder = str(expand_path(str(data.path), base))
+        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
+    store = None
+    if data.kind == "grid":
+        folder = str(expand_path(str(data.path), base))
+        if not Path(folder).is_file():
+            store = open_store(Path(folder))
+            plan_columns(store, data.sites, configuration.experiment)
+        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
+    existed = root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / MARKER).touch()
+    except OSError as error:
+        raise InputError(f"{root}: a campaign cannot be written there ({error.strerror})") from error
+    try:
+        if data.kind == "grid" and store is None:
+            say(f"making a driver store of {folder}")
+            store = store_of_file(Path(folder), root / "drivers")
+        elif data.kind == "synthetic" and data.is_store:
+            from phloem.jobs.synthetic.boreal_domain import make_store
+
+            with ProgressBar("making drivers", data.cells) as bar:
+                store = make_store(root / "drivers", data.cells, configuration.campaign.seed, data_root(), bar.update)
+        elif data.kind == "synthetic":
+            from phloem.jobs.synthetic.transect import make_transect
+
+            with ProgressBar("making drivers", data.cells) as bar:
+                seed = configuration.campaign.seed
+                cells = make_transect(root / "drivers", data.cells, data.years, seed, bar.update)
+        INTERRUPTS.check()
+        if store is not None:
+            campaign = freeze_store(CampaignPaths(root), configuration, store)
+        else:
+            campaign = freeze(CampaignPaths(root), configuration, cells)
+    except BaseException:
+        _clear(root, existed)
+        raise
+    (root / MARKER).unlink(missing_ok=True)
+    return campaign
+
+
+def _is_unfinished_plan(root: Path) -> bool:
+    """Tell whether a directory is empty, or was when a `plan` that was killed began to write there."""
+    return root.is_dir() and ((root / MARKER).exists() or not any(root.iterdir()))
+
+
+def _clear(root: Path, existed: bool) -> None:
+    """Take back a half-written plan: all of it was written by us, since the directory was empty before."""
+    if is_campaign(root) or not (root / MARKER).exists():
+        return
+    for path in root.iterdir() if root.is_dir() else []:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if root.is_dir() and not existed:
+        root.rmdir()
+
+
+def write_new(path: Path, kind: str) -> Path:
+    """Write a commented campaign file to start from.
+
+    Args:
+        path: the file to write.
+        kind: `tower` or `synthetic`.
+
+    Raises:
+        InputError: the file exists, or the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise InputError(f"--kind {kind!r}: valid are {', '.join(KINDS)}")
+    if path.exists():
+        raise InputError(f"{path} exists already; name another file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    text = (TEMPLATES / f"{kind}.toml").read_text(encoding="utf-8")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "campaign"
+    try:
+        path.write_text(text.replace("NAME.toml", path.name).replace("NAME", name), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    return path

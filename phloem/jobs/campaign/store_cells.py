@@ -1,0 +1,140 @@
+"""Cells of a driver store: as a campaign plans them, reads them again, and hands them to the kernels."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io.drivers.grid_cell import GridCell
+from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
+from phloem.io.grids.placed_cells import GRID_STEP
+from phloem.io.ingest.cf_grid_file import read_cf_grid
+from phloem.jobs.config.experiment import Experiment
+from phloem.names import FORCING
+
+CHUNK = 12
+"""Cells a chunk of a store that is made of one file."""
+
+NEEDED = {"single-year": "snapshot", "growth-curve": "trajectory"}
+"""What a cell must have for an experiment, as a column of the store's table."""
+
+
+def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) -> dict[str, list[Any]]:
+    """Return the columns of the tile table for the cells of a store.
+
+    Args:
+        store: open.
+        names: ids of the cells to take; None takes all.
+        experiment: whose years and biomass they must have.
+
+    Raises:
+        InputError: an unknown cell, years that the store does not have, cells without what the experiment fits, or
+            observations that are means where the experiment compares days, or the other way round.
+    """
+    protocol, facts, index = experiment.protocol, store.facts, store.paths.index
+    if tuple(experiment.window_means) != store.window_means:
+        wanted, given = (str(list(names)).replace("'", '"') for names in (store.window_means, experiment.window_means))
+        raise InputError(
+            f"{index}: the observations that are means over windows are those of {', '.join(store.window_means)}; set "
+            f"experiment.window_means = {wanted} (it is {given})"
+        )
+    year = facts.get("snapshot_year")
+    if experiment.name == "single-year" and year is not None and protocol.validation[1] != year:
+        raise InputError(
+            f"{index}: the biomass is that of {year}, and the single-year experiment compares it at the end of "
+            f"{protocol.validation[1]}: let experiment.validation_years end with {year}"
+        )
+    have = int(facts["first_year"]), int(facts["last_year"])
+    years = min(protocol.forcing[0], protocol.calibration[0]), max(protocol.forcing[1], protocol.validation[1])
+    if years[0] < have[0] or years[1] > have[1]:
+        raise InputError(
+            f"{index}: the store has the years {have[0]} to {have[1]}; the {experiment.name} experiment asks for "
+            f"{years[0]} to {years[1]} (experiment.forcing_years, calibration_years, validation_years)"
+        )
+    places = {name: place for place, name in enumerate(store.names)}
+    unknown = [name for name in names or () if name not in places]
+    if unknown:
+        raise InputError(
+            f"data.sites: {unknown[0]} is no cell of {index}, which has {len(places)}: {store.names[0]}, ..."
+        )
+    chosen = sorted(places[name] for name in set(names)) if names else list(range(len(store)))
+    if not chosen:
+        raise InputError(f"{index}: the store has no cell")
+    column = store.columns[NEEDED[experiment.name]] if experiment.name in NEEDED else None
+    if column is not None and not all(column[place] for place in chosen):
+        lacking = [store.names[place] for place in chosen if not column[place]]
+        raise InputError(
+            f"{index}: {len(lacking)} of {len(chosen)} cells have no {NEEDED[experiment.name]}, which the "
+            f"{experiment.name} experiment fits: {', '.join(lacking[:5])}{', ...' if lacking[5:] else ''}; ingest with "
+            "`require`, or choose cells by data.sites"
+        )
+    lengths = np.array([_days(year, facts["calendar"]) for year in protocol.years.tolist()])
+    chunks = store.columns["chunk"]
+    return {
+        "name": [store.names[place] for place in chosen],
+        "source": [f"{store.paths.chunk(chunks[place]).resolve()}#{store.columns['row'][place]}" for place in chosen],
+        "checksum": [store.columns["checksum"][place] for place in chosen],
+        "days": [int(lengths.sum())] * len(chosen),
+        "training_days": [int(lengths[: protocol.last_met(protocol.calibration[1])].sum())] * len(chosen),
+        "latitude": [float(store.columns["latitude"][place]) for place in chosen],
+        "longitude": [float(store.columns["longitude"][place]) for place in chosen],
+    }
+
+
+def _days(year: int, kind: str) -> int:
+    return 366 if kind == "standard" and calendar.isleap(year) else 365
+
+
+def store_of_file(path: Path, root: Path) -> Store:
+    """Make a driver store of one CF-NetCDF file (`io.cf_grid`).
+
+    Args:
+        path: the file.
+        root: folder of the store.
+
+    Raises:
+        InputError: the file is not what it should be, or no cell of it has complete forcing.
+    """
+    paths = StorePaths(root)
+    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    facts: dict[str, Any] = {"step": GRID_STEP, "sources": [str(path)]}
+    cells = read_cf_grid(path)
+    number = 0
+    while made := list(itertools.islice(cells, CHUNK)):
+        write_chunk(paths.chunk(number), made)
+        for key, values in chunk_columns(number, made).items():
+            columns[key] += values
+        one = made[0]
+        facts |= {"first_year": int(one.year[0]), "last_year": int(one.year[-1]), "calendar": one.calendar}
+        number += 1
+    if not number:
+        raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day")
+    return seal_store(root, facts, columns)
+
+
+def read_planned(root: Path, source: str, name: str, checksum: str) -> GridCell:
+    """Read a planned cell of a store.
+
+    Args:
+        root: the campaign directory.
+        source: chunk file, absolute or relative to it, `#` and the cell's row.
+        name: of the cell.
+        checksum: of the cell when it was planned.
+
+    Raises:
+        InputError: when it is not what it was then.
+    """
+    file, _, row = source.rpartition("#")
+    (cell,) = read_chunk(root / file, [int(row)])
+    if (cell.name, cell.checksum) != (name, checksum):
+        raise InputError(
+            f"{root / file}: cell {name}: the driver store is not what it was when the campaign was planned (sha256 "
+            f"{cell.checksum[:12]} of {cell.name}, planned {checksum[:12]}). Put the old store back, or start a new "
+            "campaign with --out."
+        )
+    return cell

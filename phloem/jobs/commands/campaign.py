@@ -1,0 +1,228 @@
+"""The commands of a campaign's life: new, plan, run, status, retry, merge, normalise."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from phloem.errors import WorkError
+from phloem.jobs.commands.options import (
+    Detach,
+    Directory,
+    EngineName,
+    Holes,
+    Json,
+    Lanes,
+    Out,
+    Processes,
+    Rate,
+    Round,
+    Set,
+    Target,
+    Watching,
+    Workers,
+    print_json,
+)
+
+
+def new(
+    path: Annotated[Path, typer.Argument(help="Campaign file to write.")],
+    kind: Annotated[str, typer.Option("--kind", help="tower, grid or synthetic.")] = "tower",
+) -> None:
+    """Write a commented campaign file to start from.
+
+    Example: phloem new towers.toml
+    """
+    from phloem.jobs.campaign.planning import write_new
+
+    written = write_new(path, kind)
+    print(f"wrote {written}; edit it, then: phloem run {written}")
+
+
+def plan(
+    target: Target,
+    out: Out = None,
+    rate: Rate = None,
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check all input, freeze the configuration, cut the cells into tiles; say what it will need, warn of too much.
+
+    Example: phloem plan examples/fluxnet.toml --out campaigns/fluxnet
+    """
+    from dataclasses import asdict
+
+    from phloem.jobs.campaign.planning import open_or_plan
+    from phloem.jobs.estimate.gradient_pace import pace
+    from phloem.jobs.estimate.projection import describe, project
+
+    campaign = open_or_plan(target, out, assignments or [])
+    needs = project(campaign, pace(campaign) if rate is None else rate)
+    if as_json:
+        print_json({"directory": str(campaign.paths.root), **asdict(needs)})
+        return
+    print("\n".join(describe(campaign, needs)))
+    print(f"next: phloem run {campaign.paths.root}")
+
+
+def run(
+    target: Target,
+    out: Out = None,
+    engine: EngineName = None,
+    workers: Workers = 0,
+    detach: Detach = False,
+    assignments: Set = None,
+) -> None:
+    """Plan if need be, then compute every tile without a committed result, and merge. Run it again to go on.
+
+    Example: phloem run examples/fluxnet.toml --out campaigns/fluxnet --set engine.workers=2
+    """
+    from phloem.hpc.mpi_engine import inside_world, world
+
+    if inside_world():
+        world()  # first of all: what fails on a rank that has not joined leaves the others waiting for it for ever
+
+    from phloem.jobs.run.engines import run as run_on_engine
+
+    keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+    _report_run(run_on_engine(target, out, keys, workers, detach))
+
+
+def _report_run(finished: Any) -> None:
+    """Say what a run has reached; None is a process that has nothing to say, such as a rank that is not the first."""
+    from phloem.jobs.run.execute import describe_set_aside
+
+    if finished is None:
+        return
+    campaign, state, merged = finished
+    if state.lanes["diverged"]:
+        print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
+    print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
+    if told := describe_set_aside(state, campaign.paths.root):
+        raise WorkError(told)
+    print(f"next: phloem report {campaign.paths.root}")
+
+
+def work(
+    directory: Directory,
+    number: Round,
+    task: Annotated[int, typer.Option("--task", help="Index of the task in the round.")],
+) -> None:
+    """Work through the tiles of one task: what a batch job runs.
+
+    Example: phloem work campaigns/fluxnet --round 1 --task 0
+    """
+    from phloem.jobs.run.slurm.task import work as work_through
+
+    print(work_through(directory, number, task))
+
+
+def finish(
+    directory: Directory,
+    number: Round,
+) -> None:
+    """Go on after a round: merge, or submit the next: what the last batch job runs.
+
+    Example: phloem finish campaigns/fluxnet --round 1
+    """
+    from phloem.jobs.run.slurm.watch import finish as go_on
+
+    print(go_on(directory, number))
+
+
+def status(
+    directory: Directory,
+    watch: Watching = False,
+    verify: Annotated[
+        bool | None,
+        typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count tiles and lanes by state, with pace, ETA, hours, and failures by class with the command that mends each.
+
+    Example: phloem status campaigns/fluxnet --json
+    """
+    from phloem.jobs.campaign.campaign import open_campaign
+    from phloem.jobs.run.status import look, show
+
+    campaign = open_campaign(directory)
+    while True:
+        found = look(campaign, verify)
+        if as_json:
+            print_json(found)
+        else:
+            print(show(campaign, found))
+        tiles = found["tiles"]
+        if not watch or not tiles["pending"] + tiles["running"]:
+            return
+        time.sleep(5)
+
+
+def retry(
+    directory: Directory,
+    lanes: Lanes = False,
+    engine: EngineName = None,
+    workers: Workers = 0,
+    assignments: Set = None,
+) -> None:
+    """Try again the tiles that used up their attempts; with --lanes also the lanes that failed inside finished tiles.
+
+    Example: phloem retry campaigns/fluxnet --lanes
+    """
+    from phloem.jobs.campaign.planning import open_or_plan
+    from phloem.jobs.run.engines import run_planned
+    from phloem.jobs.run.execute import forgive
+    from phloem.jobs.run.retry_lanes import retry_lanes
+
+    keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+    campaign = open_or_plan(directory, None, keys)
+    forgiven = forgive(campaign)
+    print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
+    if lanes:
+        campaign, count = retry_lanes(campaign)
+        print(f"{count} lanes are calibrated again" if count else "no failed lane is left to take up")
+    _report_run(run_planned(campaign, workers, keys))
+
+
+def merge(
+    directory: Directory,
+    allow_holes: Holes = False,
+) -> None:
+    """Merge the committed tiles into DIR/merged.nc.
+
+    Example: phloem merge campaigns/fluxnet
+    """
+    from phloem.jobs.campaign.campaign import open_campaign
+    from phloem.jobs.run.deliver import merge as merge_campaign
+
+    print(merge_campaign(open_campaign(directory), allow_holes))
+
+
+def normalise(
+    directory: Directory,
+    processes: Processes = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="CPU devices of each process.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write DIR/normalisation.nc: mean, deviation and range of every variable over all cells.
+
+    Example: phloem normalise campaigns/fluxnet --processes 2
+    """
+    from dataclasses import asdict
+
+    from phloem.jobs.campaign.normalisation import normalise as write
+    from phloem.jobs.campaign.normalisation import table
+
+    found = write(directory, processes, devices, as_json)
+    if found is None:
+        return
+    if as_json:
+        rows = {name: {key: None if x != x else x for key, x in asdict(row).items()} for name, row in found.items()}
+        print_json({"file": str(directory / "normalisation.nc"), "variables": rows})
+        return
+    for line in table(found):
+        print(line)

@@ -1,0 +1,73 @@
+"""The command `phloem ingest`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phloem.errors import InputError
+from phloem.jobs.commands.options import Json
+from phloem.jobs.config.toml_file import TEMPLATES
+
+TEMPLATE = TEMPLATES / "ingest.toml"
+
+WHAT = ("drivers", "monthly", "leaf-economics", "growth-curves")
+"""What `--what` makes."""
+
+
+def ingest(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Ingest file (TOML); with monthly one NetCDF file of months, with leaf-economics and growth-curves a "
+            "table (CSV)."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
+    what: Annotated[str, typer.Option("--what", help="drivers, monthly, leaf-economics or growth-curves.")] = "drivers",
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Write a commented ingest file there, and do nothing else.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a driver store from raw products or monthly drivers, or parameters from tables. Run it again after any
+    interruption.
+
+    Examples: phloem ingest boreal.toml --out stores/boreal; phloem ingest months.nc --what monthly --out stores/sites
+    """
+    if what not in WHAT:
+        raise InputError(f"--what {what!r}: valid are {', '.join(WHAT)}")
+    if template is not None:
+        from phloem.jobs.config.toml_file import copy_template
+
+        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem ingest {template} --out STORE")
+        return
+    if source is None:
+        raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
+    if what == "drivers":
+        if out is None:
+            raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.ingest.ingest_products import ingest as make
+
+        finished = make(source, out)
+        print(json.dumps(finished.as_json(), indent=2) if as_json else "\n".join(finished.lines()))
+        return
+    if what == "monthly":
+        if out is None:
+            raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.ingest.ingest_monthly import ingest_monthly
+
+        store = ingest_monthly(source, out)
+        print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))
+        return
+    from phloem.jobs.ingest.fit_curves import fit_growth_curves, fit_leaf_economics
+
+    if what == "leaf-economics":
+        print("\n".join(fit_leaf_economics(source, out)))
+        return
+    if out is None:
+        raise InputError("--out is missing: the table of growth curves to write (CSV)")
+    print("\n".join(fit_growth_curves(source, out)))

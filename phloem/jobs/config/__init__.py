@@ -1,0 +1,1 @@
+"""Configuration files: TOML read into typed trees."""

@@ -1,0 +1,243 @@
+"""The campaign file: one TOML file read into a typed tree that refuses what it does not know."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from phloem.errors import InputError
+from phloem.jobs.config.engine import Engine, Failures
+from phloem.jobs.config.experiment import GRID_KEYS, Experiment
+from phloem.jobs.config.optimiser import OPTIMISERS, Fast, Optimiser
+from phloem.jobs.config.paths import expand_path
+from phloem.jobs.config.toml_file import Positive, Section, read_toml
+from phloem.names import WINDOW_MEANS
+
+
+class Campaign(Section):
+    """Name, seed and restarts."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    members: Annotated[int, Field(gt=0, le=64)] = 5
+
+
+class Data(Section):
+    """Where drivers and observations come from.
+
+    `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `synthetic` is made when the campaign
+    is planned: a transect of towers, or a `boreal` domain, which is a driver store.
+    `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
+    `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
+    """
+
+    kind: Literal["tower", "grid", "synthetic"]
+    path: str | None = None
+    sites: Annotated[list[str], Field(min_length=1)] | None = None
+    quality: Literal["repair", "keep", "refuse"] = "repair"
+    reference: str | None = None
+    domain: Literal["transect", "boreal"] = "transect"
+    cells: Annotated[int, Field(gt=0, le=1000)] = 12
+    years: Annotated[int, Field(ge=2, le=60)] = 4
+
+    @model_validator(mode="after")
+    def _complete(self) -> Data:
+        if self.kind == "tower" and self.path is None:
+            raise ValueError('data.path is needed for kind = "tower": the folder that holds the tower files')
+        if self.kind == "grid" and self.path is None:
+            raise ValueError('data.path is needed for kind = "grid": the driver store that `phloem ingest` made')
+        if self.kind == "synthetic" and (self.path or self.sites or self.reference):
+            raise ValueError('data.path, data.sites and data.reference go with kind = "tower" or "grid"')
+        if self.kind == "grid" and self.reference:
+            raise ValueError('data.reference goes with kind = "tower"')
+        return self
+
+    @property
+    def is_store(self) -> bool:
+        """Whether cells come from a driver store."""
+        return self.kind == "grid" or (self.kind == "synthetic" and self.domain == "boreal")
+
+
+class Tiles(Section):
+    """How cells are grouped, and how often a tile writes down where it stands."""
+
+    cells: Positive = 12
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+
+
+class Configuration(Section):
+    """A campaign file."""
+
+    campaign: Campaign
+    data: Data
+    experiment: Experiment = Experiment()
+    optimiser: Optimiser = Fast()
+    tiles: Tiles = Tiles()
+    engine: Engine = Engine()
+    failures: Failures = Failures()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, tree: Any) -> Any:
+        """An [optimiser] table without a name is that of the default."""
+        if not isinstance(tree, dict):
+            return tree
+        given = tree.get("optimiser", {})
+        if isinstance(given, dict):
+            given = {"name": "fast", **given}
+            return {**tree, "optimiser": given}
+        return tree
+
+    @model_validator(mode="after")
+    def _fits(self) -> Configuration:
+        if self.experiment.is_grid != self.data.is_store:
+            raise ValueError(
+                f'experiment.name = "{self.experiment.name}" goes with '
+                + (
+                    'data.kind = "grid", or "synthetic" with domain = "boreal"'
+                    if self.experiment.is_grid
+                    else 'data.kind = "tower", or "synthetic" with domain = "transect"'
+                )
+            )
+        if self.engine.gpus and self.experiment.backend == "cpu":
+            raise ValueError(
+                'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'
+            )
+        if self.engine.gpus % self.engine.devices:
+            raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")
+        return self
+
+    def with_backend(self, backend: str) -> Configuration:
+        """Return the same configuration with `auto` settled; a backend that was chosen stays."""
+        if self.experiment.backend != "auto":
+            return self
+        experiment = self.experiment.model_copy(update={"backend": backend})
+        return self.model_copy(update={"experiment": experiment})
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
+        science = self.model_dump(include={"campaign": {"seed", "members"}, "experiment": True, "optimiser": True})
+        if tuple(self.experiment.window_means) == WINDOW_MEANS:  # as it was before there was a choice
+            del science["experiment"]["window_means"]
+        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
+        if self.data.kind == "tower":
+            science["data"] = {"kind": "tower", "quality": self.data.quality}
+        elif self.data.kind == "grid":
+            science["data"] = {"kind": "grid"}
+        return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_toml(self) -> str:
+        """Return the complete configuration, defaults written out; keys of other experiments are left out."""
+        tree = self.model_dump(exclude_none=True)
+        if not self.experiment.is_grid:
+            tree["experiment"] = {key: value for key, value in tree["experiment"].items() if key not in GRID_KEYS}
+        return tomli_w.dumps(tree)
+
+
+def _valid_keys(where: Sequence[str | int]) -> list[str]:
+    """Return the keys of the section at a path of the tree."""
+    section: Any = Configuration
+    for part in where:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        if field is None and part not in OPTIMISERS:
+            return []
+        section = field.annotation if field else OPTIMISERS[str(part)]
+    return list(getattr(section, "model_fields", {}))
+
+
+def _explain(error: Any) -> str:
+    where = error["loc"]
+    said = [part for place, part in enumerate(where) if not (place == 1 and part in OPTIMISERS)]
+    key = ".".join(str(part) for part in said if not str(part).startswith(("literal", "list")))
+    if error["type"] == "union_tag_invalid":
+        return f"{key}.name: must be one of {', '.join(OPTIMISERS)} (got {error['input'].get('name')!r})."
+    if error["type"] == "extra_forbidden":
+        valid = _valid_keys(where[:-1])
+        near = difflib.get_close_matches(str(where[-1]), valid, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        others = [name for name, one in OPTIMISERS.items() if where[0] == "optimiser" and where[-1] in one.model_fields]
+        hint = f' It goes with name = "{others[0]}".' if others else hint
+        return f"unknown key {key!r}.{hint} Valid here: {', '.join(valid)}."
+    if error["type"] == "missing":
+        return f"missing key {key!r}."
+    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    return f"{key or 'campaign file'}: {error['msg'].removeprefix('Value error, ')}{shown}."
+
+
+def _set(tree: dict[str, Any], assignment: str) -> None:
+    """Apply one `key.path=value`; the value is TOML, or a bare string."""
+    key, equals, text = assignment.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set {assignment!r}: write key.path=value, for example --set optimiser.iterations=2500")
+    try:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in parts[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {assignment!r}: {part!r} is a value, not a section")
+    tree[parts[-1]] = value
+
+
+def _read_site(text: str, base: Path) -> dict[str, Any]:
+    """Return the [engine] table of a site file.
+
+    Raises:
+        InputError: unreadable file, or something else than an [engine] table in it.
+    """
+    path = expand_path(text, base)
+    try:
+        site = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"engine.site: {path}: {getattr(error, 'strerror', None) or error}") from error
+    if set(site) != {"engine"} or not isinstance(site["engine"], dict):
+        raise InputError(f"engine.site: {path} must hold one table, [engine]; it has: {', '.join(site) or 'nothing'}")
+    return site["engine"]
+
+
+def _settle_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
+    """Put assignments and site files into a tree: a key of the command line outweighs a site file that stands there,
+    which outweighs the campaign file, which outweighs a site file that it names itself.
+    """
+    engine = tree.get("engine")
+    if isinstance(engine, dict) and "site" in engine:
+        tree["engine"] = {**_read_site(str(engine["site"]), base), **engine}
+        del tree["engine"]["site"]
+    given: dict[str, Any] = {}
+    for assignment in assignments:
+        _set(given, assignment)
+    site = given.get("engine", {}).pop("site", None) if isinstance(given.get("engine"), dict) else None
+    if site is not None:
+        tree["engine"] = {**tree.get("engine", {}), **_read_site(str(site), Path.cwd())}
+    for assignment in assignments:
+        if assignment.partition("=")[0].strip() != "engine.site":
+            _set(tree, assignment)
+
+
+def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configuration:
+    """Read a campaign file.
+
+    Args:
+        path: the TOML file.
+        assignments: `key.path=value` texts that override it.
+
+    Raises:
+        InputError: unreadable file, unknown key (the valid ones are named), bad value.
+    """
+    tree = read_toml(path, f"campaign file {path}")
+    _settle_site(tree, assignments, path.resolve().parent)
+    try:
+        return Configuration.model_validate(tree)
+    except ValidationError as error:
+        lines = "\n  ".join(_explain(one) for one in error.errors())
+        raise InputError(f"campaign file {path}:\n  {lines}") from error

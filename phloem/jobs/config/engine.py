@@ -1,0 +1,79 @@
+"""The [engine] and [failures] tables of the campaign file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from phloem.jobs.config.toml_file import Positive, Section
+
+
+class Failures(Section):
+    """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
+
+    Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
+    interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
+    done, and more than a twentieth of those begun, stop the campaign; lost nodes do not.
+    """
+
+    worker_lost: Positive = 3
+    node_lost: Positive = 10
+    out_of_memory: Positive = 6
+    file_system: Positive = 20
+    hang: Positive = 2
+    bug: Positive = 2
+    max_failures: Positive = 20
+
+    def budget(self, kind: str) -> int:
+        """Return how often a tile may fail in a way."""
+        return 1 if kind == "bad input" else getattr(self, kind.replace(" ", "_"), self.bug)
+
+
+class Engine(Section):
+    """What executes tiles.
+
+    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.
+    `devices` are what each of them lays its lanes over; with `gpus` (of this machine, or of a task) they are GPUs, and
+    the backend is `xla`. What follows `address` (of a Ray cluster) is for `slurm`; empty
+    texts and zeros leave the cluster's own defaults.
+    """
+
+    name: Literal["local", "ray", "mpi", "slurm"] = "local"
+    workers: Annotated[int, Field(ge=0)] = 0
+    devices: Annotated[int, Field(gt=0, le=64)] = 1
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    memory_gb: Annotated[float, Field(ge=0)] = 0.0
+    hang_minutes: Annotated[float, Field(gt=0)] = 30.0
+    address: str = ""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    gres: str = ""
+    constraint: str = ""
+    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,3}:\d{2}:\d{2}$")] = "24:00:00"
+    cpus_per_task: Annotated[int, Field(ge=0)] = 1
+    memory: str = ""
+    exclude: list[str] = Field(default_factory=list)
+    throttle: Annotated[int, Field(ge=0)] = 0
+    tiles_per_task: Annotated[int, Field(ge=0)] = 0
+    signal_seconds: Annotated[int, Field(gt=0)] = 120
+    requeue: bool = True
+    arrays: bool = True
+    setup: list[str] = Field(default_factory=list)
+    sbatch: dict[str, str | int | bool] = Field(default_factory=dict)
+    use_srun: bool = False
+
+    def workers_of(self, cores: int) -> int:
+        """Return the workers of a machine, or of a batch task, of so many cores.
+
+        As configured, else one for every `devices` of its GPUs, where `gpus` asks for some, or of its cores.
+        """
+        return self.workers or max(1, (self.gpus or cores) // self.devices)
+
+    @property
+    def walltime_minutes(self) -> int:
+        """Walltime of a batch job, from [days-]hours:minutes:seconds; at least a minute."""
+        days, _, rest = self.walltime.rpartition("-")
+        hours, minutes, seconds = (int(part) for part in rest.split(":"))
+        return max(1, 1440 * int(days or 0) + 60 * hours + minutes + seconds // 60)

@@ -1,0 +1,248 @@
+"""The ingest file: one TOML file that says which products make a driver store, read into a typed tree."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from phloem.errors import InputError
+from phloem.io.drivers.store import STATICS
+from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
+from phloem.jobs.config.paths import expand_path
+from phloem.jobs.config.toml_file import Section
+
+_NAME = r"^[a-z][a-z0-9_]*$"
+_YEAR = Annotated[int, Field(ge=1000, le=9999)]
+
+REQUIREMENTS = ("growth", "mature_forest")
+"""What a cell may be required to have, beside complete forcing."""
+
+
+class Region(Section):
+    """Cells whose centres lie inside; west may be greater than east, for a region across 180 degrees."""
+
+    south: Annotated[float, Field(ge=-90, le=90)] = -90.0
+    north: Annotated[float, Field(ge=-90, le=90)] = 90.0
+    west: Annotated[float, Field(ge=-180, le=180)] = -180.0
+    east: Annotated[float, Field(ge=-180, le=180)] = 180.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Region:
+        if self.south >= self.north:
+            raise ValueError("region.south must be less than region.north")
+        return self
+
+
+class StoreSection(Section):
+    """The store: its years, its cells, and the memory in which it is made.
+
+    `observed` are years in which observations must be complete; by default what the products have. `require` says
+    which cells are left out: by default those without a growth curve, and without mature forest, where products for
+    them are given.
+    """
+
+    years: Annotated[list[_YEAR], Field(min_length=2, max_length=2)]
+    memory_gb: Annotated[float, Field(gt=0)] = 2.0
+    cells_per_chunk: Annotated[int, Field(gt=0, le=1000)] = 12
+    step: Annotated[float, Field(ge=0.05, le=10)] = 0.5
+    ages: Annotated[int, Field(gt=0, le=1000)] = 107
+    region: Region = Region()
+    observed: Annotated[list[_YEAR], Field(min_length=2, max_length=2)] | None = None
+    require: list[Literal["growth", "mature_forest"]] | None = None
+
+    @field_validator("memory_gb", "step", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> StoreSection:
+        if self.years[0] > self.years[1]:
+            raise ValueError(f"store.years must ascend, as [1985, 2020]; got {self.years}")
+        if self.observed and not self.years[0] <= self.observed[0] <= self.observed[1] <= self.years[1]:
+            raise ValueError(f"store.observed must ascend and lie inside store.years; got {self.observed}")
+        if abs(round(180.0 / self.step) * self.step - 180.0) > 1e-9:
+            raise ValueError(f"store.step must divide 180 degrees; got {self.step:g}")
+        return self
+
+
+class ProductSection(Section):
+    """One product: its files, and what is not as published.
+
+    `variable` is the file's own name of a product's only variable, `variables` of several; `units` says what the values
+    are where the file itself does not, or is wrong; `layers` takes layers along a further dimension by its coordinate.
+    """
+
+    path: str | Annotated[list[str], Field(min_length=1)]
+    kind: str | None = None
+    variable: str | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    units: str = ""
+    layers: dict[str, int | float] = Field(default_factory=dict)
+
+
+class IngestFile(Section):
+    """An ingest file."""
+
+    store: StoreSection
+    products: dict[Annotated[str, Field(pattern=_NAME)], ProductSection]
+
+    @model_validator(mode="after")
+    def _complete(self) -> IngestFile:
+        given = self.products
+        for name in ("forcing", "co2"):
+            if name not in given:
+                raise ValueError(f"[products.{name}] is missing; a store needs forcing and co2")
+        has_table = "growth" in given and _is_table(given["growth"].path)  # it may have a column of its own
+        for name in ("growth", "agb"):
+            if name in given and "root_shoot" not in given and not has_table:
+                raise ValueError(f"[products.{name}] needs [products.root_shoot], to know the whole biomass")
+        self._check_names()
+        for wanted in self.required:
+            product = "growth" if wanted == "growth" else "agb"
+            if product not in given:
+                raise ValueError(f"store.require has {wanted!r}, but there is no [products.{product}]")
+        return self
+
+    def _check_names(self) -> None:
+        """Refuse layers that would stand in the place of another number of the cells."""
+        seen: dict[str, str] = {}
+        for table, section in self.products.items():
+            if table in DEFAULT_KIND or table == "co2":
+                continue
+            for name in layer_names(table, section.layers):
+                if name in STATICS:
+                    raise ValueError(
+                        f"[products.{table}]: a layer {name} would overwrite what the program itself keeps under that "
+                        f"name; reserved are {', '.join(STATICS)}"
+                    )
+                if name in seen:
+                    raise ValueError(f"[products.{table}] and [products.{seen[name]}] both give a layer {name}")
+                seen[name] = table
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """What a cell must have, beside complete forcing."""
+        if self.store.require is not None:
+            return tuple(self.store.require)
+        return tuple(
+            name for name, product in zip(REQUIREMENTS, ("growth", "agb"), strict=True) if product in self.products
+        )
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a store's content or form depends on: not the memory, not the place of the files."""
+        tree = self.model_dump(exclude={"store": {"memory_gb"}})
+        for product in tree["products"].values():
+            del product["path"]
+        return tree
+
+
+def layer_names(table: str, layers: Mapping[str, float]) -> list[str]:
+    """Names of the numbers of a cell that a table of a user's own layers gives."""
+    return [f"{table}_{part}" for part in layers] or [table]
+
+
+def _is_table(path: str | Sequence[str]) -> bool:
+    return isinstance(path, str) and path.lower().endswith((".csv", ".txt"))
+
+
+def choices(file: IngestFile, base: Path) -> dict[str, Choice]:
+    """What is to be read, by the name of the product's table; CO2 and growth tables are not among them.
+
+    Args:
+        file: the ingest file.
+        base: folder from which its relative paths count.
+
+    Raises:
+        InputError: an unknown kind or variable; the valid ones are named.
+    """
+    found = {}
+    for name, section in file.products.items():
+        if name == "co2" or (name == "growth" and _is_table(section.path)):
+            continue
+        found[name] = _choice(name, section, base)
+    return found
+
+
+def paths_of(section: ProductSection, base: Path) -> tuple[str, ...]:
+    """The files or globs of a product, absolute."""
+    given = [section.path] if isinstance(section.path, str) else section.path
+    return tuple(str(expand_path(text, base)) for text in given)
+
+
+def _choice(name: str, section: ProductSection, base: Path) -> Choice:
+    patterns = paths_of(section, base)
+    default = DEFAULT_KIND.get(name, "layer")
+    kind = section.kind or default
+    if kind == "layer" and default == "layer":
+        names = layer_names(name, section.layers)
+        levels = dict(zip(names, map(float, section.layers.values()), strict=False))
+        variable = section.variable or name
+        made = layer(name, variable)
+        one = next(iter(made.fields.values()))
+        several = replace(made, fields=dict.fromkeys(names, one))
+        own = dict.fromkeys(names, section.variable or "")
+        return Choice(name, several, patterns, own, section.units, levels)
+    product = product_of(kind, name)
+    if product is None:
+        valid = [key for key, one in PRODUCTS.items() if name in one.gives]
+        raise InputError(f"[products.{name}]: kind = {kind!r}; valid are {', '.join(valid) or 'none'}")
+    if section.layers:
+        raise InputError(f"[products.{name}]: layers go with static layers of your own, such as [products.pft]")
+    fields = product.fields
+    unknown = sorted(set(section.variables) - set(fields))
+    if unknown:
+        raise InputError(f"[products.{name}]: variables.{unknown[0]} is unknown; valid are {', '.join(fields)}")
+    variables = dict(section.variables)
+    if section.variable:
+        if len(fields) != 1:
+            raise InputError(
+                f"[products.{name}]: several variables: write variables = {{ {next(iter(fields))} = ... }}"
+            )
+        variables[next(iter(fields))] = section.variable
+    if section.units and len(fields) != 1:
+        raise InputError(f"[products.{name}]: units go with products of one variable")
+    return Choice(name, product, patterns, variables, section.units)
+
+
+def load_ingest_file(path: Path) -> IngestFile:
+    """Read an ingest file.
+
+    Raises:
+        InputError: unreadable file, unknown key (the valid ones are named), bad value.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"ingest file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"ingest file {path} is not valid TOML: {error}") from error
+    try:
+        return IngestFile.model_validate(tree)
+    except ValidationError as error:
+        lines = "\n  ".join(_explain(one) for one in error.errors())
+        raise InputError(f"ingest file {path}:\n  {lines}") from error
+
+
+_SECTIONS: dict[str, Any] = {"": IngestFile, "store": StoreSection, "region": Region, "products": ProductSection}
+
+
+def _explain(error: Any) -> str:
+    where = [str(part) for part in error["loc"] if part not in ("str", "[key]") and not str(part).startswith("list[")]
+    key = ".".join(where)
+    if error["type"] == "extra_forbidden":
+        section = "" if len(where) == 1 else "region" if "region" in where[:-1] else where[0]
+        valid = list(_SECTIONS[section].model_fields)
+        near = difflib.get_close_matches(where[-1], valid, 1)
+        return f"unknown key {key!r}.{f' Did you mean {near[0]!r}?' if near else ''} Valid here: {', '.join(valid)}."
+    if error["type"] == "missing":
+        return f"missing key {key!r}."
+    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    return f"{key or 'ingest file'}: {error['msg'].removeprefix('Value error, ')}{shown}."

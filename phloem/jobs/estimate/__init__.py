@@ -1,0 +1,1 @@
+"""What a campaign will need, and what this machine can do."""

@@ -1,0 +1,200 @@
+"""What a campaign will need: memory, disk, files, hours, and the walltime of a batch task; and what is too much."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+
+from phloem.hpc.local_engine import default_workers
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.progress import duration
+from phloem.sharding.lanes.blocks import BLOCK, blocks
+
+YEAR_DAYS = 365.25
+PROGRAM_BYTES = 0.9 * 2**30
+"""Of the program and its compiler, beside the tables (measured, resident)."""
+
+START_SECONDS = 15.0
+"""From the start of a worker to its first step: imports, and programs from the cache (measured: 6 to 20 s)."""
+
+FULL_SHARE = 0.75
+"""Below this share of filled places in the blocks a warning names a better size of tiles."""
+
+MANY_FILES = 200_000
+MANY_HOURS = 100_000
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a campaign will need.
+
+    Attributes:
+        tiles: number of tiles.
+        lanes: number of lanes.
+        cell_years: simulated years of all lanes.
+        bytes_per_worker: projected memory of the largest block.
+        disk_bytes: projected size of tile files, checkpoints and the merged product.
+        files: projected number of files, at most, while it runs.
+        workers: processes.
+        rate: microseconds of one gradient of one lane per simulated year, on one core or GPU.
+        filled: share of the blocks' places that hold a lane.
+        core_hours: of all tiles; GPU-hours where `engine.gpus` asks for some.
+        longest_tile_seconds: of one worker.
+        tasks: array tasks of a batch system; 1 elsewhere.
+        task_seconds: of one of them, or of the whole campaign where there is one.
+        warnings: what is too much, and what to do about it.
+    """
+
+    tiles: int
+    lanes: int
+    cell_years: float
+    bytes_per_worker: int
+    disk_bytes: int
+    files: int
+    workers: int
+    rate: float
+    filled: float
+    core_hours: float
+    longest_tile_seconds: float
+    tasks: int
+    task_seconds: float
+    warnings: tuple[str, ...]
+
+
+def project(campaign: Campaign, rate: float) -> Projection:
+    """Project what a campaign needs.
+
+    Args:
+        campaign: planned.
+        rate: microseconds of one gradient of one lane per simulated year, on one core or, where `engine.gpus` asks for
+            some, on one GPU; `phloem.jobs.estimate.gradient_pace` measures it.
+    """
+    from phloem.jobs.calibration.tile_calibration import block_bytes
+
+    configuration, engine = campaign.configuration, campaign.configuration.engine
+    members, optimiser = configuration.campaign.members, configuration.optimiser
+    memory, places = 0, 0
+    seconds = []
+    for tile in range(len(campaign.tiles)):
+        cells = campaign.tile_cells(tile)
+        layout = blocks(len(cells), members)
+        steps = 0.0
+        for block in layout:
+            days = max(cells[position].days for position in block.cells)
+            memory = max(memory, block_bytes(configuration, days, len(block.cells)))
+            # A block costs the same whatever it holds.
+            years = days / YEAR_DAYS
+            steps += BLOCK * years * optimiser.gradients(years)
+        places += BLOCK * len(layout)
+        seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
+    lanes = members * len(campaign.cells)
+    trace = 4 * optimiser.trace
+    state = _number_bytes(campaign) * 38 * 5 + optimiser.extra_bytes
+    tiles = len(campaign.tiles)
+    width = at_once(campaign)
+    tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
+    busy = sum(seconds) / engine.devices / (tasks * min(width, tiles))
+    needs = Projection(
+        tiles=tiles,
+        lanes=lanes,
+        cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
+        bytes_per_worker=memory,
+        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * lanes * (state + trace),
+        files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
+        workers=min(width, tiles),
+        rate=rate,
+        filled=round(lanes / places, 3),
+        core_hours=round(sum(seconds) / 3600, 3),
+        longest_tile_seconds=round(max(seconds) / engine.devices, 1),
+        tasks=tasks,
+        task_seconds=round(START_SECONDS + max(busy, max(seconds) / engine.devices), 1),
+        warnings=(),
+    )
+    return Projection(**{**needs.__dict__, "warnings": tuple(_warnings(campaign, needs))})
+
+
+def at_once(campaign: Campaign) -> int:
+    """Return the workers of this machine, or of one task of a batch system."""
+    engine = campaign.configuration.engine
+    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else default_workers())
+
+
+def hours_of(campaign: Campaign) -> str:
+    """Return what the hours are counted of."""
+    return "GPU-hours" if campaign.configuration.engine.gpus else "core-hours"
+
+
+def _number_bytes(campaign: Campaign) -> int:
+    return 4 if campaign.configuration.experiment.precision == "float32" else 8
+
+
+def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
+    """Return what is too much, each with what to do about it."""
+    engine, found = campaign.configuration.engine, []
+    members = campaign.configuration.campaign.members
+    if needs.filled < FULL_SHARE and needs.tiles > 1:
+        found.append(
+            f"blocks of {BLOCK} lanes are {needs.filled:.0%} full and cost as if they were full: "
+            f"tiles.cells = {max(1, BLOCK // members)} fills them"
+        )
+    free = shutil.disk_usage(campaign.paths.root).free
+    if needs.disk_bytes > free:
+        found.append(f"the disk has {free / 2**30:.1f} GiB free, {needs.disk_bytes / 2**30:.1f} GiB are needed")
+    if needs.files > MANY_FILES:
+        found.append(f"{needs.files} files may exceed a quota of inodes: larger tiles.cells makes fewer")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if engine.name != "slurm" and needs.workers * (needs.bytes_per_worker + PROGRAM_BYTES) > memory:
+        found.append(
+            f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"
+        )
+    if needs.tiles < at_once(campaign):
+        tiles = "one tile" if needs.tiles == 1 else f"{needs.tiles} tiles"
+        found.append(f"{tiles} cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
+    if needs.core_hours > MANY_HOURS:
+        found.append(f"{needs.core_hours:.0f} {hours_of(campaign)}: is the allocation large enough?")
+    walltime = 60 * engine.walltime_minutes
+    if engine.name == "slurm" and needs.longest_tile_seconds > walltime:
+        found.append(
+            f"the longest tile takes {duration(needs.longest_tile_seconds)}, more than engine.walltime: it goes on "
+            "from its checkpoint each time; smaller tiles.cells or more walltime spares the restarts"
+        )
+    elif engine.name == "slurm" and needs.task_seconds > walltime:
+        found.append(
+            f"a task takes {duration(needs.task_seconds)}, more than engine.walltime: it is requeued; smaller "
+            "engine.tiles_per_task makes more and shorter tasks"
+        )
+    return found
+
+
+def describe(campaign: Campaign, needs: Projection) -> list[str]:
+    """Return a projection for people, with what quality control found."""
+    configuration = campaign.configuration
+    optimiser, members = configuration.optimiser, configuration.campaign.members
+    often = "at most " if optimiser.name == "fast" else ""
+    lines = [
+        f"campaign {configuration.campaign.name} in {campaign.paths.root}",
+        f"  {len(campaign.cells)} cells x {members} members = {needs.lanes} lanes, "
+        f"{often}{optimiser.steps} steps of {optimiser.name} each",
+        f"  tiles {needs.tiles}, workers {needs.workers}, engine {configuration.engine.name}",
+        f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a gradient of a year; "
+        f"longest tile {duration(needs.longest_tile_seconds)}",
+    ]
+    if configuration.engine.name == "slurm":
+        lines.append(f"  {needs.tasks} array tasks of {duration(needs.task_seconds)} each")
+    else:
+        lines.append(f"  {often}{duration(needs.task_seconds)} on this machine")
+    lines += [
+        f"  memory a worker {needs.bytes_per_worker / 2**20:.0f} MiB, beside {PROGRAM_BYTES / 2**30:.1f} GiB of the "
+        "program and its compiler",
+        f"  disk {needs.disk_bytes / 2**20:.1f} MiB in at most {needs.files} files",
+        *(f"  warning: {text}" for text in needs.warnings),
+    ]
+    findings = [(cell.name, finding) for cell in campaign.cells for finding in cell.findings]
+    told = [(name, finding) for name, finding in findings if not finding.endswith("[note]")]
+    lines += [f"  {name}: {finding}" for name, finding in told]
+    if len(findings) > len(told):
+        lines.append(
+            f"  {len(findings) - len(told)} notes on the drivers are in {campaign.paths.plan} and in the report"
+        )
+    return lines

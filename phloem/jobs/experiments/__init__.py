@@ -1,0 +1,1 @@
+"""The three experiments over one driver store, forward runs, the demo."""

@@ -1,0 +1,334 @@
+"""`forward`: one hundred years with the parameters of each experiment, from the same start (calibration.md section 8).
+
+Member i of every experiment begins with the initial pools of member i of the growth-curve run and has that cell's
+cycled forcing; only the 30 parameters differ, so that whatever diverges does so because of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from phloem.analysis.benchmark.cell_scores import Scores, scores
+from phloem.analysis.experiments.forward_figures import forward_figure
+from phloem.analysis.parameters.derived_quantities import DERIVED, derived
+from phloem.analysis.style.plot_style import to_png
+from phloem.errors import InputError, WorkError
+from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.files.atomic import write_atomically
+from phloem.io.files.netcdf import write_netcdf
+from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
+from phloem.io.merge.read_cells import read_merged
+from phloem.io.references.growth_curves import DRY_MATTER
+from phloem.jobs.calibration.sites import build_grid_site
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.progress import INTERRUPTS, ProgressBar
+from phloem.kernels.models.dalec_daily.forcing_terms import Weather
+from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
+from phloem.sharding.lanes.blocks import BLOCK
+from phloem.version import VERSION
+
+YEARS = 100
+LIVE_POOLS = 4
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What the forward runs have come to.
+
+    Attributes:
+        experiments: names, the growth-curve run last.
+        cells: ids.
+        coordinates: latitude and longitude, (cells, 2).
+        biomass: live biomass at year ends, gC m-2, NaN for lanes without result, (experiments, cells, members, years).
+        target: of the growth curves, gC m-2, (cells, years).
+        parameters: (experiments, cells, members, 30), NaN for lanes without result.
+    """
+
+    experiments: tuple[str, ...]
+    cells: tuple[str, ...]
+    coordinates: np.ndarray
+    biomass: np.ndarray
+    target: np.ndarray
+    parameters: np.ndarray
+
+    @property
+    def median(self) -> np.ndarray:
+        """Median over the members, (experiments, cells, years)."""
+        with np.errstate(all="ignore"):
+            return nanmedian(self.biomass, 2)
+
+    def scores(self) -> dict[str, Scores]:
+        """Compare each experiment's biomass of the last year with the growth curves', in Mg ha-1, over common cells."""
+        last, target = self.median[:, :, -1] / DRY_MATTER, self.target[:, -1] / DRY_MATTER
+        common = self.common
+        return {name: scores(last[n][common], target[common]) for n, name in enumerate(self.experiments)}
+
+    @property
+    def common(self) -> np.ndarray:
+        """Cells that have a result in every experiment, and a target, bool (cells,)."""
+        found: np.ndarray = np.isfinite(self.median[:, :, -1]).all(0) & np.isfinite(self.target[:, -1])
+        return found
+
+    def changes(self, screened: bool = True) -> dict[str, dict[str, Scores]]:
+        """Compare derived quantities of each experiment with those of the first.
+
+        Args:
+            screened: only cells whose members agree, by the robust CV; else all.
+        """
+        medians = []
+        for values in self.parameters:
+            found = {}
+            for name, numbers in derived(values).items():
+                found[name] = nanmedian(numbers, 1)
+                if screened:
+                    _, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
+                    found[name] = np.where(rcv[:, 0] <= SCREENING_RCV, found[name], np.nan)
+            medians.append(found)
+        return {
+            self.experiments[n]: {name: scores(medians[n][name], medians[0][name]) for name in DERIVED}
+            for n in range(1, len(self.experiments))
+        }
+
+
+def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, years: int = YEARS) -> dict[str, Any]:
+    """Run the experiments forward and write NetCDF, JSON and a figure.
+
+    Args:
+        growth: directory of the growth-curve campaign.
+        others: directories of the campaigns whose parameters are swapped in.
+        out: the NetCDF file; `.json` and `.png` stand beside it. By default forward.nc in `growth`.
+        years: to run.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        InputError: no growth-curve campaign, campaigns of other cells, drivers, members, years or arithmetic, or one
+            not merged; more years than the run or its growth curves have.
+        WorkError: no cell has a result in every experiment.
+    """
+    out = growth / "forward.nc" if out is None else out
+    if out.suffix in (".json", ".png"):
+        raise InputError(f"--out {out}: name a .nc file; .json and .png are written beside it")
+    if out.is_dir() or not out.parent.is_dir():
+        raise InputError(f"--out {out}: name a file in a folder that exists")
+    first = open_campaign(growth)
+    if first.configuration.experiment.name != "growth-curve":
+        raise InputError(
+            f"{growth}: a {first.configuration.experiment.name} campaign; the forward runs start from the initial "
+            "pools of a growth-curve campaign, which comes first"
+        )
+    if not 1 <= years <= first.configuration.experiment.years:
+        raise InputError(f"--years {years}: 1 to {first.configuration.experiment.years} can be run")
+    campaigns = [*(open_campaign(path) for path in others), first]
+    names = _names(campaigns)
+    found = simulate(campaigns, names, years)
+    if not found.common.any():
+        raise WorkError(f"no cell has a result in every experiment ({', '.join(names)}): see `phloem status` of each")
+    figure = to_png(forward_figure(found))
+    summary = {
+        "left_out": int((~found.common).sum()),
+        "version": VERSION,
+        "year": years,
+        "unit": "Mg ha-1, dry matter",
+        "biomass": {name: score.to_json() for name, score in found.scores().items()},
+        "changes_from": found.experiments[0],
+        "changes": _to_json(found.changes(screened=False)),
+        "changes_screened": _to_json(found.changes()),
+    }
+    write_netcdf(out, lambda file: _fill(file, found))
+    write_atomically(out.with_suffix(".json"), (json.dumps(summary, indent=1) + "\n").encode())
+    write_atomically(out.with_suffix(".png"), figure)
+    return {"file": str(out), **summary}
+
+
+def _to_json(changes: dict[str, dict[str, Scores]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    return {name: {key: score.to_json() for key, score in rows.items()} for name, rows in changes.items()}
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return lines for people of what `run_forward` returns."""
+
+    def number(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    lines = [f"live biomass after {found['year']} years against the growth curves, {found['unit']}"]
+    if found["left_out"]:
+        lines.append(f"{found['left_out']} cells are left out: one of the experiments has no result there")
+    lines.append(f"{'experiment':14}{'cells':>7}{'RMSE':>9}{'r2':>7}{'R2':>10}{'PBIAS %':>9}")
+    for name, row in found["biomass"].items():
+        lines.append(
+            f"{name:14}{row['cells']:7d}{number(row['rmse'], 1):>9}{number(row['r2_pearson'], 2):>7}"
+            f"{number(row['r2_explained'], 2):>10}{number(row['pbias'], 1):>9}"
+        )
+    lines.append(f"change from {found['changes_from']}, PBIAS in per cent; in brackets where members agree (3 or more)")
+    names = list(found["changes"])
+    lines.append(f"{'':14}" + "".join(f"{name:>26}" for name in names))
+    for key, (_, meaning) in DERIVED.items():
+        cells = [
+            f"{number(found['changes'][name][key]['pbias'], 1)} ({number(row['pbias'], 1)}, {row['cells']} cells)"
+            for name in names
+            for row in [found["changes_screened"][name][key]]
+        ]
+        lines.append(f"{key:14}" + "".join(f"{cell:>26}" for cell in cells) + f"  {meaning}")
+    lines.append(f"r2: squared correlation; R2: 1 - SSE / SST. Written: {found['file']}, .json and .png beside it")
+    return lines
+
+
+def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
+    """Return what the campaigns are called: by their experiments, else by their own names.
+
+    Raises:
+        InputError: one that is no grid experiment, two of one name, or other years or arithmetic than the last one's.
+    """
+    growth = campaigns[-1].configuration.experiment
+    for campaign in campaigns:
+        one = campaign.configuration.experiment
+        if not one.is_grid:
+            raise InputError(f"{campaign.paths.root}: a {one.name} campaign; forward compares grid experiments")
+        for key in ("calibration_years", "mode", "precision"):
+            if getattr(one, key) != getattr(growth, key):
+                raise InputError(
+                    f"{campaign.paths.root}: experiment.{key} = {getattr(one, key)!r}, and {getattr(growth, key)!r} in "
+                    f"{campaigns[-1].paths.root}: their parameters belong to another reference climate or arithmetic"
+                )
+    for names in (
+        tuple(str(campaign.configuration.experiment.name) for campaign in campaigns),
+        tuple(campaign.configuration.campaign.name for campaign in campaigns),
+    ):
+        if len(set(names)) == len(names):
+            return names
+    raise InputError(f"campaigns of one name cannot be told apart: {', '.join(names)}")
+
+
+def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> Forward:
+    """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
+    growth = campaigns[-1]
+    cells = _common(campaigns)
+    given = []
+    for campaign in campaigns:
+        if not campaign.paths.merged.exists():
+            raise InputError(f"{campaign.paths.root}: not merged yet; run `phloem run {campaign.paths.root}`")
+        rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
+        bad = ~np.isin(rows["status"], GOOD)
+        given.append({name: np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools")})
+    members = {one["parameters"].shape[1] for one in given}
+    if len(members) > 1:
+        raise InputError(f"campaigns of {' and '.join(map(str, sorted(members)))} members cannot be compared")
+    (width,) = members
+    pools = given[-1]["initial_pools"]
+    biomass = np.full((len(campaigns), len(cells), width, years), np.nan, np.float32)
+    target = np.full((len(cells), years), np.nan)
+    coordinates = np.empty((len(cells), 2))
+    planned = {cell.name: cell for cell in growth.cells}
+    share = max(1, BLOCK // (width * len(campaigns)))
+    with ProgressBar("running forward", len(cells)) as bar:
+        for begin in range(0, len(cells), share):
+            INTERRUPTS.check()
+            part = slice(begin, min(begin + share, len(cells)))
+            weather, spans = [], []
+            for place in range(part.start, part.stop):
+                cell = growth.read_cell(planned[cells[place]])
+                site = build_grid_site(cell, growth.configuration.experiment)  # type: ignore[arg-type]
+                weather.append(Weather(*site.weather[:-1]))
+                spans = _spans(site.weather_row, site.year_end, years)
+                curve = cell.trajectory  # type: ignore[union-attr]
+                if len(curve) < years:
+                    raise InputError(f"--years {years}: the growth curves of the store end at age {len(curve)}")
+                target[place] = curve[:years]
+                coordinates[place] = cell.latitude, cell.longitude
+            weather += weather[:1] * (max(2, share) - len(weather))  # one program for all parts
+            biomass[:, part] = _run(growth, weather, spans, [one["parameters"][part] for one in given], pools[part])
+            bar.update(part.stop, cells[part.stop - 1])
+    parameters = np.stack([one["parameters"] for one in given])
+    return Forward(names, tuple(cells), coordinates, biomass, target, parameters)
+
+
+def _run(
+    growth: Campaign, weather: list[Weather], spans: list[slice], parameters: list[np.ndarray], pools: np.ndarray
+) -> np.ndarray:
+    """Return live biomass, (experiments, cells, members, years); lanes of NaN stay NaN."""
+    experiment = growth.configuration.experiment
+    cells, width = pools.shape[:2]
+    lanes = [
+        (e, c, m)
+        for e in range(len(parameters))
+        for c in range(cells)
+        for m in range(width)
+        if np.isfinite(parameters[e][c, m]).all() and np.isfinite(pools[c, m]).all()
+    ]
+    found = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
+    size = -(-max(1, len(parameters) * len(weather) * width) // BLOCK) * BLOCK
+    if not lanes:
+        return found
+    seats = (lanes * size)[:size]
+    values = np.array([parameters[e][c, m] for e, c, m in seats])
+    start = np.array([pools[c, m] for _, c, m in seats])
+    runs = yearly_pools(
+        weather, spans, values, start, np.array([c for _, c, _ in seats]), experiment.mode, experiment.precision,
+        experiment.backend,
+    )  # fmt: skip
+    index = tuple(np.array(lanes).T)
+    for year, (ends, _) in enumerate(runs):
+        found[(*index, year)] = ends[: len(lanes), :LIVE_POOLS].sum(1)
+    return found
+
+
+def _spans(weather_row: np.ndarray | None, year_end: np.ndarray, years: int) -> list[slice]:
+    """Return the rows of forcing of each simulated year."""
+    rows = np.arange(len(year_end)) if weather_row is None else weather_row
+    stops = np.append(np.flatnonzero(year_end) + 1, len(rows))[:years]
+    starts = np.concatenate([[0], stops[:-1]])
+    return [slice(int(rows[a]), int(rows[b - 1]) + 1) for a, b in zip(starts, stops, strict=True)]
+
+
+def _common(campaigns: Sequence[Campaign]) -> list[str]:
+    """Return the cells that all campaigns have, in the order of the last one.
+
+    Raises:
+        InputError: none, or one whose drivers differ.
+    """
+    sums = [{cell.name: cell.checksum for cell in campaign.cells} for campaign in campaigns]
+    names = [name for name in sums[-1] if all(name in one for one in sums)]
+    if not names:
+        raise InputError("the campaigns have no cell in common: forward compares experiments over one driver store")
+    for name in names:
+        if len({one[name] for one in sums}) > 1:
+            raise InputError(f"cell {name}: the campaigns have different drivers; run them over one driver store")
+    return names
+
+
+def _fill(file: netCDF4.Dataset, found: Forward) -> None:
+    experiments, cells, members, years = found.biomass.shape
+    file.setncatts({"Conventions": "CF-1.11", "title": "phloem forward runs", "source": f"phloem {VERSION}"})
+    for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
+        file.createDimension(name, length)
+
+    def put(name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> None:
+        text = values.dtype.kind in "UO"
+        options: dict[str, Any] = {} if text or len(dimensions) < 2 else {"zlib": True, "complevel": 1, "shuffle": True}
+        fill = np.nan if values.dtype.kind == "f" and name not in ("latitude", "longitude") else None
+        made = file.createVariable(name, str if text else values.dtype, dimensions, fill_value=fill, **options)
+        made.setncatts({key: word for key, word in (("units", units), ("long_name", long_name)) if word})
+        if "cell" in dimensions and name not in ("cell", "latitude", "longitude"):
+            made.coordinates = "latitude longitude"
+        made[...] = values.astype(object) if text else values
+
+    put("experiment", ("experiment",), np.array(found.experiments), "", "experiment that gave the parameters")
+    put("cell", ("cell",), np.array(found.cells), "", "cell id")
+    put("latitude", ("cell",), found.coordinates[:, 0], "degrees_north", "latitude")
+    put("longitude", ("cell",), found.coordinates[:, 1], "degrees_east", "longitude")
+    put("member", ("member",), np.arange(members, dtype=np.int32), "1", "random restart")
+    put("year", ("year",), np.arange(1, years + 1, dtype=np.int32), "1", "simulated year, stand age at its end")
+    runs = ("experiment", "cell", "member", "year")
+    put("biomass", runs, found.biomass, "g m-2", "live biomass at the year's end, carbon")
+    medians = found.median.astype(np.float32)
+    put("biomass_median", ("experiment", "cell", "year"), medians, "g m-2", "median over the members")
+    put("biomass_target", ("cell", "year"), found.target.astype(np.float32), "g m-2", "growth curve, carbon")

@@ -1,0 +1,1 @@
+"""From raw products and tables to driver stores and fitted curves."""

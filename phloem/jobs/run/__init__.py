@@ -1,0 +1,1 @@
+"""Executing a campaign: engines, supervisor, state, retries, the merge."""

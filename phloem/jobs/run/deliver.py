@@ -1,0 +1,69 @@
+"""The merge of a campaign, and what is tidied up after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from phloem.io.grids.placed_cells import Grid, PlacedCells
+from phloem.io.merge.write_merged import merge_tiles
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.run.housekeeping import tidy
+from phloem.jobs.run.state import CampaignState
+
+
+def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
+    """Write merged.nc from the committed tiles.
+
+    Raises:
+        WorkError: a tile is missing or damaged, and holes were not asked for.
+    """
+    from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
+
+    attributes = {
+        "title": f"phloem calibration {campaign.configuration.campaign.name}",
+        "version": campaign.version,
+        "configuration_hash": campaign.configuration.fingerprint(),
+        "seed": campaign.configuration.campaign.seed,
+        "experiment": campaign.configuration.experiment.name,
+        "mode": campaign.configuration.experiment.mode,
+        "precision": campaign.configuration.experiment.precision,
+        "parameter_units": [parameter.unit for parameter in PARAMETERS],
+    }
+    plan: list[Sequence[str]] = [
+        [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
+    ]
+    with ProgressBar("merging", len(plan)) as bar:
+        return merge_tiles(
+            campaign.paths,
+            plan,
+            attributes,
+            retries=range(len(campaign.tiles), len(campaign.all_tiles)),
+            allow_holes=allow_holes,
+            on_progress=lambda done, _total: bar.update(done),
+            grid=grid_of(campaign),
+        )
+
+
+def grid_of(campaign: Campaign) -> PlacedCells | None:
+    """Return where the cells of a grid campaign lie; None for towers and other places, whose product has one dimension
+    of cells.
+
+    Raises:
+        InputError: cells that are on no regular grid, or two in one place.
+    """
+    if not campaign.configuration.data.is_store or campaign.places:
+        return None
+    columns = campaign.cells.columns
+    from phloem.io.grids.placed_cells import GRID_STEP
+
+    grid = Grid.around(columns["latitude"], columns["longitude"], GRID_STEP)
+    return grid.place(columns["name"], columns["latitude"], columns["longitude"])
+
+
+def deliver(campaign: Campaign, state: CampaignState) -> Path:
+    """Merge a finished campaign, and tidy it up; errors as in `merge`."""
+    merged = merge(campaign)
+    tidy(campaign, state)
+    return merged

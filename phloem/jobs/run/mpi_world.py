@@ -1,0 +1,75 @@
+"""`run --engine mpi`: every rank supervises workers of its own; rank 0 plans, watches and merges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from phloem.errors import InputError, WorkError
+from phloem.hpc.mpi_engine import World, world
+from phloem.io.files.journals import append_event
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.config.campaign_file import Configuration
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.run.batch_jobs import verdict
+from phloem.jobs.run.execute import conclude, local_engine, prepare, supervise
+from phloem.jobs.run.state import CampaignState, total_steps
+from phloem.jobs.run.supervisor import Supervisor, Watch
+
+Planned = tuple[str, Configuration, set[int]]
+"""Campaign directory, configuration of this run, tiles that are done."""
+
+
+def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tuple[Campaign, CampaignState] | None:
+    """Compute a campaign on all ranks of this world.
+
+    Args:
+        open_or_plan: called on rank 0.
+        workers: processes a rank; 0 is one.
+
+    Returns:
+        On rank 0 the campaign and its state; None on the others.
+
+    Raises:
+        InputError: on every rank, where rank 0 found the input wrong.
+        WorkError: on rank 0; some tiles have no result.
+    """
+    here = world()
+    planned = _plan(here, open_or_plan)
+    campaign = replace(open_campaign(Path(planned[0])), configuration=planned[1])
+    tiles, begun = len(campaign.all_tiles), time.time()
+    first = here.rank * tiles // here.size
+    engine = local_engine(campaign, workers or 1)
+    steps = [total_steps(campaign, tile) for tile in range(tiles)]
+    watch = Watch(steps={tile: steps[tile] for tile in planned[2]})
+    order = [*range(first, tiles), *range(first)]
+    supervisor = Supervisor(campaign, engine, watch, order, set(planned[2]), verdict=verdict)
+    if here.rank == 0:
+        with ProgressBar("calibrating", sum(steps), sum(watch.steps.values())) as watch.bar:
+            state = supervise(supervisor)
+    else:
+        state = supervise(supervisor)
+    here.meet()
+    if here.rank:
+        return None
+    journal = campaign.paths.journal(supervisor.name)
+    append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})
+    return campaign, conclude(campaign, state, engine.flag.name)
+
+
+def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned:
+    """Plan on rank 0 and tell the others; what is wrong there is raised everywhere."""
+    answer: Planned | InputError | WorkError | None = None
+    if here.rank == 0:
+        try:
+            campaign = open_or_plan()
+            state = prepare(campaign)
+            answer = str(campaign.paths.root.resolve()), campaign.configuration, set(state.done)
+        except (InputError, WorkError) as error:
+            answer = error
+    found = here.from_first(answer)
+    if isinstance(found, InputError | WorkError):
+        raise found if here.rank == 0 else type(found)("")
+    return found

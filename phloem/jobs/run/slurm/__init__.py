@@ -1,0 +1,1 @@
+"""Rounds of batch jobs, and a task inside one."""

@@ -1,0 +1,97 @@
+"""What `status` and `evaluate` print for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.progress import duration
+from phloem.jobs.run.state import read_state, summary
+from phloem.jobs.tile.failures import describe_classes
+from phloem.names import STREAMS
+
+MOST = 20
+"""Tiles that are named one by one."""
+
+
+def look(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
+    """Return the JSON object of `phloem status`, with what the batch system's queue holds of the campaign.
+
+    Args:
+        campaign: planned.
+        verify: as for `read_state`.
+    """
+    if not campaign.paths.batches_dir.is_dir():
+        return summary(campaign, read_state(campaign, verify)) | {"queue": {}}
+    from phloem.jobs.run.batch_jobs import verdict
+    from phloem.jobs.run.slurm.watch import describe_jobs
+
+    return summary(campaign, read_state(campaign, verify, verdict)) | {"queue": describe_jobs(campaign)}
+
+
+def show(campaign: Campaign, found: dict[str, Any]) -> str:
+    """Return a campaign's state in words, with the command that goes on or mends."""
+    tiles, lanes, root = found["tiles"], found["lanes"], campaign.paths.root
+    hours = {name: value for name, value in found["hours"].items() if value}
+    lines = [
+        f"campaign {campaign.configuration.campaign.name} in {root}",
+        "tiles  " + "  ".join(f"{name} {count}" for name, count in tiles.items()),
+        "lanes  " + "  ".join(f"{name} {count}" for name, count in lanes.items() if count),
+    ]
+    if queue := found["queue"]:
+        tasks = "  ".join(f"{name} {count}" for name, count in queue["tasks"].items())
+        why = f" ({', '.join(queue['reasons'])})" if queue["reasons"] else ""
+        lines.append(f"queue  tasks of round {queue['round']}: {tasks}{why}; jobs {', '.join(queue['jobs'])}")
+    if hours:
+        lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
+    if tiles["running"]:
+        lines.append(f"pace   {found['steps_per_second']:.0f} steps a second, ETA {duration(found['eta_seconds'])}")
+    if not found["verified"]:
+        lines.append("       tile files were judged by name; --verify reads every byte")
+    for tile, reason in list(found["corrupt"].items())[:MOST]:
+        lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
+    for name, counts in found["failures_by_class"].items():
+        lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
+    for tile, failure in list(found["failures"].items())[:MOST]:
+        classes = describe_classes(failure["classes"])
+        left = "left alone" if failure["exhausted"] else "tried again by itself"
+        cells = ", ".join(failure["cells"])
+        lines.append(f"  tile {tile} ({cells}) failed ({classes}): {failure['message']}  [{left}]")
+    if len(found["failures"]) > MOST:
+        lines.append(f"  and {len(found['failures']) - MOST} more tiles: --json names them all")
+    for event in found["set_aside"][:MOST]:
+        lines.append(f"cell {event['cell']} (tile {event['tile']}) is set aside: {event['class']}: {event['message']}")
+    return "\n".join([*lines, *_next(found, root)])
+
+
+def _next(found: dict[str, Any], root: Path) -> list[str]:
+    """Return the command that goes on or mends."""
+    tiles = found["tiles"]
+    if found["stopped"]:
+        return [f"the campaign was stopped: {found['stopped']}", f"next: mend the cause, then phloem retry {root}"]
+    if found["queue"] and (tiles["pending"] or tiles["running"]):
+        return []
+    if tiles["failed"]:
+        return [f"next: mend the cause, then phloem retry {root}"]
+    if tiles["pending"] and not tiles["running"]:
+        return [f"next: phloem run {root}"]
+    if tiles["pending"] or tiles["running"]:
+        return []
+    if found["set_aside"]:
+        return [f"next: phloem report {root}; or mend the cause, then phloem retry {root} --lanes"]
+    return [f"next: phloem report {root}"]
+
+
+def score_table(found: dict[str, Any]) -> str:
+    """Return the scores of `evaluate` as a table."""
+    header = f"{found['site']:10}" + "".join(f"{name:>16}" for name in STREAMS) + f"{'J_obs':>10}"
+    lines = [header, f"{'member':10}" + f"{'cal     val':>16}" * len(STREAMS)]
+
+    def number(value: float | None) -> str:
+        return "      -" if value is None else f"{value:7.3f}"
+
+    for member, entry in enumerate(found["members"]):
+        cells = [f"{number(entry['nnse'][s])} {number(entry['nnse_validation'][s])}".rjust(16) for s in STREAMS]
+        lines.append(f"{member:<10}" + "".join(cells) + f"{entry['j_obs']:10.4f}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Inside a worker: the life of a tile, its failures, its parts."""
