@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cluster_model import override, summary
-from benchmarks.cluster_parts import Outages
-from benchmarks.cluster_scenarios import HOUR, SCENARIOS, YEAR, Failures, Machine, Policy, Work, daly, young
-from benchmarks.cluster_simulation import Simulation
+from benchmarks.cluster.model import override, summary
+from benchmarks.cluster.parts import Outages
+from benchmarks.cluster.scenarios import HOUR, SCENARIOS, YEAR, Failures, Machine, Policy, Work, daly, young
+from benchmarks.cluster.simulation import Simulation
 
 QUIET = Machine(nodes=4, workers=10, queue=0.0, spread=0.0, start=0.0, resume=0.0, commit=0.0, save=0.0, walltime=1e6)
 NOTHING = Failures()
@@ -155,7 +155,7 @@ def test_command_line_prints_one_row_a_combination():
     command = [
         sys.executable,
         "-m",
-        "benchmarks.cluster_model",
+        "benchmarks.cluster.model",
         "--cells",
         "600",
         "--tile",

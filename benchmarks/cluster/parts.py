@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.cluster_scenarios import HOUR, Failures
+from benchmarks.cluster.scenarios import HOUR, Failures
 
 HORIZON = 24.0 * 3650
 """Hours for which outages are drawn."""

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jax import Array, lax
 
-from benchmarks.optimiser_lanes import Bench
+from benchmarks.optimisers.lanes import Bench
 from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.objective.bounded_log import log_physical

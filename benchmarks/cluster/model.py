@@ -1,6 +1,6 @@
 """A model of a campaign on up to 2,000 nodes: what tile size, checkpoint interval and budgets cost when things fail.
 
-    python -m benchmarks.cluster_model --nodes 2000 --cells 60000 --tile 1,4,12,13,25,51,64 --checkpoint 1,5,15,60
+    python -m benchmarks.cluster.model --nodes 2000 --cells 60000 --tile 1,4,12,13,25,51,64 --checkpoint 1,5,15,60
 
 Nothing runs but arithmetic and a heap of events; docs/scale.md says what was found. Every combination of the lists is
 one row. Any field of Work, Machine, Failures and Policy can be changed with `--set field=value`.
@@ -18,8 +18,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.cluster_scenarios import HOUR, SCENARIOS, Policy, Work
-from benchmarks.cluster_simulation import Simulation
+from benchmarks.cluster.scenarios import HOUR, SCENARIOS, Policy, Work
+from benchmarks.cluster.simulation import Simulation
 
 COLUMNS = {
     "scenario": "scenario",

@@ -1,8 +1,8 @@
 """Compares optimisers from the same starts: loss against gradients spent, with the published schedule as the reference.
 
-    python -m benchmarks.optimisers                       # the 11 towers, 3 seeds, all candidates: a quarter of an hour
-    python -m benchmarks.optimisers --candidates fast "adam, published"
-    python -m benchmarks.optimisers --growing 12 --candidates "bfgs, whole record"   # stands of 107 years
+    python -m benchmarks.optimisers.compare                       # the 11 towers, 3 seeds, all candidates: a quarter of an hour
+    python -m benchmarks.optimisers.compare --candidates fast "adam, published"
+    python -m benchmarks.optimisers.compare --growing 12 --candidates "bfgs, whole record"   # stands of 107 years
 
 A gradient of the whole record costs 1, on a part of it that part; a forward run 0.3, a block of 38 tangents 9. A lane
 has arrived when its loss over the whole record at k = 30 is within 0.01 of the published schedule's end loss from the
@@ -23,15 +23,15 @@ import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks.optimiser_candidates import CANDIDATES, Curve
-from benchmarks.optimiser_lanes import HELD_OUT, TUNED_ON, Bench, growing, towers
+from benchmarks.optimisers.candidates import CANDIDATES, Curve
+from benchmarks.optimisers.lanes import HELD_OUT, TUNED_ON, Bench, growing, towers
 from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
 from phloem.kernels.objective.bounded_log import physical
 from phloem.names import STOP
 
 REFERENCE = "adam, published"
 NEAR, WORSE = 0.01, 0.02
-FIGURE = Path(__file__).parents[1] / "docs" / "images" / "optimisers.png"
+FIGURE = Path(__file__).parents[2] / "docs" / "images" / "optimisers.png"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -19,8 +19,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.cluster_parts import Attempt, Outages, Session, Tile
-from benchmarks.cluster_scenarios import HOUR, LOSSES, OPERATIONS, POISONS, YEAR, Failures, Machine, Policy, Work
+from benchmarks.cluster.parts import Attempt, Outages, Session, Tile
+from benchmarks.cluster.scenarios import HOUR, LOSSES, OPERATIONS, POISONS, YEAR, Failures, Machine, Policy, Work
 
 
 class Simulation:

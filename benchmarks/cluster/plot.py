@@ -1,7 +1,7 @@
 """Draws where the core-hours of simulated campaigns go, by tile size: one panel a scenario.
 
-python -m benchmarks.cluster_model --nodes 20 --years 107 --tile 1,4,12,13,25,51,64 --json | \\
-    python -m benchmarks.cluster_plot docs/images/cluster_model.svg
+python -m benchmarks.cluster.model --nodes 20 --years 107 --tile 1,4,12,13,25,51,64 --json | \\
+    python -m benchmarks.cluster.plot docs/images/cluster_model.svg
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""A model of a cluster in closed form and by simulation: what very large campaigns cost."""

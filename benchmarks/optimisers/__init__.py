@@ -1,0 +1,1 @@
+"""Optimisers compared on lanes of real towers."""
