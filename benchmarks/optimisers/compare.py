@@ -1,6 +1,6 @@
 """Compares optimisers from the same starts: loss against gradients spent, with the published schedule as the reference.
 
-    python -m benchmarks.optimisers.compare                       # the 11 towers, 3 seeds, all candidates: a quarter of an hour
+    python -m benchmarks.optimisers.compare  # the 11 towers, 3 seeds, all candidates: a quarter of an hour
     python -m benchmarks.optimisers.compare --candidates fast "adam, published"
     python -m benchmarks.optimisers.compare --growing 12 --candidates "bfgs, whole record"   # stands of 107 years
 
