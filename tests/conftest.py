@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
+"""The repository."""
+
 COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""
 
@@ -26,7 +29,11 @@ def data_dir() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled in one folder a run, for both processes of the run and for the commands that they start."""
+    """Keep what is compiled in one folder a run, for both processes of the run and for the commands that they start.
+
+    Those find tests.support too.
+    """
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         config.stash[MADE] = tempfile.mkdtemp(prefix="phloem-compiled-")
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[MADE]

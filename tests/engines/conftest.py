@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import OFTEN, succeed, write_campaign
-from killing import RayNodes
-from slurm_campaigns import Planned, Trial, write_trial
-from slurm_cluster import NoSlurm, SlurmCluster
-from slurm_runs import Run
+
+from tests.support.campaigns.campaigns import OFTEN, succeed, write_campaign
+from tests.support.engines.killing import RayNodes
+from tests.support.engines.slurm_campaigns import Planned, Trial, write_trial
+from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
+from tests.support.engines.slurm_runs import Run
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from campaigns import differing, merged, read_events, succeed, write_campaign
 
 from phloem.hpc.mpi_engine import find_launcher
+from tests.support.campaigns.campaigns import differing, merged, read_events, succeed, write_campaign
 
 pytestmark = pytest.mark.engine
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campaigns import command, count, differing, failures, merged, start, succeed, wait_for
-from killing import Ledger, descendants, ranks, worker_processes
-from processes import alive
 
 from phloem.hpc.mpi_engine import find_launcher
+from tests.support.campaigns.campaigns import command, count, differing, failures, merged, start, succeed, wait_for
+from tests.support.engines.killing import Ledger, descendants, ranks, worker_processes
+from tests.support.processes import alive
 
 pytest.importorskip("mpi4py", reason="the mpi engine needs the package mpi4py")
 pytestmark = pytest.mark.engine

@@ -7,9 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from campaigns import count, differing, end, failures, merged, start, succeed, wait_for
-from killing import Ledger, RayNodes, descendants
-from processes import alive
+
+from tests.support.campaigns.campaigns import count, differing, end, failures, merged, start, succeed, wait_for
+from tests.support.engines.killing import Ledger, RayNodes, descendants
+from tests.support.processes import alive
 
 pytest.importorskip("ray", reason="the ray engine needs the package ray")
 pytestmark = pytest.mark.engine

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import descendants
-from processes import alive, until
-from ray_tasks import run, tasks
 
 from phloem.hpc.ray_engine.engine import RayEngine
 from phloem.hpc.tasks import EngineError, Task
+from tests.support.engines.killing import descendants
+from tests.support.engines.ray_tasks import run, tasks
+from tests.support.processes import alive, until
 
 pytest.importorskip("ray", reason="the ray engine needs the package ray")
 pytestmark = pytest.mark.engine
@@ -45,7 +45,7 @@ def test_outcomes_reports_and_what_is_left(tmp_path: Path) -> None:
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     engine = RayEngine(2, on_report=lambda key, message: said.append((key, message)), worker_retries=2)
     given = [*tasks("double", range(6)), *tasks("fail", range(6, 7)), *tasks("run_out", range(7, 8))]
-    given += [*tasks("cannot_be_sent", range(8, 9)), Task(9, "ray_tasks:no_such", {})]
+    given += [*tasks("cannot_be_sent", range(8, 9)), Task(9, "tests.support.engines.ray_tasks:no_such", {})]
     given += [*tasks("die", range(10, 11), folder=str(tmp_path), deaths=2)]
     given += [*tasks("die", range(11, 12), folder=str(tmp_path), deaths=9), *tasks("double", range(12, 13))]
     found = run(engine, given)
@@ -135,7 +135,7 @@ def campaign(tmp_path: Path) -> Iterator[Campaign]:
     below: set[int] = set()
 
     def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(Path(__file__).with_name("ray_tasks.py")), str(tmp_path), *words]
+        command = [sys.executable, "-m", "tests.support.engines.ray_tasks", str(tmp_path), *words]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

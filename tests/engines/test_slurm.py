@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from slurm_cluster import SlurmCluster
-from slurm_runs import Run
 
 from phloem.hpc.slurm_engine.control import exclude_node, limits
 from phloem.hpc.slurm_engine.job_states import end_class, job_states
 from phloem.hpc.tasks import EngineError
+from tests.support.engines.slurm_cluster import SlurmCluster
+from tests.support.engines.slurm_runs import Run
 
 pytestmark = pytest.mark.engine
 

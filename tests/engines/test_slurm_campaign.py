@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from campaigns import start, wait_for
-from slurm_campaigns import Planned, Trial
 
 from phloem.io.campaign.attempts import attempt_numbers, read_attempt
+from tests.support.campaigns.campaigns import start, wait_for
+from tests.support.engines.slurm_campaigns import Planned, Trial
 
 pytestmark = pytest.mark.engine
 

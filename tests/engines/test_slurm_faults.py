@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import NoSlurm, SlurmCluster
-from slurm_runs import Run
 
 from phloem.hpc.slurm_engine.control import cancel_jobs, exclude_node, limits
 from phloem.hpc.slurm_engine.job_states import end_class, job_states
 from phloem.hpc.slurm_engine.own_job import this_job
 from phloem.hpc.tasks import EngineError
+from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
+from tests.support.engines.slurm_runs import Run
 
 pytestmark = pytest.mark.engine
 

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import end, start, succeed, wait_for, write_campaign
-from slurm_cluster import SlurmCluster
-from slurm_runs import Run
 
 from phloem.errors import WorkError
 from phloem.hpc.slurm_engine.job_states import queue_states
@@ -34,6 +31,9 @@ from phloem.jobs.run.slurm.rounds import (
 from phloem.jobs.run.slurm.watch import describe_jobs, finish, go_on
 from phloem.jobs.run.state import read_state, summary
 from phloem.jobs.run.status import show
+from tests.support.campaigns.campaigns import end, start, succeed, wait_for, write_campaign
+from tests.support.engines.slurm_cluster import SlurmCluster
+from tests.support.engines.slurm_runs import Run
 
 pytestmark = pytest.mark.engine
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from campaigns import succeed, wait_for
-from slurm_campaigns import Planned, Trial, write_trial
-from slurm_cluster import SlurmCluster
 
 from phloem.io.campaign.attempts import Attempt
+from tests.support.campaigns.campaigns import succeed, wait_for
+from tests.support.engines.slurm_campaigns import Planned, Trial, write_trial
+from tests.support.engines.slurm_cluster import SlurmCluster
 
 pytestmark = [pytest.mark.engine, pytest.mark.soak]
 

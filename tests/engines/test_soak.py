@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from campaigns import differing, merged, read_events, start, succeed, write_campaign
-from campaigns import end as end_group
-from killing import Ledger, RayNodes, descendants, pause, ranks, worker_processes
-from processes import children
+
+from tests.support.campaigns.campaigns import differing, merged, read_events, start, succeed, write_campaign
+from tests.support.campaigns.campaigns import end as end_group
+from tests.support.engines.killing import Ledger, RayNodes, descendants, pause, ranks, worker_processes
+from tests.support.processes import children
 
 pytestmark = [pytest.mark.engine, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
 

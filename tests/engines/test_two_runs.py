@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campaigns import count, differing, end, failures, merged, start, wait_for
-from killing import Ledger, committed_attempts, descendants
+
+from tests.support.campaigns.campaigns import count, differing, end, failures, merged, start, wait_for
+from tests.support.engines.killing import Ledger, committed_attempts, descendants
 
 pytestmark = pytest.mark.engine
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from field import Field
-from shim import Driver, build
+
+from tests.support.faults.field import Field
+from tests.support.faults.shim import Driver, build
 
 
 @pytest.fixture(scope="session")

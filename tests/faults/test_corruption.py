@@ -11,9 +11,6 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
-from campaign_samples import ATTRIBUTES, cells_of, tile_arrays
-from damages import DAMAGES, Damage, appended, flipped, neighbours, swapped
-from operations import GLOBAL
 
 from phloem.errors import WorkError
 from phloem.io.campaign.attempts import claim_attempt, holder
@@ -22,6 +19,9 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, diagnose_tile, quarantine, read_commits, write_tile
 from phloem.io.files.journals import read_events
 from phloem.io.merge.write_merged import merge_tiles
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, tile_arrays
+from tests.support.faults.damages import DAMAGES, Damage, appended, flipped, neighbours, swapped
+from tests.support.faults.operations import GLOBAL
 
 TILES, STEPS = 6, 8
 PLAN = [cells_of(index) for index in range(TILES)]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damages import DAMAGES, Damage, neighbours, swapped
 
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.sealed_json import copy_of
 from phloem.jobs.campaign.campaign import open_campaign
+from tests.support.faults.damages import DAMAGES, Damage, neighbours, swapped
 
 ALONE = tuple(damage for damage in DAMAGES if damage not in (neighbours, swapped))
 """The table has no neighbours of its kind."""

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from field import Field, Tally
-from operations import OPERATIONS, bystanders, prepare
-from shim import FOREVER, GROWTH, KINDS, NAMING, Call, Fault
 
 from phloem.io.campaign.paths import CampaignPaths
+from tests.support.faults.field import Field, Tally
+from tests.support.faults.operations import OPERATIONS, bystanders, prepare
+from tests.support.faults.shim import FOREVER, GROWTH, KINDS, NAMING, Call, Fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BREAKS = {

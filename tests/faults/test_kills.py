@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from field import Field, Tally
-from operations import OPERATIONS
-from shim import CHANGES, Fault
+
+from tests.support.faults.field import Field, Tally
+from tests.support.faults.operations import OPERATIONS
+from tests.support.faults.shim import CHANGES, Fault
 
 MODES = ("before", "after", "half")
 MERGES = ("merge", "merge again", "merge on a grid")

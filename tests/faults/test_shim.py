@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from field import Field
-from shim import KINDS, Fault, read_log
+
+from tests.support.faults.field import Field
+from tests.support.faults.shim import KINDS, Fault, read_log
 
 SCRIPT = """
 import os, sys

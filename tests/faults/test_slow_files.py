@@ -7,10 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from campaign_samples import cells_of, commit
-from field import Tally
-from operations import EACH
-from shim import Call, Driver, Fault
 
 from phloem.io.campaign.attempts import attempt_numbers, read_attempt
 from phloem.io.campaign.checkpoints import load_checkpoint
@@ -18,6 +14,10 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, diagnose_tile, load_tile, sweep
 from phloem.io.files.atomic import checksum
 from phloem.io.files.journals import read_events
+from tests.support.campaigns.campaign_samples import cells_of, commit
+from tests.support.faults.field import Tally
+from tests.support.faults.operations import EACH
+from tests.support.faults.shim import Call, Driver, Fault
 
 SLOW = Fault("delay", last=1 << 40, broken=("write", "rename", "link"), low=20, high=50)
 CROWD = 50

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from builders import NAMES, POOL_NAMES, STATE, G, made_site
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
@@ -18,6 +17,7 @@ from phloem.kernels.objective.bounded_log import physical, unbounded
 from phloem.kernels.objective.site_input import site_data
 from phloem.kernels.objective.site_objective import SiteObjective
 from phloem.kernels.simulate.daily_outputs import trajectory
+from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_site
 
 DAYS = 730
 SHARPNESS = (0.3, 3.0, 30.0)
@@ -58,7 +58,7 @@ def sides(raw, cell, data):
 
 
 @pytest.fixture(scope="module")
-def compared(double_precision):
+def compared():
     cell = made_site(DAYS, 11, STRICT, missing=0.4)
     data = site_data([cell], np.float64)
     objective = SiteObjective(dalec("strict"), STRICT)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hpc_tasks import run, tasks
-from processes import alive, children, until
 
 from phloem.hpc.local_engine import LocalEngine, default_workers
 from phloem.hpc.tasks import Task
+from tests.support.engines.hpc_tasks import run, tasks
+from tests.support.processes import alive, children, until
 
 pytestmark = pytest.mark.engine
 
@@ -44,7 +44,7 @@ def test_more_workers_than_tasks() -> None:
 
 def test_a_task_that_raises_costs_only_itself() -> None:
     given = [*tasks("double", range(2)), *tasks("fail", range(2, 3)), *tasks("run_out", range(3, 4))]
-    given += [Task(4, "hpc_tasks:no_such", {}), *tasks("double", range(5, 7))]
+    given += [Task(4, "tests.support.engines.hpc_tasks:no_such", {}), *tasks("double", range(5, 7))]
     found = run(LocalEngine(1), given)
     assert [found[key].kind for key in range(7)] == ["done", "done", "failed", "failed", "failed", "done", "done"]
     assert (found[2].error, found[2].message) == ("ValueError", "number 2 is not liked")
@@ -104,7 +104,7 @@ def parent(tmp_path: Path) -> Iterator[Parent]:
     started = []
 
     def start() -> subprocess.Popen[str]:
-        words = [sys.executable, str(Path(__file__).with_name("hpc_tasks.py")), str(tmp_path)]
+        words = [sys.executable, "-m", "tests.support.engines.hpc_tasks", str(tmp_path)]
         started.append(
             subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from campaigns import succeed, write_campaign, write_long
+
+from phloem.io.drivers.store import Store
+from tests.support.campaigns.campaigns import succeed, write_campaign, write_long
+from tests.support.campaigns.stores import small_store
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,3 +37,9 @@ def planned_long(tmp_path: Path, compiled: None) -> Path:
     """The long campaign, planned and not yet run."""
     succeed("plan", write_long(tmp_path), "--out", "made", folder=tmp_path)
     return tmp_path / "made"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A driver store of three cells, on made-up places; copy it before you change it."""
+    return small_store(tmp_path_factory.mktemp("boreal"))

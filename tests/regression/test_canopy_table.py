@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from builders import tower
 
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT
 from phloem.kernels.objective.canopy_calibration import LOWER, POINTS, UPPER, canopy_efficiency
+from tests.support.kernels.builders import tower
 
 PUBLISHED = {
     "AU-DaS": 33.858,

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from builders import tower
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
@@ -17,6 +16,7 @@ from phloem.kernels.objective.site_objective import nnse
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
 from phloem.names import STREAMS
+from tests.support.kernels.builders import tower
 
 TOWERS = ("DE-Hai", "FI-Hyy", "FR-Pue", "US-Var")
 RELATIVE = 1e-9
@@ -27,7 +27,7 @@ LANES = np.zeros(3, np.int32)
 
 
 @pytest.fixture(scope="module")
-def golden(data_dir, double_precision):
+def golden(data_dir):
     def load(name):
         with xr.open_dataset(data_dir / "oracle" / f"golden_{name}.nc", decode_times=False) as file:
             return file.load()

@@ -1,0 +1,143 @@
+"""`phloem benchmark` on the three experiments: windows, cycled years, maps, stocks, growth curves, one mask for all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from phloem.analysis.parameters.derived_quantities import derived
+from phloem.io.drivers.store import Store
+from phloem.jobs.analyse.benchmark import benchmark, describe
+from phloem.jobs.analyse.benchmark_cells import forward_biomass
+from phloem.names import PARAMETERS
+from tests.support.campaigns.campaigns import command, succeed
+from tests.support.campaigns.comparisons import cells_of, check_nnse, write, write_map
+from tests.support.campaigns.stores import write_grid_campaign
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, store: Store, compiled: None) -> Path:
+    """The three experiments in double precision, of three members."""
+    folder = tmp_path_factory.mktemp("three")
+    write_grid_campaign(folder, store, experiment={"precision": "float64"}, campaign={"name": "made", "members": 3})
+    succeed("experiments", "made.toml", "--out", "three", folder=folder)
+    return folder / "three"
+
+
+@pytest.mark.parametrize("experiment", ["baseline", "single-year", "growth-curve"])
+def test_withheld_scores_are_those_of_the_calibration_on_a_grid(three: Path, experiment: str) -> None:
+    """Windows of RECO, composites of LAI, and years that are met again after 72 others."""
+    assert check_nnse(three / experiment, 1e-8) == 4 * 3 * 3
+
+
+def test_the_three_experiments_side_by_side(three: Path) -> None:
+    found = benchmark(three)
+    forward = json.loads((three / "forward.json").read_text())
+    by_slug = {one["slug"]: one for one in found["comparisons"]}
+    assert found["experiments"] == ["baseline", "single-year", "growth-curve"]
+    for name, wanted in forward["biomass"].items():
+        scores = by_slug[f"{name}-growth-curves-biomass"]["scores"]
+        for key in ("rmse", "r2_pearson", "r2_explained", "pbias"):
+            assert scores[key] == pytest.approx(wanted[key], rel=1e-5, abs=1e-6), (name, key)
+    gpp = [by_slug[f"{name}-gpp-withheld"] for name in found["experiments"]]
+    assert len({one["pairs"] for one in gpp}) == 1, "one mask for all"
+    assert by_slug["baseline-reco-withheld"]["name"] == "withheld RECO, means over windows"
+    assert {s["by"] for s in gpp[0]["strata"]} == {"season", "year", "pft", "site"}
+    assert gpp[0]["weighted"]["rmse"] == pytest.approx(gpp[0]["scores"]["rmse"], rel=0.2)
+    closure = gpp[0]["balance"]["sum of nep - change of stocks"]
+    assert closure["worst"] < 1e-6, "double precision conserves carbon"
+    with xr.open_dataset(three / "benchmark/differences.nc") as file:
+        name = "growth_curve_growth_curves_biomass"
+        np.testing.assert_allclose(
+            file[f"{name}_simulated"] - file[f"{name}_reference"], file[f"{name}_difference"], rtol=1e-4, atol=1e-4
+        )
+        assert file.sizes["cell"] == 3
+    own = json.loads((three / "baseline/benchmark/benchmark.json").read_text())
+    assert own["experiments"] == ["baseline"]
+    lines = describe(found)
+    assert any(line.startswith("growth-curve: growth curves") for line in lines)
+
+
+def test_maps_of_parameters_and_of_derived_quantities(three: Path, tmp_path: Path) -> None:
+    folder = three / "growth-curve"
+    cells = cells_of(folder)
+    wood = derived(cells.members.parameters)["turnover_wood"]
+    write_map(tmp_path / "wood.nc", cells, np.median(wood, 1) / 0.8 / 365.25, "d-1")
+    lcma = cells.members.parameters[..., PARAMETERS.index("lcma")]
+    write_map(tmp_path / "lcma.nc", cells, np.median(lcma, 1) * 1000, "")
+    given: dict[str, Any] = {"kind": "map", "variable": "x", "screened": False}
+    config = write(
+        tmp_path / "b.toml",
+        {**given, "name": "made", "quantity": "turnover_wood", "path": "wood.nc"},
+        {**given, "name": "no unit", "quantity": "lcma", "path": "lcma.nc", "units": "g m-2"},
+        {**given, "name": "scaled", "quantity": "lcma", "path": "lcma.nc", "units": "g m-2", "scale": 0.001},
+        {**given, "name": "screened", "quantity": "turnover_wood", "path": "wood.nc", "screened": True},
+    )
+    found = benchmark(folder, config, tmp_path / "out")
+    one, wrong, scaled, screened = found["comparisons"]
+    assert one["scores"]["pbias"] == pytest.approx(-20, abs=1e-4)
+    assert one["scores"]["slope_obs_on_pred"] == pytest.approx(1.25, rel=1e-4)
+    assert one["units"] == "yr-1"
+    assert "about 1000 times larger" in wrong["warnings"][0]
+    assert scaled["warnings"] == []
+    assert scaled["scores"]["rmse"] == pytest.approx(0, abs=1e-3)
+    median, mad = np.median(wood, 1), np.median(np.abs(wood - np.median(wood, 1)[:, None]), 1)
+    kept = int((1.4826 * mad / median <= 0.3).sum())
+    if kept:
+        assert screened["pairs"] == kept
+    else:
+        assert screened["refused"].startswith("all 3 cells masked")
+
+
+def test_stocks_are_those_of_the_forward_runs(three: Path, tmp_path: Path) -> None:
+    """Simulation year 100 of the growth-curve run has the forcing of 2012; its forward run is the run itself."""
+    cells = cells_of(three / "growth-curve")
+    biomass, units, _ = cells.values("biomass", [2012, 2019])
+    assert biomass.shape == (3, 3, 2)
+    assert units == "Mg ha-1"
+    runs, target = forward_biomass(cells.members, 100)
+    np.testing.assert_allclose(biomass[..., 0], 0.01 * runs, rtol=1e-5)
+    assert np.isfinite(target).all()
+    agb = cells.values("agb", [2012])[0][..., 0]
+    parts = sum(cells.values(pool, [2012])[0][..., 0] for pool in ("foliar", "wood"))
+    np.testing.assert_allclose(agb, 0.01 * parts, rtol=1e-6)
+    assert (agb < biomass[..., 0]).all()
+    made = np.stack([np.nanmean(agb, 1)] * 2)
+    lat, lon = cells.members.latitude, cells.members.longitude
+    sites = xr.Dataset(
+        {"agb": (("time", "place"), made / 0.47, {"units": "Mg ha-1"})},
+        {
+            "place": cells.members.cells,
+            "latitude": ("place", lat),
+            "longitude": ("place", lon),
+            "time": ("time", [11 * 365, 18 * 365], {"units": "days since 2001-01-10"}),
+        },
+    )
+    sites.to_netcdf(tmp_path / "cci.nc")
+    config = write(
+        tmp_path / "b.toml",
+        {"kind": "map", "name": "CCI", "quantity": "agb", "path": "cci.nc", "variable": "agb", "scale": 0.47,
+         "years": [2012, 2019], "screened": False, "statistic": "mean"},
+    )  # fmt: skip
+    (one,) = benchmark(three / "growth-curve", config, tmp_path / "out")["comparisons"]
+    assert one["pairs"] == 6
+    assert one["cells"] == 3
+    assert one["regrid"] == "cells"
+    first = (tmp_path / "out/cci-agb.csv").read_text().splitlines()[1:4]
+    assert all(abs(float(row.split(",")[-1])) < 1e-3 for row in first), "the first year is what was simulated"
+
+
+def test_an_even_draw_of_many_cells_is_said(three: Path, tmp_path: Path) -> None:
+    config = write(tmp_path / "b.toml", {"kind": "withheld", "streams": ["et"]}, cells=2)
+    done = command("benchmark", three / "baseline", "--config", config, "--out", tmp_path / "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 3 cells, evenly drawn (cells = 2)" in done.stderr
+    assert "2 of 3 cells, evenly drawn" in done.stdout
+    assert json.loads((tmp_path / "out/benchmark.json").read_text())["comparisons"][0]["cells"] == 2

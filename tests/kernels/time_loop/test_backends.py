@@ -1,0 +1,390 @@
+"""Every backend against the reference in float64: values, reverse mode, forward mode; and what bits depend on."""
+
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.models.dalec_daily.mode_switches import MODES
+from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.objective.bounded_log import physical, unbounded
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.time_loop import backends
+from phloem.kernels.time_loop.cpu import c_compiler
+from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
+from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.fold import fold
+from tests.support.kernels.builders import NAMES, STATE, G, made_site
+from tests.support.kernels.small_model import POND, Inputs, Observed, Pond, Weather
+
+TOLERANCE = {np.float64: {"value": 1e-11, "slope": 1e-9}, np.float32: {"value": 5e-4, "slope": 2e-3}}
+"""Largest error as a share of the largest magnitude in a row; float32 against float64.
+
+1 - (1 - k) of compat costs 3e-4 in the litter sums, in xla as in cpu."""
+
+COMPILED = ("cpu", "gpu")
+
+
+def raw_values(lanes, spread=0.4, seed=6):
+    raw = unbounded(np.concatenate([G, STATE])[:, None], CALIBRATED)
+    scatter = np.random.default_rng(seed).normal(0, spread, (len(CALIBRATED), lanes))
+    scatter[:, 0] = 0  # the golden lane
+    return raw + scatter
+
+
+def tables(mode, dtype, lengths=(70, 128, 100), window="calibration"):
+    cells = [
+        made_site(days, 50 + days, MODES[mode], wet=wet) for days, wet in zip(lengths, (0.2, 1.0, 3.0), strict=True)
+    ]
+    return site_data(cells, dtype, window).series
+
+
+def folded(mode, data, lane_cell, backend):
+    def run(raw):
+        values = physical(raw, CALIBRATED)
+        last, sums = fold(
+            dalec(mode), inputs(values[: len(NAMES)]), state(values[len(NAMES) :]), data, lane_cell, backend=backend
+        )
+        return jnp.stack(last[:8]), jnp.stack(sums)
+
+    return run
+
+
+def results(mode, dtype, backend, raw, lane_cell, data):
+    """Return value, a pullback from state and sums, one from the sums alone, and a block of pushforwards."""
+    run = folded(mode, data, lane_cell, backend)
+    raw = jnp.asarray(raw, dtype)
+    rng = np.random.default_rng(3)
+
+    @jax.jit
+    def everything(raw, dots):
+        (last, sums), pull = jax.vjp(run, raw)
+        bars = jnp.ones_like(last) / 50, jnp.linspace(0.5, 1, sums.shape[0], dtype=dtype)[:, None] * jnp.ones_like(sums)
+        sums_only = jax.grad(lambda raw: (run(raw)[1] * bars[1]).sum())(raw)
+        ahead = jax.vmap(lambda dot: jax.jvp(run, (raw,), (dot,))[1])(dots)
+        return {"value": [last, sums], "slope": [pull(bars)[0], sums_only, *ahead]}
+
+    return everything(raw, jnp.asarray(rng.standard_normal((3, *raw.shape)), dtype))
+
+
+@functools.cache
+def reference(mode):
+    """Return raw parameters, cells and what the xla backend finds in float64."""
+    raw, lanes = raw_values(5), jnp.asarray([0, 2, 1, 1, 0], jnp.int32)
+    return raw, lanes, results(mode, np.float64, "xla", raw, lanes, tables(mode, np.float64))
+
+
+def assert_close(found, wanted, dtype):
+    for kind, arrays in wanted.items():
+        for one, other in zip(found[kind], arrays, strict=True):
+            one, other = np.asarray(one, float), np.asarray(other, float)
+            assert np.isfinite(other).all()
+            largest = np.abs(other).max(-1, keepdims=True)
+            assert (np.abs(one - other) <= TOLERANCE[dtype][kind] * largest + 1e-30).all(), kind
+
+
+class TestEveryBackend:
+    @pytest.mark.parametrize(
+        ("backend", "mode", "dtype"),
+        [
+            ("xla", "strict", np.float32),
+            *[("cpu", mode, dtype) for mode in ("strict", "compat") for dtype in (np.float64, np.float32)],
+            ("gpu", "strict", np.float64),
+        ],
+    )
+    def test_values_and_derivatives(self, backend, mode, dtype):
+        """Golden and random parameters, three cells of unequal length, lanes that do not fill a vector."""
+        raw, lanes, wanted = reference(mode)
+        assert_close(results(mode, dtype, backend, raw, lanes, tables(mode, dtype)), wanted, dtype)
+
+    @pytest.mark.parametrize("backend", COMPILED)
+    def test_clamps(self, backend):
+        """Pools on and beyond their bounds: the reference's convention at every kink."""
+        pools = np.tile(STATE[:, None], (1, 6))
+        lower, upper = (np.array([getattr(p, side) for p in CALIBRATED[-8:]]) for side in ("lower", "upper"))
+        pools[:, 1], pools[:, 2], pools[:, 3] = lower, upper, 1.5 * upper
+        pools[6, 4], pools[6, 5] = G[NAMES.index("field_capacity")], 0.5 * G[NAMES.index("paw_drainage_capacity")]
+        data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2, 0, 1, 2], jnp.int32)
+        p = jnp.asarray(np.tile(G[:, None], (1, 6)))
+
+        def found(backend):
+            def run(pools):
+                last, sums = fold(dalec("strict"), inputs(p), state(pools), data, lanes, backend=backend)
+                return jnp.stack(last[:8]), jnp.stack(sums)
+
+            (last, sums), pull = jax.vjp(run, jnp.asarray(pools))
+            return {"value": [last, sums], "slope": list(pull((jnp.ones_like(last), jnp.ones_like(sums))))}
+
+        wanted = found("xla")
+        assert np.asarray(wanted["value"][1])[4].max() > 0  # demand for water was not met somewhere
+        assert_close(found(backend), wanted, np.float64)
+
+    @pytest.mark.parametrize("backend", ["cpu"])
+    def test_nothing_observed_and_masked_nan(self, backend):
+        cells = [made_site(128, 5, MODES["strict"]), made_site(128, 6, MODES["strict"])]
+        for name, values in cells[0].observations.items():
+            values[::3] = np.nan
+            cells[1].observations[name][:] = np.nan
+        data, lanes, raw = site_data(cells, np.float64).series, jnp.asarray([0, 1, 1], jnp.int32), raw_values(3)
+        wanted = results("strict", np.float64, "xla", raw, lanes, data)
+        assert (np.asarray(wanted["value"][1])[:4, 1:] == 0).all()
+        assert_close(results("strict", np.float64, backend, raw, lanes, data), wanted, np.float64)
+
+    @pytest.mark.parametrize("backend", COMPILED)
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_a_bad_lane_stays_alone_and_shows(self, backend, bad):
+        data, lanes = tables("strict", np.float32), jnp.asarray([0, 1, 2, 1, 0], jnp.int32)
+        values = np.asarray(physical(jnp.asarray(raw_values(5)), CALIBRATED)).astype(np.float32)
+
+        def run(values):
+            values = jnp.asarray(values)
+            return fold(dalec("strict"), inputs(values[:30]), state(values[30:]), data, lanes, backend=backend)[1]
+
+        broken = values.copy()
+        broken[33, 2] = bad  # wood
+        good, ill = (np.asarray(jnp.stack(run(v))) for v in (values, broken))
+        others = [0, 1, 3, 4]
+        assert good[:, others].tobytes() == ill[:, others].tobytes()
+        assert np.isfinite(good).all()
+        assert not np.isfinite(ill[:, 2]).all()
+
+    @pytest.mark.parametrize("backend", ["xla", *COMPILED])
+    def test_another_model(self, backend):
+        rng = np.random.default_rng(1)
+        days, lanes = 96, 5
+        weather = Weather(rng.exponential(1, days), rng.uniform(0, 3, days))
+        seen = Observed(rng.uniform(0, 3, days), (rng.random(days) > 0.5).astype(float))
+        data = series([weather], [seen], np.float64, segment=16)
+        p = Inputs(jnp.asarray(rng.uniform(0.1, 0.9, lanes)), jnp.asarray(rng.uniform(1, 4, lanes)))
+        s = Pond(jnp.asarray(rng.uniform(0.3, 3, lanes)), jnp.ones(lanes))
+
+        def found(backend):
+            def run(p, s):
+                last, sums = fold(POND, p, s, data, jnp.zeros(lanes, jnp.int32), segment=16, backend=backend)
+                return jnp.stack(last), jnp.stack(sums)
+
+            value, pull = jax.vjp(run, p, s)
+            dots = jax.tree.map(lambda x: x + 1, (p, s))
+            slopes = [*jax.tree.leaves(pull(jax.tree.map(jnp.ones_like, value))), *jax.jvp(run, (p, s), dots)[1]]
+            return {"value": list(value), "slope": slopes}
+
+        assert_close(found(backend), found("xla"), np.float64)
+
+    @pytest.mark.parametrize("backend", COMPILED)
+    def test_states_that_change_places(self, backend):
+        """Rows are stored in place: what moves to another row must not be overwritten on the way."""
+
+        def step(s, c, w):
+            _, out = POND.step(s, c, w)
+            return Pond(s.heat, s.level), out._replace(heat=w.rain * s.heat, spill=s.level)
+
+        turning = dataclasses.replace(POND, name="turning pond", step=step)
+        days = np.arange(7.0)
+        data = series([Weather(days, days)], [Observed(days, days)], np.float64, segment=7)
+        p, lanes = Inputs(jnp.full(3, 0.5), jnp.ones(3)), jnp.zeros(3, jnp.int32)
+
+        def found(backend):
+            def run(s):
+                last, sums = fold(turning, p, s, data, lanes, segment=7, backend=backend)
+                return jnp.stack(last), jnp.stack(sums)
+
+            first = Pond(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([0.1, 0.2, 0.3]))
+            value, pull = jax.vjp(run, first)
+            ahead = jax.jvp(run, (first,), (Pond(jnp.ones(3), jnp.full(3, 2.0)),))[1]
+            return {"value": list(value), "slope": [*pull((jnp.ones((2, 3)), jnp.ones((3, 3))))[0], *ahead]}
+
+        wanted = found("xla")
+        np.testing.assert_allclose(wanted["value"][0], [[0.1, 0.2, 0.3], [1, 2, 3]])  # 7 days: changed places
+        assert_close(found(backend), wanted, np.float64)
+
+
+class TestTransformations:
+    """Of the compiled folds under JAX's own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls):
+        data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2], jnp.int32)
+        return data, lanes, jnp.asarray(raw_values(3))
+
+    def test_vmap_over_parameters_cells_and_rows_is_a_loop(self, case):
+        data, lanes, raw = case
+        raws = jnp.stack([raw, raw[:, ::-1], raw + 0.1])
+        shifted = [data._replace(weather=data.weather * k, weather_row=(data.weather_row + k) % 100) for k in (1, 2, 3)]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shifted)
+
+        def one(raw, data):
+            run = folded("strict", data, lanes, "cpu")
+            return *run(raw), jax.grad(lambda raw: run(raw)[1].sum())(raw), jax.jvp(run, (raw,), (raw,))[1][1]
+
+        several = jax.vmap(one)(raws, stacked)
+        only = jax.vmap(one, (0, None))(raws, data)
+        for i in range(3):
+            for a, b in zip(several, one(raws[i], shifted[i]), strict=True):
+                np.testing.assert_allclose(a[i], b, rtol=1e-12, atol=1e-12)
+            for a, b in zip(only, one(raws[i], data), strict=True):
+                np.testing.assert_allclose(a[i], b, rtol=1e-12, atol=1e-12)
+
+    def test_jacobians(self, case):
+        data, lanes, raw = case
+        run = folded("strict", data, lanes, "cpu")
+        wanted = jax.jacrev(lambda raw: folded("strict", data, lanes, "xla")(raw)[1])(raw)
+        for found in (jax.jacrev(lambda raw: run(raw)[1])(raw), jax.jacfwd(lambda raw: run(raw)[1])(raw)):
+            np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8 * float(jnp.abs(wanted).max()))
+        np.testing.assert_allclose(jax.linearize(run, raw)[1](raw)[1], jax.jvp(run, (raw,), (raw,))[1][1], rtol=1e-12)
+
+    def test_what_has_no_derivative_says_so(self, case):
+        data, lanes, raw = case
+        with pytest.raises(TypeError, match="forcing"):
+            jax.grad(lambda w: folded("strict", data._replace(weather=w), lanes, "cpu")(raw)[1].sum())(data.weather)
+        with pytest.raises(TypeError, match="second derivatives need the xla backend"):
+            jax.hessian(lambda raw: folded("strict", data, lanes, "cpu")(raw)[1].sum())(raw)
+        with pytest.raises(ValueError, match="valid are auto, xla, cpu, gpu"):
+            folded("strict", data, lanes, "fast")(raw)
+        with pytest.raises(ValueError, match="multiple"):
+            fold(dalec("strict"), inputs(raw[:30]), state(raw[30:]), data, lanes, segment=50, backend="cpu")
+
+
+class TestBits:
+    """What a lane's bits depend on: its own numbers."""
+
+    LANES = 70
+
+    @staticmethod
+    def cells():
+        """Cells that are observed on days of their own: each alone has days without observations."""
+        cells = [made_site(128, 50 + i, MODES["strict"], wet=0.5 + 0.1 * i) for i in range(20)]
+        for i, cell in enumerate(cells):
+            for values in cell.observations.values():
+                values[np.arange(128) % 20 != i] = np.nan
+        return cells
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls):
+        cells = cls.cells()
+        data = site_data(cells, np.float32).series
+        values = np.asarray(physical(jnp.asarray(raw_values(cls.LANES)), CALIBRATED)).astype(np.float32)
+        constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
+        numbers = jax.tree.map(np.asarray, (constants, state(jnp.asarray(values[30:]))))
+        cell = np.random.default_rng(2).integers(0, 20, cls.LANES)
+        return data, numbers, cell, cls.found(data, numbers, cell)
+
+    @staticmethod
+    def found(data, numbers, cell):
+        """Fold constants as they are: what XLA does before the fold may round differently for another width."""
+        model = dataclasses.replace(dalec("strict"), prepare=lambda constants: constants)
+        lanes = jnp.asarray(cell, jnp.int32)
+
+        def run(constants, first):
+            last, sums = fold(model, constants, first, data, lanes, backend="cpu")
+            return jnp.stack(last), jnp.stack(sums)
+
+        value, pull = jax.vjp(run, *numbers)
+        back = pull(jax.tree.map(jnp.ones_like, value))
+        ahead = jax.jvp(run, numbers, numbers)[1]
+        return [np.asarray(array) for array in jax.tree.leaves((value, back, ahead))]
+
+    @staticmethod
+    def some(numbers, chosen):
+        return jax.tree.map(lambda row: row[chosen], numbers)
+
+    @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 63, 64, 65, 70])
+    def test_neither_place_nor_neighbours(self, case, count):
+        data, numbers, cell, whole = case
+        chosen = np.random.default_rng(count).permutation(self.LANES)[:count]
+        for one, other in zip(self.found(data, self.some(numbers, chosen), cell[chosen]), whole, strict=True):
+            assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
+
+    def test_neither_a_cell_alone_nor_among_others(self, case):
+        data, numbers, cell, whole = case
+        chosen = np.flatnonzero(cell == cell[0])
+        assert len(chosen) > 1
+        for one, other in zip(self.found(data, self.some(numbers, chosen), cell[chosen]), whole, strict=True):
+            assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
+
+    @pytest.mark.parametrize("cell", range(0, 20, 3))
+    def test_not_what_else_is_in_the_table(self, case, cell):
+        """A day without observations has a shorter text: a table of one cell has many, that of all cells few."""
+        _, numbers, cells, whole = case
+        chosen = np.flatnonzero(cells == cell)
+        assert len(chosen)
+        alone = site_data([self.cells()[cell]], np.float32).series
+        for one, other in zip(self.found(alone, self.some(numbers, chosen), 0 * chosen), whole, strict=True):
+            assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
+
+    def test_neither_threads_nor_devices(self, tmp_path):
+        found = set()
+        for devices, threads in ((1, 1), (1, 2), (2, 2), (4, 2)):
+            flags = f"--xla_force_host_platform_device_count={devices}"
+            environment = {**os.environ, "XLA_FLAGS": flags, "NPROC": str(threads), "JAX_PLATFORMS": "cpu"}
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.support.kernels.fold_on_devices", str(devices)],
+                env=environment, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            found.add(done.stdout.strip().splitlines()[-1])
+        assert len(found) == 1
+
+
+class TestTheCode:
+    """When generated code is compiled, and what happens without a compiler."""
+
+    @pytest.fixture
+    def cache(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PHLOEM_CACHE", str(tmp_path))
+        return tmp_path
+
+    @staticmethod
+    def pond(factor):
+        """A pond of its own; equal factors make equal texts, but not equal objects."""
+        return dataclasses.replace(POND, prepare=lambda p: POND.prepare(p), step=lambda s, c, w: (
+            lambda new, out: (new._replace(heat=factor * new.heat), out))(*POND.step(s, c, w)))  # fmt: skip
+
+    def run(self, factor):
+        data = series([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
+        one = jnp.ones(1)
+        return fold(self.pond(factor), Inputs(one, one), Pond(one, one), data, jnp.zeros(1, jnp.int32), segment=8,
+                    backend="cpu")[0].heat  # fmt: skip
+
+    def test_compiled_when_the_text_changes_and_not_otherwise(self, cache):
+        before = len(c_compiler.compilations)
+        first = self.run(0.5)
+        assert len(c_compiler.compilations) == before + 1
+        assert self.run(0.5) == first
+        assert len(c_compiler.compilations) == before + 1
+        assert self.run(0.25) != first
+        assert len(c_compiler.compilations) == before + 2
+
+    def test_without_a_compiler_the_reference_runs_with_one_warning(self, cache, monkeypatch):
+        wanted = self.run(0.5)
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.delenv("CC", raising=False)
+        c_compiler.find_compiler.cache_clear()
+        backends._warn_once.cache_clear()
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                np.testing.assert_allclose([self.run(0.5), self.run(0.5)], [wanted, wanted], rtol=1e-14)
+            assert [w.category for w in caught if "compiler" in str(w.message)] == [backends.BackendWarning]
+        finally:
+            c_compiler.find_compiler.cache_clear()
+
+    def test_an_operation_that_cannot_be_printed_is_named(self):
+
+        def step(s, c, w):
+            new, out = POND.step(s, c, w)
+            return new, out._replace(spill=jax.lax.lgamma(s.level))
+
+        strange = dataclasses.replace(POND, name="strange pond", step=step)
+        data = series([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
+        one = jnp.ones(1)
+        with pytest.raises(UnprintableError, match="strange pond: operation 'lgamma'"):
+            fold(strange, Inputs(one, one), Pond(one, one), data, jnp.zeros(1, jnp.int32), segment=8, backend="cpu")

@@ -1,0 +1,38 @@
+"""Runs loss and gradient of 256 lanes over so many devices; prints a digest of the bits."""
+
+import hashlib
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from phloem.kernels.models.dalec_daily.daily_step import dalec
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT
+from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site_objective import SiteObjective
+from tests.support.kernels.builders import made_site
+
+devices = jax.devices()
+assert len(devices) == int(sys.argv[1])
+data = site_data([made_site(128, 5 + i, STRICT) for i in range(3)], np.float32)
+objective = SiteObjective(dalec("strict"), STRICT, backend="cpu")
+raw = jnp.asarray(np.random.default_rng(0).standard_normal((38, 256)), jnp.float32)
+lanes = jnp.asarray(np.arange(256) % 3, jnp.int32)
+
+
+def run(raw, lanes, data):
+    # The fold alone: the terms around it are compiled by XLA, whose bits may change with the width.
+    def loss(raw):
+        return objective.terms(raw, jnp.full(raw.shape[1], 30.0, jnp.float32), data, lanes)[1].gpp_error
+
+    return loss(raw)
+
+
+mesh = Mesh(np.array(devices), ("lanes",))
+sharded = jax.shard_map(run, mesh=mesh, in_specs=(P(None, "lanes"), P("lanes"), P()), out_specs=P("lanes"))
+found = np.asarray(jax.jit(sharded)(raw, lanes, data))
+gradient = jax.jit(jax.grad(lambda raw: sharded(raw, lanes, data).sum()))(raw)
+print(hashlib.sha256(found.tobytes() + np.asarray(gradient).tobytes()).hexdigest())
