@@ -23,6 +23,7 @@ from phloem.io.merge.read_cells import read_merged
 from phloem.io.monthly.downscaling import daily_forcing
 from phloem.jobs.config.paths import data_root
 from phloem.jobs.single_cell import simulate_cell
+from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.names import FORCING, STATUS, STREAMS
 
@@ -127,7 +128,7 @@ def made_of_months(cell: Cell, lengths: np.ndarray, first_year: int, manner: str
 
 def monthly(cell: Cell, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return monthly means of the streams, (streams, members, months)."""
-    outputs = simulate_cell(cell, values, "strict", "float64")
+    outputs = simulate_cell(cell, values, DalecExperiment(precision="float64"))
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     return np.stack([np.add.reduceat(getattr(outputs, name), starts, axis=1) / lengths for name in STREAMS])
 

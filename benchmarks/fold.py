@@ -103,12 +103,14 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     import jax.numpy as jnp
     import numpy as np
 
+    from phloem.io.drivers.tower_cell import Cell
     from phloem.jobs.synthetic.weather import boreal_weather
+    from phloem.kernels.calibrations.dalec_daily.site import tower_site
+    from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
     from phloem.kernels.models.dalec_daily.daily_step import dalec
     from phloem.kernels.models.dalec_daily.mode_switches import switches
-    from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
-    from phloem.kernels.objective.site_input import site, site_data
-    from phloem.kernels.objective.site_objective import SiteObjective
+    from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
+    from phloem.kernels.objective.site import site_data
     from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
     from phloem.names import STREAMS
 
@@ -117,10 +119,21 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     rng = np.random.default_rng(1)
     seen = {name: 2 + rng.random(len(doy)) for name in STREAMS}
     fraction = rng.random(len(doy))
-    cell = site(time_axis, doy, 61.0, made, seen, fraction, len(doy) // 2, switches("strict"))
+    tower = Cell(
+        name="fold",
+        latitude=61.0,
+        longitude=24.0,
+        time=time_axis,
+        doy=doy,
+        forcing=made,
+        observations=seen,
+        evaporative_fraction=fraction,
+        training_days=len(doy) // 2,
+    )
+    cell = tower_site(tower, switches("strict"))
     data = site_data([cell], np.float32)
-    objective = SiteObjective(dalec("strict"), switches("strict"), backend=backend)
-    raw = jnp.asarray(rng.standard_normal((len(CALIBRATED), lanes)), jnp.float32)
+    objective = SiteObjective(dalec("strict"), backend=backend)
+    raw = jnp.asarray(rng.standard_normal((len(UNKNOWNS), lanes)), jnp.float32)
     sharpness, lane_cell = jnp.full(lanes, 30.0, jnp.float32), jnp.zeros(lanes, jnp.int32)
 
     def loss(raw: Any) -> Any:
@@ -131,7 +144,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     compiled.add(backend)
     gradient = program.lower(raw).compile()
     forward = jax.jit(loss)
-    basis = jnp.broadcast_to(jnp.eye(len(CALIBRATED), dtype=jnp.float32)[:, :, None], (38, 38, lanes))
+    basis = jnp.broadcast_to(jnp.eye(len(UNKNOWNS), dtype=jnp.float32)[:, :, None], (38, 38, lanes))
     block = jax.jit(lambda raw: jax.vmap(lambda t: jax.jvp(loss, (raw,), (t,))[1])(basis))
     cell_years = lanes * len(doy) / 365.25
     memory = gradient.memory_analysis()

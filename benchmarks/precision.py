@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.synthetic.weather import boreal_weather
+from phloem.kernels.calibrations.dalec_daily.site import tower_site
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import switches
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
-from phloem.kernels.objective.site_input import site, site_data
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.objective import SiteData
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
 from phloem.names import STREAMS
@@ -36,8 +40,8 @@ Errors = dict[str, float]
 
 def unknowns(lanes: int) -> np.ndarray:
     """Return raw values of lanes that live: scattered around the middle of the bounds, with much wood and SOM."""
-    raw = np.random.default_rng(2).normal(0, 0.3, (len(CALIBRATED), lanes))
-    rows = {p.name: row for row, p in enumerate(CALIBRATED)}
+    raw = np.random.default_rng(2).normal(0, 0.3, (len(UNKNOWNS), lanes))
+    rows = {p.name: row for row, p in enumerate(UNKNOWNS)}
     for name, shift in {"wood": 2.0, "som": 2.0, "paw": 1.0, "turnover_wood": -1.0, "turnover_som": -1.0}.items():
         raw[rows[name]] += shift
     return raw.astype(np.float32)
@@ -48,7 +52,8 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
     made = boreal_weather(61.0, min(years, ROWS_YEARS), np.random.default_rng(0))
     time, doy = made.pop("time"), made.pop("doy")
     nothing = {name: np.full(len(doy), np.nan) for name in STREAMS}
-    bare = site(time, doy, 61.0, made, nothing, np.full(len(doy), np.nan), len(doy), switches("strict"))
+    unseen = Cell("precision", 61.0, 24.0, time, doy, made, nothing, np.full(len(doy), np.nan), len(doy))
+    bare = tower_site(unseen, switches("strict"))
     truth = outputs(site_data([bare], np.float64), raw[:, :1], np.float64)
     rng = np.random.default_rng(1)
     seen = {}
@@ -57,8 +62,9 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
         seen[name] = np.where(
             rng.random(len(doy)) < 0.3, np.nan, values + 0.2 * values.std() * rng.standard_normal(len(doy))
         )
-    observed = site(time, doy, 61.0, made, seen, np.full(len(doy), np.nan), len(doy), switches("strict"))
-    return observed, np.arange(round(365.25 * years)) % len(doy)
+    return tower_site(replace(unseen, observations=seen), switches("strict")), np.arange(round(365.25 * years)) % len(
+        doy
+    )
 
 
 def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
@@ -76,7 +82,7 @@ def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
 
 def values(raw: np.ndarray, dtype: Any) -> tuple[Any, Any]:
     """Return inputs and first state: the same float32 numbers in either precision."""
-    found = np.asarray(physical(jnp.asarray(raw, jnp.float64), CALIBRATED)).astype(np.float32).astype(dtype)
+    found = np.asarray(physical(jnp.asarray(raw, jnp.float64), UNKNOWNS)).astype(np.float32).astype(dtype)
     return inputs(jnp.asarray(found[: len(PARAMETERS)])), state(jnp.asarray(found[len(PARAMETERS) :]))
 
 
@@ -94,7 +100,7 @@ def reduced(data: SiteData, raw: np.ndarray, dtype: Any, backend: str) -> dict[s
     p, first = values(raw, dtype)
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
     last, sums = jax.jit(lambda p, s: fold(dalec("strict"), p, s, data.series, lanes, backend=backend))(p, first)
-    objective = SiteObjective(dalec("strict"), switches("strict"), backend=backend)
+    objective = SiteObjective(dalec("strict"), backend=backend)
     sharpness = jnp.full(raw.shape[1], 30.0, dtype)
     loss, gradient = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lanes))(
         jnp.asarray(raw, dtype)

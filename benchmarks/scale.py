@@ -29,10 +29,10 @@ from phloem.jobs.campaign.campaign import Campaign, freeze_table
 from phloem.jobs.campaign.cell_table import CellTable
 from phloem.jobs.config.campaign_file import Campaign as CampaignSection
 from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
-from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.run.deliver import merge
 from phloem.jobs.run.state import read_state
+from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from phloem.names import STREAMS
 
 JOURNALS = 200
@@ -62,7 +62,7 @@ def plan(root: Path, tiles: int) -> Campaign:
     configuration = Configuration(
         campaign=CampaignSection(name="scale", members=1),
         data=Data(kind="synthetic", cells=1),
-        experiment=Experiment(backend="xla"),
+        experiment=DalecExperiment(backend="xla"),
         optimiser=Adam(iterations=10, trace=2),
         tiles=Tiles(cells=1),
     )

@@ -17,10 +17,11 @@ import optax
 from jax import Array, lax
 
 from benchmarks.optimisers.lanes import Bench
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import log_physical
-from phloem.kernels.objective.site_objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData, SiteObjective
+from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData
 from phloem.kernels.optimise.adam import AdamOptions
 from phloem.kernels.optimise.lanes import PADDING, RUNNING
 from phloem.kernels.optimise.optimiser import Options, advance, choose
@@ -130,7 +131,7 @@ def lbfgs(bench: Bench, budget: int = 1000, ramp: int = 200, every: int = 10, sc
     memory = jax.vmap(tx.init)(jnp.asarray(z))
     nothing: Any = (z, zero + np.inf, np.zeros_like(z), np.zeros_like(z), zero, memory)
     place = jax.tree.map(np.array, Place(*nothing))
-    assert width == len(CALIBRATED)
+    assert width == len(UNKNOWNS)
     costs, losses = [np.full(len(z), spent)], [bench.whole(raw, SHARPNESS)]
     for begun in range(0, budget, every):
         for rows in bench.blocks():
@@ -158,7 +159,7 @@ def _starts(bench: Bench, screen: int) -> tuple[np.ndarray, float]:
 
 def _arguments(objective: SiteObjective, data: SiteData, cell: Array, raw: Array) -> Array:
     """Return what the steady-state walls and the streams see, (arguments, lanes): logarithms, and root errors."""
-    logs = log_physical(raw, CALIBRATED)
+    logs = log_physical(raw, UNKNOWNS)
     p, pools = inputs_from_logs(logs[: len(PARAMETERS)]), jnp.exp(logs[len(PARAMETERS) :])
     _, sums = fold(objective.model, p, state(pools), data.series, cell, backend=objective.backend, last=False)
     walls = [part for pair in objective.balances(p, sums, pools, data, cell).values() for part in _sides(*pair)]

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.optimisers.candidates import CANDIDATES, Curve
 from benchmarks.optimisers.lanes import HELD_OUT, TUNED_ON, Bench, growing, towers
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
 from phloem.names import STOP
 
@@ -118,7 +118,7 @@ def agreement(curves: dict[str, Curve], bench: Bench) -> str:
     seeds, cells = len(bench.seeds), len(bench.names)
     found = {}
     for name in names:
-        values = np.asarray(physical(jnp.asarray(curves[name].raw.T, float), CALIBRATED)).T[:, : len(PARAMETERS)]
+        values = np.asarray(physical(jnp.asarray(curves[name].raw.T, float), UNKNOWNS)).T[:, : len(PARAMETERS)]
         members = values.reshape(seeds, cells, -1, len(PARAMETERS))
         middle = np.median(members, 2, keepdims=True)
         deviation = 1.4826 * np.median(np.abs(members - middle), 2) / np.abs(middle[:, :, 0])

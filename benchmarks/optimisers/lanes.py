@@ -17,16 +17,17 @@ import numpy as np
 
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.jobs.calibration.sites import build_site, objective
-from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.config.paths import data_root
 from phloem.jobs.synthetic.transect import make_cell
+from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
+from phloem.kernels.calibrations.dalec_daily.site import DalecSite
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.models.dalec_daily.records import Observed
+from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.record_windows import richest_years
-from phloem.kernels.objective.site_input import Site, site_data
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import Lanes, cell_number
 from phloem.kernels.optimise.optimiser import Options, begin
 from phloem.kernels.simulate.daily_outputs import trajectory
@@ -60,7 +61,7 @@ class Bench:
     """
 
     names: tuple[str, ...]
-    sites: tuple[Site, ...]
+    sites: tuple[DalecSite, ...]
     seeds: tuple[int, ...]
     objective: SiteObjective
     numbers: tuple[int, ...]
@@ -81,8 +82,9 @@ class Bench:
 
     def begin(self, options: Options) -> Lanes:
         """Return all lanes at their first step, host arrays."""
+        model = self.objective.model
         one = [
-            begin(options, seed, [self.numbers[cell]], [member], [self.sites[cell].ce_opt], np.float32, 1)
+            begin(options, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
             for seed, cell, member in self.lanes
         ]
         return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *one)
@@ -94,7 +96,7 @@ class Bench:
     def windows(self, options: Options) -> list[SiteData]:
         """Return the tables of an optimiser's windows, the whole record last, all of one shape."""
         longest = max(site.days for site in self.sites)
-        parts = [[richest_years(site, years) for site in self.sites] for years in options.windows]
+        parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in options.windows]
         return [site_data(part, np.float32, least=longest) for part in [*parts, list(self.sites)]]
 
     def shares(self, options: Options) -> np.ndarray:
@@ -142,9 +144,9 @@ def towers(names: tuple[str, ...], seeds: tuple[int, ...]) -> Bench:
     if root is None:
         raise SystemExit("the towers are read from PHLOEM_DATA (fluxnet_daily); set it")
     sites = [
-        build_site(read_tower(root / "fluxnet_daily" / f"{name}.nc", quality="keep"), Experiment()) for name in names
+        DalecExperiment().site(read_tower(root / "fluxnet_daily" / f"{name}.nc", quality="keep")) for name in names
     ]
-    steady = objective(Experiment(backend="cpu"))
+    steady = DalecExperiment(backend="cpu").objective()
     return Bench(names, tuple(sites), seeds, steady, tuple(cell_number(name) for name in names))
 
 
@@ -161,12 +163,12 @@ def growing(cells: int, seed: int = 0) -> Bench:
         names,
         tuple(sites),
         (seed,),
-        objective(Experiment(backend="cpu", steady_pools=[])),
+        DalecExperiment(backend="cpu", steady_pools=[]).objective(),
         tuple(cell_number(n) for n in names),
     )
 
 
-def _growing(name: str, latitude: float, seed: int) -> Site:
+def _growing(name: str, latitude: float, seed: int) -> DalecSite:
     made, truth = make_cell(name, float(latitude), CYCLE_YEARS, cell_number(name) + seed)
     ends = np.flatnonzero(np.diff(made.doy) < 0) + 1
     days = len(made.time)
@@ -182,16 +184,14 @@ def _growing(name: str, latitude: float, seed: int) -> Site:
         evaporative_fraction=np.full(len(row), np.nan),
         training_days=len(row),
     )
-    blank = build_site(cell, Experiment())
+    blank = DalecExperiment().site(cell)
     start = truth.copy()
-    for offset, pool in enumerate(CALIBRATED[len(PARAMETERS) :]):
+    for offset, pool in enumerate(UNKNOWNS[len(PARAMETERS) :]):
         start[len(PARAMETERS) + offset] = SAPLING.get(pool.name, start[len(PARAMETERS) + offset])
-    return replace(
-        blank, observations=_observed(cell, blank, start, late), ce_opt=build_site(made, Experiment()).ce_opt
-    )
+    return replace(blank, observations=_observed(cell, blank, start, late), ce_opt=DalecExperiment().site(made).ce_opt)
 
 
-def _observed(cell: Cell, blank: Site, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:
+def _observed(cell: Cell, blank: DalecSite, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:
     """Run the truth and observe it, with noise of a tenth, on two days of three from the day `late` on."""
     nothing = Observed(*[np.zeros(len(cell.time))] * len(Observed._fields))
     table = series([blank.weather], [nothing], np.float64)

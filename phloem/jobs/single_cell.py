@@ -17,38 +17,15 @@ from phloem.errors import InputError
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
 from phloem.io.files.netcdf import write_netcdf
-from phloem.jobs.calibration.sites import build_site
-from phloem.jobs.config.experiment import Experiment
+from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.parameters_file import read_parameters
-from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
-from phloem.kernels.models.dalec_daily.records import Outputs
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.calibrations.experiment import Calibration
+from phloem.kernels.objective.objective import SiteData, nnse
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.backends import BACKENDS
 from phloem.kernels.time_loop.fold import fold
-from phloem.names import PARAMETERS as PARAMETER_NAMES
-from phloem.names import POOLS as POOL_NAMES
-from phloem.names import STREAMS
 from phloem.version import VERSION
-
-FLUXES = {
-    "lai": ("1", "leaf area index at the start of the day"),
-    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
-    "et": ("mm d-1", "evapotranspiration"),
-    "ra": ("g m-2 d-1", "autotrophic respiration, carbon"),
-    "rh_litter": ("g m-2 d-1", "heterotrophic respiration of litter, carbon"),
-    "rh_som": ("g m-2 d-1", "heterotrophic respiration of soil organic matter, carbon"),
-    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
-    "beta": ("1", "water stress factor"),
-    "labile_release": ("g m-2 d-1", "labile carbon released to foliage"),
-    "leaf_litter": ("g m-2 d-1", "leaf litterfall, carbon"),
-    "runoff_paw": ("mm d-1", "runoff from plant-available water"),
-    "violation": ("1", "penalty on water demand that was not met"),
-}
-"""Fluxes of a simulation file, with units."""
 
 
 def check_choices(mode: str, precision: str, backend: str) -> None:
@@ -62,29 +39,36 @@ def check_choices(mode: str, precision: str, backend: str) -> None:
             raise InputError(f"{name} {given!r}: valid here are {', '.join(valid)}")
 
 
-def simulate_cell(cell: Cell, values: np.ndarray, mode: str, precision: str) -> Outputs:
+def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> Any:
     """Run the model with given parameters.
 
     Args:
         cell: drivers.
-        values: physical parameters and initial pools, (members, 38).
-        mode: `strict` or `compat`.
-        precision: `float32` or `float64`.
+        values: physical parameters and initial pools, (members, unknowns).
+        experiment: of towers.
 
     Returns:
-        All outputs, each (members, days).
+        All outputs of the model, each (members, days).
     """
-    prepared = build_site(cell, Experiment.model_validate({"mode": mode}))
-    members = len(values)
-    p, q = _split(values, precision)
-    data = site_data([prepared], np.dtype(precision))
-    outputs = trajectory(dalec(mode), inputs(p), state(q), data.series, jnp.zeros(members, jnp.int32))
-    return Outputs(*(np.asarray(field)[: prepared.days].T for field in outputs))
+    model, prepared = experiment.objective().model, experiment.site(cell)
+    p, q = _split(values, experiment)
+    data = site_data([prepared], np.dtype(experiment.precision))
+    first = model.first_state(q)
+    outputs = trajectory(model, model.inputs_of_values(p), first, data.series, jnp.zeros(len(values), jnp.int32))
+    return type(outputs)(*(np.asarray(field)[: prepared.days].T for field in outputs))
 
 
-def _split(values: np.ndarray, precision: str) -> tuple[jax.Array, jax.Array]:
-    columns = jnp.asarray(values.T.astype(precision))
-    return columns[: len(PARAMETERS)], columns[len(PARAMETERS) :]
+def _tower_experiment(mode: str, precision: str) -> Calibration:
+    """Return the experiment of towers, with the arithmetic that was asked for."""
+    found = find_experiment(DEFAULT).model_validate({"mode": mode, "precision": precision})
+    assert isinstance(found, Calibration)
+    return found
+
+
+def _split(values: np.ndarray, experiment: Calibration) -> tuple[jax.Array, jax.Array]:
+    columns = jnp.asarray(values.T.astype(experiment.precision))
+    count = len(experiment.tables.parameters)
+    return columns[:count], columns[count:]
 
 
 def simulate(
@@ -109,8 +93,9 @@ def simulate(
         raise InputError(f"--out {out}: name a file in a folder that exists")
     if not os.access(out.parent, os.W_OK):
         raise InputError(f"--out {out}: the folder {out.parent} is not writable")
-    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
-    outputs = simulate_cell(cell, values, mode, precision)
+    experiment = _tower_experiment(mode, precision)
+    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters, experiment.tables)
+    outputs = simulate_cell(cell, values, experiment)
 
     def fill(file: netCDF4.Dataset) -> None:
         file.setncatts(
@@ -126,8 +111,8 @@ def simulate(
         time = file.createVariable("time", "i4", ("time",))
         time.setncatts({"units": "days since 2001-01-01", "calendar": "standard", "standard_name": "time", "axis": "T"})
         time[:] = cell.time
-        pools = {pool.name: (pool.unit, f"{pool.meaning} at the end of the day") for pool in POOLS}
-        for name, (units, meaning) in {**FLUXES, **pools}.items():
+        pools = {pool.name: (pool.unit, f"{pool.meaning} at the end of the day") for pool in experiment.tables.pools}
+        for name, (units, meaning) in {**experiment.tables.fluxes, **pools}.items():
             variable = file.createVariable(name, precision, ("member", "time"), zlib=True, complevel=1, shuffle=True)
             variable.setncatts({"units": units, "long_name": meaning})
             variable[:] = getattr(outputs, name)
@@ -154,16 +139,21 @@ def evaluate(
         InputError: bad drivers, parameters or choices.
     """
     check_choices(mode, precision, backend)
-    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters)
-    prepared = build_site(cell, Experiment.model_validate({"mode": mode}))
-    model, dtype = dalec(mode), np.dtype(precision)
+    experiment = _tower_experiment(mode, precision)
+    tables, model, dtype = experiment.tables, experiment.objective().model, np.dtype(precision)
+    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters, tables)
+    prepared = experiment.site(cell)
     lane_cell = jnp.zeros(len(values), jnp.int32)
     windows = {name: site_data([prepared], dtype, name) for name in ("calibration", "validation")}
-    p, q = _split(values, precision)
+    p, q = _split(values, experiment)
+
+    def run(p: jax.Array, q: jax.Array, data: SiteData) -> Any:
+        first = model.first_state(q)
+        return fold(model, model.inputs_of_values(p), first, data.series, lane_cell, backend=backend)[1]
 
     def j_obs(p: jax.Array, q: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        _, sums = fold(model, inputs(p), state(q), windows["calibration"].series, lane_cell, backend=backend)
-        scores = nnse(sums, windows["calibration"], lane_cell)
+        sums = run(p, q, windows["calibration"])
+        scores = nnse(sums, windows["calibration"], lane_cell, tables.streams)
         loss = -reduce(add, scores.values())
         return loss.sum(), (loss, scores)
 
@@ -172,12 +162,13 @@ def evaluate(
     else:
         _, (loss, scores) = jax.jit(j_obs)(p, q)
     after = windows["validation"]
-    _, sums = jax.jit(lambda p, q: fold(model, inputs(p), state(q), after.series, lane_cell, backend=backend))(p, q)
-    later = nnse(sums, after, lane_cell)
+    sums = jax.jit(lambda p, q: run(p, q, after))(p, q)
+    later = nnse(sums, after, lane_cell, tables.streams)
 
     def by_stream(scores: dict[str, jax.Array], window: str, member: int) -> dict[str, float | None]:
         spread = np.asarray(windows[window].variance)[:, 0]
-        return {name: float(scores[name][member]) if spread[row] > 0 else None for row, name in enumerate(STREAMS)}
+        rows = {name: row for row, name in enumerate(tables.streams)}
+        return {name: float(scores[name][member]) if spread[row] > 0 else None for name, row in rows.items()}
 
     members = []
     for member in range(len(values)):
@@ -188,8 +179,8 @@ def evaluate(
         }
         if gradient:
             entry["gradient"] = {
-                "parameters": dict(zip(PARAMETER_NAMES, np.asarray(slopes[0])[:, member].tolist(), strict=True)),
-                "initial_pools": dict(zip(POOL_NAMES, np.asarray(slopes[1])[:, member].tolist(), strict=True)),
+                "parameters": dict(zip(tables.parameter_names, np.asarray(slopes[0])[:, member].tolist(), strict=True)),
+                "initial_pools": dict(zip(tables.pool_names, np.asarray(slopes[1])[:, member].tolist(), strict=True)),
             }
         members.append(entry)
     return {"site": cell.name, "members": members}

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, POOLS
+from phloem.kernels.models.dalec_daily.parameters import POOLS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_site
 
@@ -24,7 +24,7 @@ SHARPNESS = (0.3, 3.0, 30.0)
 STEPS = (4e-5, 2e-5)
 ROUNDING = 40 * np.finfo(np.float64).eps / STEPS[1]
 """What rounding leaves of a difference, as a share of the loss: 40 units in the last place of it."""
-N = len(CALIBRATED)
+N = len(UNKNOWNS)
 UNSEEN = ("combustion_foliar", "combustion_ligneous", "combustion_dom", "fire_resilience")
 INERT = ("paw_to_puw_fraction", "puw_drainage_capacity", "puw")
 LABELS = [*NAMES, *POOL_NAMES]
@@ -37,12 +37,12 @@ def points():
     mixed |= {"paw_drainage_capacity": 500, "field_capacity": 90, "leaf_lifespan": 1.2, "turnover_som": 2e-5}
     dry |= {"radiation_et_coefficient": 0.15, "foliar": 3, "leaf_lifespan": 1.05, "labile": 1.5, "f_foliar": 0.03}
     table = np.array([[point[name] for name in LABELS] for point in (moist, mixed, dry)]).T
-    return unbounded(table, CALIBRATED) + np.random.default_rng(5).normal(0, 0.03, (N, 3))
+    return unbounded(table, UNKNOWNS) + np.random.default_rng(5).normal(0, 0.03, (N, 3))
 
 
 def sides(raw, cell, data):
     """Return on which side of every branch each day of each lane is, and how many days are clamped."""
-    values = np.asarray(physical(jnp.asarray(raw), CALIBRATED))
+    values = np.asarray(physical(jnp.asarray(raw), UNKNOWNS))
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
     out = trajectory(
         dalec("strict"), inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.series, lanes

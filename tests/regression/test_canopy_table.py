@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.canopy_calibration import LOWER, POINTS, UPPER, canopy_efficiency
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT
-from phloem.kernels.objective.canopy_calibration import LOWER, POINTS, UPPER, canopy_efficiency
 from tests.support.kernels.builders import tower
 
 PUBLISHED = {

@@ -11,8 +11,8 @@ import xarray as xr
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.objective.objective import nnse
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
 from phloem.names import STREAMS

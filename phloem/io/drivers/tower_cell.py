@@ -36,9 +36,9 @@ class Cell:
     observations: dict[str, np.ndarray]
     evaporative_fraction: np.ndarray
     training_days: int
-    findings: tuple[Finding, ...]
-    source: str
-    checksum: str
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+    checksum: str = ""
 
     @property
     def dates(self) -> np.ndarray:

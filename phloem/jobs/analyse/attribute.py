@@ -22,8 +22,8 @@ from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.predictors import coordinates, gather_predictors
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.config.attribution_file import AttributionFile, load_attribution_file
-from phloem.jobs.config.experiment import GRID_EXPERIMENTS
 from phloem.jobs.progress import ProgressBar, say
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import CIRCULAR_PARAMETERS
 

@@ -41,10 +41,10 @@ from phloem.jobs.config.benchmark_file import (
     load_benchmark_file,
     read_tree,
 )
-from phloem.jobs.config.experiment import GRID_EXPERIMENTS
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.progress import say
 from phloem.jobs.run.deliver import merge
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 
 FOLDER = "benchmark"
 

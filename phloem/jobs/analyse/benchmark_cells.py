@@ -262,14 +262,14 @@ def compare_growth(cells: Cells, one: GrowthReference) -> Pairs:
     Raises:
         InputError: a campaign of towers, or no forward runs and no growth-curve campaign.
     """
-    members, experiment = cells.members, cells.members.campaign.configuration.experiment
+    members, experiment = cells.members, cells.members.campaign.configuration.calibration
     if not members.is_grid:
         raise InputError(f"{members.campaign.paths.root}: towers have no growth curves")
     meaning = f"live biomass at age {one.age}, dry matter"
     if forward_file(members) is not None:
         values, target = forward_biomass(members, one.age)
         source = "forward.nc"
-    elif experiment.name == "growth-curve" and one.age <= experiment.years:
+    elif experiment.name == "growth-curve" and one.age <= experiment.protocol.simulated:
         year = int(experiment.protocol.years[one.age - 1])
         if experiment.protocol.last_met(year) != one.age:
             raise InputError(f"age = {one.age}: forward runs reach it; the run itself meets that year later again")

@@ -13,11 +13,9 @@ from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, StorePaths, open_store
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.calibration.sites import build_site
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
-from phloem.kernels.models.dalec_daily.forcing_terms import Weather
-from phloem.kernels.objective.site_input import Site
+from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import late_days
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.names import STREAMS
@@ -33,8 +31,8 @@ class Members:
         cells: ids.
         latitude, longitude: degrees, (cells,).
         good: lanes that have a result, bool (cells, members).
-        parameters: physical, (cells, members, 30), NaN for the others.
-        pools: initial, (cells, members, 8).
+        parameters: physical, (cells, members, parameters), NaN for the others.
+        pools: initial, (cells, members, pools).
         has_area: whether cells are those of a grid, whose areas weigh; towers and places on no grid have none.
     """
 
@@ -132,7 +130,8 @@ def late_runs(
         first_year: from which days are kept, the last time that the run meets it.
         withheld: days are also kept from the first year on that has an observation which no calibration saw.
     """
-    experiment = members.campaign.configuration.experiment
+    experiment = members.campaign.configuration.calibration
+    model = experiment.forward_model()
     planned = {cell.name: cell for cell in members.campaign.cells}
     width = members.good.shape[1]
     share = max(2, BLOCK // width)
@@ -142,21 +141,21 @@ def late_runs(
             INTERRUPTS.check()
             part = list(places[begin : begin + share])
             cells = [members.campaign.read_cell(planned[members.cells[place]]) for place in part]
-            sites = [build_site(cell, experiment) for cell in cells]
+            sites = [experiment.site(cell) for cell in cells]
             days = [_days(cell, site, members) for cell, site in zip(cells, sites, strict=True)]
             seen = [_withheld(site) for site in sites]
             starts = [_start(one, held, first_year, withheld) for one, held in zip(days, seen, strict=True)]
             first = min(starts)
-            weather = [_padded(site, longest) for site in sites]
+            weather = [_padded(experiment.forward_weather(site), site.weather_row, longest) for site in sites]
             weather += weather[:1] * (share - len(weather))
             seats = [(n, m) for n, place in enumerate(part) for m in np.flatnonzero(members.good[place]).tolist()]
             if seats:
                 lanes = (seats * (share * width))[: share * width]
                 outputs = late_days(
-                    weather, sites[0].weather_row,
+                    model, weather, sites[0].weather_row,
                     np.array([members.parameters[part[n], m] for n, m in lanes]),
                     np.array([members.pools[part[n], m] for n, m in lanes]),
-                    np.array([n for n, _ in lanes]), fields, first, experiment.mode, experiment.precision,
+                    np.array([n for n, _ in lanes]), fields, first, experiment.precision,
                 )  # fmt: skip
             for n, (place, cell, site) in enumerate(zip(part, cells, sites, strict=True)):
                 count = site.days - first
@@ -169,19 +168,18 @@ def late_runs(
             bar.update(begin + len(part), members.cells[part[-1]])
 
 
-def _padded(site: Site, longest: int) -> Weather:
+def _padded(weather: Any, weather_row: np.ndarray | None, longest: int) -> Any:
     """The forcing of a cell; of towers, whose records differ, stretched to one length, so that one program does."""
-    fields = site.weather[: len(Weather._fields)]
-    if site.weather_row is not None or len(fields[0]) >= longest:
-        return Weather(*fields)
-    return Weather(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in fields))
+    if weather_row is not None or len(weather[0]) >= longest:
+        return weather
+    return type(weather)(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in weather))
 
 
 def _days(cell: Cell | GridCell, site: Site, members: Members) -> tuple[np.ndarray, np.ndarray]:
     """Year and day of the year of each simulated day."""
     if isinstance(cell, Cell):
         return cell.dates.astype("datetime64[Y]").astype(int) + 1970, np.asarray(cell.doy)
-    first, last = members.campaign.configuration.experiment.protocol.forcing
+    first, last = members.campaign.configuration.calibration.protocol.forcing
     record = (cell.year >= first) & (cell.year <= last)
     rows = np.arange(site.days) if site.weather_row is None else site.weather_row
     return np.asarray(cell.year)[record][rows], np.asarray(cell.doy)[record][rows]
@@ -253,9 +251,11 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
         years: the last time that the run meets them; none: the end of the run.
 
     Returns:
-        float32 (cells, members, years or 1, 8), NaN for members without result and years that the run does not meet.
+        float32 (cells, members, years or 1, pools), NaN for members without result and for years that the run does not
+        meet.
     """
-    experiment, protocol = members.campaign.configuration.experiment, members.campaign.configuration.experiment.protocol
+    experiment = members.campaign.configuration.calibration
+    model, protocol = experiment.forward_model(), experiment.protocol
     met = protocol.years.tolist()
     wanted = [len(met) - 1 - met[::-1].index(year) if year in met else -1 for year in years] or [len(met) - 1]
     planned = {cell.name: cell for cell in members.campaign.cells}
@@ -266,8 +266,8 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
         for begin in range(0, count, share):
             INTERRUPTS.check()
             part = range(begin, min(begin + share, count))
-            sites = [build_site(members.campaign.read_cell(planned[members.cells[n]]), experiment) for n in part]
-            weather = [Weather(*site.weather[: len(Weather._fields)]) for site in sites]
+            sites = [experiment.site(members.campaign.read_cell(planned[members.cells[n]])) for n in part]
+            weather = [experiment.forward_weather(site) for site in sites]
             weather += weather[:1] * (share - len(weather))
             seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]
             if not seats:
@@ -275,10 +275,10 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
             size = -(-share * width // BLOCK) * BLOCK
             lanes = (seats * size)[:size]
             runs = yearly_pools(
-                weather, _spans(sites[0])[: max(wanted) + 1],
+                model, weather, _spans(sites[0])[: max(wanted) + 1],
                 np.array([members.parameters[begin + n, m] for n, m in lanes]),
                 np.array([members.pools[begin + n, m] for n, m in lanes]),
-                np.array([n for n, _ in lanes]), experiment.mode, experiment.precision, experiment.backend,
+                np.array([n for n, _ in lanes]), None, experiment.precision, experiment.backend,
             )  # fmt: skip
             index = tuple(np.array(seats).T + np.array([[begin], [0]]))
             for number, (ends, _) in enumerate(runs):

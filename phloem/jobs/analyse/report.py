@@ -20,10 +20,10 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.jobs.analyse.report_facts import campaign_facts
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
-from phloem.jobs.config.experiment import GRID_EXPERIMENTS
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.run.deliver import merge
 from phloem.jobs.single_cell import simulate_cell
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import STATUS, STREAMS
 
@@ -188,7 +188,7 @@ def _load(campaign: Campaign) -> xr.Dataset:
 
 def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
     """Simulate one tower after the other; lanes without result give NaN."""
-    experiment = campaign.configuration.experiment
+    experiment = campaign.configuration.calibration
     good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
     with ProgressBar("simulating", len(campaign.cells)) as bar:
         for count, planned in enumerate(campaign.cells):
@@ -200,7 +200,7 @@ def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
             simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
             if usable.any():
                 values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
-                outputs = simulate_cell(cell, values, experiment.mode, experiment.precision)
+                outputs = simulate_cell(cell, values, experiment)
                 for name in STREAMS:
                     simulated[name][usable] = getattr(outputs, name)
             bar.update(count + 1, planned.name)

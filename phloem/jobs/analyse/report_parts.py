@@ -8,9 +8,9 @@ from typing import Any
 
 from phloem.errors import InputError, WorkError
 from phloem.jobs.campaign.campaign import is_campaign, open_campaign
-from phloem.jobs.config.experiment import GRID_EXPERIMENTS
 from phloem.jobs.progress import say
 from phloem.jobs.run.deliver import merge
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 
 
 def see_to_parts(directory: Path) -> None:

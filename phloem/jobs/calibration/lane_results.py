@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
-from phloem.kernels.models.model import Parameter
 from phloem.kernels.objective.bounded_log import physical
-from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.objective.objective import Objective
 from phloem.kernels.optimise.lanes import DIVERGED, Lanes
 from phloem.kernels.optimise.optimiser import Options
-from phloem.names import LOSS_TERMS, STATUS
+from phloem.model_tables import Parameter
+from phloem.names import STATUS
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.sharding.lanes.device_rounds import Flight, terms_program
 
@@ -21,12 +20,13 @@ Arrays = dict[str, np.ndarray]
 
 
 def lane_results(
-    objective: SiteObjective, options: Options, flights: Iterable[Flight], lanes: Lanes, shares: np.ndarray
+    objective: Objective, terms: int, options: Options, flights: Iterable[Flight], lanes: Lanes, shares: np.ndarray
 ) -> Arrays:
     """Evaluate lanes where they stand.
 
     Args:
         objective: what was minimised.
+        terms: of how many parts it is.
         options: the optimiser.
         flights: rounds in which each lane stands once.
         lanes: host arrays.
@@ -36,27 +36,28 @@ def lane_results(
         The variables of a tile that have a value a lane, each with a leading dimension of lanes.
     """
     count = len(lanes.phase)
-    parts = np.empty((count, len(LOSS_TERMS)))
+    parts = np.empty((count, terms))
     scores = {window: np.empty((count, len(objective.streams))) for window in ("calibration", "validation")}
     for flight in flights:
         raw = flight.put(lanes.raw)
         sharpness = flight.put(np.full(count, options.sharpness, lanes.raw.dtype))
         program = terms_program(objective, flight.mesh)
         for window, found in scores.items():
-            terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
+            found_terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
             flight.bring_home([by_stream[name] for name in objective.streams], list(found.T))
             if window == "calibration":
-                flight.bring_home(list(terms), list(parts.T))
+                flight.bring_home(list(found_terms), list(parts.T))
     loss = parts.sum(1)
     status = np.where(lanes.redraws > 0, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
     status = np.where((lanes.phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status)
     best_loss = lanes.best_loss.astype(float)
     last_is_best = ~(best_loss <= loss)
-    values = _physical(np.asarray(lanes.raw), objective.calibrated)
+    values = _physical(np.asarray(lanes.raw), objective.unknowns)
+    parameters = len(objective.model.parameters)
     return {
         "raw": lanes.raw.copy(),
-        "parameters": values[:, : len(PARAMETERS)],
-        "initial_pools": values[:, len(PARAMETERS) :],
+        "parameters": values[:, :parameters],
+        "initial_pools": values[:, parameters:],
         "loss": loss,
         "loss_terms": parts,
         "nnse": scores["calibration"],
@@ -73,13 +74,13 @@ def lane_results(
     }
 
 
-def _physical(raw: np.ndarray, calibrated: Sequence[Parameter]) -> np.ndarray:
-    """Return physical values, float64 (lanes, 38), block by block: bits may change with the width."""
+def _physical(raw: np.ndarray, unknowns: Sequence[Parameter]) -> np.ndarray:
+    """Return physical values, float64 (lanes, unknowns), block by block: bits may change with the width."""
     values = np.empty(raw.shape)
     for first in range(0, len(raw), BLOCK):
         part = raw[first : first + BLOCK]
         block = jnp.asarray(np.resize(part, (BLOCK, raw.shape[1])).T, jnp.float64)
-        values[first : first + BLOCK] = np.asarray(physical(block, calibrated)).T[: len(part)]
+        values[first : first + BLOCK] = np.asarray(physical(block, unknowns)).T[: len(part)]
     return values
 
 

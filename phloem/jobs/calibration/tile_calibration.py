@@ -7,7 +7,7 @@ apart from the devices, so that more or fewer of them can take it up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,15 +15,10 @@ import numpy as np
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.lane_results import Arrays, fill_tile, lane_results
-from phloem.jobs.calibration.sites import build_site, objective, optimiser_options
 from phloem.jobs.config.campaign_file import Configuration
-from phloem.kernels.models.dalec_daily.forcing_terms import Weather
-from phloem.kernels.models.dalec_daily.grid_operators import GridObserved, GridWeather
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
-from phloem.kernels.models.dalec_daily.records import Observed, State
+from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.record_windows import richest_years
-from phloem.kernels.objective.site_input import Site
-from phloem.kernels.objective.site_objective import SiteData
+from phloem.kernels.objective.site import Site
 from phloem.kernels.optimise.lanes import DIVERGED, MAX_REDRAWS, RUNNING, Lanes, cell_number
 from phloem.kernels.optimise.optimiser import begin
 from phloem.kernels.time_loop.day_tables import SEGMENT
@@ -33,8 +28,9 @@ from phloem.sharding.lanes.device_rounds import Flight, Program, advance_program
 from phloem.sharding.lanes.devices import local_devices
 from phloem.sharding.lanes.memory import projected_bytes
 
-LANE_NUMBERS = 6 * len(CALIBRATED)
-"""Numbers in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes on top."""
+LANE_NUMBERS = 6
+"""Numbers an unknown in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes
+on top."""
 
 
 MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
@@ -49,24 +45,24 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         days: of the longest record.
         cells: cells in the block.
     """
-    experiment, options = configuration.experiment, configuration.optimiser.options()
+    experiment, optimiser = configuration.calibration, configuration.optimiser
+    model: Any = experiment.objective().model
     size = np.dtype(experiment.precision).itemsize
-    fields, states, rows = len(Weather._fields) + len(Observed._fields) + 1, len(State._fields), None
-    if experiment.is_grid:
-        fields, states = len(GridWeather._fields) + len(GridObserved._fields) + 1, len(State._fields)
-        states += len(experiment.window_means)
+    rows = None
+    if experiment.reads_store:
         first, last = experiment.protocol.forcing
         rows = min(days, round((last - first + 1) * PERIOD))
+    numbers = LANE_NUMBERS * len(model.unknowns)
     return projected_bytes(
         -(-days // SEGMENT) * SEGMENT,
         max(cells, 2),  # a lone cell stands twice in its table
-        fields,
-        states,
+        len(model.weather._fields) + len(model.observed._fields) + 1,
+        len(model.state._fields),
         SEGMENT,
         BLOCK,
         size,
         experiment.backend,
-        lane=LANE_NUMBERS * size + configuration.optimiser.extra_bytes + 4 * len(options.trace_iteration),
+        lane=numbers * size + optimiser.extra_bytes(len(model.unknowns)) + 4 * len(optimiser.options().trace_iteration),
         rows=rows,
     )
 
@@ -117,25 +113,25 @@ class TileCalibration:
                 the devices hold.
             WorkError: this process has fewer devices.
         """
-        experiment, members = configuration.experiment, configuration.campaign.members
+        experiment, members = configuration.calibration, configuration.campaign.members
         if lanes is None:
             lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
         _check(lanes, len(cells), members)
         self.lanes = [(cell, member) for cell, member, _ in lanes]
         self._configuration = configuration
-        self.options = optimiser_options(configuration)
-        self.objective = objective(experiment)
-        self._objectives = [objective(experiment.on_windows)] * len(self.options.windows) + [self.objective]
+        self.options = experiment.tuned(configuration.optimiser.options())
+        self.objective = experiment.objective()
+        self._objectives = [experiment.on_windows.objective()] * len(self.options.windows) + [self.objective]
         self.dtype = np.dtype(experiment.precision)
         self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
         self.in_flight = devices * BLOCK if in_flight is None else in_flight
         if not 1 <= self.in_flight <= devices * BLOCK:
             raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
         self._cells, self._members = list(cells), members
-        self._sites = {position: build_site(cells[position], experiment) for position, _ in self.lanes}
+        self._sites = {position: experiment.site(cells[position]) for position, _ in self.lanes}
         plain = self._sites
         if experiment.on_windows != experiment and self.options.windows:
-            plain = {cell: build_site(cells[cell], experiment.on_windows) for cell in self._sites}
+            plain = {cell: experiment.on_windows.site(cells[cell]) for cell in self._sites}
         self._windows = [
             {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.options.windows
         ]
@@ -155,10 +151,11 @@ class TileCalibration:
                 part = self.lanes[first : first + BLOCK]
                 lanes = begin(
                     self.options,
+                    self.objective.model,
                     seed,
                     [cell_number(self._cells[cell].name) for cell, _ in part],
                     [member for _, member in part],
-                    [self._sites[cell].ce_opt for cell, _ in part],
+                    [self._sites[cell].starts for cell, _ in part],
                     self.dtype,
                     BLOCK,
                     redraws[first : first + BLOCK],
@@ -309,7 +306,8 @@ class TileCalibration:
         devices = self.devices[: layout.devices]
         flights = (Flight(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
         shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
-        return lane_results(self.objective, self.options, flights, self._state, np.array(shares))
+        terms = len(self._configuration.calibration.tables.terms)
+        return lane_results(self.objective, terms, self.options, flights, self._state, np.array(shares))
 
     def arrays(self) -> Arrays:
         """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""

@@ -28,7 +28,7 @@ def require_backend(configuration: Configuration) -> None:
     """
     from phloem.kernels.time_loop.backends import runs_here
 
-    if configuration.experiment.backend == "cpu" and not runs_here("cpu"):
+    if configuration.experiment.time_loop == "cpu" and not runs_here("cpu"):
         raise InputError(
             f'experiment.backend = "cpu" needs a C compiler, and none works on {os.uname().nodename}: install gcc or '
             'clang, or set CC to one; or plan the campaign with experiment.backend = "xla", which needs none and is '

@@ -186,7 +186,7 @@ def freeze_store(paths: CampaignPaths, configuration: Configuration, store: Stor
     Raises:
         InputError: the store does not have what the experiment asks for.
     """
-    columns = plan_columns(store, configuration.data.sites, configuration.experiment)
+    columns = plan_columns(store, configuration.data.sites, configuration.calibration)
     columns["source"] = [_relative_row(source, paths.root) for source in columns["source"]]
     return freeze_table(paths, configuration, CellTable(columns, {}), store.places)
 
@@ -203,7 +203,7 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
         InputError: a tower or cell is not there.
     """
     if campaign.configuration.data.is_store:
-        columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.experiment)
+        columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.calibration)
         columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
         fingerprint = campaign.configuration.fingerprint()
         _write_table(campaign.paths, fingerprint, CellTable(columns, {}), campaign.tiles, campaign.places)

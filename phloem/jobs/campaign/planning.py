@@ -68,7 +68,7 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
 
 def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
-    wanted = wanted.with_backend(campaign.configuration.experiment.backend)
+    wanted = wanted.with_backend(campaign.configuration.experiment.time_loop)
     _refuse_other_science(campaign, wanted)
     if wanted.data.kind in ("tower", "grid"):
         folder = expand_path(str(wanted.data.path), base)
@@ -132,7 +132,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
         folder = str(expand_path(str(data.path), base))
         if not Path(folder).is_file():
             store = open_store(Path(folder))
-            plan_columns(store, data.sites, configuration.experiment)
+            plan_columns(store, data.sites, configuration.calibration)
         configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
     existed = root.exists()
     try:

@@ -14,17 +14,14 @@ from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
 from phloem.io.grids.placed_cells import GRID_STEP
 from phloem.io.ingest.cf_grid_file import read_cf_grid
-from phloem.jobs.config.experiment import Experiment
+from phloem.kernels.calibrations.experiment import Calibration
 from phloem.names import FORCING
 
 CHUNK = 12
 """Cells a chunk of a store that is made of one file."""
 
-NEEDED = {"single-year": "snapshot", "growth-curve": "trajectory"}
-"""What a cell must have for an experiment, as a column of the store's table."""
 
-
-def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) -> dict[str, list[Any]]:
+def plan_columns(store: Store, names: list[str] | None, experiment: Calibration) -> dict[str, list[Any]]:
     """Return the columns of the tile table for the cells of a store.
 
     Args:
@@ -37,16 +34,16 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) 
             observations that are means where the experiment compares days, or the other way round.
     """
     protocol, facts, index = experiment.protocol, store.facts, store.paths.index
-    if tuple(experiment.window_means) != store.window_means:
-        wanted, given = (str(list(names)).replace("'", '"') for names in (store.window_means, experiment.window_means))
+    if experiment.windowed != store.window_means:
+        wanted, given = (str(list(names)).replace("'", '"') for names in (store.window_means, experiment.windowed))
         raise InputError(
             f"{index}: the observations that are means over windows are those of {', '.join(store.window_means)}; set "
             f"experiment.window_means = {wanted} (it is {given})"
         )
     year = facts.get("snapshot_year")
-    if experiment.name == "single-year" and year is not None and protocol.validation[1] != year:
+    if protocol.biomass == "snapshot" and year is not None and protocol.validation[1] != year:
         raise InputError(
-            f"{index}: the biomass is that of {year}, and the single-year experiment compares it at the end of "
+            f"{index}: the biomass is that of {year}, and the {experiment.name} experiment compares it at the end of "
             f"{protocol.validation[1]}: let experiment.validation_years end with {year}"
         )
     have = int(facts["first_year"]), int(facts["last_year"])
@@ -65,11 +62,11 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Experiment) 
     chosen = sorted(places[name] for name in set(names)) if names else list(range(len(store)))
     if not chosen:
         raise InputError(f"{index}: the store has no cell")
-    column = store.columns[NEEDED[experiment.name]] if experiment.name in NEEDED else None
+    column = None if protocol.biomass == "none" else store.columns[protocol.biomass]
     if column is not None and not all(column[place] for place in chosen):
         lacking = [store.names[place] for place in chosen if not column[place]]
         raise InputError(
-            f"{index}: {len(lacking)} of {len(chosen)} cells have no {NEEDED[experiment.name]}, which the "
+            f"{index}: {len(lacking)} of {len(chosen)} cells have no {protocol.biomass}, which the "
             f"{experiment.name} experiment fits: {', '.join(lacking[:5])}{', ...' if lacking[5:] else ''}; ingest with "
             "`require`, or choose cells by data.sites"
         )

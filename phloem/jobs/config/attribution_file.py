@@ -13,8 +13,9 @@ from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
-from phloem.jobs.config.toml_file import Above, Positive, Section, assign, load_toml
+from phloem.jobs.config.toml_file import assign, load_toml
 from phloem.names import FIRE_PARAMETERS, PARAMETERS
+from phloem.typed_tables import Above, Positive, Section
 
 TARGETS = (*DERIVED, *(name for name in PARAMETERS if name not in (*DERIVED, *FIRE_PARAMETERS)))
 """What can be attributed: derived quantities, and the parameters that the daily model reads."""

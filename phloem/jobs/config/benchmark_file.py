@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError, model_validator
 from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
-from phloem.jobs.config.toml_file import Above, Positive, Section, read_toml
+from phloem.jobs.config.toml_file import read_toml
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
+from phloem.typed_tables import Above, Positive, Section
 
 FLUXES = {
     "gpp": ("g m-2 d-1", "gross primary production, carbon"),

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
 from phloem.jobs.config.engine import Engine, Failures
-from phloem.jobs.config.experiment import GRID_KEYS, Experiment
+from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.optimiser import OPTIMISERS, Fast, Optimiser
 from phloem.jobs.config.paths import expand_path
-from phloem.jobs.config.toml_file import Positive, Section, read_toml
-from phloem.names import WINDOW_MEANS
+from phloem.jobs.config.toml_file import read_toml
+from phloem.kernels.calibrations.experiment import Calibration
+from phloem.typed_tables import ExperimentTable, Positive, Section
 
 
 class Campaign(Section):
@@ -73,12 +75,16 @@ class Tiles(Section):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
 
 
+def _default_experiment() -> ExperimentTable:
+    return find_experiment(DEFAULT).model_validate({})
+
+
 class Configuration(Section):
     """A campaign file."""
 
     campaign: Campaign
     data: Data
-    experiment: Experiment = Experiment()
+    experiment: SerializeAsAny[ExperimentTable] = Field(default_factory=_default_experiment)
     optimiser: Optimiser = Fast()
     tiles: Tiles = Tiles()
     engine: Engine = Engine()
@@ -96,18 +102,24 @@ class Configuration(Section):
             return {**tree, "optimiser": given}
         return tree
 
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _by_its_name(cls, table: Any) -> Any:
+        """An [experiment] table is that of its name."""
+        if not isinstance(table, dict):
+            return table
+        try:
+            found = find_experiment(str(table.get("name", DEFAULT)))
+        except InputError as error:
+            choice = PydanticCustomError("experiment", "{why}", {"why": str(error)})
+            line = InitErrorDetails(type=choice, loc=("name",), input=table["name"])
+            raise ValidationError.from_exception_data("experiment", [line]) from error
+        return found.model_validate(table)
+
     @model_validator(mode="after")
     def _fits(self) -> Configuration:
-        if self.experiment.is_grid != self.data.is_store:
-            raise ValueError(
-                f'experiment.name = "{self.experiment.name}" goes with '
-                + (
-                    'data.kind = "grid", or "synthetic" with domain = "boreal"'
-                    if self.experiment.is_grid
-                    else 'data.kind = "tower", or "synthetic" with domain = "transect"'
-                )
-            )
-        if self.engine.gpus and self.experiment.backend == "cpu":
+        self.experiment.check_data(self.data.kind, self.data.domain)
+        if self.engine.gpus and self.experiment.time_loop == "cpu":
             raise ValueError(
                 'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'
             )
@@ -115,18 +127,25 @@ class Configuration(Section):
             raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")
         return self
 
+    @property
+    def calibration(self) -> Calibration:
+        """The experiment of a campaign that calibrates cells.
+
+        Raises:
+            InputError: it computes something else.
+        """
+        if not isinstance(self.experiment, Calibration):
+            raise InputError(f'experiment.name = "{self.experiment.name}" calibrates no cells')
+        return self.experiment
+
     def with_backend(self, backend: str) -> Configuration:
         """Return the same configuration with `auto` settled; a backend that was chosen stays."""
-        if self.experiment.backend != "auto":
-            return self
-        experiment = self.experiment.model_copy(update={"backend": backend})
-        return self.model_copy(update={"experiment": experiment})
+        return self.model_copy(update={"experiment": self.experiment.with_backend(backend)})
 
     def fingerprint(self) -> str:
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
-        science = self.model_dump(include={"campaign": {"seed", "members"}, "experiment": True, "optimiser": True})
-        if tuple(self.experiment.window_means) == WINDOW_MEANS:  # as it was before there was a choice
-            del science["experiment"]["window_means"]
+        science = self.model_dump(include={"campaign": {"seed", "members"}, "optimiser": True})
+        science["experiment"] = self.experiment.science()
         science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
@@ -136,10 +155,7 @@ class Configuration(Section):
 
     def to_toml(self) -> str:
         """Return the complete configuration, defaults written out; keys of other experiments are left out."""
-        tree = self.model_dump(exclude_none=True)
-        if not self.experiment.is_grid:
-            tree["experiment"] = {key: value for key, value in tree["experiment"].items() if key not in GRID_KEYS}
-        return tomli_w.dumps(tree)
+        return tomli_w.dumps({**self.model_dump(exclude_none=True), "experiment": self.experiment.written()})
 
 
 def _valid_keys(where: Sequence[str | int]) -> list[str]:

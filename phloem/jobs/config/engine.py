@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from phloem.jobs.config.toml_file import Positive, Section
+from phloem.typed_tables import Positive, Section
 
 
 class Failures(Section):

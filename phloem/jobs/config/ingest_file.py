@@ -15,7 +15,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.store import STATICS
 from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.config.paths import expand_path
-from phloem.jobs.config.toml_file import Section
+from phloem.typed_tables import Section
 
 _NAME = r"^[a-z][a-z0-9_]*$"
 _YEAR = Annotated[int, Field(ge=1000, le=9999)]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phloem.jobs.config.toml_file import Above, Positive, Section, Share
 from phloem.kernels.optimise.adam import AdamOptions
 from phloem.kernels.optimise.windowed_bfgs import FastOptions
+from phloem.typed_tables import Above, Positive, Section, Share
 
 if TYPE_CHECKING:
     from phloem.kernels.optimise.adam import AdamOptions
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 SETTLING = 1.5
 """Gradients that settling the pools in a window costs (kernels/optimise/initial_pools.py)."""
-
-UNKNOWNS = 38
-"""Of a lane: 30 parameters and 8 initial pools."""
 
 
 class Adam(Section):
@@ -52,9 +49,8 @@ class Adam(Section):
         """Return the cost of a lane, in gradients of its whole record of so many years."""
         return float(self.iterations)
 
-    @property
-    def extra_bytes(self) -> int:
-        """Memory in which a lane's curvature is kept."""
+    def extra_bytes(self, unknowns: int) -> int:
+        """Return the memory in which a lane's curvature is kept."""
         return 0
 
     def options(self) -> AdamOptions:
@@ -112,12 +108,13 @@ class Fast(Section):
         each = sum((steps + SETTLING) * min(1.0, window / years) for window, steps in windows)
         return self.iterations + SETTLING + self.starts * each
 
-    @property
-    def extra_bytes(self) -> int:
-        """Memory in which a lane's curvature is kept: float64, where it walks and where its best start stood, twice,
-        since a step makes new ones; with some vectors.
+    def extra_bytes(self, unknowns: int) -> int:
+        """Return the memory in which a lane's curvature is kept.
+
+        It is float64, where the lane walks and where its best start stood, twice, since a step makes new ones; with
+        some vectors.
         """
-        return 8 * (4 * UNKNOWNS**2 + 16 * UNKNOWNS)
+        return 8 * (4 * unknowns**2 + 16 * unknowns)
 
     def options(self) -> FastOptions:
         """Return the kernels' form of it."""

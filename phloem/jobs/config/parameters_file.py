@@ -1,4 +1,4 @@
-"""The parameters file: one row a member, 30 parameters and 8 initial pools."""
+"""The parameters file: one row a member, a column for each parameter and initial pool."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
-from phloem.names import FIRE_PARAMETERS
-from phloem.names import PARAMETERS as PARAMETER_NAMES
-from phloem.names import POOLS as POOL_NAMES
-
-FILE_COLUMNS = (*PARAMETER_NAMES, *(f"initial_{pool}" for pool in POOL_NAMES))
-"""Columns of a parameters file."""
-
+from phloem.model_tables import ModelTables
 
 BOUND_SLACK = 1e-6
 """A value written in single precision may stand this much, relatively, outside a bound."""
 
 
-def read_parameters(path: Path) -> np.ndarray:
+def read_parameters(path: Path, tables: ModelTables) -> np.ndarray:
     """Read a parameters file (one row a member) and check it against the bounds.
 
+    Args:
+        path: CSV with a header; columns are the parameters, and the initial pools as `initial_<pool>`.
+        tables: of the model.
+
     Returns:
-        Physical values, (members, 38); fire parameters that are left out stand at the middle of their bounds.
+        Physical values, (members, unknowns); parameters that the model does not read may be left out, and stand then at
+        the middle of their bounds.
 
     Raises:
         InputError: missing file or column, bad number, value outside its bounds.
@@ -37,7 +35,8 @@ def read_parameters(path: Path) -> np.ndarray:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"parameters file {path}: {error}") from error
-    missing = [name for name in FILE_COLUMNS if name not in columns and name not in FIRE_PARAMETERS]
+    unknowns = dict(zip(tables.unknown_names, tables.unknowns, strict=True))
+    missing = [name for name, unknown in unknowns.items() if name not in columns and unknown.read]
     if missing:
         raise InputError(f"parameters file {path}: missing columns: {', '.join(missing)}; it has: {', '.join(columns)}")
     repeated = sorted({name for name in columns if columns.count(name) > 1})
@@ -45,8 +44,8 @@ def read_parameters(path: Path) -> np.ndarray:
         raise InputError(f"parameters file {path}: columns that stand twice: {', '.join(repeated)}")
     if not rows:
         raise InputError(f"parameters file {path}: no row; one row a member is expected")
-    values = np.empty((len(rows), len(FILE_COLUMNS)))
-    for column, (name, limits) in enumerate(zip(FILE_COLUMNS, (*PARAMETERS, *POOLS), strict=True)):
+    values = np.empty((len(rows), len(unknowns)))
+    for column, (name, limits) in enumerate(unknowns.items()):
         for member, row in enumerate(rows):
             text = row.get(name) if name in columns else str(0.5 * (limits.lower + limits.upper))
             try:

@@ -6,16 +6,11 @@ import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from phloem.errors import InputError
-
-Year = Annotated[int, Field(ge=1, le=9998)]
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Above = Annotated[float, Field(gt=0)]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -133,9 +128,3 @@ def copy_template(template: Path, path: Path) -> Path:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
-
-
-class Section(BaseModel):
-    """A table of the campaign file; unknown keys are refused, values keep their TOML type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -124,7 +124,7 @@ def _gradient() -> tuple[str, str]:
 
     cell, _ = make_cell("doctor", 60.0, 2, 0)
     configuration = settle_backend(Configuration(campaign=Campaign(name="doctor"), data=Data(kind="synthetic")))
-    backend = configuration.experiment.backend
+    backend = configuration.experiment.time_loop
     lanes = TileCalibration(configuration, [cell])
     begun = time.perf_counter()
     lanes.advance(1)

@@ -11,23 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-import numpy as np
 
-from phloem.io.drivers.grid_cell import GridCell, calendar_days
-from phloem.io.drivers.tower_cell import Cell
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.progress import say
-from phloem.jobs.synthetic.weather import boreal_weather
-from phloem.names import FORCING, STREAMS, WINDOW_MEANS
+from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
 
-YEARS = 3
 SECONDS = 0.5
 REPEATS = 5
-YEAR_DAYS = 365.25
 ENDLESS = 10_000_000
 """Iterations that no measurement comes to the end of."""
 
@@ -40,16 +33,14 @@ def pace(campaign: Campaign) -> float:
     Args:
         campaign: whose backend, mode and precision count.
     """
-    experiment, gpus = campaign.configuration.experiment, campaign.configuration.engine.gpus
+    experiment, gpus = campaign.configuration.calibration, campaign.configuration.engine.gpus
     on_gpu = gpus > 0 and jax.default_backend() != "cpu"
     if gpus and not on_gpu:
         say("the pace is that of a core: this machine has no GPU; plan --rate states that of one")
     what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
     optimiser = campaign.configuration.optimiser.name
-    text = "grid " if experiment.is_grid else ""
-    if experiment.is_grid and tuple(experiment.window_means) != WINDOW_MEANS:
-        text += f"{'+'.join(experiment.window_means) or 'no'} means "
-    key = f"{VERSION} {text}{optimiser} {experiment.backend} {experiment.mode} {experiment.precision} {what}"
+    model = experiment.on_windows.objective().model.name
+    key = f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
     known = _read()
     if key not in known:
         say("measuring the pace of this machine, once (plan --rate states one instead)")
@@ -59,27 +50,22 @@ def pace(campaign: Campaign) -> float:
 
 
 def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
-    """Time steps of a full block of one made-up cell under many names; the median of several, compilation apart.
+    """Time steps of a full block of the campaign's first cell under many names, compilation apart; return the median.
 
     On cores the clock is the processors' time of this process: by the wall's a busy machine looked five times slower.
     """
     from phloem.jobs.calibration.tile_calibration import TileCalibration
-    from phloem.jobs.synthetic.transect import make_cell
 
     members = campaign.configuration.campaign.members
     configuration = campaign.configuration
-    made: Cell | GridCell
-    if configuration.experiment.is_grid:
-        experiment = configuration.experiment.model_copy(update={"name": "baseline"})
-        configuration = configuration.model_copy(update={"experiment": experiment})
-        made = _grid_cell(experiment)
-    else:
-        made, _ = make_cell("pace", 60.0, YEARS, 0)
+    experiment = configuration.calibration.on_windows  # a century of growth is timed by its twenty observed years
+    configuration = configuration.model_copy(update={"experiment": experiment})
+    made = campaign.read_cell(campaign.cells[0])
+    years = experiment.site(made).days / PERIOD
     cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
-    years = len(made.time) / YEAR_DAYS
     work.advance(1)
     wanted = 1
     found: list[float] = []
@@ -96,29 +82,6 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
             work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
             work.advance(1)
     return statistics.median(found)
-
-
-def _grid_cell(experiment: Experiment) -> GridCell:
-    """Return a made-up grid cell with the years of the baseline; what its observations say does not matter."""
-    first, last = experiment.calibration_years[0], experiment.validation_years[1]
-    rng = np.random.default_rng(0)
-    weather = boreal_weather(60.0, last - first + 1, rng, first)
-    year, doy = calendar_days(first, last, "standard")
-    nothing = np.full(len(year), np.nan, np.float32)
-    return GridCell(
-        name="pace",
-        latitude=60.0,
-        longitude=25.0,
-        calendar="standard",
-        year=year,
-        doy=doy,
-        forcing={name: np.asarray(weather[name], np.float32) for name in FORCING},
-        observations={name: 1 + rng.random(len(year), np.float32) for name in STREAMS},
-        window_start=(np.arange(len(year)) % 10 == 0).astype(np.int8),
-        evaporative_fraction=nothing,
-        trajectory=nothing[:1],
-        statics={},
-    )
 
 
 def _processor() -> str:

@@ -18,6 +18,9 @@ PROGRAM_BYTES = 0.9 * 2**30
 START_SECONDS = 15.0
 """From the start of a worker to its first step: imports, and programs from the cache (measured: 6 to 20 s)."""
 
+OTHER_NUMBERS = 20
+"""Numbers that a tile and the merged product have of a lane beside its unknowns: losses, scores, counts."""
+
 FULL_SHARE = 0.75
 """Below this share of filled places in the blocks a warning names a better size of tiles."""
 
@@ -90,7 +93,10 @@ def project(campaign: Campaign, rate: float) -> Projection:
         seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
     lanes = members * len(campaign.cells)
     trace = 4 * optimiser.trace
-    state = _number_bytes(campaign) * 38 * 5 + optimiser.extra_bytes
+    tables = configuration.calibration.tables
+    unknowns = len(tables.unknowns)
+    state = _number_bytes(campaign) * 5 * unknowns + optimiser.extra_bytes(unknowns)
+    told = 2 * unknowns + OTHER_NUMBERS
     tiles = len(campaign.tiles)
     width = at_once(campaign)
     tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
@@ -100,7 +106,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
         lanes=lanes,
         cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
         bytes_per_worker=memory,
-        disk_bytes=2 * (8 * (38 + 38 + 20) + trace) * lanes + 2 * lanes * (state + trace),
+        disk_bytes=2 * (8 * told + trace) * lanes + 2 * lanes * (state + trace),
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
         workers=min(width, tiles),
         rate=rate,
@@ -126,7 +132,7 @@ def hours_of(campaign: Campaign) -> str:
 
 
 def _number_bytes(campaign: Campaign) -> int:
-    return 4 if campaign.configuration.experiment.precision == "float32" else 8
+    return 4 if campaign.configuration.calibration.precision == "float32" else 8
 
 
 def _warnings(campaign: Campaign, needs: Projection) -> list[str]:

@@ -26,10 +26,8 @@ from phloem.io.files.netcdf import write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
 from phloem.io.merge.read_cells import read_merged
 from phloem.io.references.growth_curves import DRY_MATTER
-from phloem.jobs.calibration.sites import build_grid_site
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
-from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
@@ -125,8 +123,9 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
             f"{growth}: a {first.configuration.experiment.name} campaign; the forward runs start from the initial "
             "pools of a growth-curve campaign, which comes first"
         )
-    if not 1 <= years <= first.configuration.experiment.years:
-        raise InputError(f"--years {years}: 1 to {first.configuration.experiment.years} can be run")
+    longest = first.configuration.calibration.protocol.simulated
+    if not 1 <= years <= longest:
+        raise InputError(f"--years {years}: 1 to {longest} can be run")
     campaigns = [*(open_campaign(path) for path in others), first]
     names = _names(campaigns)
     found = simulate(campaigns, names, years)
@@ -188,10 +187,10 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
     Raises:
         InputError: one that is no grid experiment, two of one name, or other years or arithmetic than the last one's.
     """
-    growth = campaigns[-1].configuration.experiment
+    growth = campaigns[-1].configuration.calibration
     for campaign in campaigns:
-        one = campaign.configuration.experiment
-        if not one.is_grid:
+        one = campaign.configuration.calibration
+        if not one.reads_store:
             raise InputError(f"{campaign.paths.root}: a {one.name} campaign; forward compares grid experiments")
         for key in ("calibration_years", "mode", "precision"):
             if getattr(one, key) != getattr(growth, key):
@@ -227,7 +226,7 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
     biomass = np.full((len(campaigns), len(cells), width, years), np.nan, np.float32)
     target = np.full((len(cells), years), np.nan)
     coordinates = np.empty((len(cells), 2))
-    planned = {cell.name: cell for cell in growth.cells}
+    planned, experiment = {cell.name: cell for cell in growth.cells}, growth.configuration.calibration
     share = max(1, BLOCK // (width * len(campaigns)))
     with ProgressBar("running forward", len(cells)) as bar:
         for begin in range(0, len(cells), share):
@@ -236,8 +235,8 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
             weather, spans = [], []
             for place in range(part.start, part.stop):
                 cell = growth.read_cell(planned[cells[place]])
-                site = build_grid_site(cell, growth.configuration.experiment)  # type: ignore[arg-type]
-                weather.append(Weather(*site.weather[:-1]))
+                site = experiment.site(cell)
+                weather.append(experiment.forward_weather(site))
                 spans = _spans(site.weather_row, site.year_end, years)
                 curve = cell.trajectory  # type: ignore[union-attr]
                 if len(curve) < years:
@@ -252,10 +251,10 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
 
 
 def _run(
-    growth: Campaign, weather: list[Weather], spans: list[slice], parameters: list[np.ndarray], pools: np.ndarray
+    growth: Campaign, weather: list[Any], spans: list[slice], parameters: list[np.ndarray], pools: np.ndarray
 ) -> np.ndarray:
     """Return live biomass, (experiments, cells, members, years); lanes of NaN stay NaN."""
-    experiment = growth.configuration.experiment
+    experiment = growth.configuration.calibration
     cells, width = pools.shape[:2]
     lanes = [
         (e, c, m)
@@ -272,8 +271,8 @@ def _run(
     values = np.array([parameters[e][c, m] for e, c, m in seats])
     start = np.array([pools[c, m] for _, c, m in seats])
     runs = yearly_pools(
-        weather, spans, values, start, np.array([c for _, c, _ in seats]), experiment.mode, experiment.precision,
-        experiment.backend,
+        experiment.forward_model(), weather, spans, values, start, np.array([c for _, c, _ in seats]), None,
+        experiment.precision, experiment.backend,
     )  # fmt: skip
     index = tuple(np.array(lanes).T)
     for year, (ends, _) in enumerate(runs):

@@ -22,11 +22,11 @@ from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.store_cells import plan_columns
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
-from phloem.jobs.config.experiment import GRID_EXPERIMENTS
 from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.experiments import run_forward as forward
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.engines import run
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
 
 PAGE = "index.html"
@@ -67,7 +67,7 @@ def run_experiments(
         if not path.is_file():
             opened = open_store(path)
             for one in checks:  # all of them before the first is computed
-                plan_columns(opened, one.data.sites, one.experiment)
+                plan_columns(opened, one.data.sites, one.calibration)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,7 +81,7 @@ def run_experiments(
     campaigns = [open_campaign(out / name) for name in GRID_EXPERIMENTS]
     if lacking := [str(one.paths.root) for one in campaigns if not one.paths.merged.exists()]:
         raise WorkError(f"{lacking[0]} is not merged: phloem run {lacking[0]}")
-    years = min(forward.YEARS, checks[-1].experiment.years)
+    years = min(forward.YEARS, checks[-1].calibration.protocol.simulated)
     others = [out / name for name in GRID_EXPERIMENTS[:2]]
     found = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
     return _deliver(campaigns, found, out)
@@ -168,7 +168,7 @@ def _cost(campaign: Campaign, merged: Mapping[str, dict[str, np.ndarray]]) -> di
     rows = merged[campaign.configuration.experiment.name]
     seconds = sum(e["seconds"] for e in read_events(campaign.paths.journals_dir) if e["event"] == "ran")
     equivalents = float(np.nansum(rows["gradient_equivalents"]))
-    years = len(campaign.configuration.experiment.protocol.years)
+    years = len(campaign.configuration.calibration.protocol.years)
     return {
         "lanes": int(rows["status"].size),
         "diverged": int((rows["status"] == STATUS["diverged"]).sum()),

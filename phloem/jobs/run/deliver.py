@@ -27,8 +27,8 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
         "configuration_hash": campaign.configuration.fingerprint(),
         "seed": campaign.configuration.campaign.seed,
         "experiment": campaign.configuration.experiment.name,
-        "mode": campaign.configuration.experiment.mode,
-        "precision": campaign.configuration.experiment.precision,
+        "mode": campaign.configuration.calibration.mode,
+        "precision": campaign.configuration.calibration.precision,
         "parameter_units": [parameter.unit for parameter in PARAMETERS],
     }
     plan: list[Sequence[str]] = [

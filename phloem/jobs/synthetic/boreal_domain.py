@@ -23,17 +23,16 @@ from phloem.io.files.atomic import write_atomically
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
 from phloem.io.references.growth_curves import richards_chapman, total_biomass
-from phloem.jobs.config.experiment import GROWTH_YEARS
-from phloem.jobs.config.parameters_file import FILE_COLUMNS
 from phloem.jobs.synthetic.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.synthetic.weather import boreal_weather
-from phloem.kernels.models.dalec_daily.daily_step import inputs, state
-from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec, grid_state
+from phloem.kernels.calibrations.dalec_daily.experiment import GROWTH_YEARS
+from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
+from phloem.kernels.calibrations.dalec_daily.tables import GRID
+from phloem.kernels.calibrations.protocol import Protocol
+from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
-from phloem.kernels.objective.grid_site_input import GridSite, grid_site
-from phloem.kernels.objective.protocol import Protocol
-from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.optimise.lanes import cell_number
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
@@ -108,12 +107,21 @@ def make_stand(place: Place, seed: int) -> Stand:
     truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2), place.needle, rng)
     nothing = np.full(len(time), np.nan)
     windows = window_starts(days_of(FIRST, LAST, "standard"), None)
-    unknown = float("nan")
-    site = grid_site(
-        time.astype(float), year, doy, place.latitude, forcing, dict.fromkeys(STREAMS, nothing), windows,
-        nothing, np.zeros(0), unknown, (unknown, unknown), PROTOCOL, switches("strict"),
-    )  # fmt: skip
-    return Stand(name, place, forcing, truth, site, rng)
+    blank = GridCell(
+        name=name,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        calendar="standard",
+        year=year,
+        doy=doy,
+        forcing=forcing,
+        observations=dict.fromkeys(STREAMS, nothing),
+        window_start=windows,
+        evaporative_fraction=nothing,
+        trajectory=np.zeros(0),
+        statics={},
+    )
+    return Stand(name, place, forcing, truth, grid_site(blank, PROTOCOL, switches("strict")), rng)
 
 
 def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -125,12 +133,12 @@ def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     model = grid_dalec("strict")
     data = site_data([stand.site for stand in stands], np.float64)
     cells = jnp.arange(len(stands), dtype=jnp.int32)
-    values = inputs(jnp.asarray(np.array([stand.truth for stand in stands]).T))
+    values = model.inputs_of_values(jnp.asarray(np.array([stand.truth for stand in stands]).T))
     pools = np.array([[START.get(pool.name, 9000.0) for pool in POOLS] for _ in stands])
     som = [pool.name for pool in POOLS].index("som")
 
     def sums(pools: jax.Array) -> jax.Array:
-        _, found = fold(model, values, grid_state(state(pools.T)), data.series, cells, last=False)
+        _, found = fold(model, values, model.first_state(pools.T), data.series, cells, last=False)
         return jnp.stack([found.som_year_ends, found.wood_litter + found.litter_to_som, found.rh_som])
 
     run = jax.jit(sums)
@@ -138,7 +146,7 @@ def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         ends, inflow, outflow = np.asarray(run(jnp.asarray(pools)))
         mean = (pools[:, som] + ends) / GROWTH_YEARS
         pools[:, som] = np.clip(mean * np.clip(inflow / outflow, 0.3, 3.0), 100.0, 150_000.0)
-    outputs = trajectory(model, values, grid_state(state(jnp.asarray(pools).T)), data.series, cells)
+    outputs = trajectory(model, values, model.first_state(jnp.asarray(pools).T), data.series, cells)
     days = stands[0].site.days
     return pools, {key: np.asarray(getattr(outputs, key))[:days].T for key in (*STREAMS, "biomass", "beta")}
 
@@ -247,7 +255,7 @@ def make_store(
     chosen = places(cells, data)
     root.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
-    lines = [",".join(["cell", *FILE_COLUMNS, *(f"biomass_{age}" for age in range(1, GROWTH_YEARS + 1))])]
+    lines = [",".join(["cell", *GRID.unknown_names, *(f"biomass_{age}" for age in range(1, GROWTH_YEARS + 1))])]
     for number, begin in enumerate(range(0, len(chosen), CHUNK)):
         stands = [make_stand(place, seed) for place in chosen[begin : begin + CHUNK]]
         padded = (stands * CHUNK)[:CHUNK]  # one program for all

@@ -10,8 +10,8 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.jobs.config.experiment import LeafLine
 from phloem.jobs.synthetic.transect import EVERYWHERE
+from phloem.kernels.calibrations.dalec_daily.experiment import LeafLine
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.kernels.models.dalec_daily.phenology import yearly
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -12,13 +13,13 @@ import numpy as np
 from phloem.io.drivers.tower_cell import Cell, count_training_days
 from phloem.io.drivers.tower_files import read_tower, write_tower
 from phloem.io.files.atomic import write_atomically
-from phloem.jobs.config.parameters_file import FILE_COLUMNS
 from phloem.jobs.synthetic.weather import boreal_weather
-from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
+from phloem.kernels.calibrations.dalec_daily.site import tower_site
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
+from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed, Outputs, State
-from phloem.kernels.objective.site_input import site
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.day_tables import series
 
@@ -125,8 +126,18 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
     time, doy = made.pop("time"), made.pop("doy")
     days, window = len(time), count_training_days(time)
     truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2))
-    nothing = {stream: np.full(days, np.nan) for stream in NOISE}
-    blank = site(time, doy, latitude, made, nothing, np.full(days, np.nan), window, switches("strict"))
+    unseen = Cell(
+        name=name,
+        latitude=latitude,
+        longitude=LONGITUDE,
+        time=time,
+        doy=doy,
+        forcing=made,
+        observations={stream: np.full(days, np.nan) for stream in NOISE},
+        evaporative_fraction=np.full(days, np.nan),
+        training_days=window,
+    )
+    blank = tower_site(unseen, switches("strict"))
     unobserved = np.zeros(days)
     model = dalec("strict")
     table = series([blank.weather], [Observed(*[unobserved] * len(Observed._fields))], np.float64)
@@ -134,8 +145,8 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
     def run_once(pools: np.ndarray) -> Outputs:
         values = trajectory(
             model,
-            inputs(jnp.asarray(truth)[:, None]),
-            state(jnp.asarray(pools)[:, None]),
+            model.inputs_of_values(jnp.asarray(truth)[:, None]),
+            model.first_state(jnp.asarray(pools)[:, None]),
             table,
             jnp.zeros(1, int),
         )
@@ -149,20 +160,7 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
         noisy = clean * (1 + relative * rng.standard_normal(days)) + absolute * rng.standard_normal(days)
         observations[stream] = np.where(_gaps(days, rng), np.nan, np.maximum(noisy, 0) if stream == "lai" else noisy)
     fraction = np.clip(0.15 + 0.75 * np.asarray(outputs.beta) + 0.05 * rng.standard_normal(days), 0, 1)
-    cell = Cell(
-        name=name,
-        latitude=latitude,
-        longitude=LONGITUDE,
-        time=time,
-        doy=doy,
-        forcing=made,
-        observations=observations,
-        evaporative_fraction=fraction,
-        training_days=window,
-        findings=(),
-        source="",
-        checksum="",
-    )
+    cell = replace(unseen, observations=observations, evaporative_fraction=fraction)
     return cell, np.concatenate([truth, pools])
 
 
@@ -193,7 +191,7 @@ def make_transect(
         rows.append([name, *(repr(float(value)) for value in truth)])
         if on_progress is not None:
             on_progress(len(made))
-    lines = [",".join(["cell", *FILE_COLUMNS]), *(",".join(row) for row in rows)]
+    lines = [",".join(["cell", *TOWERS.unknown_names]), *(",".join(row) for row in rows)]
     write_atomically(folder / "truth.csv", ("\n".join(lines) + "\n").encode())
     return made
 

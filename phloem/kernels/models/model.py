@@ -1,4 +1,4 @@
-"""What a model is to the folds: names, and three pure functions of scalars."""
+"""What a model is to the folds: names, and pure functions of scalars."""
 
 from __future__ import annotations
 
@@ -6,33 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
+
+from phloem.model_tables import Parameter
+
 Tuple = Any
 """A NamedTuple of scalars; the folds pass arrays of one number a lane in the scalars' place."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One calibrated quantity.
-
-    Attributes:
-        name: name in files, as in the stable interface.
-        symbol: symbol in the specification's equations.
-        unit: unit as it is written into files.
-        lower: smallest value that the transform can reach.
-        upper: largest value that the transform can reach.
-        meaning: what it is, in a few words.
-        source: where the bounds come from.
-        read: whether the model reads it at all (fire parameters and the like are carried along unread).
-    """
-
-    name: str
-    symbol: str
-    unit: str
-    lower: float
-    upper: float
-    meaning: str
-    source: str
-    read: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,8 +23,9 @@ class Model:
     Attributes:
         name: name of the model and mode, used in error messages and cache keys.
         parameters: table of the parameters, in the order of files.
-        pools: table of the states that are calibrated as initial values, in the order of files.
-        inputs: NamedTuple class of the parameters that `prepare` reads.
+        pools: table of the states that are calibrated as initial values, in the order of files; each is a field of the
+            state too.
+        inputs: NamedTuple class of what `prepare` reads.
         state: NamedTuple class of the state.
         weather: NamedTuple class of one day's forcing.
         outputs: NamedTuple class of one day's outputs.
@@ -55,6 +35,9 @@ class Model:
         step: `(state, constants, weather) -> (state, outputs)`, once a day.
         score: `(outputs, observed) -> contributions to the sums`, once a day.
         rare: fields of `observed` that are 0 on most days, which then have a shorter text.
+        from_values: `(parameters, (n, ...)) -> inputs`, of physical values; by default the inputs are the parameters.
+        from_logs: the same of their natural logarithms; by default `from_values` of what they are the logarithms of.
+        from_pools: `(initial pools, (m, ...)) -> first state`; by default the state is the pools.
     """
 
     name: str
@@ -70,3 +53,23 @@ class Model:
     step: Callable[[Tuple, Tuple, Tuple], tuple[Tuple, Tuple]]
     score: Callable[[Tuple, Tuple], Tuple]
     rare: tuple[str, ...] = ()
+    from_values: Callable[[Any], Tuple] | None = None
+    from_logs: Callable[[Any], Tuple] | None = None
+    from_pools: Callable[[Any], Tuple] | None = None
+
+    @property
+    def unknowns(self) -> tuple[Parameter, ...]:
+        """Parameters and initial pools: what a lane looks for, in the order of the unbounded vector."""
+        return self.parameters + self.pools
+
+    def inputs_of_values(self, values: Any) -> Tuple:
+        """Return the inputs of physical parameters, shape (parameters, ...)."""
+        return self.inputs(*values) if self.from_values is None else self.from_values(values)
+
+    def inputs_of_logs(self, logs: Any) -> Tuple:
+        """Return the inputs of the natural logarithms of physical parameters, shape (parameters, ...)."""
+        return self.inputs_of_values(jnp.exp(logs)) if self.from_logs is None else self.from_logs(logs)
+
+    def first_state(self, pools: Any) -> Tuple:
+        """Return the first state of initial pools, shape (pools, ...)."""
+        return self.state(*pools) if self.from_pools is None else self.from_pools(pools)

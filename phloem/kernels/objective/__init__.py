@@ -1,1 +1,1 @@
-"""What is minimised: cells as the loss reads them, its terms, and the bounded log transform."""
+"""What losses of any model share: cells in tables, the objective, the bounded log transform."""

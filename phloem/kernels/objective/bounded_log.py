@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from phloem.kernels.models.model import Parameter
+from phloem.model_tables import Parameter
 
 CLIP = 1e-4
 """The inverse keeps u this far from 0 and 1: closer, float32 rounds pi (u - 1/2) past pi/2 and the sign flips."""

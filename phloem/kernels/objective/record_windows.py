@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.kernels.objective.site_input import Site
-from phloem.names import STREAMS
+from phloem.kernels.objective.site import Site
 
 
 def richest_years(site: Site, years: int) -> Site:
@@ -34,7 +33,7 @@ def richest_years(site: Site, years: int) -> Site:
 def _share(site: Site, days: slice) -> float:
     """Return what share of the observations some days hold, summed over the streams."""
     total = 0.0
-    for name in STREAMS:
+    for name in site.streams:
         seen = np.isfinite(site.observations[name][: site.training_days])
         total += seen[days].sum() / max(1, seen.sum())
     return round(total, 9)

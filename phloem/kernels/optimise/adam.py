@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.optimise.optimiser import Options, choose
 from phloem.names import STOP
@@ -67,13 +67,13 @@ class AdamOptions(Options):
         """Return empty moments."""
         return jax.vmap(self.transformation().init)(raw)
 
-    def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
         """Take one step in every active lane."""
         return _iterate(objective, self, data, lane_cell, lanes, active)
 
 
 def _iterate(
-    objective: SiteObjective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
+    objective: Objective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
 ) -> Lanes:
     """Take one step in every running lane."""
     k = jnp.minimum(

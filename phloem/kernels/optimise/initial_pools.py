@@ -10,10 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.objective.bounded_log import log_bounds, log_physical
-from phloem.kernels.objective.site_objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData, SiteObjective
+from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, Objective, SiteData
 from phloem.kernels.optimise.arsinh_coordinates import raw_of
 
 MOVES = 4
@@ -32,7 +30,7 @@ KEPT_FROM_BOUNDS = 0.03
 """Pools are not moved closer to their bounds than this share of the log range: there the transform has no slope."""
 
 
-def settle(objective: SiteObjective, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
+def settle(objective: Objective, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
     """Move each lane's pools until its steady-state terms are small, and keep the best of what was seen.
 
     A pool whose mean over the years, or whose inflow over outflow, is off by a factor gets an initial size that is
@@ -40,24 +38,25 @@ def settle(objective: SiteObjective, raw: Array, sharpness: Array, data: SiteDat
 
     Args:
         objective: what is minimised.
-        raw: unbounded unknowns, (lanes, 38).
+        raw: unbounded unknowns, (lanes, unknowns).
         sharpness: k, (lanes,).
         data: the cells.
         lane_cell: cell of each lane, (lanes,).
 
     Returns:
-        Raw values whose loss is that of `raw` or less, (lanes, 38).
+        Raw values whose loss is that of `raw` or less, (lanes, unknowns).
     """
-    pools = [row for row, pool in enumerate(POOLS, len(PARAMETERS)) if pool.name in objective.steady_pools]
+    count = len(objective.model.parameters)
+    pools = [row for row, pool in enumerate(objective.model.pools, count) if pool.name in objective.steady_pools]
     if not pools:
         return raw
     rows = np.array(pools)
-    span = jnp.asarray(log_bounds(objective.calibrated, raw.dtype)[1][rows, 0])
+    span = jnp.asarray(log_bounds(objective.unknowns, raw.dtype)[1][rows, 0])
 
     def look(raw: Array) -> tuple[Array, Array]:
         terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
-        logs = log_physical(raw.T, objective.calibrated)
-        p, pools = inputs_from_logs(logs[: len(PARAMETERS)]), jnp.exp(logs[len(PARAMETERS) :])
+        logs = log_physical(raw.T, objective.unknowns)
+        p, pools = objective.model.inputs_of_logs(logs[:count]), jnp.exp(logs[count:])
         found = objective.balances(p, sums, pools, data, lane_cell)
         moves = [_move(jnp.log(drift), jnp.log(ratio)) for drift, ratio in found.values()]
         loss = reduce(add, terms)
@@ -96,7 +95,7 @@ dead one: with the first alone 55 of 1,200 lanes ended there."""
 
 
 def regrow(
-    objective: SiteObjective,
+    objective: Objective,
     point: Array,
     entering: Array,
     rows: tuple[int, ...],
@@ -108,7 +107,7 @@ def regrow(
 
     Args:
         objective: of the whole record.
-        point: z of each lane, float64 (lanes, 38).
+        point: z of each lane, float64 (lanes, unknowns).
         entering: lanes that begin it now, bool (lanes,); the others stay.
         rows: unknowns that begin anew.
         sharpness: k, (lanes,), of the type in which the loss is evaluated.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,14 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import unbounded
-from phloem.kernels.objective.canopy_calibration import start_value
-
-CANOPY_ROW = [p.name for p in CALIBRATED].index("canopy_efficiency")
-PAW_ROW = [p.name for p in CALIBRATED].index("paw")
-START_PAW = 500.0
-"""mm: with the geometric centre instead, random starts spend most days at the floor and have no gradient."""
 
 MAX_REDRAWS = 5
 """Redraws of a lane in one calibration; a lane that is tried again later has as many more."""
@@ -33,8 +27,8 @@ class Lanes(NamedTuple):
 
     Attributes:
         key: random key of each lane, uint32 (lanes, 2); depends on seed, cell and member only.
-        start: raw values that replace the random ones where finite, (lanes, 38).
-        raw: unbounded unknowns, (lanes, 38).
+        start: raw values that replace the random ones where finite, (lanes, unknowns).
+        raw: unbounded unknowns, (lanes, unknowns).
         optimiser: the optimiser's own state, one a lane.
         step: steps taken, int32 (lanes,): by Adam since the lane's last start, by the fast optimiser on all its walks.
         evaluations: gradient evaluations altogether, int32 (lanes,).
@@ -43,7 +37,7 @@ class Lanes(NamedTuple):
         phase: RUNNING, DONE, DIVERGED or PADDING, int32 (lanes,).
         stop: why the lane stopped, one of `names.STOP`, int32 (lanes,).
         best_loss: least loss seen at the end value of the sharpness, inf before, (lanes,).
-        best_raw: where it was seen, (lanes, 38).
+        best_raw: where it was seen, (lanes, unknowns).
         trace: loss at every stride-th step, NaN where not reached, float32 (lanes, trace).
     """
 
@@ -60,6 +54,11 @@ class Lanes(NamedTuple):
     best_loss: Array
     best_raw: Array
     trace: Array
+
+
+def cell_number(name: str) -> int:
+    """Return the 32-bit number of a cell for its random keys; made from its name, never from its place."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 def lane_keys(seed: int, cells: Sequence[int], members: Sequence[int]) -> np.ndarray:
@@ -85,45 +84,42 @@ def draw(key: Array, redraws: Array, start: Array, init: str) -> Array:
     Args:
         key: (lanes, 2).
         redraws: (lanes,).
-        start: (lanes, 38), values that replace the random ones where finite.
+        start: (lanes, unknowns), values that replace the random ones where finite.
         init: `normal`, N(0, 1) as published, or `uniform_u`, uniform between the bounds on the log scale.
 
     Returns:
-        Raw values of start's type, (lanes, 38).
+        Raw values of start's type, (lanes, unknowns).
     """
 
     def one(data: Array, redraw: Array) -> Array:
         lane = jax.random.fold_in(jax.random.wrap_key_data(data, impl="threefry2x32"), redraw)
         if init == "uniform_u":
-            u = jax.random.uniform(lane, (len(CALIBRATED),), jnp.float32, 0.02, 0.98)
+            u = jax.random.uniform(lane, start.shape[1:], jnp.float32, 0.02, 0.98)
             return jnp.tan(np.pi * (u - 0.5))
-        return jax.random.normal(lane, (len(CALIBRATED),), jnp.float32)
+        return jax.random.normal(lane, start.shape[1:], jnp.float32)
 
     drawn = jax.vmap(one)(key, redraws).astype(start.dtype)
     return jnp.where(jnp.isfinite(start), start, drawn)
 
 
-def start_values(ce_opt: Sequence[float], dtype: Any) -> np.ndarray:
-    """Return what is not drawn: canopy efficiency from its pre-calibration, and 500 mm of water.
+def start_values(starts: Sequence[Mapping[str, float]], model: Model, dtype: Any) -> np.ndarray:
+    """Return what is not drawn.
 
     Args:
-        ce_opt: pre-calibrated canopy efficiency of each lane's cell; NaN leaves it to chance.
+        starts: physical values of each lane's unknowns that have one, by name; an initial pool is `initial_` and its
+            name.
+        model: whose unknowns they are.
         dtype: floating type.
 
     Returns:
-        Raw values, NaN where the lane draws, (lanes, 38).
+        Raw values, NaN where the lane draws, (lanes, unknowns).
     """
-    values = np.array([[p.lower] for p in CALIBRATED]).repeat(len(ce_opt), 1)
-    values[CANOPY_ROW] = [start_value(ce) for ce in ce_opt]
-    values[PAW_ROW] = START_PAW
-    raw = unbounded(values, CALIBRATED).T
-    start = np.full_like(raw, np.nan)
-    start[:, PAW_ROW] = raw[:, PAW_ROW]
-    known = np.isfinite(np.asarray(ce_opt, float))
-    start[known, CANOPY_ROW] = raw[known, CANOPY_ROW]
-    return start.astype(dtype)
-
-
-def cell_number(name: str) -> int:
-    """Return the 32-bit number of a cell for its random keys; made from its name, never from its place."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    unknowns = model.unknowns
+    names = [p.name for p in model.parameters] + [f"initial_{p.name}" for p in model.pools]
+    rows = {name: row for row, name in enumerate(names)}
+    values = np.array([[p.lower] for p in unknowns]).repeat(len(starts), 1)
+    known = np.zeros(values.shape, bool)
+    for lane, given in enumerate(starts):
+        for name, value in given.items():
+            values[rows[name], lane], known[rows[name], lane] = value, True
+    return np.where(known, unbounded(values, unknowns), np.nan).T.astype(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.models.model import Model
+from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
 from phloem.names import STOP
-
-INITS = ("normal", "uniform_u")
 
 
 class Options(ABC):
@@ -54,7 +53,7 @@ class Options(ABC):
 
     @abstractmethod
     def first(self, raw: Array) -> Any:
-        """Return the optimiser's own state of lanes that begin at `raw` (lanes, 38)."""
+        """Return the optimiser's own state of lanes that begin at `raw` (lanes, unknowns)."""
 
     @property
     def together(self) -> int:
@@ -83,16 +82,17 @@ class Options(ABC):
         return np.asarray(lanes.evaluations, float)
 
     @abstractmethod
-    def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
         """Take one step in every active lane; the others stay as they are."""
 
 
 def begin(
     options: Options,
+    model: Model,
     seed: int,
     cells: Sequence[int],
     members: Sequence[int],
-    ce_opt: Sequence[float],
+    starts: Sequence[Mapping[str, float]],
     dtype: Any,
     block: int,
     redraws: Sequence[int] | None = None,
@@ -101,10 +101,11 @@ def begin(
 
     Args:
         options: the optimiser.
+        model: whose unknowns the lanes look for.
         seed: the campaign's seed.
         cells: number of each lane's cell.
         members: member of each lane.
-        ce_opt: pre-calibrated canopy efficiency of each lane's cell, NaN where there is none.
+        starts: physical values that each lane begins with instead of drawing them, as in `start_values`.
         dtype: floating type.
         block: lanes in the block; the rest is padding.
         redraws: redraws that each lane has used already, none by default; it starts from the draw of that number and
@@ -112,7 +113,7 @@ def begin(
     """
     missing = block - len(cells)
     key = lane_keys(seed, list(cells) + [0] * missing, list(members) + [0] * missing)
-    start = jnp.asarray(start_values(list(ce_opt) + [np.nan] * missing, dtype))
+    start = jnp.asarray(start_values([*starts, *[{}] * missing], model, dtype))
     count = jnp.zeros(block, jnp.int32)
     used = jnp.asarray([*(redraws or [0] * len(cells)), *[0] * missing], jnp.int32)
     raw = draw(jnp.asarray(key), used, start, options.init)
@@ -142,7 +143,7 @@ def choose(condition: Array, yes: Any, no: Any) -> Any:
 
 @partial(jax.jit, static_argnames=("objective", "options"))
 def advance(
-    objective: SiteObjective,
+    objective: Objective,
     options: Options,
     data: SiteData,
     lane_cell: Array,

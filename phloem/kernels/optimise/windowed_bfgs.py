@@ -11,7 +11,7 @@ not so over nine, and to mend that by gradients took a hundred of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise import quasi_newton
 from phloem.kernels.optimise.arsinh_coordinates import FARTHEST, raw_of
 from phloem.kernels.optimise.initial_pools import REGROWN, RUNS, regrow, settle
@@ -51,8 +51,8 @@ class Fast(NamedTuple):
         mark_loss: loss when progress was last looked at, float64.
         mark_step: `accepted` then, int32.
         kept_loss: least loss on the last window, of this lane's starts so far, float64.
-        kept_point: where, float64 (lanes, 38).
-        kept_curvature: what was known there, float64 (lanes, 38, 38).
+        kept_point: where, float64 (lanes, unknowns).
+        kept_curvature: what was known there, float64 (lanes, unknowns, unknowns).
         gradients: evaluated on each window, int32 (lanes, windows + 1).
         forwards: forward runs on each window, int32 (lanes, windows + 1).
     """
@@ -124,7 +124,7 @@ class FastOptions(Options):
         return self.patience
 
     def first(self, raw: Array) -> Fast:
-        """Return the state of lanes that begin at `raw` (lanes, 38)."""
+        """Return the state of lanes that begin at `raw` (lanes, unknowns)."""
         count = raw.shape[0]
         none, nothing = jnp.zeros(count, jnp.int32), jnp.zeros(count)
         walk = quasi_newton.start(jnp.arcsinh(raw.astype(jnp.float64)))
@@ -169,13 +169,9 @@ class FastOptions(Options):
         cost: np.ndarray = (runs * shares).sum(1)
         return cost
 
-    def iterate(self, objective: SiteObjective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
-        """Take one step in every active lane, and let it enter and leave its window.
-
-        The penalty is that of `strict` in any mode: as published it overflows a little beyond each wall, where Adam's k
-        rises slowly enough to be gone by then, and its values are the same wherever it is finite.
-        """
-        objective = replace(objective, switches=replace(objective.switches, edc_sigmoid="softplus"))
+    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+        """Take one step in every active lane, and let it enter and leave its window."""
+        objective = objective.walkable
         entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0)
         lanes = lax.cond(entering.any(), partial(_settle, self, objective, data, lane_cell, entering), _same, lanes)
         lanes, lost, stalled = _step(self, objective, data, lane_cell, active, lanes)
@@ -198,7 +194,7 @@ def _same(lanes: Lanes) -> Lanes:
 
 
 def _settle(
-    options: FastOptions, objective: SiteObjective, data: SiteData, lane_cell: Array, entering: Array, lanes: Lanes
+    options: FastOptions, objective: Objective, data: SiteData, lane_cell: Array, entering: Array, lanes: Lanes
 ) -> Lanes:
     """Settle the pools of the lanes that enter a window; a stand that grows anew first gets something to begin with."""
     state: Fast = lanes.optimiser
@@ -228,7 +224,7 @@ def _sharpness(options: FastOptions, state: Fast) -> Array:
 
 
 def _step(
-    options: FastOptions, objective: SiteObjective, data: SiteData, lane_cell: Array, active: Array, lanes: Lanes
+    options: FastOptions, objective: Objective, data: SiteData, lane_cell: Array, active: Array, lanes: Lanes
 ) -> tuple[Lanes, Array, Array]:
     """Try one point in every active lane; tell which have no finite loss where they stand, and which no way down."""
     state: Fast = lanes.optimiser

@@ -11,47 +11,45 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
-from phloem.kernels.models.dalec_daily.forcing_terms import Weather
-from phloem.kernels.models.dalec_daily.records import Observed
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.day_tables import Series, series
 
 
 def late_days(
-    weather: Sequence[Weather],
+    model: Model,
+    weather: Sequence[Any],
     weather_row: np.ndarray | None,
     parameters: np.ndarray,
     pools: np.ndarray,
     lane_cell: np.ndarray,
     fields: tuple[str, ...],
     first: int = 0,
-    mode: str = "strict",
     dtype: Any = np.float32,
 ) -> dict[str, np.ndarray]:
     """Run lanes over all their days and return the fields from one day on.
 
     Args:
-        weather: forcing of each cell, (rows,) in all its fields.
+        model: the model text.
+        weather: forcing of each cell, NamedTuples that the model reads, (rows,) in all its fields.
         weather_row: row of the forcing of each simulated day, the same for all cells, (days,); None: a row a day.
-        parameters: physical, (lanes, 30).
-        pools: initial pools, (lanes, 8).
+        parameters: physical, (lanes, parameters).
+        pools: initial pools, (lanes, pools).
         lane_cell: cell of each lane, (lanes,).
-        fields: names of `records.Outputs`.
+        fields: names of the model's outputs.
         first: day from which on outputs are kept.
-        mode: `strict` or `compat`.
         dtype: floating type of the run.
 
     Returns:
         Each field, (lanes, days - first); days beyond a cell's own record repeat nonsense.
     """
-    nothing = [Observed(*[np.zeros(1)] * len(Observed._fields))] * len(weather)
+    record: Any = model.observed
+    nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     days = max(len(one[0]) for one in weather) if weather_row is None else len(weather_row)
     table = series(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
     kept = _run(
-        dalec(mode),
-        inputs(jnp.asarray(np.asarray(parameters, dtype).T)),
-        state(jnp.asarray(np.asarray(pools, dtype).T)),
+        model,
+        model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T)),
+        model.first_state(jnp.asarray(np.asarray(pools, dtype).T)),
         table._replace(weather_row=table.weather_row[:days]),
         jnp.asarray(lane_cell, jnp.int32),
         fields,

@@ -16,8 +16,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from phloem.kernels.objective.site_input import Site, site_data
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective, nnse
+from phloem.kernels.objective.objective import Objective, SiteData, nnse
+from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import PADDING, Lanes
 from phloem.kernels.optimise.optimiser import Options, advance
 from phloem.kernels.time_loop.day_tables import Series
@@ -35,10 +35,7 @@ TABLES = SiteData(
     variance=BY_CELL,
     marked=BY_LANE,
     days=BY_LANE,
-    ce_opt=BY_LANE,
-    mean_temperature=BY_LANE,
-    lcma=BY_LANE,
-    f_auto=BY_LANE,
+    facts=BY_LANE,
 )
 """How the tables lie on the devices: the last axis is that of the cells, and each device has its own."""
 
@@ -149,7 +146,7 @@ class Flight:
 
 
 @functools.cache
-def advance_program(objective: SiteObjective, options: Options, mesh: Mesh) -> Program:
+def advance_program(objective: Objective, options: Options, mesh: Mesh) -> Program:
     """Return the program (tables, lane_cell, lanes, steps, stage) -> lanes: `kernels.advance` on each device.
 
     Its arguments stay valid: a chunk that fails, as for want of memory, leaves the lanes as they were before it.
@@ -163,7 +160,7 @@ def advance_program(objective: SiteObjective, options: Options, mesh: Mesh) -> P
 
 
 @functools.cache
-def terms_program(objective: SiteObjective, mesh: Mesh) -> Program:
+def terms_program(objective: Objective, mesh: Mesh) -> Program:
     """Return the program (raw, sharpness, tables, lane_cell) -> (terms of the loss, NNSE by stream) of all lanes.
 
     NNSE is NaN where a cell has nothing to score in the tables' window.

@@ -14,7 +14,7 @@ import pytest
 
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.config.parameters_file import FILE_COLUMNS, read_parameters
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from tests.support.campaigns.campaigns import (
     command,
     count,
@@ -103,7 +103,7 @@ def test_a_schedule_cut_short_is_said(tmp_path: Path) -> None:
 
 def test_parameters_from_a_spreadsheet(tmp_path: Path) -> None:
     """A byte-order mark, blanks after commas, Windows line ends."""
-    values = [(p.lower * p.upper) ** 0.5 for p in CALIBRATED]
+    values = [(p.lower * p.upper) ** 0.5 for p in UNKNOWNS]
     text = ", ".join(FILE_COLUMNS) + "\r\n" + ", ".join(map(repr, values)) + "\r\n"
     path = tmp_path / "P.csv"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from phloem.jobs.config.parameters_file import FILE_COLUMNS
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from tests.support.campaigns.campaigns import command, files, tower_file
 
-MIDDLE = [str(round((limits.lower * limits.upper) ** 0.5, 6)) for limits in CALIBRATED]
+MIDDLE = [str(round((limits.lower * limits.upper) ** 0.5, 6)) for limits in UNKNOWNS]
 
 
 def write(folder: Path, **changed: str | None) -> Path:

@@ -19,8 +19,8 @@ from phloem.jobs.experiments.run_forward import Forward
 from phloem.jobs.experiments.three_experiments import read_truth
 from phloem.jobs.synthetic.boreal_domain import make_store
 from phloem.jobs.synthetic.boreal_truth import places
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
-from phloem.kernels.objective.grid_objective import NEAR_ZERO
+from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.names import ALL_STREAMS
 from tests.support.campaigns.campaigns import command, differing, files, merged, succeed, write_campaign
 from tests.support.campaigns.stores import CELLS, LINE, SEED, SHORT, write_grid_campaign
@@ -176,7 +176,7 @@ def test_the_truth_is_read_with_the_store(experiments: Path, store: Store) -> No
     assert truth.shape == (CELLS, 30)
     for row, p in enumerate(PARAMETERS):
         assert ((truth[:, row] > p.lower) & (truth[:, row] < p.upper)).all(), p.name
-    assert len(CALIBRATED) == 38
+    assert len(UNKNOWNS) == 38
 
 
 def refused(folder: Path, *arguments: object) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phloem.jobs.synthetic.transect import GAP_SHARE, NORTH, SOUTH, make_cell, make_transect, read_truth
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS, UNKNOWNS
 from phloem.names import FORCING, STATUS, STREAMS
 
 
@@ -38,7 +38,7 @@ def test_another_seed_makes_another_cell() -> None:
         missing = np.isnan(one.observations[name]).mean()
         assert 0.3 * GAP_SHARE < missing < 2 * GAP_SHARE
         assert np.nanstd(one.observations[name]) > 0
-    assert truth.shape == (len(CALIBRATED),)
+    assert truth.shape == (len(UNKNOWNS),)
 
 
 def test_the_truth_lies_within_the_bounds_and_varies(transect: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import CLIP, log_bounds, log_physical, physical, unbounded
 
 WOOD = [p for p in PARAMETERS if p.name == "turnover_wood"]
@@ -16,8 +16,8 @@ PRINTED = {
     0.5: 2.725259195e-4,
     2.0: 5.801792480e-4,
 }
-LOWER = np.array([[p.lower] for p in CALIBRATED])
-UPPER = np.array([[p.upper] for p in CALIBRATED])
+LOWER = np.array([[p.lower] for p in UNKNOWNS])
+UPPER = np.array([[p.upper] for p in UNKNOWNS])
 LIFESPANS = [row for row, p in enumerate(PARAMETERS) if p.name.endswith("lifespan")]
 
 
@@ -28,20 +28,20 @@ def test_values_of_the_specification_both_ways():
 
 
 @settings(deadline=None, max_examples=200)
-@given(raw=st.lists(st.floats(-1e3, 1e3), min_size=len(CALIBRATED), max_size=len(CALIBRATED)))
+@given(raw=st.lists(st.floats(-1e3, 1e3), min_size=len(UNKNOWNS), max_size=len(UNKNOWNS)))
 def test_round_trip(raw):
     column = np.array(raw)[:, None]
-    there = np.asarray(physical(jnp.asarray(column), CALIBRATED))
+    there = np.asarray(physical(jnp.asarray(column), UNKNOWNS))
     assert (there > LOWER).all()
     assert (there < UPPER).all()
-    np.testing.assert_allclose(np.arctan(unbounded(there, CALIBRATED)), np.arctan(column), atol=1e-10)
+    np.testing.assert_allclose(np.arctan(unbounded(there, UNKNOWNS)), np.arctan(column), atol=1e-10)
 
 
 @settings(deadline=None, max_examples=100)
 @given(share=st.floats(0, 1))
 def test_the_inverse_of_physical_values_comes_back_within_the_clip(share):
     values = LOWER * (UPPER / LOWER) ** share
-    back = np.asarray(physical(jnp.asarray(unbounded(values, CALIBRATED)), CALIBRATED))
+    back = np.asarray(physical(jnp.asarray(unbounded(values, UNKNOWNS)), UNKNOWNS))
     nearest = LOWER * (UPPER / LOWER) ** np.clip(share, CLIP, 1 - CLIP)
     np.testing.assert_allclose(back, nearest, rtol=1e-10)
 
@@ -54,24 +54,24 @@ def test_the_inverse_at_a_bound_keeps_its_sign(dtype, nudge):
         value = bound.astype(dtype)
         if nudge:
             value = np.nextafter(value, dtype(nudge * np.inf))
-        raw = unbounded(value, CALIBRATED)
+        raw = unbounded(value, UNKNOWNS)
         assert (np.sign(raw) == sign).all()
         assert np.isfinite(raw).all()
-        back = np.asarray(physical(jnp.asarray(raw.astype(dtype)), CALIBRATED))
+        back = np.asarray(physical(jnp.asarray(raw.astype(dtype)), UNKNOWNS))
         np.testing.assert_allclose(np.log(back / bound) / np.log(UPPER / LOWER), -sign * CLIP, rtol=2e-2)
 
 
 def test_absurd_raw_values_stay_finite_and_at_the_bounds_in_float32():
     for raw, bound in ((-1e30, LOWER), (1e30, UPPER)):
-        column = jnp.full((len(CALIBRATED), 1), raw, jnp.float32)
-        np.testing.assert_allclose(physical(column, CALIBRATED), bound, rtol=3e-6)
+        column = jnp.full((len(UNKNOWNS), 1), raw, jnp.float32)
+        np.testing.assert_allclose(physical(column, UNKNOWNS), bound, rtol=3e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_type_is_kept(dtype):
-    raw = jnp.zeros((len(CALIBRATED), 2), dtype)
-    assert physical(raw, CALIBRATED).dtype == dtype
-    assert all(bound.dtype == dtype for bound in log_bounds(CALIBRATED, dtype))
+    raw = jnp.zeros((len(UNKNOWNS), 2), dtype)
+    assert physical(raw, UNKNOWNS).dtype == dtype
+    assert all(bound.dtype == dtype for bound in log_bounds(UNKNOWNS, dtype))
 
 
 def test_lifespan_less_one_keeps_its_digits_in_float32():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phloem.kernels.models.dalec_daily.forcing_terms import year_ends
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
 from phloem.kernels.objective.record_windows import richest_years
-from phloem.kernels.objective.site_input import Site
+from phloem.kernels.objective.site import Site
 from phloem.names import STREAMS
 from tests.support.kernels.builders import made_site
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.optimise.initial_pools import settle
 from tests.support.kernels.builders import made_site
 
@@ -26,7 +26,7 @@ POOLS = slice(len(PARAMETERS), len(PARAMETERS) + 6)
 def settled() -> tuple[np.ndarray, ...]:
     """Raw values before and after, and both losses with their steady-state parts."""
     data = site_data([made_site(3 * 365, 5, STRICT)], np.float32)
-    raw = jnp.asarray(np.random.default_rng(0).normal(size=(LANES, len(CALIBRATED))), jnp.float32)
+    raw = jnp.asarray(np.random.default_rng(0).normal(size=(LANES, len(UNKNOWNS))), jnp.float32)
     raw = raw.at[7].set(jnp.nan)
     k, cell = jnp.full(LANES, 30.0, jnp.float32), jnp.zeros(LANES, jnp.int32)
     after = jax.jit(lambda raw: settle(OBJECTIVE, raw, k, data, cell))(raw)
@@ -62,7 +62,7 @@ def test_a_lane_without_a_loss_stays_where_it_is(settled: tuple[np.ndarray, ...]
 
 def test_where_no_pool_is_steady_nothing_moves() -> None:
     data = site_data([made_site(400, 5, STRICT)], np.float32)
-    raw = jnp.zeros((LANES, len(CALIBRATED)), jnp.float32)
+    raw = jnp.zeros((LANES, len(UNKNOWNS)), jnp.float32)
     free = replace(OBJECTIVE, steady_pools=())
     after = settle(free, raw, jnp.ones(LANES, jnp.float32), data, jnp.zeros(LANES, jnp.int32))
     assert after is raw

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.optimise.lanes import (
     CANOPY_ROW,
@@ -145,7 +145,7 @@ def test_keys_differ_by_seed_cell_member_and_redraw_and_by_nothing_else():
     keys = np.concatenate([lane_keys(seed, *zip(*grid, strict=True)) for seed in (0, 1, 99)])
     assert len(np.unique(keys, axis=0)) == 3 * len(grid)
     np.testing.assert_array_equal(lane_keys(1, [5, 2**32 - 1], [0, 2])[1], lane_keys(1, [2**32 - 1], [2])[0])
-    free = np.full((MAX_REDRAWS + 1, len(CALIBRATED)), np.nan, np.float32)
+    free = np.full((MAX_REDRAWS + 1, len(UNKNOWNS)), np.nan, np.float32)
     key = np.repeat(keys[:1], MAX_REDRAWS + 1, 0)
     drawn = np.asarray(draw(key, np.arange(MAX_REDRAWS + 1), free, "normal"))
     assert len(np.unique(drawn)) == drawn.size
@@ -156,7 +156,7 @@ def test_keys_differ_by_seed_cell_member_and_redraw_and_by_nothing_else():
 def test_draws_do_not_depend_on_the_float_type(world):
     sites = world[0]
     starts = [begin(OPTIONS, SEED, [0], [0], [sites[0].ce_opt], dtype, 1).raw for dtype in (np.float32, np.float64)]
-    free = [row for row in range(len(CALIBRATED)) if row not in (CANOPY_ROW, PAW_ROW)]
+    free = [row for row in range(len(UNKNOWNS)) if row not in (CANOPY_ROW, PAW_ROW)]
     np.testing.assert_array_equal(np.asarray(starts[0])[0, free], np.asarray(starts[1])[0, free])
 
 
@@ -165,10 +165,10 @@ def test_starts_follow_the_published_draw():
     keys = lane_keys(3, np.arange(n), np.zeros(n, int))
     start = start_values([np.nan] * (n - 2) + [20.0, 60.0], np.float64)
     raw = np.asarray(draw(keys, np.zeros(n, int), start, "normal"))
-    free = raw[:, [row for row in range(len(CALIBRATED)) if row not in (CANOPY_ROW, PAW_ROW)]]
+    free = raw[:, [row for row in range(len(UNKNOWNS)) if row not in (CANOPY_ROW, PAW_ROW)]]
     assert free.mean() == pytest.approx(0, abs=0.01)
     assert free.std() == pytest.approx(1, abs=0.01)
-    values = np.asarray(physical(raw.T, CALIBRATED))
+    values = np.asarray(physical(raw.T, UNKNOWNS))
     np.testing.assert_allclose(values[PAW_ROW], 500, rtol=1e-12)
     np.testing.assert_allclose(values[CANOPY_ROW, -2:], [20.0, 49.5], rtol=1e-12)
     assert np.unique(values[CANOPY_ROW, :-2]).size > 0.99 * n

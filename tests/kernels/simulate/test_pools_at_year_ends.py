@@ -8,7 +8,7 @@ import pytest
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
-from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from tests.support.kernels.builders import STATE, G

@@ -14,9 +14,9 @@ import pytest
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import MODES
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop import backends
 from phloem.kernels.time_loop.cpu import c_compiler
 from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
@@ -34,8 +34,8 @@ COMPILED = ("cpu", "gpu")
 
 
 def raw_values(lanes, spread=0.4, seed=6):
-    raw = unbounded(np.concatenate([G, STATE])[:, None], CALIBRATED)
-    scatter = np.random.default_rng(seed).normal(0, spread, (len(CALIBRATED), lanes))
+    raw = unbounded(np.concatenate([G, STATE])[:, None], UNKNOWNS)
+    scatter = np.random.default_rng(seed).normal(0, spread, (len(UNKNOWNS), lanes))
     scatter[:, 0] = 0  # the golden lane
     return raw + scatter
 
@@ -49,7 +49,7 @@ def tables(mode, dtype, lengths=(70, 128, 100), window="calibration"):
 
 def folded(mode, data, lane_cell, backend):
     def run(raw):
-        values = physical(raw, CALIBRATED)
+        values = physical(raw, UNKNOWNS)
         last, sums = fold(
             dalec(mode), inputs(values[: len(NAMES)]), state(values[len(NAMES) :]), data, lane_cell, backend=backend
         )
@@ -109,7 +109,7 @@ class TestEveryBackend:
     def test_clamps(self, backend):
         """Pools on and beyond their bounds: the reference's convention at every kink."""
         pools = np.tile(STATE[:, None], (1, 6))
-        lower, upper = (np.array([getattr(p, side) for p in CALIBRATED[-8:]]) for side in ("lower", "upper"))
+        lower, upper = (np.array([getattr(p, side) for p in UNKNOWNS[-8:]]) for side in ("lower", "upper"))
         pools[:, 1], pools[:, 2], pools[:, 3] = lower, upper, 1.5 * upper
         pools[6, 4], pools[6, 5] = G[NAMES.index("field_capacity")], 0.5 * G[NAMES.index("paw_drainage_capacity")]
         data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2, 0, 1, 2], jnp.int32)
@@ -142,7 +142,7 @@ class TestEveryBackend:
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_bad_lane_stays_alone_and_shows(self, backend, bad):
         data, lanes = tables("strict", np.float32), jnp.asarray([0, 1, 2, 1, 0], jnp.int32)
-        values = np.asarray(physical(jnp.asarray(raw_values(5)), CALIBRATED)).astype(np.float32)
+        values = np.asarray(physical(jnp.asarray(raw_values(5)), UNKNOWNS)).astype(np.float32)
 
         def run(values):
             values = jnp.asarray(values)
@@ -272,7 +272,7 @@ class TestBits:
     def case(cls):
         cells = cls.cells()
         data = site_data(cells, np.float32).series
-        values = np.asarray(physical(jnp.asarray(raw_values(cls.LANES)), CALIBRATED)).astype(np.float32)
+        values = np.asarray(physical(jnp.asarray(raw_values(cls.LANES)), UNKNOWNS)).astype(np.float32)
         constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
         numbers = jax.tree.map(np.asarray, (constants, state(jnp.asarray(values[30:]))))
         cell = np.random.default_rng(2).integers(0, 20, cls.LANES)

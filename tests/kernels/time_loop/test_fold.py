@@ -8,9 +8,9 @@ import pytest
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import weather
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.day_tables import SEGMENT, series
 from phloem.kernels.time_loop.fold import fold
@@ -28,9 +28,9 @@ def folded(values, data, lanes):
 
 @pytest.fixture(scope="module")
 def values():
-    raw = unbounded(np.concatenate([G, STATE])[:, None], CALIBRATED)
-    raw = raw + np.random.default_rng(6).normal(0, 0.4, (len(CALIBRATED), LANES))
-    return np.asarray(physical(jnp.asarray(raw), CALIBRATED))
+    raw = unbounded(np.concatenate([G, STATE])[:, None], UNKNOWNS)
+    raw = raw + np.random.default_rng(6).normal(0, 0.4, (len(UNKNOWNS), LANES))
+    return np.asarray(physical(jnp.asarray(raw), UNKNOWNS))
 
 
 def bytes_of(tree):

@@ -12,10 +12,10 @@ import pytest
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, prepare, state
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_input import site_data
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop import gpu_backend
 from phloem.kernels.time_loop.day_tables import series
 from phloem.kernels.time_loop.flat_day import Text
@@ -125,9 +125,9 @@ def case(text, constants, state0, data):
 @cache
 def carbon():
     """Three cells of unequal length; the last days of two are padding, for one of them most of a segment."""
-    raw = unbounded(np.concatenate([G, STATE])[:, None], CALIBRATED)
-    raw = raw + np.random.default_rng(6).normal(0, 0.4, (len(CALIBRATED), 5))
-    values = physical(jnp.asarray(raw), CALIBRATED)
+    raw = unbounded(np.concatenate([G, STATE])[:, None], UNKNOWNS)
+    raw = raw + np.random.default_rng(6).normal(0, 0.4, (len(UNKNOWNS), 5))
+    values = physical(jnp.asarray(raw), UNKNOWNS)
     sites = [made_site(days, 50 + days, STRICT, wet=wet) for days, wet in ((70, 0.3), (100, 1.0), (128, 3.0))]
     constants = prepare(inputs(values[:30]))
     text = Text(CARBON, jax.tree.structure(constants), 64)

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.models.dalec_daily.records import Observed
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 from phloem.kernels.time_loop.day_tables import series
 from phloem.kernels.time_loop.fold import fold
@@ -44,7 +45,7 @@ def unknowns():
         values[NAMES.index(name)] = value
     for name, value in {"wood": 15_000, "som": 20_000}.items():
         values[30 + POOL_NAMES.index(name)] = value
-    raw = unbounded(values[:, None], CALIBRATED) + np.random.default_rng(2).normal(0, 0.1, (len(CALIBRATED), LANES))
+    raw = unbounded(values[:, None], UNKNOWNS) + np.random.default_rng(2).normal(0, 0.1, (len(UNKNOWNS), LANES))
     return raw.astype(np.float32)
 
 
@@ -57,7 +58,7 @@ def ends():
         ("plain", np.float32, "plain"),
     ):
         model, data = dalec(replace(STRICT, state_dtype=kept)), long_series(dtype)
-        values = np.asarray(physical(jnp.asarray(unknowns(), jnp.float64), CALIBRATED)).astype(dtype)
+        values = np.asarray(physical(jnp.asarray(unknowns(), jnp.float64), UNKNOWNS)).astype(dtype)
         lanes = jnp.zeros(LANES, jnp.int32)
         last, sums = jax.jit(lambda p, q, m=model, d=data, z=lanes: fold(m, inputs(p), state(q), d, z))(
             jnp.asarray(values[:30]), jnp.asarray(values[30:])

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.records import Observed, State
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import POOLS

@@ -11,9 +11,9 @@ import numpy as np
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.config.campaign_file import Campaign, Configuration, Data
-from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.config.optimiser import Adam, Fast
 from phloem.jobs.synthetic.weather import boreal_weather
+from phloem.kernels.calibrations.dalec_daily.experiment import Experiment
 from tests.support.drivers.cells import made_up
 
 MEMBERS = 5

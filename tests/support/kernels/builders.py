@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from phloem.kernels.calibrations.dalec_daily.site import site
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather, weather
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, Switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed
-from phloem.kernels.objective.site_input import Site, site
+from phloem.kernels.objective.site import Site
 from phloem.kernels.time_loop.day_tables import Series, series
 
 NAMES = [p.name for p in PARAMETERS]

@@ -6,9 +6,9 @@ import numpy as np
 
 from phloem.io.drivers.grid_cell import calendar_days
 from phloem.jobs.synthetic.weather import boreal_weather
+from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
+from phloem.kernels.calibrations.protocol import Protocol
 from phloem.kernels.models.dalec_daily.mode_switches import switches
-from phloem.kernels.objective.grid_site_input import GridSite, grid_site
-from phloem.kernels.objective.protocol import Protocol
 from phloem.names import FORCING, STREAMS
 
 FIRST, LAST = 1985, 2020

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import SiteObjective
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.optimise.adam import AdamOptions
 from phloem.kernels.optimise.optimiser import advance, begin
 from tests.support.kernels.builders import made_site

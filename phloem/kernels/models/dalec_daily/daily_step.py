@@ -312,4 +312,7 @@ def dalec(mode: str | Switches = "strict") -> Model:
         step=lambda s, c, w: _step(s, c, w, chosen),
         score=score,
         rare=("year_end",),
+        from_values=inputs,
+        from_logs=inputs_from_logs,
+        from_pools=state,
     )

@@ -55,20 +55,6 @@ def _records(windowed: tuple[str, ...]) -> tuple[Any, Any]:
     )
 
 
-GridState = _records(WINDOW_MEANS)[0]
-
-
-def grid_state(state: State, model: Model | None = None) -> Any:
-    """Return the first state of a run from that of the plain model.
-
-    Args:
-        state: of the plain model.
-        model: of `grid_dalec`; by default one with a running sum of RECO alone.
-    """
-    kind: Any = GridState if model is None else model.state
-    return kind(*state, *[state.wood_rest * 0] * (len(kind._fields) - len(State._fields)))
-
-
 def grid_dalec(mode: str | Switches = "strict", windowed: tuple[str, ...] = WINDOW_MEANS) -> Model:
     """Return the model text of a mode (`strict`, `compat`) with the grid experiments' operators.
 
@@ -99,6 +85,10 @@ def _grid_dalec(mode: str | Switches, windowed: tuple[str, ...]) -> Model:
         biomass = outputs.labile + outputs.foliar + outputs.root + outputs.wood
         return state(*new, *totals), record(*outputs, *totals, biomass)
 
+    def first_state(pools: Any) -> Any:
+        whole = plain.first_state(pools)
+        return state(*whole, *[whole.wood_rest * 0] * len(windowed))
+
     def score(o: Any, y: Any) -> Any:
         seen = {name: getattr(o, name) for name in ALL_STREAMS}
         seen |= {name: getattr(o, f"{name}_sum") * y.window_share for name in windowed}
@@ -123,4 +113,7 @@ def _grid_dalec(mode: str | Switches, windowed: tuple[str, ...]) -> Model:
         step=step,
         score=score,
         rare=("biomass", "biomass_weight", "year_end"),
+        from_values=plain.from_values,
+        from_logs=plain.from_logs,
+        from_pools=first_state,
     )

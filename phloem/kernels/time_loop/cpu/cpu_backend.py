@@ -23,9 +23,6 @@ from phloem.kernels.time_loop.flat_day import Text
 LANES = 64
 """Lanes a block: four vectors of AVX-512, enough independent work to hide what one day waits for the day before."""
 
-TANGENTS = 38
-"""Tangents that share one run of the primal."""
-
 TANGENT_LANES = 16
 """Lanes a block where each lane carries so many tangents."""
 
@@ -68,7 +65,7 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
     given: dict[str, int | str] = {
         "B": TANGENT_LANES if kernel == "TANGENT" else LANES,
         "SEGMENT": text.segment,
-        "K": TANGENTS,
+        "K": max(1, len(text.model.unknowns)),  # all tangents of a lane share one run of the primal
         "DOUBLE": int(dtype == np.float64),
         "LAST": int(last),
         "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT" and last),

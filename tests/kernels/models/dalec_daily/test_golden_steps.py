@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import weather
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
-from phloem.kernels.objective.site_objective import SiteObjective
 from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G
 
 BASE = {"t": 546, "tasmin": 8, "tasmax": 20, "rsds": 18, "co2": 390, "doy": 180, "vpd": 8, "pr": 2, "lat": 60}

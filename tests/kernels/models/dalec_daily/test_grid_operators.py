@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, GridObjective
+from phloem.kernels.calibrations.protocol import Protocol
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
-from phloem.kernels.objective.grid_objective import NEAR_ZERO, GridObjective
-from phloem.kernels.objective.protocol import Protocol
+from phloem.kernels.objective.objective import nnse
 from phloem.kernels.objective.record_windows import richest_years
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.optimise.initial_pools import regrow
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.names import STREAMS, WINDOW_MEANS
@@ -57,7 +57,7 @@ def objective(backend: str, windowed: tuple[str, ...] = STREAMS, **changes: obje
 
 
 def raw(dtype: type = np.float64, seed: int = 3) -> jax.Array:
-    return jnp.asarray(0.5 * np.random.default_rng(seed).standard_normal((len(CALIBRATED), LANES)), dtype)
+    return jnp.asarray(0.5 * np.random.default_rng(seed).standard_normal((len(UNKNOWNS), LANES)), dtype)
 
 
 @pytest.mark.parametrize(("backend", "windowed"), CASES, ids=str)
@@ -118,7 +118,7 @@ def test_the_gradient_is_that_of_differences() -> None:
     loss = jax.jit(one.loss)
     _, gradient = jax.jit(one.loss_and_gradient)(x, k, data, lanes)
     checked = 0
-    for row in range(len(CALIBRATED)):
+    for row in range(len(UNKNOWNS)):
         h = 1e-5
         near, far = (
             (loss(x.at[row].add(d), k, data, lanes) - loss(x.at[row].add(-d), k, data, lanes)) / (2 * d)
@@ -127,7 +127,7 @@ def test_the_gradient_is_that_of_differences() -> None:
         smooth = np.abs(near - far) < 1e-4 * (np.abs(near) + 1e-3)  # no clamp between the points
         np.testing.assert_allclose(gradient[row][smooth], near[smooth], rtol=2e-3, atol=2e-5)
         checked += int(smooth.sum())
-    assert checked > 0.7 * len(CALIBRATED) * LANES
+    assert checked > 0.7 * len(UNKNOWNS) * LANES
 
 
 def test_a_constant_model_has_its_constant_as_mean() -> None:
@@ -200,7 +200,7 @@ def test_a_stand_that_begins_anew_does_so_with_means_too() -> None:
     data = site_data([monthly(CYCLED, trajectory=TRAJECTORY)], np.float64)
     one = objective("cpu", live_caps=NEAR_ZERO)
     lanes, k = jnp.zeros(LANES, jnp.int32), jnp.full(LANES, 30.0)
-    point = jnp.asarray(np.random.default_rng(1).standard_normal((LANES, len(CALIBRATED))))
+    point = jnp.asarray(np.random.default_rng(1).standard_normal((LANES, len(UNKNOWNS))))
     entering = jnp.array([True, True, False, True])
     begun = regrow(one, point, entering, (30, 31, 32, 33), k, data, lanes)
     assert (np.asarray(begun)[2] == np.asarray(point)[2]).all()

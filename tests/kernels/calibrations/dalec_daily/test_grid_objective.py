@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics
+from phloem.kernels.calibrations.protocol import Protocol
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.models.dalec_daily.phenology import yearly
 from phloem.kernels.objective.bounded_log import physical
-from phloem.kernels.objective.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics
-from phloem.kernels.objective.protocol import Protocol
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import nnse
+from phloem.kernels.objective.objective import nnse
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from tests.support.kernels.grid_cells import BASELINE, DEKADS, GROWTH, SINGLE, SNAPSHOT, TRAJECTORY, YEAR, cell
 
@@ -33,7 +33,7 @@ def objective(backend: str = "xla", **changes: object) -> GridObjective:
 
 
 def raw(dtype: type = np.float64, seed: int = 3) -> jax.Array:
-    return jnp.asarray(0.5 * np.random.default_rng(seed).standard_normal((len(CALIBRATED), LANES)), dtype)
+    return jnp.asarray(0.5 * np.random.default_rng(seed).standard_normal((len(UNKNOWNS), LANES)), dtype)
 
 
 def spread_of(values: np.ndarray) -> float:
@@ -106,7 +106,7 @@ def test_the_gradient_is_that_of_differences() -> None:
     x = raw(seed=8)
     _, gradient = jax.jit(one.loss_and_gradient)(x, k, data, lanes)
     checked = 0
-    for row in range(len(CALIBRATED)):
+    for row in range(len(UNKNOWNS)):
         h = 1e-5
         up, down = loss(x.at[row].add(h), k, data, lanes), loss(x.at[row].add(-h), k, data, lanes)
         wide = loss(x.at[row].add(4 * h), k, data, lanes), loss(x.at[row].add(-4 * h), k, data, lanes)
@@ -114,7 +114,7 @@ def test_the_gradient_is_that_of_differences() -> None:
         smooth = np.abs(near - far) < 1e-4 * (np.abs(near) + 1e-3)  # no clamp between the points
         np.testing.assert_allclose(gradient[row][smooth], near[smooth], rtol=2e-3, atol=2e-5)
         checked += int(smooth.sum())
-    assert checked > 0.7 * len(CALIBRATED) * LANES
+    assert checked > 0.7 * len(UNKNOWNS) * LANES
 
 
 def test_priors_and_the_leaf_economics_line() -> None:
@@ -141,10 +141,10 @@ def test_priors_and_the_leaf_economics_line() -> None:
 
 def test_a_stand_begins_below_its_caps() -> None:
     one = objective(live_caps=NEAR_ZERO)
-    highest = physical(jnp.full((len(CALIBRATED), 1), 1e9), one.calibrated)[30:, 0]
+    highest = physical(jnp.full((len(UNKNOWNS), 1), 1e9), one.calibrated)[30:, 0]
     np.testing.assert_allclose(highest[:4], NEAR_ZERO, rtol=1e-6)
-    np.testing.assert_allclose(highest[4:], [p.upper for p in CALIBRATED[34:]], rtol=1e-6)
-    assert objective().calibrated == CALIBRATED
+    np.testing.assert_allclose(highest[4:], [p.upper for p in UNKNOWNS[34:]], rtol=1e-6)
+    assert objective().calibrated == UNKNOWNS
 
 
 def test_nan_stays_in_its_lane() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -12,24 +11,19 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from phloem.kernels.models.dalec_daily.daily_step import allocation, inputs_from_logs, state
-from phloem.kernels.models.dalec_daily.mode_switches import Switches
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS
+from phloem.kernels.models.dalec_daily.daily_step import allocation
+from phloem.kernels.models.dalec_daily.mode_switches import STRICT, Switches
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.kernels.models.dalec_daily.phenology import yearly
-from phloem.kernels.models.model import Model, Parameter
 from phloem.kernels.objective.bounded_log import log_physical
-from phloem.kernels.time_loop.day_tables import Series
-from phloem.kernels.time_loop.fold import fold
+from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, Objective, SiteData, nnse
 from phloem.names import PERIOD, STREAMS
 
 CE_WEIGHT = 0.1
 CE_LEAST = 5.0
 """The ce prior applies where ce_opt is at least this; below, no pre-calibrated value exists."""
 
-EQUILIBRIUM_FACTOR = 0.6931471805599453
-"""ln 2: a pool may drift by this factor (CARDAMOM's EQF = 2)."""
 
-EQUILIBRIUM_TOLERANCE = 0.1
 LEAST_RATIO_FLUX = 1e-6
 """gC m-2 d-1: floor of the flux totals under the ratio of inflow to outflow."""
 
@@ -44,30 +38,6 @@ BALANCE = {
 """Inflows and outflows of the six carbon pools (section 4.3); a production is its share of total GPP."""
 
 
-class SiteData(NamedTuple):
-    """What the objective knows of the cells.
-
-    Attributes:
-        series: tables of forcing and observations.
-        variance: sum of squared deviations of the weighted observations from their mean, shape (streams, cells).
-        marked: number of marked year ends, shape (cells,).
-        days: number of live days, shape (cells,).
-        ce_opt: pre-calibrated canopy efficiency, 0 where there is none, shape (cells,).
-        mean_temperature: reference mean temperature in degC, shape (cells,); read by `edc4_temperature="cardamom"`.
-        lcma: mapped leaf carbon per area in gC m-2, 0 where there is none, shape (cells,); for the grid experiments.
-        f_auto: 1 less the mapped carbon-use efficiency, 0 where there is none, shape (cells,); for them too.
-    """
-
-    series: Series
-    variance: Array
-    marked: Array
-    days: Array
-    ce_opt: Array
-    mean_temperature: Array
-    lcma: Array
-    f_auto: Array
-
-
 class Terms(NamedTuple):
     """Parts of the loss, each of shape (lanes,); they add up to it."""
 
@@ -78,23 +48,37 @@ class Terms(NamedTuple):
     violation: Array
 
 
-@dataclass(frozen=True)
-class SiteObjective:
-    """The tower objective: four streams, the ce prior, EDC1-5, steady-state pairs, violation.
+class SiteFacts(NamedTuple):
+    """Numbers of the cells that the loss reads, each of shape (cells,).
 
     Attributes:
-        model: the model text whose `Sums` are those of the daily DALEC.
-        switches: named differences between strict and compat.
+        ce_opt: pre-calibrated canopy efficiency, 0 where there is none.
+        mean_temperature: reference mean temperature in degC; read by `edc4_temperature="cardamom"`.
+        lcma: mapped leaf carbon per area in gC m-2, 0 where there is none; for the grid experiments.
+        f_auto: 1 less the mapped carbon-use efficiency, 0 where there is none; for them too.
+    """
+
+    ce_opt: Any
+    mean_temperature: Any
+    lcma: Any
+    f_auto: Any
+
+
+@dataclass(frozen=True)
+class SiteObjective(Objective):
+    """The tower objective: four streams, the ce prior, EDC1-5, steady-state pairs, violation.
+
+    The model text is one whose `Sums` are those of the daily DALEC.
+
+    Attributes:
         steady_pools: carbon pools that must be near steady state.
-        backend: what runs the fold: `auto`, `xla`, `cpu` or `gpu`.
+        switches: named differences between strict and compat.
         edc4_sharpness: of EDC4, in k. The published 10 is so soft that it prefers fast roots wherever fluxes leave
             their turnover open: 0.4 of loss from 2e-3 to 1e-2 d-1. 1e4 only asks for more than SOM's.
     """
 
-    model: Model
-    switches: Switches
     steady_pools: tuple[str, ...] = tuple(BALANCE)
-    backend: str = "auto"
+    switches: Switches = STRICT
     edc4_sharpness: float = 10.0
 
     @property
@@ -103,57 +87,25 @@ class SiteObjective:
         return STREAMS
 
     @property
-    def calibrated(self) -> tuple[Parameter, ...]:
-        """The 38 unknowns with the bounds that they have here."""
-        return CALIBRATED
+    def walkable(self) -> SiteObjective:
+        """The objective with the penalty of `strict`.
 
-    def first_state(self, pools: Array) -> Any:
-        """Return the model's first state from eight initial pools, shape (8, lanes)."""
-        return state(pools)
-
-    def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Terms, Any]:
-        """Evaluate all lanes.
-
-        Args:
-            raw: unbounded parameters and initial pools, shape (38, lanes).
-            sharpness: annealed k, shape (lanes,).
-            data: the cells.
-            lane_cell: cell of each lane, shape (lanes,).
-
-        Returns:
-            The parts of the loss, and the sums they come from.
+        As published it overflows a little beyond each wall, where Adam's k rises slowly enough to be gone by then, and
+        its values are the same wherever it is finite.
         """
-        logs = log_physical(raw, self.calibrated)
-        inputs = inputs_from_logs(logs[: len(PARAMETERS)])
-        pools = jnp.exp(logs[len(PARAMETERS) :])
-        _, sums = fold(
-            self.model, inputs, self.first_state(pools), data.series, lane_cell, backend=self.backend, last=False
-        )
-        terms = Terms(
+        return replace(self, switches=replace(self.switches, edc_sigmoid="softplus"))
+
+    def parts(
+        self, raw: Array, inputs: Any, pools: Array, sums: Any, sharpness: Array, data: SiteData, lane_cell: Array
+    ) -> Terms:
+        """Return the parts of the loss (section 4); arguments as in `Objective.parts`."""
+        return Terms(
             observations=-reduce(add, nnse(sums, data, lane_cell, self.streams).values()),
             prior=self.prior(raw, data, lane_cell),
             edc=self.constraints(inputs, sharpness, data, lane_cell),
             steady_state=self.steady_state(inputs, sums, pools, sharpness, data, lane_cell),
             violation=sums.violation,
         )
-        return terms, sums
-
-    def loss(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
-        """Return the loss, shape (lanes,); arguments as in `terms`."""
-        return reduce(add, self.terms(raw, sharpness, data, lane_cell)[0])
-
-    def loss_and_gradient(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Array, Array]:
-        """Return the loss (lanes,) and its gradient with respect to `raw` (38, lanes).
-
-        Lanes do not mix: the gradient of the sum of losses is each lane's own gradient, and a NaN stays in its lane.
-        """
-
-        def total(raw: Array) -> tuple[Array, Array]:
-            loss = self.loss(raw, sharpness, data, lane_cell)
-            return loss.sum(), loss
-
-        (_, loss), gradient = jax.value_and_grad(total, has_aux=True)(raw)
-        return loss, gradient
 
     def penalty(self, a: Array | float, b: Array, sharpness: Array) -> Array:
         """Penalise a < b softly: -ln sigmoid(s (a - b)) = softplus(s (b - a))."""
@@ -166,7 +118,7 @@ class SiteObjective:
         """Return the prior on canopy efficiency (section 4.2)."""
         row = [p.name for p in PARAMETERS].index("canopy_efficiency")
         ce = jnp.exp(log_physical(raw[row : row + 1], PARAMETERS[row : row + 1]))[0]
-        wanted = data.ce_opt[lane_cell]
+        wanted = data.facts.ce_opt[lane_cell]
         return jnp.where(wanted >= CE_LEAST, CE_WEIGHT * (ce - wanted) ** 2, 0)
 
     def constraints(self, p: Any, k: Array, data: SiteData, lane_cell: Array) -> Array:
@@ -177,7 +129,7 @@ class SiteObjective:
             foliar_turnover = 1 / (PERIOD * p.leaf_lifespan)
         som = p.turnover_som
         if self.switches.edc4_temperature == "cardamom":
-            som = som * jnp.exp(p.temperature_sensitivity * data.mean_temperature[lane_cell])
+            som = som * jnp.exp(p.temperature_sensitivity * data.facts.mean_temperature[lane_cell])
         foliar, labile, root, _ = allocation(p)
         return (
             self.penalty(p.turnover_litter, p.turnover_som, 1e5 * k)
@@ -198,11 +150,11 @@ class SiteObjective:
         return total
 
     def balances(
-        self, p: Any, sums: Any, pools: Array, data: SiteData, lane_cell: Array
+        self, inputs: Any, sums: Any, pools: Array, data: SiteData, lane_cell: Array
     ) -> dict[str, tuple[Array, Array]]:
         """Return, by steady pool, mean size over initial size, and inflow over outflow; each of shape (lanes,)."""
         totals = sums._asdict()
-        for share, name in zip(allocation(p), ("leaf", "labile", "root", "wood"), strict=True):
+        for share, name in zip(allocation(inputs), ("leaf", "labile", "root", "wood"), strict=True):
             totals[f"{name}_production"] = share * sums.gpp
         marked, days = data.marked[lane_cell], data.days[lane_cell]
         least = LEAST_RATIO_FLUX * days
@@ -214,17 +166,3 @@ class SiteObjective:
             inflow, outflow = (reduce(add, (totals[flux] for flux in fluxes)) for fluxes in (inflows, outflows))
             found[name] = mean / pools[row], jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
         return found
-
-
-def nnse(sums: Any, data: SiteData, lane_cell: Array, streams: Sequence[str] = STREAMS) -> dict[str, Array]:
-    """Return the normalised Nash-Sutcliffe efficiency by stream, S / (S + E), each of shape (lanes,).
-
-    A stream without observations, or with constant ones, has S = 0 and counts 0.
-    """
-    result = {}
-    for row, name in enumerate(streams):
-        spread = data.variance[row][lane_cell]
-        error = getattr(sums, f"{name}_error")
-        known = spread > 0
-        result[name] = jnp.where(known, spread / jnp.where(known, spread + error, 1), 0)
-    return result

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED
+from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical, unbounded
-from phloem.kernels.objective.site_input import site_data
-from phloem.kernels.objective.site_objective import SiteObjective, nnse
+from phloem.kernels.objective.objective import nnse
+from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.names import STREAMS
 from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_site
@@ -24,8 +25,8 @@ LANE = np.zeros(LANES, np.int32)
 
 
 def raw_values():
-    base = unbounded(np.concatenate([G, STATE])[:, None], CALIBRATED)
-    return base + np.random.default_rng(8).normal(0, [0.0, 0.15, 0.4], (len(CALIBRATED), LANES))
+    base = unbounded(np.concatenate([G, STATE])[:, None], UNKNOWNS)
+    return base + np.random.default_rng(8).normal(0, [0.0, 0.15, 0.4], (len(UNKNOWNS), LANES))
 
 
 def soft(a, b, s):
@@ -93,7 +94,7 @@ def evaluated(request):
     cell = made_site(DAYS, 4, switches, training_days=TRAINING)
     data, model = site_data([cell], np.float64), dalec(switches)
     raw = jnp.asarray(raw_values())
-    values = np.asarray(physical(raw, CALIBRATED))
+    values = np.asarray(physical(raw, UNKNOWNS))
     out = trajectory(model, inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.series, LANE)
     return switches, cell, data, model, raw, values, out
 

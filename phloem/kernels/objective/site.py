@@ -1,22 +1,18 @@
-"""From a cell's arrays to what the objective reads."""
+"""One cell as the loss reads it, and cells stacked into tables."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
-from phloem.kernels.models.dalec_daily.mode_switches import Switches
-from phloem.kernels.models.dalec_daily.records import Observed
-from phloem.kernels.objective.canopy_calibration import canopy_efficiency
-from phloem.kernels.objective.site_objective import SiteData
+from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.time_loop.day_tables import series
-from phloem.names import STREAMS
 
 ROW = 64
 """Numbers a cell come in rows of a multiple of this: XLA's code for another length may have other last bits."""
@@ -24,26 +20,43 @@ ROW = 64
 CONSTANT = 1e-20
 """Observations whose squared deviations are below this share of their squares are constant: only rounding is left."""
 
+Part = TypeVar("Part", bound="Site")
+
 
 @dataclass(frozen=True)
-class Site:
+class Site(ABC):
     """One cell, ready for the folds.
 
     Attributes:
-        weather: forcing-only terms, a NamedTuple of float64 (rows,); a row a day, unless `weather_row` says otherwise.
-        observations: gpp, reco (gC m-2 d-1), et (mm d-1), lai; float64 (days,), NaN where missing.
+        record: NamedTuple class of the model's observations: of each stream a value and its weight, and, where the
+            model reads them, the marks of year ends.
+        weather: what the model reads of the forcing, a NamedTuple of float64 (rows,); a row a day, unless `weather_row`
+            says otherwise.
+        observations: by stream, in the streams' units; float64 (days,), NaN where missing.
         year_end: 1 on marked year ends, (days,).
         training_days: length of the calibration window at the start of the record.
-        ce_opt: pre-calibrated canopy efficiency, NaN where there is none.
-        mean_temperature: reference mean temperature, degC.
     """
 
+    record: ClassVar[Any]
     weather: Any
     observations: Mapping[str, np.ndarray]
     year_end: np.ndarray
     training_days: int
-    ce_opt: float
-    mean_temperature: float
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Observed streams, in the order of the record."""
+        return tuple(name for name in self.record._fields if f"{name}_weight" in self.record._fields)
+
+    @property
+    @abstractmethod
+    def facts(self) -> Any:
+        """Numbers of the cell that the loss reads, finite, a NamedTuple."""
+
+    @property
+    def starts(self) -> Mapping[str, float]:
+        """Physical values of unknowns, by name, that a lane begins with instead of drawing them."""
+        return {}
 
     @property
     def days(self) -> int:
@@ -70,11 +83,6 @@ class Site:
         """Days after the calibration window."""
         return slice(self.training_days, self.days)
 
-    @property
-    def priors(self) -> tuple[float, float]:
-        """Mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none."""
-        return float("nan"), float("nan")
-
     def observed(self, window: str) -> tuple[Any, list[float]]:
         """Return the observations and weights of a window, and what each stream's squared errors are measured by.
 
@@ -88,14 +96,14 @@ class Site:
         days = slice(0, self.training_days) if window == "calibration" else self.validation
         inside = np.zeros(self.days, bool)
         inside[days] = True
-        values: dict[str, np.ndarray] = {"year_end": self.year_end}
+        values: dict[str, np.ndarray] = {"year_end": self.year_end} if "year_end" in self.record._fields else {}
         spread = []
-        for name in STREAMS:
+        for name in self.streams:
             values[name], values[f"{name}_weight"], squares = weighted(self.observations[name], inside)
             spread.append(squares)
-        return Observed(**values), spread
+        return self.record(**values), spread
 
-    def cut(self, days: slice) -> Site:
+    def cut(self: Part, days: slice) -> Part:
         """Return some whole years of the calibration window, all of them calibration days.
 
         The last day's mark is left out, as a record ends before its last year's mean can be compared with another's
@@ -110,40 +118,6 @@ class Site:
             year_end=marks,
             training_days=len(marks),
         )
-
-
-def site(
-    time: np.ndarray,
-    doy: np.ndarray,
-    latitude: float,
-    forcing: Mapping[str, np.ndarray],
-    observations: Mapping[str, np.ndarray],
-    evaporative_fraction: np.ndarray,
-    training_days: int,
-    switches: Switches,
-) -> Site:
-    """Prepare one cell, the canopy efficiency's pre-calibration included.
-
-    Args:
-        time: days since 2001-01-01, (days,).
-        doy: day of the year, (days,).
-        latitude: degrees north.
-        forcing: as in `features.weather`.
-        observations: by stream, NaN where missing.
-        evaporative_fraction: (days,), NaN where missing.
-        training_days: length of the calibration window.
-        switches: named differences.
-    """
-    terms = weather(time, doy, latitude, forcing, training_days, switches)
-    mean = 0.5 * (np.asarray(forcing["tasmin"]) + np.asarray(forcing["tasmax"]))
-    return Site(
-        weather=terms,
-        observations=observations,
-        year_end=year_ends(doy),
-        training_days=training_days,
-        ce_opt=canopy_efficiency(terms, observations["gpp"], observations["lai"], evaporative_fraction, training_days),
-        mean_temperature=float(mean[:training_days].mean()),
-    )
 
 
 def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration", least: int = 0) -> SiteData:
@@ -171,16 +145,13 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration", le
         observed_row=one.observed_row,
         least=least if one.weather_row is None else 0,
     )
-    priors = np.nan_to_num(np.array([one.priors for one in sites]))
+    facts = [one.facts for one in sites]
     return SiteData(
         series=tables,
         variance=_row([spread for _, spread in found], dtype).T,
         marked=_row([one.year_end.sum() for one in sites], dtype),
         days=_row([one.days for one in sites], dtype),
-        ce_opt=_row([0.0 if np.isnan(one.ce_opt) else one.ce_opt for one in sites], dtype),
-        mean_temperature=_row([one.mean_temperature for one in sites], dtype),
-        lcma=_row(priors[:, 0], dtype),
-        f_auto=_row(priors[:, 1], dtype),
+        facts=type(facts[0])(*(_row(column, dtype) for column in zip(*facts, strict=True))),
     )
 
 

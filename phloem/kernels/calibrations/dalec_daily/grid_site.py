@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from phloem.kernels.calibrations.dalec_daily.canopy_calibration import canopy_efficiency
+from phloem.kernels.calibrations.dalec_daily.site import DalecSite
+from phloem.kernels.calibrations.protocol import Protocol, Years
 from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
 from phloem.kernels.models.dalec_daily.grid_operators import GridObserved, GridWeather
 from phloem.kernels.models.dalec_daily.mode_switches import Switches
-from phloem.kernels.objective.canopy_calibration import canopy_efficiency
-from phloem.kernels.objective.protocol import Protocol, Years
-from phloem.kernels.objective.site_input import Site, weighted
+from phloem.kernels.objective.site import weighted
 from phloem.names import ALL_STREAMS, STREAMS, WINDOW_MEANS
 
 
 @dataclass(frozen=True)
-class GridSite(Site):
+class GridSite(DalecSite):
     """One grid cell, ready for the folds. Observations are kept by row: a day without any has row 0 if years cycle.
 
     Attributes:
@@ -32,6 +33,7 @@ class GridSite(Site):
         withheld: values that only the validation sees, as `observations`, by some streams.
     """
 
+    record: ClassVar[Any] = GridObserved
     rows_of_days: tuple[np.ndarray, np.ndarray] | None
     calibration_rows: np.ndarray
     validation_rows: np.ndarray
@@ -108,56 +110,36 @@ class GridSite(Site):
         )
 
 
-def grid_site(
-    time: np.ndarray,
-    year: np.ndarray,
-    doy: np.ndarray,
-    latitude: float,
-    forcing: Mapping[str, np.ndarray],
-    observations: Mapping[str, np.ndarray],
-    window_start: np.ndarray,
-    evaporative_fraction: np.ndarray,
-    trajectory: np.ndarray,
-    snapshot: float,
-    priors: tuple[float, float],
-    protocol: Protocol,
-    switches: Switches,
-    windowed: tuple[str, ...] = WINDOW_MEANS,
-    withheld: Mapping[str, np.ndarray] | None = None,
-) -> GridSite:
+def grid_site(cell: Any, protocol: Protocol, switches: Switches, windowed: tuple[str, ...] = WINDOW_MEANS) -> GridSite:
     """Prepare one grid cell, the canopy efficiency's pre-calibration included.
 
     Where GPP is a mean over windows there is no pre-calibration: it needs the GPP of single days.
 
     Args:
-        time: phenological time, days since 2001-01-01, (days,).
-        year: of each day of the record, whole years, (days,).
-        doy: day of the year, (days,).
-        latitude: degrees north.
-        forcing: as in `features.weather`.
-        observations: by stream, NaN where missing: those that are `windowed` on the last day of each window, else
-            `lai` on the first day of each composite.
-        window_start: 1 on the first day of each window, (days,).
-        evaporative_fraction: (days,), NaN where missing.
-        trajectory: live biomass at ages 1, 2, ..., gC m-2, (ages,); age 1 is the end of the first simulated year.
-        snapshot: live biomass on the last day of the last observed year, gC m-2.
-        priors: mapped leaf carbon per area (gC m-2) and autotrophic fraction, NaN where there is none.
+        cell: as `io.drivers.grid_cell.GridCell`. Observations that are `windowed` stand on the last day of each window,
+            `lai` else on the first day of each composite; the trajectory is live biomass at ages 1, 2, ..., gC m-2, of
+            which age 1 is the end of the first simulated year; the statics `biomass_snapshot` (live biomass on the last
+            day of the last observed year, gC m-2), `lcma` (gC m-2) and `cue` may be missing. Withheld values count in
+            the validation only, on days of the calibration and validation years.
         protocol: what is simulated and compared.
         switches: named differences.
         windowed: streams that are compared as means over the windows, as in `grid_dalec`.
-        withheld: values that only the validation sees, as `observations`, by some streams; days of the calibration and
-            validation years count.
 
     Raises:
         ValueError: years of the protocol that the record or the run does not have.
     """
-    record = _years(year, protocol.forcing)
+    record = _years(cell.year, protocol.forcing)
     time, year, doy, window_start, fraction = (
-        np.asarray(values)[record] for values in (time, year, doy, window_start, evaporative_fraction)
+        np.asarray(values)[record]
+        for values in (cell.time, cell.year, cell.doy, cell.window_start, cell.evaporative_fraction)
     )
-    seen = {name: np.asarray(observations[name], float)[record] for name in STREAMS}
+    forcing, trajectory = cell.forcing, cell.trajectory
+    snapshot = float(cell.statics.get("biomass_snapshot", np.nan))
+    seen = {name: np.asarray(cell.observations[name], float)[record] for name in STREAMS}
     window = _years(year, protocol.calibration)
-    terms = weather(time, doy, latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches)
+    terms = weather(
+        time, doy, cell.latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches
+    )
     mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
 
     # Where the run meets each day of the record last; where nothing is observed the day has row 0.
@@ -179,7 +161,7 @@ def grid_site(
     by_day = {name: np.where(observed_days, seen[name][day_row], np.nan) for name in STREAMS} | {"biomass": biomass}
     held = {
         name: np.where(observed_days, np.asarray(values, float)[record][day_row], np.nan)
-        for name, values in (withheld or {}).items()
+        for name, values in cell.withheld.items()
     }
     calendar = year[day_row]
     inside, after = (
@@ -217,7 +199,7 @@ def grid_site(
         window_share=np.where(nothing, 0.0, share[day_row][rows]),
         year_end_rows=np.where(nothing, 0.0, marks[rows]),
         biomass_spread=protocol.snapshot_spread * snapshot if protocol.biomass == "snapshot" else float("nan"),
-        map_priors=priors,
+        map_priors=(float(cell.statics.get("lcma", np.nan)), 1 - float(cell.statics.get("cue", np.nan))),
         windowed=windowed,
         withheld={name: np.where(nothing, np.nan, values[rows]) for name, values in held.items()},
     )

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
-from phloem.kernels.models.dalec_daily.grid_operators import grid_state
-from phloem.kernels.models.dalec_daily.parameters import CALIBRATED, PARAMETERS, POOLS
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
+from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs
+from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.phenology import yearly
-from phloem.kernels.models.model import Parameter
 from phloem.kernels.objective.bounded_log import log_physical
-from phloem.kernels.objective.site_objective import SiteData, SiteObjective
+from phloem.kernels.objective.objective import SiteData
+from phloem.model_tables import Parameter
 from phloem.names import ALL_STREAMS
 
 MAP_WEIGHT = 0.1
@@ -62,26 +62,22 @@ class GridObjective(SiteObjective):
 
     @cached_property
     def _bounded(self) -> tuple[Parameter, ...]:
-        caps = [*self.live_caps, *(p.upper for p in POOLS[4:])] if self.live_caps else [p.upper for p in POOLS]
-        pools = [replace(p, upper=cap) for p, cap in zip(POOLS, caps, strict=True)]
-        return (*CALIBRATED[: len(PARAMETERS)], *pools)
+        caps = self.live_caps or ()
+        capped = [replace(pool, upper=cap) for pool, cap in zip(POOLS, caps, strict=False)]
+        return (*PARAMETERS, *capped, *POOLS[len(caps) :])
 
     @property
-    def calibrated(self) -> tuple[Parameter, ...]:
-        """The 38 unknowns with the bounds that they have here."""
+    def unknowns(self) -> tuple[Parameter, ...]:
+        """Parameters and initial pools with the bounds that they have here."""
         return self._bounded
-
-    def first_state(self, pools: Array) -> Any:
-        """Return the model's first state from eight initial pools, shape (8, lanes)."""
-        return grid_state(state(pools), self.model)
 
     def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
         """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction (section 4.2)."""
         p = inputs_from_logs(log_physical(raw[: len(PARAMETERS)], PARAMETERS))
         total = super().prior(raw, data, lane_cell)
         for value, wanted, spread in (
-            (p.lcma, data.lcma[lane_cell], LCMA_SPREAD * data.lcma[lane_cell]),
-            (p.f_auto, data.f_auto[lane_cell], F_AUTO_SPREAD),
+            (p.lcma, data.facts.lcma[lane_cell], LCMA_SPREAD * data.facts.lcma[lane_cell]),
+            (p.f_auto, data.facts.f_auto[lane_cell], F_AUTO_SPREAD),
         ):
             known = wanted > 0
             z = (value - wanted) / jnp.where(known, spread, 1)

@@ -2,10 +2,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phloem.kernels.calibrations.dalec_daily.canopy_calibration import (
+    GUARD,
+    LOWER,
+    POINTS,
+    UPPER,
+    canopy_efficiency,
+    start_value,
+)
 from phloem.kernels.models.dalec_daily.daily_step import photosynthesis
 from phloem.kernels.models.dalec_daily.forcing_terms import weather
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.kernels.objective.canopy_calibration import GUARD, LOWER, POINTS, UPPER, canopy_efficiency, start_value
 from tests.support.kernels.builders import made_forcing
 
 STEP = (UPPER - LOWER) / (POINTS - 1)

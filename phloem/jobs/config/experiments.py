@@ -1,0 +1,49 @@
+"""Experiments by name: which table a campaign file's [experiment] is, and so which model and kind of work it has."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from phloem.errors import InputError
+from phloem.typed_tables import ExperimentTable
+
+DEFAULT = "site"
+"""Of a campaign file without a name."""
+
+GROUP = "phloem.experiments"
+"""Entry points by which other packages bring models and experiments of their own: name = "module:class"."""
+
+_DALEC = "phloem.kernels.calibrations.dalec_daily.experiment:DalecExperiment"
+
+EXPERIMENTS = dict.fromkeys(("site", "baseline", "single-year", "growth-curve"), _DALEC)
+"""The experiments of this package: module and class of each."""
+
+
+@cache
+def find_experiment(name: str) -> type[ExperimentTable]:
+    """Return the [experiment] table of a name.
+
+    Raises:
+        InputError: no experiment has this name; the message has the valid ones. Or what brings it is broken.
+    """
+    brought = {} if name in EXPERIMENTS else {point.name: point for point in entry_points(group=GROUP)}
+    if name in brought:
+        return _load(brought[name])
+    if name not in EXPERIMENTS:
+        valid = ", ".join([*EXPERIMENTS, *sorted(brought)])
+        raise InputError(f"must be one of {valid}")
+    module, _, attribute = EXPERIMENTS[name].partition(":")
+    found: type[ExperimentTable] = getattr(import_module(module), attribute)
+    return found
+
+
+def _load(point: EntryPoint) -> type[ExperimentTable]:
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"experiment {point.name!r} is brought by {point.value}, which fails: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, ExperimentTable)):
+        raise InputError(f"experiment {point.name!r} is brought by {point.value}, which is no ExperimentTable")
+    return found

@@ -1,0 +1,1 @@
+"""Calibrations: what a campaign of a model minimises, and the cells as that loss reads them."""

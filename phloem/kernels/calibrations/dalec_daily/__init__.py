@@ -1,0 +1,1 @@
+"""Calibration of the daily DALEC at towers and in grid cells (calibration.md)."""

@@ -1,0 +1,102 @@
+"""What a campaign that calibrates cells needs of a model: its tables, its cells, its loss, its forward runs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from phloem.model_tables import ModelTables
+from phloem.typed_tables import ExperimentTable
+
+if TYPE_CHECKING:
+    from phloem.kernels.calibrations.protocol import Protocol
+    from phloem.kernels.models.model import Model
+    from phloem.kernels.objective.objective import Objective
+    from phloem.kernels.objective.site import Site
+    from phloem.kernels.optimise.optimiser import Options
+
+
+class Calibration(ExperimentTable):
+    """The [experiment] table of a calibration, and what it asks of the kernels.
+
+    A model joins by a subclass. Whatever computes is imported inside the methods: commands that compute nothing read
+    tables too, and start without JAX.
+
+    `backend = "auto"` is settled when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
+    """
+
+    kind_of_work: ClassVar[str] = "calibration"
+
+    mode: Literal["strict", "compat"] = "strict"
+    precision: Literal["float32", "float64"] = "float32"
+    backend: Literal["auto", "xla", "cpu"] = "auto"
+
+    @property
+    @abstractmethod
+    def tables(self) -> ModelTables:
+        """Parameters, pools, streams and terms of the loss; equal for equal tables."""
+
+    def with_backend(self, backend: str) -> Calibration:
+        """Return the same experiment with `auto` settled; a backend that was chosen stays."""
+        return self.model_copy(update={"backend": backend}) if self.backend == "auto" else self
+
+    @property
+    def time_loop(self) -> str:
+        """The backend that runs its time loop, `auto` before one is settled."""
+        return self.backend
+
+    @property
+    def reads_store(self) -> bool:
+        """Whether its cells come from a driver store; else they are towers."""
+        return False
+
+    def check_data(self, kind: str, domain: str) -> None:
+        """Refuse data that is not towers; see `ExperimentTable.check_data`."""
+        if kind != "tower":
+            raise ValueError(f'experiment.name = "{self.name}" goes with data.kind = "tower"')
+
+    @property
+    def protocol(self) -> Protocol:
+        """What a run over a driver store simulates and compares.
+
+        Raises:
+            ValueError: it reads no driver store.
+        """
+        raise ValueError(f"the experiment {self.name} reads no driver store")
+
+    @property
+    def windowed(self) -> tuple[str, ...]:
+        """Streams of a driver store that are compared as means over its windows."""
+        return ()
+
+    @abstractmethod
+    def objective(self) -> Objective:
+        """Return the loss; equal tables give equal (and once compiled) objectives."""
+
+    @abstractmethod
+    def site(self, cell: Any) -> Site:
+        """Return a cell as the kernels read it.
+
+        Args:
+            cell: `io.drivers.tower_cell.Cell`, or `io.drivers.grid_cell.GridCell` where it reads a store.
+
+        Raises:
+            InputError: something that the experiment needs is not there; the message names the cell.
+        """
+
+    @property
+    def on_windows(self) -> Calibration:
+        """The experiment as the optimiser's windows of a few years see it."""
+        return self
+
+    def tuned(self, options: Options) -> Options:
+        """Return the optimiser as this experiment needs it."""
+        return options
+
+    def forward_model(self) -> Model:
+        """Return the model text of forward runs: that of the loss, or a plainer one of the same days."""
+        return self.objective().model
+
+    def forward_weather(self, site: Site) -> Any:
+        """Return what the forward model reads of a site's forcing."""
+        return site.weather

@@ -1,0 +1,88 @@
+"""The tables of a model, as files, statistics and pages read them: parameters, pools, streams, terms of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One calibrated quantity.
+
+    Attributes:
+        name: name in files, as in the stable interface.
+        symbol: symbol in the specification's equations.
+        unit: unit as it is written into files.
+        lower: smallest value that the transform can reach.
+        upper: largest value that the transform can reach.
+        meaning: what it is, in a few words.
+        source: where the bounds come from.
+        read: whether the model reads it at all (fire parameters and the like are carried along unread).
+        period: after how much it repeats, as a day of the year does: then its statistics are circular; 0 for a
+            quantity that does not repeat.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    lower: float
+    upper: float
+    meaning: str
+    source: str
+    read: bool = True
+    period: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelTables:
+    """What is known of a model without computing anything; nothing outside the model spells its names.
+
+    Attributes:
+        parameters: in the order of files.
+        pools: states that are calibrated as initial values, in the order of files.
+        streams: observed streams of the experiment, in the order of files.
+        terms: parts of the loss, which add up to it.
+        fluxes: units and meaning of the daily outputs beside the pools, by name.
+    """
+
+    parameters: tuple[Parameter, ...]
+    pools: tuple[Parameter, ...]
+    streams: tuple[str, ...]
+    terms: tuple[str, ...]
+    fluxes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @cached_property
+    def pool_names(self) -> tuple[str, ...]:
+        """Names of the pools."""
+        return tuple(pool.name for pool in self.pools)
+
+    @cached_property
+    def unknowns(self) -> tuple[Parameter, ...]:
+        """Parameters and initial pools: what a lane looks for, in the order of the unbounded vector."""
+        return self.parameters + self.pools
+
+    @cached_property
+    def unknown_names(self) -> tuple[str, ...]:
+        """Names of the unknowns in parameters files: an initial pool is `initial_` and its name."""
+        return (*self.parameter_names, *(f"initial_{name}" for name in self.pool_names))
+
+    @cached_property
+    def shown(self) -> tuple[Parameter, ...]:
+        """Parameters that the model reads."""
+        return tuple(parameter for parameter in self.parameters if parameter.read)
+
+    @cached_property
+    def periods(self) -> dict[str, float]:
+        """Periods of the parameters that repeat, by name."""
+        return {parameter.name: parameter.period for parameter in self.parameters if parameter.period}
+
+    def column(self, name: str) -> int:
+        """Return the place of a parameter."""
+        return self.parameter_names.index(name)

@@ -1,0 +1,60 @@
+"""Tables of configuration files as typed trees: unknown keys are refused, values keep their TOML type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Year = Annotated[int, Field(ge=1, le=9998)]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Above = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of a configuration file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ExperimentTable(Section):
+    """The [experiment] table of a campaign file: what is computed. Each kind of work, and each model, has its own.
+
+    Attributes:
+        kind_of_work: which kind of work computes it.
+        names: values of `name` that choose this table.
+    """
+
+    kind_of_work: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
+
+    name: str
+
+    def check_data(self, kind: str, domain: str) -> None:
+        """Refuse data that this experiment cannot be computed from.
+
+        Args:
+            kind: of the [data] table.
+            domain: of made-up data.
+
+        Raises:
+            ValueError: the message names what goes with it.
+        """
+
+    def with_backend(self, backend: str) -> ExperimentTable:
+        """Return the same experiment with its choice of a backend settled, where it has one."""
+        return self
+
+    @property
+    def time_loop(self) -> str:
+        """The backend that runs its time loop, `auto` before one is settled; empty where it has none."""
+        return ""
+
+    def science(self) -> dict[str, Any]:
+        """Return the keys that a result depends on, for the fingerprint."""
+        return self.model_dump()
+
+    def written(self) -> dict[str, Any]:
+        """Return the keys that a frozen campaign file holds."""
+        return self.model_dump(exclude_none=True)
