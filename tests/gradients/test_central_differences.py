@@ -61,7 +61,7 @@ def sides(raw, cell, data):
 def compared():
     cell = made_site(DAYS, 11, STRICT, missing=0.4)
     data = site_data([cell], np.float64)
-    objective = SiteObjective(dalec("strict"), STRICT)
+    objective = SiteObjective(dalec("strict"))
     base = points()
     here = np.repeat(base, len(SHARPNESS), 1)
     k = np.tile(SHARPNESS, base.shape[1])

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.jobs.config.parameters_file import FILE_COLUMNS
 from phloem.jobs.synthetic.transect import make_transect
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.names import FIRE_PARAMETERS, PARAMETERS, POOLS, STREAMS
 from tests.support.campaigns.campaigns import succeed
 
@@ -137,7 +137,7 @@ def test_the_published_model(data_dir: Path, tmp_path: Path) -> None:
     with xr.open_dataset(data_dir / "oracle" / "golden_FR-Pue.nc", decode_times=False) as file:
         golden = file.load()
     values = np.concatenate([golden.parameters.values, golden.initial_pools.values], 1)
-    rows = [dict(zip(FILE_COLUMNS, row, strict=True)) for row in values]
+    rows = [dict(zip(TOWERS.unknown_names, row, strict=True)) for row in values]
     parameters = write_parameters(tmp_path / "P.csv", rows)
     arithmetic = ("--mode", "compat", "--precision", "float64")
     found = evaluate(tmp_path, drivers, parameters, "--gradient", *arithmetic)

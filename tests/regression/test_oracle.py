@@ -40,7 +40,7 @@ def golden(data_dir):
 def slope(p, q, data):
     """J_obs summed over the members, their NNSE, and its gradient."""
     _, sums = fold(dalec("compat"), inputs(p), state(q), data.series, LANES)
-    efficiency = nnse(sums, data, LANES)
+    efficiency = nnse(sums, data, LANES, STREAMS)
     return -sum(efficiency.values()).sum(), efficiency
 
 

@@ -20,6 +20,7 @@ from phloem.jobs.analyse.member_runs import read_members
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.config.benchmark_file import MapReference, load_benchmark_file
 from phloem.jobs.single_cell import simulate_cell
+from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.comparisons import cells_of, check_nnse, write
 
@@ -118,7 +119,7 @@ def test_monthly_series_of_another_file(towers: Path) -> None:
     for n, planned in enumerate(campaign.cells):
         cell = campaign.read_cell(planned)
         both = np.concatenate([members.parameters[n], members.pools[n]], 1)
-        outputs = simulate_cell(cell, both, "strict", "float32")  # type: ignore[arg-type]
+        outputs = simulate_cell(cell, both, DalecExperiment())  # type: ignore[arg-type]
         month = cell.dates.astype("datetime64[M]")  # type: ignore[union-attr]
         stamps = np.unique(month)
         fluxes.append(np.median([[np.mean(row[month == m]) for m in stamps] for row in outputs.nee], 0))

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.config.parameters_file import FILE_COLUMNS, read_parameters
+from phloem.jobs.config.parameters_file import read_parameters
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from tests.support.campaigns.campaigns import (
     command,
@@ -104,10 +105,10 @@ def test_a_schedule_cut_short_is_said(tmp_path: Path) -> None:
 def test_parameters_from_a_spreadsheet(tmp_path: Path) -> None:
     """A byte-order mark, blanks after commas, Windows line ends."""
     values = [(p.lower * p.upper) ** 0.5 for p in UNKNOWNS]
-    text = ", ".join(FILE_COLUMNS) + "\r\n" + ", ".join(map(repr, values)) + "\r\n"
+    text = ", ".join(TOWERS.unknown_names) + "\r\n" + ", ".join(map(repr, values)) + "\r\n"
     path = tmp_path / "P.csv"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert read_parameters(path).tolist() == [values]
+    assert read_parameters(path, TOWERS).tolist() == [values]
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

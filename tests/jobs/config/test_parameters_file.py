@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phloem.jobs.config.parameters_file import FILE_COLUMNS
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from tests.support.campaigns.campaigns import command, files, tower_file
 
@@ -15,7 +15,9 @@ MIDDLE = [str(round((limits.lower * limits.upper) ** 0.5, 6)) for limits in UNKN
 
 def write(folder: Path, **changed: str | None) -> Path:
     """Write a sound row with changes; None leaves a column out."""
-    row = {name: text for name, text in {**dict(zip(FILE_COLUMNS, MIDDLE, strict=True)), **changed}.items() if text}
+    row = {
+        name: text for name, text in {**dict(zip(TOWERS.unknown_names, MIDDLE, strict=True)), **changed}.items() if text
+    }
     path = folder / "P.csv"
     path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
     return path
@@ -49,7 +51,7 @@ def test_values_and_columns(folder: Path) -> None:
     refuse(folder, parts=("P.csv", "missing columns: uwue, initial_som", "f_auto"))
     write(folder, f_auto="half")
     refuse(folder, parts=("P.csv", "member 0", "f_auto", "'half' is not a number"))
-    (folder / "P.csv").write_text(",".join(FILE_COLUMNS) + "\n")
+    (folder / "P.csv").write_text(",".join(TOWERS.unknown_names) + "\n")
     refuse(folder, parts=("P.csv", "no row"))
     (folder / "P.csv").unlink()
     refuse(folder, parts=("P.csv", "No such file"))

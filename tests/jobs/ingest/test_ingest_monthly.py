@@ -16,7 +16,6 @@ import xarray as xr
 
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.calibration.sites import build_grid_site
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.config.campaign_file import load_configuration
 from phloem.names import STREAMS
@@ -130,10 +129,10 @@ def test_withheld_values_change_no_bit_of_the_calibration(finished: Path, data_d
 
 def test_what_is_fitted_and_what_is_scored_are_the_files(finished: Path) -> None:
     made = open_store(finished / "store")
-    experiment = load_configuration(finished / "made.toml").experiment
+    experiment = load_configuration(finished / "made.toml").calibration
     with xr.open_dataset(finished / "months.nc", decode_times=False) as file:
         for cell in made.read(range(3)):
-            site = build_grid_site(cell, experiment)
+            site = experiment.site(cell)
             own = file.isel(site=file["site"].values.tolist().index(cell.name))
             for window, gpp, nbe in (("calibration", own.GPP, own.NBE), ("validation", own.GPP_val, own.NEE_val)):
                 observed, _ = site.observed(window)

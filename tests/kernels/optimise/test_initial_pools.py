@@ -18,7 +18,7 @@ from phloem.kernels.optimise.initial_pools import settle
 from tests.support.kernels.builders import made_site
 
 LANES = 64
-OBJECTIVE = SiteObjective(dalec("strict"), STRICT)
+OBJECTIVE = SiteObjective(dalec("strict"))
 POOLS = slice(len(PARAMETERS), len(PARAMETERS) + 6)
 
 

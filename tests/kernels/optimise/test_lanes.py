@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.optimise.lanes import (
-    CANOPY_ROW,
     DIVERGED,
     DONE,
     MAX_REDRAWS,
     PADDING,
-    PAW_ROW,
     RUNNING,
     draw,
     lane_keys,
@@ -29,6 +28,12 @@ from tests.support.kernels.lane_blocks import BLOCK, LENGTHS, OPTIONS, SEED, bit
 MEMBERS = 5
 PAIRS = [(cell, member) for cell in range(len(LENGTHS)) for member in range(MEMBERS)]
 TOTAL = OPTIONS.iterations
+
+
+MODEL = dalec("strict")
+NAMES = [unknown.name for unknown in MODEL.unknowns]
+CANOPY_ROW, PAW_ROW = NAMES.index("canopy_efficiency"), NAMES.index("paw")
+WET = {"initial_paw": 500.0}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,9 @@ def test_keys_differ_by_seed_cell_member_and_redraw_and_by_nothing_else():
 
 def test_draws_do_not_depend_on_the_float_type(world):
     sites = world[0]
-    starts = [begin(OPTIONS, SEED, [0], [0], [sites[0].ce_opt], dtype, 1).raw for dtype in (np.float32, np.float64)]
+    starts = [
+        begin(OPTIONS, MODEL, SEED, [0], [0], [sites[0].starts], dtype, 1).raw for dtype in (np.float32, np.float64)
+    ]
     free = [row for row in range(len(UNKNOWNS)) if row not in (CANOPY_ROW, PAW_ROW)]
     np.testing.assert_array_equal(np.asarray(starts[0])[0, free], np.asarray(starts[1])[0, free])
 
@@ -163,7 +170,7 @@ def test_draws_do_not_depend_on_the_float_type(world):
 def test_starts_follow_the_published_draw():
     n = 4000
     keys = lane_keys(3, np.arange(n), np.zeros(n, int))
-    start = start_values([np.nan] * (n - 2) + [20.0, 60.0], np.float64)
+    start = start_values([WET] * (n - 2) + [WET | {"canopy_efficiency": ce} for ce in (20.0, 49.5)], MODEL, np.float64)
     raw = np.asarray(draw(keys, np.zeros(n, int), start, "normal"))
     free = raw[:, [row for row in range(len(UNKNOWNS)) if row not in (CANOPY_ROW, PAW_ROW)]]
     assert free.mean() == pytest.approx(0, abs=0.01)

@@ -23,7 +23,8 @@ def test_year_ends_are_those_of_the_trajectory(backend) -> None:
     spans.append(spans[0])  # a year that is met again
     parameters, pools = np.stack([G, G * 1.01]), np.stack([STATE, STATE * 0.9])
     runs = list(yearly_pools(
-        [Weather(*made.weather[:-1])] * 2, spans, parameters, pools, np.zeros(2, int), dtype=np.float64, backend=backend
+        dalec("strict"), [Weather(*made.weather[:-1])] * 2, spans, parameters, pools, np.zeros(2, int), "gpp",
+        dtype=np.float64, backend=backend,
     ))  # fmt: skip
     rows = np.concatenate([np.arange(span.start, span.stop) for span in spans])
     plain = site_data([made], np.float64).series

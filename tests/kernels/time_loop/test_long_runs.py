@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
+from phloem.kernels.calibrations.dalec_daily.site_objective import SiteFacts, SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
@@ -101,10 +101,10 @@ def test_the_gradient_keeps_nothing_of_time_times_lanes(backend, limit):
     lanes = 64
     data = long_series(np.float32)
     ones = np.ones(1, np.float32)
-    known = SiteData(data, np.ones((4, 1), np.float32), ones, ones * DAYS, ones * 20, ones, ones, ones)
+    known = SiteData(data, np.ones((4, 1), np.float32), ones, ones * DAYS, SiteFacts(ones * 20, ones, ones, ones))
     raw = np.repeat(unknowns(), lanes // LANES, 1)
     arguments = (raw, np.full(lanes, 30, np.float32), known, np.zeros(lanes, np.int32))
-    objective = SiteObjective(dalec("strict"), STRICT, backend=backend)
+    objective = SiteObjective(dalec("strict"), backend=backend)
     compiled = jax.jit(objective.loss_and_gradient).lower(*arguments).compile()
     needed = compiled.memory_analysis().temp_size_in_bytes + (scratch_bytes(np.float32) if backend == "cpu" else 0)
     print(f"temporary memory of the gradient, {backend}, {lanes} lanes, {DAYS} days: {needed / 2**20:.2f} MiB")

@@ -52,7 +52,7 @@ def test_the_usual_block() -> None:
 def test_projected_memory_of_a_gradient(days: int, cells: int, precision: str, backend: str) -> None:
     """At least what the compiled program needs, and not more than three times as much."""
     chosen = switches("strict")
-    objective = SiteObjective(dalec("strict"), chosen, POOLS[:6], backend)
+    objective = SiteObjective(dalec("strict"), backend, POOLS[:6], chosen)
     dtype = np.dtype(precision)
     data = site_data([made_site(days, seed, chosen, training_days=days // 2) for seed in range(cells)], dtype)
     raw, sharpness = jnp.zeros((38, BLOCK), dtype), jnp.zeros(BLOCK, dtype)

@@ -13,7 +13,7 @@ from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.config.campaign_file import Campaign, Configuration, Data
 from phloem.jobs.config.optimiser import Adam, Fast
 from phloem.jobs.synthetic.weather import boreal_weather
-from phloem.kernels.calibrations.dalec_daily.experiment import Experiment
+from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from tests.support.drivers.cells import made_up
 
 MEMBERS = 5
@@ -68,7 +68,7 @@ def configuration(
     return Configuration(
         campaign=Campaign(name="made", members=members, seed=3),
         data=Data(kind="synthetic"),
-        experiment=Experiment(backend=backend),
+        experiment=DalecExperiment(backend=backend),
         optimiser=optimiser or Adam(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
     )
 

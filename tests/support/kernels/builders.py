@@ -11,12 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from phloem.kernels.calibrations.dalec_daily.site import site
+from phloem.kernels.calibrations.dalec_daily.site import DalecSite, tower_site
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather, weather
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, Switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed
-from phloem.kernels.objective.site import Site
 from phloem.kernels.time_loop.day_tables import Series, series
 
 NAMES = [p.name for p in PARAMETERS]
@@ -107,7 +106,7 @@ def made_site(
     missing: float = 0.3,
     first_day: int = 0,
     wet: float = 1.0,
-) -> Site:
+) -> DalecSite:
     """Return a cell with made weather and noisy seasonal observations, a share of them missing."""
     f = made_forcing(days, seed, first_day, wet)
     rng = np.random.default_rng(seed + 1)
@@ -119,7 +118,7 @@ def made_site(
         seen[name] = values
     fraction = rng.uniform(0.1, 1.0, days)
     training = days if training_days is None else training_days
-    return site(f["time"], f["doy"], 58.0, f, seen, fraction, training, switches)
+    return Tower(f["time"], f["doy"], 58.0, f, seen, fraction, training).site(switches)
 
 
 @dataclass(frozen=True)
@@ -134,18 +133,9 @@ class Tower:
     evaporative_fraction: np.ndarray
     training_days: int
 
-    def site(self, switches: Switches) -> Site:
+    def site(self, switches: Switches) -> DalecSite:
         """Prepare the cell."""
-        return site(
-            self.time,
-            self.doy,
-            self.latitude,
-            self.forcing,
-            self.observations,
-            self.evaporative_fraction,
-            self.training_days,
-            switches,
-        )
+        return tower_site(self, switches)
 
 
 def tower(data_dir: Path, name: str) -> Tower:

@@ -18,7 +18,7 @@ from tests.support.kernels.builders import made_site
 devices = jax.devices()
 assert len(devices) == int(sys.argv[1])
 data = site_data([made_site(128, 5 + i, STRICT) for i in range(3)], np.float32)
-objective = SiteObjective(dalec("strict"), STRICT, backend="cpu")
+objective = SiteObjective(dalec("strict"), backend="cpu")
 raw = jnp.asarray(np.random.default_rng(0).standard_normal((38, 256)), jnp.float32)
 lanes = jnp.asarray(np.arange(256) % 3, jnp.int32)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from phloem.io.drivers.grid_cell import calendar_days
+from phloem.io.drivers.grid_cell import GridCell, calendar_days
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
 from phloem.kernels.calibrations.protocol import Protocol
 from phloem.kernels.models.dalec_daily.mode_switches import switches
-from phloem.names import FORCING, STREAMS
+from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 
 FIRST, LAST = 1985, 2020
 BASELINE = Protocol((2001, 2019), 19, (2001, 2012), (2013, 2019))
@@ -35,22 +38,23 @@ def observations(seed: int = 1) -> dict[str, np.ndarray]:
     }
 
 
-def cell(protocol: Protocol, latitude: float = 62.0, seed: int = 1, **changes: object) -> GridSite:
-    """Return the cell as the kernels read it."""
+def cell(
+    protocol: Protocol, latitude: float = 62.0, seed: int = 1, windowed: tuple[str, ...] = WINDOW_MEANS, **changes: Any
+) -> GridSite:
+    """Return the cell as the kernels read it; changes are of the record."""
     made = boreal_weather(latitude, LAST - FIRST + 1, np.random.default_rng(seed), FIRST)
-    given: dict[str, object] = {
-        "time": made["time"].astype(float),
-        "year": YEAR,
-        "doy": DOY,
-        "latitude": latitude,
-        "forcing": {name: made[name] for name in FORCING},
-        "observations": observations(seed),
-        "window_start": DEKADS,
-        "evaporative_fraction": np.random.default_rng(seed + 9).random(len(YEAR)),
-        "trajectory": TRAJECTORY,
-        "snapshot": SNAPSHOT,
-        "priors": (60.0, 0.5),
-        "protocol": protocol,
-        "switches": switches("strict"),
-    }
-    return grid_site(**{**given, **changes})  # type: ignore[arg-type]
+    record = GridCell(
+        name="made",
+        latitude=latitude,
+        longitude=25.0,
+        calendar="standard",
+        year=YEAR,
+        doy=DOY,
+        forcing={name: made[name] for name in FORCING},
+        observations=observations(seed),
+        window_start=DEKADS,
+        evaporative_fraction=np.random.default_rng(seed + 9).random(len(YEAR)),
+        trajectory=TRAJECTORY,
+        statics={"biomass_snapshot": SNAPSHOT, "lcma": 60.0, "cue": 0.5},
+    )
+    return grid_site(replace(record, **changes), protocol, switches("strict"), windowed)

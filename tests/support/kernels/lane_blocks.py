@@ -12,7 +12,7 @@ from phloem.kernels.optimise.adam import AdamOptions
 from phloem.kernels.optimise.optimiser import advance, begin
 from tests.support.kernels.builders import made_site
 
-OBJECTIVE = SiteObjective(dalec("strict"), STRICT)
+OBJECTIVE = SiteObjective(dalec("strict"))
 OPTIONS = AdamOptions(iterations=7, learning_rate=0.02, sharpness_iterations=4, trace=4)
 SEED = 12
 BLOCK = 64
@@ -31,7 +31,9 @@ def table(chosen):
 
 def fresh(numbers, members, sites, options=OPTIONS, block=BLOCK, seed=SEED):
     """Return lanes at their first step; the number of a lane's cell is its number in the campaign."""
-    return begin(options, seed, numbers, members, [sites[n].ce_opt for n in numbers], np.float32, block)
+    return begin(
+        options, OBJECTIVE.model, seed, numbers, members, [sites[n].starts for n in numbers], np.float32, block
+    )
 
 
 def rows_of(positions, block=BLOCK):

@@ -29,7 +29,7 @@ CYCLED = Protocol((1999, 2004), 20, (2001, 2002), (2003, 2003), "trajectory")
 
 
 def objective(backend: str = "xla", **changes: object) -> GridObjective:
-    return replace(GridObjective(grid_dalec("strict"), switches("strict"), backend=backend), **changes)  # type: ignore
+    return replace(GridObjective(grid_dalec("strict"), backend=backend), **changes)  # type: ignore
 
 
 def raw(dtype: type = np.float64, seed: int = 3) -> jax.Array:
@@ -51,7 +51,7 @@ def test_efficiencies_are_those_of_the_trajectory(protocol) -> None:
     _, sums = jax.jit(one.terms)(x, jnp.full(LANES, 30.0), data, lanes)
     found = nnse(sums, data, lanes, one.streams)
 
-    values = physical(x, one.calibrated)
+    values = physical(x, one.unknowns)
     p, q = inputs(values[:30]), state(values[30:])
     out = trajectory(dalec("strict"), p, q, data.series._replace(weather=data.series.weather[:, :-1]), lanes)
     days = made.days
@@ -119,7 +119,7 @@ def test_the_gradient_is_that_of_differences() -> None:
 
 def test_priors_and_the_leaf_economics_line() -> None:
     data = site_data([cell(BASELINE)], np.float64)
-    bare = site_data([cell(BASELINE, priors=(float("nan"), float("nan")))], np.float64)
+    bare = site_data([cell(BASELINE, statics={})], np.float64)
     lanes, k = jnp.zeros(LANES, jnp.int32), jnp.full(LANES, 30.0)
     one, x = objective(), raw()
     p = dict(zip((q.name for q in PARAMETERS), np.asarray(physical(x[:30], PARAMETERS)), strict=True))
@@ -141,7 +141,7 @@ def test_priors_and_the_leaf_economics_line() -> None:
 
 def test_a_stand_begins_below_its_caps() -> None:
     one = objective(live_caps=NEAR_ZERO)
-    highest = physical(jnp.full((len(UNKNOWNS), 1), 1e9), one.calibrated)[30:, 0]
+    highest = physical(jnp.full((len(UNKNOWNS), 1), 1e9), one.unknowns)[30:, 0]
     np.testing.assert_allclose(highest[:4], NEAR_ZERO, rtol=1e-6)
     np.testing.assert_allclose(highest[4:], [p.upper for p in UNKNOWNS[34:]], rtol=1e-6)
     assert objective().calibrated == UNKNOWNS

@@ -102,7 +102,7 @@ def evaluated(request):
 @pytest.mark.parametrize("pools", [tuple(POOL_NAMES[:6]), ("som",)], ids=["all", "som"])
 def test_terms_equal_the_recomputation(evaluated, pools):
     switches, cell, data, model, raw, values, out = evaluated
-    objective = SiteObjective(model, switches, pools)
+    objective = SiteObjective(model, switches=switches, steady_pools=pools)
     evaluate = jax.jit(lambda k: objective.terms(raw, k, data, LANE)[0])
     for k in (0.0, 0.003, 0.7):
         found = evaluate(jnp.full(LANES, k))
@@ -121,14 +121,14 @@ def test_terms_equal_the_recomputation(evaluated, pools):
 
 def test_ln_2_a_penalty_at_sharpness_0(evaluated):
     switches, _, data, model, raw, _, _ = evaluated
-    terms = jax.jit(lambda: SiteObjective(model, switches).terms(raw, jnp.zeros(LANES), data, LANE)[0])()
+    terms = jax.jit(lambda: SiteObjective(model, switches=switches).terms(raw, jnp.zeros(LANES), data, LANE)[0])()
     np.testing.assert_allclose(terms.edc + terms.steady_state, 18 * np.log(2), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softplus_stays_finite_where_the_published_form_overflows(dtype):
     zero, k = jnp.asarray([0.0], dtype), jnp.asarray([1e4], dtype)
-    strict, compat = SiteObjective(dalec("strict"), STRICT), SiteObjective(dalec("compat"), COMPAT)
+    strict, compat = SiteObjective(dalec("strict")), SiteObjective(dalec("compat"), switches=COMPAT)
     assert float(strict.penalty(zero, zero + 1, k)[0]) == 1e4
     slope = jax.grad(lambda b: strict.penalty(zero, b, k).sum())(zero + 1)
     assert float(slope[0]) == 1e4
@@ -146,7 +146,7 @@ def test_missing_and_constant_streams_count_nothing_and_leave_gradients_finite()
     flat = dict(full.observations) | {"et": np.full(DAYS, 1.5)}
     cells = [full, unseen(full, "lai"), replace(full, observations=flat)]
     cells.append(replace(full, observations={name: np.full(DAYS, np.nan) for name in STREAMS}, ce_opt=np.nan))
-    objective = SiteObjective(dalec("strict"), STRICT)
+    objective = SiteObjective(dalec("strict"))
     data = site_data(cells, np.float64)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(data))
     lanes = np.arange(len(cells), dtype=np.int32)
@@ -156,7 +156,7 @@ def test_missing_and_constant_streams_count_nothing_and_leave_gradients_finite()
     def evaluate(raw):
         def total(raw):
             terms, sums = objective.terms(raw, jnp.full(len(cells), 0.3), data, lanes)
-            return sum(terms).sum(), (terms, nnse(sums, data, lanes))
+            return sum(terms).sum(), (terms, nnse(sums, data, lanes, STREAMS))
 
         return jax.value_and_grad(total, has_aux=True)(raw)
 

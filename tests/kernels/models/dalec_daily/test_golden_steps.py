@@ -153,6 +153,6 @@ def test_strict_in_float32(column):
 
 @pytest.mark.parametrize(("k", "expected"), [(0.0, 4.15888308), (0.003, 3.25898111), (30.0, 0.44068632)])
 def test_constraints_before_a_run(k, expected):
-    objective = SiteObjective(dalec("compat"), COMPAT)
+    objective = SiteObjective(dalec("compat"), switches=COMPAT)
     found = objective.constraints(inputs(jnp.asarray(G)[:, None]), jnp.asarray([k]), None, jnp.zeros(1, int))
     assert float(found[0]) == pytest.approx(expected, abs=6e-9)

@@ -14,7 +14,6 @@ from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, Gr
 from phloem.kernels.calibrations.protocol import Protocol
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
-from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.objective import nnse
@@ -52,7 +51,7 @@ def monthly(protocol: Protocol, windowed: tuple[str, ...] = STREAMS, seed: int =
 
 
 def objective(backend: str, windowed: tuple[str, ...] = STREAMS, **changes: object) -> GridObjective:
-    one = GridObjective(grid_dalec("strict", windowed), switches("strict"), backend=backend)
+    one = GridObjective(grid_dalec("strict", windowed), backend=backend)
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
@@ -68,7 +67,7 @@ def test_efficiencies_are_those_of_the_trajectory(backend, windowed) -> None:
     data, lanes, x = site_data([made], np.float64), jnp.zeros(LANES, jnp.int32), raw()
     _, sums = jax.jit(one.terms)(x, jnp.full(LANES, 30.0), data, lanes)
     found = nnse(sums, data, lanes, STREAMS)
-    values = physical(x, one.calibrated)
+    values = physical(x, one.unknowns)
     plain = data.series._replace(weather=data.series.weather[:, :-1])
     out = trajectory(dalec("strict"), inputs(values[:30]), state(values[30:]), plain, lanes)
     starts = np.flatnonzero(MONTHS[(YEAR >= 2001) & (YEAR <= 2004)])
