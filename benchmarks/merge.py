@@ -27,12 +27,13 @@ import netCDF4
 import numpy as np
 
 from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.write_merged import merge_tiles
-from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
+from phloem.kernels.calibrations.dalec_daily.tables import GRID
+from phloem.names import STATUS
 
 STEP = 0.5
 LAND = (0.0, 0.29, 0.70, 0.57, 0.52, 0.43, 0.38, 0.26, 0.23, 0.24, 0.22, 0.23, 0.11, 0.03)
@@ -42,6 +43,7 @@ TRACE = 250
 """Points of the loss trace, as campaigns keep them by default."""
 
 PROCESSES = 2
+SCHEMA = calibration_schema(GRID)
 TABLE = "cells.json"
 ATTRIBUTES = {"configuration_hash": "dummy", "version": "0"}
 
@@ -72,9 +74,9 @@ def land(cells: int) -> tuple[np.ndarray, np.ndarray]:
 def tile_arrays(names: list[str], latitude: np.ndarray, longitude: np.ndarray, members: int) -> dict[str, np.ndarray]:
     """Random numbers in the form of a tile; one lane in ten has diverged."""
     rng = np.random.default_rng(zlib.crc32(names[0].encode()))
-    lengths = {**FIXED_DIMENSIONS, "stream": len(ALL_STREAMS), "cell": len(names), "member": members, "trace": TRACE}
+    lengths = {**SCHEMA.lengths, "cell": len(names), "member": members, "trace": TRACE}
     arrays: dict[str, Any] = {}
-    for name, variable in SCHEMA.items():
+    for name, variable in SCHEMA.variables.items():
         shape = tuple(lengths[dimension] for dimension in variable.dimensions)
         if variable.dtypes[0].startswith("f"):
             arrays[name] = rng.lognormal(sigma=0.2, size=shape).astype(variable.dtypes[0])
@@ -108,7 +110,7 @@ def _write_tiles(root: Path, first: int, members: int, width: int) -> int:
     for tile in tiles:
         part = slice(tile * width, (tile + 1) * width)
         arrays = tile_arrays(table["name"][part], north[part], east[part], members)
-        write_tile(paths, tile, claim_attempt(paths, tile), arrays, ATTRIBUTES, worker=f"dummy-{first}")
+        write_tile(paths, tile, claim_attempt(paths, tile), SCHEMA, arrays, ATTRIBUTES, worker=f"dummy-{first}")
     return len(tiles)
 
 
@@ -122,7 +124,8 @@ def merge(root: Path, width: int) -> None:
     merge_tiles(
         CampaignPaths(root),
         [names[first : first + width] for first in range(0, len(names), width)],
-        {**ATTRIBUTES, "title": "dummies", "seed": 0, "parameter_units": ["1"] * len(PARAMETERS)},
+        GRID,
+        {**ATTRIBUTES, "title": "dummies", "seed": 0},
         grid=grid.place(names, table["latitude"], table["longitude"]),
     )
     seconds = time.perf_counter() - begun

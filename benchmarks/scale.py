@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA, SCHEMA_VERSION
+from phloem.io.campaign.tile_schema import SCHEMA_VERSION
 from phloem.io.files.atomic import checksum, hdf5_image
 from phloem.io.files.journals import append_events
 from phloem.jobs.campaign.campaign import Campaign, freeze_table
@@ -33,7 +34,7 @@ from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.run.deliver import merge
 from phloem.jobs.run.state import read_state
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
-from phloem.names import STREAMS
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 
 JOURNALS = 200
 """Journals among which the commits are dealt, as so many workers would leave them."""
@@ -87,9 +88,10 @@ def commit(campaign: Campaign) -> None:
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    lengths = {**FIXED_DIMENSIONS, "stream": len(STREAMS), "cell": 1, "member": 1, "trace": 2}
+    schema = calibration_schema(TOWERS)
+    lengths = {**schema.lengths, "cell": 1, "member": 1, "trace": 2}
     arrays = {}
-    for name, variable in SCHEMA.items():
+    for name, variable in schema.variables.items():
         shape = tuple(lengths[dimension] for dimension in variable.dimensions)
         arrays[name] = np.zeros(shape, np.dtype(variable.dtypes[0])) if variable.dtypes[0] != "str" else np.array(["c"])
     return arrays

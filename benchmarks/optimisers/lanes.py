@@ -97,7 +97,7 @@ class Bench:
         """Return the tables of an optimiser's windows, the whole record last, all of one shape."""
         longest = max(site.days for site in self.sites)
         parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in options.windows]
-        return [site_data(part, np.float32, least=longest) for part in [*parts, list(self.sites)]]
+        return [site_data(part, np.float32, least=longest) for part in (*parts, self.sites)]
 
     def shares(self, options: Options) -> np.ndarray:
         """Return the length of each lane's windows as a share of its record, (lanes, windows + 1)."""

@@ -19,7 +19,7 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, diagnose_tile, quarantine, read_commits, write_tile
 from phloem.io.files.journals import read_events
 from phloem.io.merge.write_merged import merge_tiles
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, tile_arrays
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, cells_of, tile_arrays
 from tests.support.faults.damages import DAMAGES, Damage, appended, flipped, neighbours, swapped
 from tests.support.faults.operations import GLOBAL
 
@@ -52,12 +52,12 @@ def finish(paths: CampaignPaths, index: int, seed: int = 0) -> tuple[str, int]:
     state = step_on(state, STEPS - max(step, STEPS - 2))
     arrays = tile_arrays(PLAN[index], salt=seed)
     arrays["loss_terms"] = state[: arrays["loss_terms"].size].reshape(arrays["loss_terms"].shape)
-    return write_tile(paths, index, attempt, arrays, {**ATTRIBUTES, "seed": seed}, worker=worker.worker), step
+    return write_tile(paths, index, attempt, SCHEMA, arrays, {**ATTRIBUTES, "seed": seed}, worker=worker.worker), step
 
 
 def merged(paths: CampaignPaths) -> dict[str, Any]:
     """All arrays of the product, apart from which attempt they come from."""
-    with netCDF4.Dataset(merge_tiles(paths, PLAN, GLOBAL)) as file:
+    with netCDF4.Dataset(merge_tiles(paths, PLAN, TABLES, GLOBAL)) as file:
         file.set_auto_mask(False)
         arrays = {name: np.asarray(variable[...]) for name, variable in file.variables.items() if name != "attempt"}
     return {name: a.tolist() if a.dtype.kind in "OUS" else a.tobytes() for name, a in arrays.items()}
@@ -101,7 +101,7 @@ class Campaigns:
         todo = [index for index, (state, _) in states.items() if state is not TileState.DONE]
         if todo:
             with pytest.raises(WorkError, match="cannot be merged"):
-                merge_tiles(paths, PLAN, GLOBAL)
+                merge_tiles(paths, PLAN, TABLES, GLOBAL)
         for index in todo:
             if states[index][0] is TileState.CORRUPT:
                 assert quarantine(paths, paths.tile(index), states[index][1]) is not None

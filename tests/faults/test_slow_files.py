@@ -14,7 +14,7 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, diagnose_tile, load_tile, sweep
 from phloem.io.files.atomic import checksum
 from phloem.io.files.journals import read_events
-from tests.support.campaigns.campaign_samples import cells_of, commit
+from tests.support.campaigns.campaign_samples import SCHEMA, cells_of, commit
 from tests.support.faults.field import Tally
 from tests.support.faults.operations import EACH
 from tests.support.faults.shim import Call, Driver, Fault
@@ -49,7 +49,7 @@ def test_two_processes_commit_one_tile(
         assert {outcome.error for outcome in outcomes} <= {"", "StaleAttempt"}
         committed = {outcome.value for outcome in outcomes if not outcome.error}
         assert committed == {checksum(paths.tile(0).read_bytes())}, "one set of bytes, and somebody committed it"
-        arrays, _, attempt = load_tile(paths, 0)
+        arrays, _, attempt = load_tile(paths, 0, SCHEMA)
         assert arrays["cell"].tolist() == cells_of(0)
         assert attempt in (1, 2)
         assert [path.name for path in paths.tiles_dir.iterdir()] == ["tile_00000.h5"]

@@ -10,6 +10,7 @@ import numpy as np
 from phloem.analysis.report_data.tower_product import Floats, Integers, Product, middle, position
 from phloem.analysis.style.plot_style import OKABE_ITO
 from phloem.analysis.style.wording import _BLANK, SHOWN, Bounds, fixed, number, typeset
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.names import CIRCULAR_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STOP, STREAMS
 
@@ -189,8 +190,7 @@ def failed_lanes(cells: Sequence[str], status: Integers, redraws: Integers) -> l
         STATUS["set_aside"]: ("its computation was given up: ", ["phloem retry DIR --lanes"]),
     }
     groups: dict[tuple[int, int, int], list[int]] = {}
-    good = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
-    for index, member in np.argwhere(~np.isin(status, good)).tolist():
+    for index, member in np.argwhere(~good_lanes(status)).tolist():
         key = (index, int(status[index, member]), int(redraws[index, member]))
         groups.setdefault(key, []).append(member)
     return [

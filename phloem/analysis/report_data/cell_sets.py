@@ -10,14 +10,13 @@ import numpy as np
 from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.report_data.tower_product import Floats, Integers, days_apart
 from phloem.analysis.style.wording import SHOWN, Bounds, typeset
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.read_slices import Lattice, MergedSlices
 from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, PERIOD, STATUS
 
 BLOCK = 8192
 """Cells whose derived quantities are computed at once."""
-
-GOOD = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class CellSet:
     @property
     def good(self) -> np.ndarray:
         """Lanes whose result counts, bool (cells, members)."""
-        return np.isin(self.status, GOOD)
+        return good_lanes(self.status)
 
     @property
     def members(self) -> int:

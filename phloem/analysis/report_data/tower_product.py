@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from phloem.errors import InputError
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
 
 Floats = NDArray[np.float64]
@@ -84,7 +85,7 @@ class Product:
     @property
     def calibrated(self) -> NDArray[np.bool_]:
         """(cells, members): lanes whose result counts."""
-        return np.isin(self.status, (STATUS["calibrated"], STATUS["calibrated_after_redraw"]))
+        return good_lanes(self.status)
 
     def best_member(self, index: int) -> int | None:
         """Calibrated member with the lowest loss of the cell at `index`, or None where there is none."""

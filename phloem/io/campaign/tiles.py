@@ -20,7 +20,7 @@ import numpy as np
 from phloem.errors import WorkError
 from phloem.io.campaign.attempts import LEASE_SECONDS, count_attempts, file_system_now
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import SCHEMA, SCHEMA_VERSION, validate
+from phloem.io.campaign.tile_schema import SCHEMA_VERSION, TileSchema
 from phloem.io.files.atomic import (
     CorruptFile,
     OnFull,
@@ -71,6 +71,7 @@ def write_tile(
     paths: CampaignPaths,
     index: int,
     attempt: int,
+    schema: TileSchema,
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any],
     on_full: OnFull | None = None,
@@ -87,6 +88,7 @@ def write_tile(
         paths: the campaign.
         index: the tile.
         attempt: what `take_tile` gave.
+        schema: what a tile of the campaign holds.
         arrays: one array a variable of the schema.
         attributes: of the file; nothing that differs between attempts. `whole` (true) says that every lane of the
             cells is there.
@@ -106,10 +108,10 @@ def write_tile(
         raise ValueError("attribute 'attempt': attempts must agree byte for byte; the journal tells them apart")
     describe = {
         name: {"dimensions": " ".join(v.dimensions), "units": v.units, "long_name": v.long_name}
-        for name, v in SCHEMA.items()
+        for name, v in schema.variables.items()
     }
     own = {"tile": index, "schema": SCHEMA_VERSION}
-    image = hdf5_image(validate(arrays, bool(attributes.get("whole", True))), {**attributes, **own}, describe)
+    image = hdf5_image(schema.validate(arrays, bool(attributes.get("whole", True))), {**attributes, **own}, describe)
     sha256 = checksum(image)
     journal = paths.journal(worker or default_worker())
     names = {code: name for name, code in STATUS.items()}
@@ -118,7 +120,7 @@ def write_tile(
     path = paths.tile(index)
 
     def check(temporary: Path) -> None:
-        _parse_tile(data := read_bytes(temporary), str(temporary))
+        _parse_tile(data := read_bytes(temporary), str(temporary), schema)
         if data != image:
             raise CorruptFile(f"{temporary}: reads back other bytes than were written")
         _refuse_stale(paths, index, attempt)
@@ -162,22 +164,22 @@ def _has_bytes(path: Path, image: bytes) -> bool:
         return False
 
 
-def read_tile(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_tile(path: Path, schema: TileSchema) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and attributes of a tile file.
 
     Raises:
         CorruptFile: its bytes, shapes or values are not those of a tile.
         FileNotFoundError: there is no such file.
     """
-    return _parse_tile(read_bytes(path), str(path))
+    return _parse_tile(read_bytes(path), str(path), schema)
 
 
-def _parse_tile(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _parse_tile(data: bytes, name: str, schema: TileSchema) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays, attributes = parse_hdf5(data, name)
     if attributes.get("schema") != SCHEMA_VERSION:
         raise CorruptFile(f"{name}: schema {attributes.get('schema')}, not {SCHEMA_VERSION}")
     try:
-        return validate(arrays, bool(attributes.get("whole", True))), attributes
+        return schema.validate(arrays, bool(attributes.get("whole", True))), attributes
     except ValueError as error:
         raise CorruptFile(f"{name}: {error}") from error
 
@@ -211,7 +213,7 @@ def diagnose_tile(paths: CampaignPaths, index: int, commits: Commits | None = No
 
 
 def load_tile(
-    paths: CampaignPaths, index: int, commits: Commits | None = None
+    paths: CampaignPaths, index: int, schema: TileSchema, commits: Commits | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], int]:
     """Arrays and attributes of a tile that is done, and the attempt that committed it.
 
@@ -222,7 +224,7 @@ def load_tile(
     state, reason, data = _examine(paths, index, commits)
     if state is not TileState.DONE:
         raise CorruptFile(reason)
-    arrays, attributes = _parse_tile(data, str(paths.tile(index)))
+    arrays, attributes = _parse_tile(data, str(paths.tile(index)), schema)
     return arrays, attributes, commits[index][checksum(data)].attempt
 
 

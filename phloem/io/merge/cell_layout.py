@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import netCDF4
 import numpy as np
 
-from phloem.io.campaign.tile_schema import SCHEMA
+from phloem.io.campaign.tile_schema import TileSchema
 from phloem.io.files.netcdf import CONVENTIONS
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV
-from phloem.names import ALL_STREAMS, LOSS_TERMS, PARAMETERS, PERIOD, POOLS, STATUS, STOP
+from phloem.model_tables import ModelTables
+from phloem.names import PERIOD, STATUS, STOP
 
 BLOCK_CELLS = 256
 """Cells of one chunk on disk and of one block in memory."""
-
-POOL_UNITS = ("g m-2",) * 6 + ("mm",) * 2
-"""Units of the pools: mass of carbon, and depth of water."""
 
 EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
     "member": (("member",), "i4", {"long_name": "random restart", "units": "1"}),
@@ -88,17 +86,20 @@ COMMENTS = {"parameters": "units in parameter_units", "initial_pools": "units in
 _COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in EXTRA if n in EXTRA[n][0]))
 
 
-def define(file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
+def define(
+    file: netCDF4.Dataset, schema: TileSchema, lengths: Mapping[str, int], attributes: Mapping[str, Any]
+) -> None:
     """Create the dimensions, variables and attributes of an empty file.
 
     Args:
         file: open for writing.
+        schema: what a tile holds.
         lengths: of all dimensions of the schema.
-        attributes: global attributes; "parameter_units" is left out, which is a variable.
+        attributes: global attributes.
     """
     for name in ("cell", "member", "parameter", "pool", "stream", "term", "trace"):
         file.createDimension(name, lengths[name])
-    for name, variable in SCHEMA.items():
+    for name, variable in schema.variables.items():
         if variable.merged:
             kind = str if variable.dtypes == ("str",) else variable.dtypes[0]
             texts = {"long_name": variable.long_name, "units": variable.units}
@@ -121,9 +122,9 @@ def name_flags(variable: netCDF4.Variable, flags: Mapping[str, int]) -> None:
 
 
 def describe_product(file: netCDF4.Dataset, attributes: Mapping[str, Any]) -> None:
-    """Write the global attributes; "parameter_units" is left out, which is a variable."""
+    """Write the global attributes."""
     file.Conventions = CONVENTIONS
-    for key in sorted(set(attributes) - {"parameter_units", "Conventions"}):
+    for key in sorted(set(attributes) - {"Conventions"}):
         file.setncattr(key, attributes[key])
 
 
@@ -146,15 +147,15 @@ def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind:
         created.coordinates = "latitude longitude" + trace
 
 
-def fixed_values(lengths: Mapping[str, int], parameter_units: Sequence[str]) -> dict[str, np.ndarray]:
+def fixed_values(lengths: Mapping[str, int], tables: ModelTables) -> dict[str, np.ndarray]:
     """The values of the variables that are the same for all cells."""
     texts = {
-        "parameter": PARAMETERS,
-        "pool": POOLS,
-        "stream": ALL_STREAMS[: lengths["stream"]],
-        "term": LOSS_TERMS,
-        "parameter_units": parameter_units,
-        "pool_units": POOL_UNITS,
+        "parameter": tables.parameter_names,
+        "pool": tables.pool_names,
+        "stream": tables.streams,
+        "term": tables.terms,
+        "parameter_units": [parameter.unit for parameter in tables.parameters],
+        "pool_units": [pool.unit for pool in tables.pools],
     }
     values = {name: np.array(list(items), dtype=object) for name, items in texts.items()}
     return {**values, "member": np.arange(lengths["member"], dtype=np.int32)}

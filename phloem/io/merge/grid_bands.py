@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 import netCDF4
 import numpy as np
 
-from phloem.io.campaign.tile_schema import SUCCESSES
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.grid_layout import BUFFER_BYTES, block_shape, cell_bytes
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, member_statistics
 from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.tile_reader import Rows, TileReader
+from phloem.model_tables import ModelTables
 from phloem.names import CELL_STATUS, STATUS
 
 _FROM_THE_PLAN = ("cell", "latitude", "longitude")
@@ -30,6 +31,7 @@ def write_bands(
     reader: TileReader,
     mended: Mended,
     grid: Grid,
+    tables: ModelTables,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write all cells into a file made by `define_grid`; what is wrong with tiles is left to `refuse_problems`.
@@ -39,6 +41,7 @@ def write_bands(
         reader: has looked ahead.
         mended: the lanes that were calibrated again.
         grid: on which the reader's cells are placed.
+        tables: of the model.
         on_progress: called with the number of tiles done and of all tiles.
     """
     bands = _Bands(reader, grid)
@@ -50,7 +53,7 @@ def write_bands(
             rows = reader.read(tile)
             if rows is not None:
                 for band in bands.sort(tile, rows, window, open_bands):
-                    _write_band(file, band, mended, bands.columns)
+                    _write_band(file, band, mended, tables, bands.columns)
             visits[tile] -= 1
             if on_progress is not None and visits[tile] == 0:
                 on_progress(int(np.sum(visits == 0)), len(visits))
@@ -97,7 +100,7 @@ class _Bands:
         self.height, self.width = grid.shape
         self.slots = reader.slots
         self.names = np.array([cell for cells in reader.plan for cell in cells], dtype=object)
-        self.rows, self.columns = block_shape(self.width, reader.lengths)
+        self.rows, self.columns = block_shape(self.width, reader.schema, reader.lengths)
         self.order = np.argsort(self.slots, kind="stable")
         self.rank = np.empty_like(self.order)
         self.rank[self.order] = np.arange(len(self.order))
@@ -107,7 +110,7 @@ class _Bands:
         lengths = [len(cells) for cells in reader.plan]
         self.tiles = np.repeat(np.arange(len(lengths)), lengths)
         self.starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.most = max(1, BUFFER_BYTES // cell_bytes(reader.lengths))
+        self.most = max(1, BUFFER_BYTES // cell_bytes(reader.schema, reader.lengths))
 
     def windows(self) -> Iterator[tuple[int, int]]:
         """First band and the one after the last of each window; one band where that alone is too much."""
@@ -146,7 +149,7 @@ class _Bands:
         return _Band(self.names[positions], (row, column), first, min(first + self.rows, self.height))
 
 
-def _write_band(file: netCDF4.Dataset, band: _Band, mended: Mended, columns: int) -> None:
+def _write_band(file: netCDF4.Dataset, band: _Band, mended: Mended, tables: ModelTables, columns: int) -> None:
     """Write the blocks of a band that have cells; the others are never stored and read as fill values."""
     text = len(file.dimensions["cell_characters"])
     block = band.places[1] // columns
@@ -155,8 +158,8 @@ def _write_band(file: netCDF4.Dataset, band: _Band, mended: Mended, columns: int
         rows = {name: values[chosen] for name, values in band.rows.items()}
         rows["cell"] = band.cells[chosen]
         mended.apply(rows)
-        valid = np.isin(rows["status"], SUCCESSES)
-        rows |= member_statistics(rows["parameters"], rows["initial_pools"], valid)
+        valid = good_lanes(rows["status"])
+        rows |= member_statistics(rows["parameters"], rows["initial_pools"], valid, tables)
         rows |= {"members_calibrated": valid.sum(axis=1), "status_map": _cell_status(rows["status"], valid)}
         encoded = np.array([cell.encode() for cell in rows["cell"]], dtype=f"S{text}")
         rows["cell"] = encoded.view("S1").reshape(len(chosen), text)

@@ -8,11 +8,10 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.io.campaign.tile_schema import SCHEMA
+from phloem.io.campaign.tile_schema import TileSchema
 from phloem.io.grids.placed_cells import EARTH_RADIUS, PlacedCells
 from phloem.io.merge.cell_layout import COMMENTS, EXTRA, describe_product, name_flags
 from phloem.io.merge.member_statistics import LEAST_MEMBERS
-from phloem.io.merge.tile_reader import PER_CELL
 from phloem.names import CELL_STATUS, STATUS, STOP
 
 PLACE = ("lat", "lon")
@@ -93,51 +92,57 @@ _ANCILLARY = {
 }
 
 
-def cell_bytes(lengths: Mapping[str, int]) -> int:
+def cell_bytes(schema: TileSchema, lengths: Mapping[str, int]) -> int:
     """Bytes of what one tile's cell brings to the product."""
-    numbers = [SCHEMA[name] for name in PER_CELL if SCHEMA[name].dtypes != ("str",)]
+    numbers = [one for one in map(schema.variables.__getitem__, schema.per_cell) if one.dtypes != ("str",)]
     return sum(
         np.dtype(variable.dtypes[0]).itemsize * int(np.prod([lengths[d] for d in variable.dimensions[1:]]))
         for variable in numbers
     )
 
 
-def block_shape(columns: int, lengths: Mapping[str, int]) -> tuple[int, int]:
+def block_shape(columns: int, schema: TileSchema, lengths: Mapping[str, int]) -> tuple[int, int]:
     """Rows and columns of the blocks in which a grid is written, whole chunks each.
 
     Args:
         columns: of the grid.
+        schema: what a tile holds.
         lengths: of the dimensions of a tile.
     """
     rows = MOST_ROWS
-    while rows > 1 and rows * columns * cell_bytes(lengths) > BUFFER_BYTES:
+    while rows > 1 and rows * columns * cell_bytes(schema, lengths) > BUFFER_BYTES:
         rows //= 2
     return rows, CHUNK_PLACES // rows
 
 
 def define_grid(
-    file: netCDF4.Dataset, lengths: Mapping[str, int], attributes: Mapping[str, Any], placed: PlacedCells
+    file: netCDF4.Dataset,
+    schema: TileSchema,
+    lengths: Mapping[str, int],
+    attributes: Mapping[str, Any],
+    placed: PlacedCells,
 ) -> None:
     """Create the dimensions, variables and attributes of an empty file, and write what the grid alone tells.
 
     Args:
         file: open for writing.
+        schema: what a tile holds.
         lengths: of all dimensions of the schema.
-        attributes: global attributes; "parameter_units" is left out, which is a variable.
+        attributes: global attributes.
         placed: the cells and their grid.
     """
     grid = placed.grid
-    block = block_shape(grid.shape[1], lengths)
+    block = block_shape(grid.shape[1], schema, lengths)
     text = max(len(cell.encode()) for cell in placed.slots)
     sizes = {"lat": grid.shape[0], "lon": grid.shape[1], "bnds": 2, **lengths, "cell_characters": text}
     for name in (*PLACE, "bnds", "member", "parameter", "pool", "stream", "term", "trace", "cell_characters"):
         file.createDimension(name, sizes[name])
     for name, (dimensions, kind, texts) in _AXES.items():
         _create(file, name, dimensions, kind, texts, block)
-    _create(file, "cell", (*PLACE, "cell_characters"), "S1", {"long_name": SCHEMA["cell"].long_name}, block)
+    _create(file, "cell", (*PLACE, "cell_characters"), "S1", {"long_name": schema.variables["cell"].long_name}, block)
     # What xarray and netCDF4 go by to read characters as text.
     file["cell"].setncattr("_Encoding", "utf-8")
-    for name, (dimensions, kind, texts) in {**_from_schema(), **EXTRA, **_NUMBERS}.items():
+    for name, (dimensions, kind, texts) in {**_from_schema(schema), **EXTRA, **_NUMBERS}.items():
         dimensions = (*PLACE, *dimensions[1:]) if dimensions[0] == "cell" else dimensions
         _create(file, name, dimensions, kind, _texts(name, dimensions, texts), block)
     for name, flags in (("status", STATUS), ("stop", STOP), ("status_map", CELL_STATUS)):
@@ -149,11 +154,11 @@ def define_grid(
     file["cell_area"][:] = np.broadcast_to(grid.areas()[:, None], grid.shape)
 
 
-def _from_schema() -> dict[str, tuple[tuple[str, ...], Any, dict[str, str]]]:
+def _from_schema(schema: TileSchema) -> dict[str, tuple[tuple[str, ...], Any, dict[str, str]]]:
     """Dimensions, type and texts of what comes from the tiles as it is; a cell's coordinates are those of its place."""
     return {
         name: (variable.dimensions, variable.dtypes[0], {"long_name": variable.long_name, "units": variable.units})
-        for name, variable in SCHEMA.items()
+        for name, variable in schema.variables.items()
         if variable.merged and name not in ("cell", "latitude", "longitude")
     }
 

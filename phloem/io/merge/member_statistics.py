@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, PERIOD
+from phloem.model_tables import ModelTables
+from phloem.names import PERIOD
 
 GAUSSIAN_CONSISTENCY = 1.4826
 LEAST_MEMBERS = 3
 SCREENING_RCV = 0.3
 
 
-def member_statistics(parameters: np.ndarray, initial_pools: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
+def member_statistics(
+    parameters: np.ndarray, initial_pools: np.ndarray, valid: np.ndarray, tables: ModelTables
+) -> dict[str, np.ndarray]:
     """What the merged product says of the members of some cells.
 
     Args:
         parameters: (cell, member, parameter).
         initial_pools: (cell, member, pool).
         valid: boolean (cell, member): the members that count.
+        tables: of the model, which tell what repeats.
 
     Returns:
         By name in the product: median, rCV and screened median of the parameters (cell, parameter), median and rCV of
@@ -30,8 +34,9 @@ def member_statistics(parameters: np.ndarray, initial_pools: np.ndarray, valid: 
     valid = valid[:, None, :]
     parameters = parameters.swapaxes(1, 2)
     median, rcv = median_and_rcv(parameters, valid)
-    circular = [PARAMETERS.index(name) for name in CIRCULAR_PARAMETERS]
-    median[:, circular], rcv[:, circular] = circular_median_and_rcv(parameters[:, circular], valid)
+    for period in set(tables.periods.values()):
+        circular = [tables.column(name) for name, repeats in tables.periods.items() if repeats == period]
+        median[:, circular], rcv[:, circular] = circular_median_and_rcv(parameters[:, circular], valid, period)
     pools, pools_rcv = median_and_rcv(initial_pools.swapaxes(1, 2), valid)
     return {
         "parameters_median": median,

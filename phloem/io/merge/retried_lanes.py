@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import SCHEMA, SUCCESSES
+from phloem.io.campaign.tile_schema import TileSchema, good_lanes
 from phloem.io.campaign.tiles import Commits, load_tile
 from phloem.io.files.atomic import CorruptFile
 from phloem.names import STATUS
 
 Rows = dict[str, np.ndarray]
-
-_PER_LANE = [name for name, v in SCHEMA.items() if v.merged and v.dimensions[:2] == ("cell", "member")]
 
 
 class Mended:
@@ -28,6 +26,7 @@ class Mended:
         self,
         paths: CampaignPaths,
         tiles: Iterable[int],
+        schema: TileSchema,
         commits: Commits,
         configuration_hash: object,
         lengths: Mapping[str, int],
@@ -37,6 +36,7 @@ class Mended:
         Args:
             paths: the campaign.
             tiles: numbers of the batches.
+            schema: what a tile holds.
             commits: from `read_commits`.
             configuration_hash: what a batch must have been computed with, None for any.
             lengths: of the dimensions of the tiles that it belongs to.
@@ -44,17 +44,18 @@ class Mended:
         Raises:
             CorruptFile: a batch is there and is not what was committed.
         """
+        self.per_lane = schema.per_lane
         self.lanes: dict[str, list[tuple[int, int, np.ndarray]]] = {}
         self.arrays: dict[int, Rows] = {}
         for tile in tiles:
             if not paths.tile(tile).exists():
                 continue
-            arrays, attributes, _ = load_tile(paths, tile, commits)
+            arrays, attributes, _ = load_tile(paths, tile, schema, commits)
             if configuration_hash not in (None, attributes.get("configuration_hash")):
                 raise CorruptFile(f"{paths.tile(tile)}: computed with another configuration")
-            if arrays["nnse"].shape[1:] != (lengths["member"], lengths["stream"]):
-                raise CorruptFile(f"{paths.tile(tile)}: has other members or streams than the planned tiles")
-            self.arrays[tile] = {name: arrays[name] for name in _PER_LANE}
+            if arrays["status"].shape[1] != lengths["member"]:
+                raise CorruptFile(f"{paths.tile(tile)}: has other members than the planned tiles")
+            self.arrays[tile] = {name: arrays[name] for name in self.per_lane}
             for row, cell in enumerate(arrays["cell"].tolist()):
                 members = np.flatnonzero(arrays["status"][row] != STATUS["missing"])
                 self.lanes.setdefault(cell, []).append((tile, row, members))
@@ -69,13 +70,13 @@ class Mended:
         rows["retried"] = np.full(rows["status"].shape, -1, np.int32)
         if not self.lanes:
             return
-        for name in _PER_LANE:
+        for name in self.per_lane:
             rows[name] = rows[name].copy()
         for place, cell in enumerate(rows["cell"].tolist()):
             for tile, row, members in self.lanes.get(cell, ()):
                 given = self.arrays[tile]
-                good = members[np.isin(given["status"][row, members], SUCCESSES)]
-                for name in _PER_LANE:
+                good = members[good_lanes(given["status"][row, members])]
+                for name in self.per_lane:
                     rows[name][place, good] = given[name][row, good]
                 worse = np.setdiff1d(members, good)
                 for name in ("redraws", "status"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from phloem.errors import WorkError, some
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import FIXED_DIMENSIONS, SCHEMA
+from phloem.io.campaign.tile_schema import TileSchema
 from phloem.io.campaign.tiles import Commits, load_tile, read_commits
 from phloem.io.files.atomic import CorruptFile
 from phloem.io.grids.placed_cells import PlacedCells
@@ -19,9 +19,6 @@ Rows = dict[str, np.ndarray]
 """Variables with a leading dimension of cells."""
 
 Lengths = dict[str, int]
-
-PER_CELL = [name for name, v in SCHEMA.items() if v.merged and v.dimensions[0] == "cell"]
-"""Variables of the schema that become part of the product, one entry a cell."""
 
 
 class TileReader:
@@ -39,6 +36,7 @@ class TileReader:
         self,
         paths: CampaignPaths,
         plan: Sequence[Sequence[str]],
+        schema: TileSchema,
         campaign_attributes: Mapping[str, Any],
         allow_holes: bool,
         placed: PlacedCells | None = None,
@@ -48,11 +46,13 @@ class TileReader:
         Args:
             paths: the campaign.
             plan: the cells of each tile, in order.
+            schema: what a tile holds.
             campaign_attributes: with "configuration_hash", where tiles must have been computed with it.
             allow_holes: tiles with problems become holes.
             placed: where the plan says that each cell lies, for campaigns on a grid.
         """
-        self.paths, self.plan, self.allow_holes, self.placed = paths, plan, allow_holes, placed
+        self.paths, self.plan, self.schema = paths, plan, schema
+        self.allow_holes, self.placed = allow_holes, placed
         self.configuration_hash = campaign_attributes.get("configuration_hash")
         self.commits: Commits = read_commits(paths)
         self.problems: dict[int, str] = {}
@@ -73,10 +73,9 @@ class TileReader:
             if loaded is not None:
                 arrays = loaded[0]
                 self.trace_iteration = arrays["trace_iteration"]
-                self.lengths = dict(FIXED_DIMENSIONS)
+                self.lengths = dict(self.schema.lengths)
                 self.lengths["cell"] = sum(len(cells) for cells in self.plan)
                 self.lengths["member"], self.lengths["trace"] = arrays["loss_trace"].shape[1:]
-                self.lengths["stream"] = arrays["nnse"].shape[-1]
                 return
         self.allow_holes = False
         self.refuse_problems()
@@ -88,7 +87,7 @@ class TileReader:
         if loaded is None:
             return self._hole(index, cells) if self.allow_holes else None
         arrays, attempt = loaded
-        rows = {name: arrays[name] for name in PER_CELL}
+        rows = {name: arrays[name] for name in self.schema.per_cell}
         return rows | {"tile": np.full(len(cells), index), "attempt": np.full(len(cells), attempt)}
 
     def refuse_problems(self) -> None:
@@ -106,7 +105,7 @@ class TileReader:
 
     def _load(self, index: int) -> tuple[Rows, int] | None:
         try:
-            arrays, attributes, attempt = load_tile(self.paths, index, self.commits)
+            arrays, attributes, attempt = load_tile(self.paths, index, self.schema, self.commits)
         except CorruptFile as error:
             self.problems[index] = str(error)
             return None
@@ -118,8 +117,6 @@ class TileReader:
             self.problems[index] = f"computed with configuration {its_hash}, not {self.configuration_hash}"
         elif self.lengths and shape != (self.lengths["member"], self.lengths["trace"]):
             self.problems[index] = f"has {shape[0]} members and {shape[1]} trace points, unlike the others"
-        elif self.lengths and arrays["nnse"].shape[-1] != self.lengths["stream"]:
-            self.problems[index] = f"has {arrays['nnse'].shape[-1]} streams, unlike the others"
         elif self.lengths and not np.array_equal(arrays["trace_iteration"], self.trace_iteration):
             self.problems[index] = "its loss trace has other iterations than those of the others"
         elif self.placed is not None and (strays := self._strays(self.placed, arrays)):
@@ -140,8 +137,8 @@ class TileReader:
     def _hole(self, index: int, cells: Sequence[str]) -> Rows:
         lengths = {**self.lengths, "cell": len(cells)}
         rows: Rows = {"cell": np.asarray(cells, dtype=str)}
-        for name in PER_CELL[1:]:
-            variable = SCHEMA[name]
+        for name in self.schema.per_cell[1:]:
+            variable = self.schema.variables[name]
             dtype = np.dtype(variable.dtypes[0])
             shape = tuple(lengths[dimension] for dimension in variable.dimensions)
             rows[name] = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)

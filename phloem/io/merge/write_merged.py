@@ -18,9 +18,10 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.errors import InputError, WorkError, some
+from phloem.errors import WorkError, some
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import SUCCESSES
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import sync_directory, sync_file
 from phloem.io.files.netcdf import new_netcdf
 from phloem.io.grids.placed_cells import PlacedCells
@@ -30,7 +31,7 @@ from phloem.io.merge.grid_layout import define_grid
 from phloem.io.merge.member_statistics import member_statistics
 from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.tile_reader import Rows, TileReader
-from phloem.names import PARAMETERS
+from phloem.model_tables import ModelTables
 
 OnProgress = Callable[[int, int], None]
 
@@ -38,6 +39,7 @@ OnProgress = Callable[[int, int], None]
 def merge_tiles(
     paths: CampaignPaths,
     plan: Sequence[Sequence[str]],
+    tables: ModelTables,
     campaign_attributes: Mapping[str, Any],
     *,
     retries: Iterable[int] = (),
@@ -50,9 +52,9 @@ def merge_tiles(
     Args:
         paths: the campaign.
         plan: the cells of each tile, in order.
-        campaign_attributes: global attributes (version, configuration_hash, seed, title, ...), and under
-            "parameter_units" the units of the 30 parameters. A tile whose own configuration_hash is
-            another is refused.
+        tables: of the model.
+        campaign_attributes: global attributes (version, configuration_hash, seed, title, ...). A tile whose own
+            configuration_hash is another is refused.
         retries: numbers of the tiles that hold failed lanes calibrated again; those that are there count.
         allow_holes: mark the cells of absent tiles as missing instead of refusing.
         on_progress: called with the number of tiles done and of all tiles.
@@ -62,31 +64,28 @@ def merge_tiles(
         The path of merged.nc.
 
     Raises:
-        InputError: `parameter_units` is not a list of 30, or a cell has no place on the grid.
+        InputError: a cell has no place on the grid.
         WorkError: a cell twice, a tile absent, altered or of another plan, or no room; nothing was written.
     """
-    units = list(campaign_attributes.get("parameter_units", ()))
-    if len(units) != len(PARAMETERS):
-        raise InputError(f"parameter_units: {len(units)} units, {len(PARAMETERS)} are due")
     _refuse_duplicates(plan)
-    reader = TileReader(paths, plan, campaign_attributes, allow_holes, grid)
+    reader = TileReader(paths, plan, calibration_schema(tables), campaign_attributes, allow_holes, grid)
     reader.look_ahead()
-    mended = Mended(paths, retries, reader.commits, reader.configuration_hash, reader.lengths)
+    mended = Mended(paths, retries, reader.schema, reader.commits, reader.configuration_hash, reader.lengths)
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
         with new_netcdf(temporary) as file:
             attributes = {**campaign_attributes, "missing_cells": 0}
             if grid is None:
-                define(file, reader.lengths, attributes)
+                define(file, reader.schema, reader.lengths, attributes)
             else:
-                define_grid(file, reader.lengths, attributes, grid)
-            fixed = {**fixed_values(reader.lengths, units), "trace_iteration": reader.trace_iteration}
+                define_grid(file, reader.schema, reader.lengths, attributes, grid)
+            fixed = {**fixed_values(reader.lengths, tables), "trace_iteration": reader.trace_iteration}
             for name, values in fixed.items():
                 file[name][:] = values
             if grid is None:
-                _write_cells(file, reader, mended, on_progress)
+                _write_cells(file, reader, mended, tables, on_progress)
             else:
-                write_bands(file, reader, mended, grid.grid, on_progress)
+                write_bands(file, reader, mended, grid.grid, tables, on_progress)
             reader.refuse_problems()
             file.missing_cells = sum(len(plan[index]) for index in reader.problems)
         sync_file(temporary)
@@ -118,13 +117,14 @@ def _refuse_duplicates(plan: Sequence[Sequence[str]]) -> None:
         raise WorkError("the plan has no cells: plan the campaign anew with `phloem plan`")
 
 
-def _write_cells(file: netCDF4.Dataset, reader: TileReader, mended: Mended, on_progress: OnProgress | None) -> None:
+def _write_cells(
+    file: netCDF4.Dataset, reader: TileReader, mended: Mended, tables: ModelTables, on_progress: OnProgress | None
+) -> None:
     start = 0
     for rows in _blocks(_tiles(reader, on_progress)):
         stop = start + len(rows["cell"])
         mended.apply(rows)
-        valid = np.isin(rows["status"], SUCCESSES)
-        derived = member_statistics(rows["parameters"], rows["initial_pools"], valid)
+        derived = member_statistics(rows["parameters"], rows["initial_pools"], good_lanes(rows["status"]), tables)
         for name, values in {**rows, **derived}.items():
             file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
         start = stop

@@ -16,7 +16,7 @@ from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.parameters.screening import identifiability
 from phloem.analysis.parameters.strategy_axes import ecological_axes
 from phloem.errors import WorkError
-from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.whole_folder import check_replaceable
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.predictors import coordinates, gather_predictors
@@ -125,7 +125,7 @@ def make_targets(names: Sequence[str], parameters: np.ndarray) -> list[Target]:
 def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predictor], folder: Path) -> dict[str, Any]:
     root, section = campaign.paths.root, file.attribution
     rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), campaign.cells.names)
-    bad = ~np.isin(rows["status"], GOOD)
+    bad = ~good_lanes(rows["status"])
     parameters, pools = (np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools"))
     targets = make_targets(section.targets, parameters)
     latitude, longitude = coordinates(campaign)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, StorePaths, open_store
 from phloem.io.drivers.tower_cell import Cell
@@ -64,7 +64,7 @@ def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
         WorkError: the product cannot be read.
     """
     rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
-    good = np.isin(rows["status"], GOOD)
+    good = good_lanes(rows["status"])
     places = {name: place for place, name in enumerate(campaign.cells.names)}
     index = [places[name] for name in cells]
     columns = campaign.cells.columns

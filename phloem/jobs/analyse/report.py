@@ -16,6 +16,7 @@ from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.cell_sets import CellSet, read_cells
 from phloem.errors import InputError, WorkError
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.jobs.analyse.report_facts import campaign_facts
@@ -25,7 +26,7 @@ from phloem.jobs.run.deliver import merge
 from phloem.jobs.single_cell import simulate_cell
 from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
-from phloem.names import STATUS, STREAMS
+from phloem.names import STREAMS
 
 COMPARED = "experiments.json"
 """What makes a directory the root of the three experiments."""
@@ -189,11 +190,10 @@ def _load(campaign: Campaign) -> xr.Dataset:
 def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
     """Simulate one tower after the other; lanes without result give NaN."""
     experiment = campaign.configuration.calibration
-    good = [STATUS["calibrated"], STATUS["calibrated_after_redraw"]]
     with ProgressBar("simulating", len(campaign.cells)) as bar:
         for count, planned in enumerate(campaign.cells):
             one = merged.sel(cell=planned.name)
-            usable = np.isin(one["status"].values, good)
+            usable = good_lanes(one["status"].values)
             cell = campaign.read_cell(planned)
             if not isinstance(cell, Cell):
                 return

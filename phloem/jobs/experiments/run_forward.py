@@ -20,7 +20,7 @@ from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
-from phloem.io.campaign.tile_schema import GOOD
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
@@ -216,7 +216,7 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
         if not campaign.paths.merged.exists():
             raise InputError(f"{campaign.paths.root}: not merged yet; run `phloem run {campaign.paths.root}`")
         rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
-        bad = ~np.isin(rows["status"], GOOD)
+        bad = ~good_lanes(rows["status"])
         given.append({name: np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools")})
     members = {one["parameters"].shape[1] for one in given}
     if len(members) > 1:

@@ -15,6 +15,7 @@ from phloem.analysis.experiments.truth_recovery import recovery, truth_figure
 from phloem.analysis.parameters.derived_quantities import derived
 from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.store import StorePaths, open_store
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.journals import read_events
@@ -147,7 +148,7 @@ def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) ->
 
 
 def _good(rows: dict[str, np.ndarray]) -> np.ndarray:
-    return np.isin(rows["status"], forward.GOOD)
+    return good_lanes(rows["status"])
 
 
 def _efficiencies(rows: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:

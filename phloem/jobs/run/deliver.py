@@ -19,8 +19,6 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
     Raises:
         WorkError: a tile is missing or damaged, and holes were not asked for.
     """
-    from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
-
     attributes = {
         "title": f"phloem calibration {campaign.configuration.campaign.name}",
         "version": campaign.version,
@@ -29,7 +27,6 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
         "experiment": campaign.configuration.experiment.name,
         "mode": campaign.configuration.calibration.mode,
         "precision": campaign.configuration.calibration.precision,
-        "parameter_units": [parameter.unit for parameter in PARAMETERS],
     }
     plan: list[Sequence[str]] = [
         [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
@@ -38,6 +35,7 @@ def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
         return merge_tiles(
             campaign.paths,
             plan,
+            campaign.configuration.calibration.tables,
             attributes,
             retries=range(len(campaign.tiles), len(campaign.all_tiles)),
             allow_holes=allow_holes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.jobs.campaign.campaign import Campaign, Lane, add_retries
 from phloem.names import STATUS
@@ -18,7 +19,7 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
     Raises:
         CorruptFile: a tile is not what was committed.
     """
-    commits = read_commits(campaign.paths)
+    commits, schema = read_commits(campaign.paths), calibration_schema(campaign.configuration.calibration.tables)
     place = {name: position for position, name in enumerate(cell.name for cell in campaign.cells)}
     found: dict[tuple[int, int], int] = {}
     for tile in campaign.all_tiles:
@@ -27,7 +28,7 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
         known = commits.get(tile, {}).values()
         if tile < len(campaign.tiles) and not any(c.lanes.get("diverged") or c.lanes.get("set_aside") for c in known):
             continue
-        arrays, _, _ = load_tile(campaign.paths, tile, commits)
+        arrays, _, _ = load_tile(campaign.paths, tile, schema, commits)
         for row, cell in enumerate(arrays["cell"].tolist()):
             for member, status in enumerate(arrays["status"][row].tolist()):
                 lane = place[cell], member

@@ -16,6 +16,7 @@ import numpy as np
 
 from phloem.hpc.tasks import Context, Stopped
 from phloem.io.campaign.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
@@ -145,6 +146,7 @@ class Attempt:
             self.paths,
             self.tile,
             self.number,
+            calibration_schema(self.configuration.calibration.tables),
             arrays,
             attributes,
             on_full=self.pause,

@@ -42,7 +42,7 @@ from phloem.io.campaign.attempts import (
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, TileState, inspect_tile, write_tile
 from phloem.io.files.journals import read_events
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, commit, tile_arrays
 from tests.support.campaigns.claimants import Claimant, can_be_elsewhere
 
 AWAY = Holder("away", "elsewhere", 4711, 99, "another boot pid:[1]")
@@ -228,14 +228,14 @@ class TestAnotherMachine:
         assert take_tile(paths, 0, holder("me")) == 2
         assert away.ask("commit", 0, 1, 0).startswith("StaleAttempt: tile 0: attempt 1 is stale")
         assert inspect_tile(paths, 0) is TileState.MISSING
-        committed = write_tile(paths, 0, 2, tile_arrays(cells_of(0)), ATTRIBUTES)
+        committed = write_tile(paths, 0, 2, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES)
         told = away.ask("commit", 0, 1, 0 if same else 1)
         assert (told == committed) if same else told.startswith("StaleAttempt")
         assert away.ask("end", 0, 1, COMMITTED) == "False"
         assert read_end(paths, 0, 1)["class"] == "node lost"
         assert inspect_tile(paths, 0) is TileState.DONE
         with pytest.raises(StaleAttempt):
-            write_tile(paths, 0, 1, tile_arrays(cells_of(0), salt=2), ATTRIBUTES)
+            write_tile(paths, 0, 1, SCHEMA, tile_arrays(cells_of(0), salt=2), ATTRIBUTES)
 
     @pytest.mark.parametrize("days", [-400, 400])
     def test_a_wrong_clock_of_a_host_does_not_matter(self, paths: CampaignPaths, started: list, days: int) -> None:

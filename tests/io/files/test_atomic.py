@@ -20,7 +20,7 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, inspect_tile, write_tile
 from phloem.io.files.atomic import CorruptFile, hdf5_image, parse_hdf5, read_hdf5, write_atomically
 from phloem.io.files.journals import append_event, read_events
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, tile_arrays
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, tile_arrays
 
 ARRAYS = {"x": np.linspace(0, 1, 999).reshape(3, 333), "cell": np.array(["FI-Hyy", "Hyytiälä"])}
 IMAGE = hdf5_image(ARRAYS, {"seed": 3, "name": "é", "list": ["a", "b"], "flag": True, "rate": 0.5})
@@ -209,7 +209,9 @@ def test_really_full_disk_pauses_every_writer(small_disk: Path) -> None:
     loaded = load_checkpoint(paths, 0, "f")
     assert loaded is not None
     assert loaded[0]["x"].tobytes() == state["x"].tobytes()
-    under_pressure(lambda wait: write_tile(paths, 0, attempt, tile_arrays(cells_of(0)), ATTRIBUTES, on_full=wait))
+    under_pressure(
+        lambda wait: write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES, on_full=wait)
+    )
     assert inspect_tile(paths, 0) is TileState.DONE
     long = {"event": "second", "text": "x" * 5000}
     under_pressure(lambda wait: append_event(paths.journal("w"), long, on_full=wait))

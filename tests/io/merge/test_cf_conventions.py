@@ -25,6 +25,7 @@ from compliance_checker.runner import CheckSuite
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.merge.write_merged import merge_tiles
 from tests.support.campaigns import campaign_samples, grid_samples
+from tests.support.campaigns.campaign_samples import TABLES
 
 NO_MONOTONY = "check_coordinate_variables_strict_monotonicity"
 ACCEPTED = ("history should exist", "not in the recommended order T, Z, Y, X", "cell_methods name component")
@@ -55,7 +56,7 @@ def grids(root: Path) -> Path:
     plan = [grid_samples.CELLS[first : first + 6] for first in range(0, len(grid_samples.CELLS), 6)]
     paths = grid_samples.campaign(root, plan)
     paths.tile(1).unlink()
-    return merge_tiles(paths, plan, grid_samples.GLOBAL, allow_holes=True, grid=grid_samples.place())
+    return merge_tiles(paths, plan, TABLES, grid_samples.GLOBAL, allow_holes=True, grid=grid_samples.place())
 
 
 def towers(root: Path) -> Path:
@@ -64,7 +65,7 @@ def towers(root: Path) -> Path:
     paths = CampaignPaths(root).make()
     for index, cells in enumerate(plan):
         campaign_samples.commit(paths, index, cells)
-    return merge_tiles(paths, plan, grid_samples.GLOBAL)
+    return merge_tiles(paths, plan, TABLES, grid_samples.GLOBAL)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import SCHEMA
 from phloem.io.campaign.tiles import load_tile
 from phloem.io.files.atomic import CorruptFile
 from phloem.io.grids.placed_cells import Grid
@@ -24,7 +23,9 @@ from phloem.io.merge import grid_layout as merged_grid
 from phloem.io.merge import tile_reader
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.write_merged import merge_tiles
+from phloem.kernels.calibrations.dalec_daily.tables import GRID as FIVE
 from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, POOLS, STATUS, STREAMS
+from tests.support.campaigns.campaign_samples import SCHEMA, TABLES
 from tests.support.campaigns.grid_samples import (
     CELLS,
     COLUMNS,
@@ -72,7 +73,7 @@ def small_blocks(patch: pytest.MonkeyPatch, rows: int, places: int, held: int) -
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("grid")
-    return merge_tiles(campaign(root, PLAN), PLAN, GLOBAL, grid=place())
+    return merge_tiles(campaign(root, PLAN), PLAN, TABLES, GLOBAL, grid=place())
 
 
 def test_every_value_is_at_its_place(product: Path) -> None:
@@ -94,7 +95,7 @@ def test_every_value_is_at_its_place(product: Path) -> None:
         land = np.zeros((ROWS, COLUMNS), bool)
         land[rows, columns] = True
         compared = 0
-        for name, variable in SCHEMA.items():
+        for name, variable in SCHEMA.variables.items():
             if variable.merged and variable.dimensions[0] == "cell" and name not in ("cell", "latitude", "longitude"):
                 assert ds[name].dims == ("lat", "lon", *variable.dimensions[1:])
                 assert np.array_equal(ds[name].values[rows, columns], source[name], equal_nan=True), name
@@ -149,7 +150,7 @@ def test_tiles_order_and_memory_do_not_matter(
         paths = campaign(tmp_path_factory.mktemp("many"), plan)
         with pytest.MonkeyPatch.context() as patch:
             small_blocks(patch, rows, rows * columns, held)
-            found = contents(merge_tiles(paths, plan, GLOBAL, grid=place(cells)))
+            found = contents(merge_tiles(paths, plan, TABLES, GLOBAL, grid=place(cells)))
         assert set(found) == set(expected)
         for name in expected:
             assert found[name] == expected[name], name
@@ -165,10 +166,10 @@ def reads(monkeypatch: pytest.MonkeyPatch, paths: CampaignPaths, plan: list[list
 
     def counted(paths: CampaignPaths, index: int, commits: Any) -> Any:
         count[index] += 1
-        return load_tile(paths, index, commits)
+        return load_tile(paths, index, SCHEMA, commits)
 
     monkeypatch.setattr(tile_reader, "load_tile", counted)
-    merge_tiles(paths, plan, GLOBAL, grid=place())
+    merge_tiles(paths, plan, TABLES, GLOBAL, grid=place())
     return count
 
 
@@ -189,7 +190,7 @@ def test_a_tile_is_read_once_where_the_plan_follows_the_rows(tmp_path: Path, mon
 def refusal(paths: CampaignPaths, plan: list[list[str]], **options: Any) -> str:
     old = paths.merged.read_bytes() if paths.merged.exists() else None
     with pytest.raises(WorkError) as caught:
-        merge_tiles(paths, plan, GLOBAL, grid=place(), **options)
+        merge_tiles(paths, plan, TABLES, GLOBAL, grid=place(), **options)
     assert (paths.merged.read_bytes() if paths.merged.exists() else None) == old
     assert not list(paths.root.glob("*.tmp"))
     return str(caught.value)
@@ -197,7 +198,7 @@ def refusal(paths: CampaignPaths, plan: list[list[str]], **options: Any) -> str:
 
 def test_gaps_are_refused_or_labelled(tmp_path: Path) -> None:
     paths = campaign(tmp_path, PLAN)
-    merge_tiles(paths, PLAN, GLOBAL, grid=place())
+    merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place())
     paths.tile(2).unlink()
     paths.tile(4).write_bytes(b"torn")
     assert f"tile 2 (missing; cells {PLAN[2][0]}" in refusal(paths, PLAN)
@@ -208,7 +209,7 @@ def test_gaps_are_refused_or_labelled(tmp_path: Path) -> None:
     paths.tile(2).unlink()
     steps: list[tuple[int, int]] = []
     merged = merge_tiles(
-        paths, PLAN, GLOBAL, allow_holes=True, grid=place(), on_progress=lambda *step: steps.append(step)
+        paths, PLAN, TABLES, GLOBAL, allow_holes=True, grid=place(), on_progress=lambda *step: steps.append(step)
     )
     assert steps == [(tile + 1, len(PLAN)) for tile in range(len(PLAN))]
     hole = np.array([cell in PLAN[2] + PLAN[4] for cell in CELLS])
@@ -228,7 +229,7 @@ def test_gaps_are_refused_or_labelled(tmp_path: Path) -> None:
 
 def test_no_room_is_told_and_leaves_the_old_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = campaign(tmp_path, PLAN)
-    merge_tiles(paths, PLAN, GLOBAL, grid=place())
+    merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place())
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -240,7 +241,7 @@ def test_no_room_is_told_and_leaves_the_old_product(tmp_path: Path, monkeypatch:
 def test_cells_in_one_place_or_elsewhere_are_refused(tmp_path: Path) -> None:
     paths = campaign(tmp_path, PLAN)
     with pytest.raises(InputError, match=f"without a place on the grid: {PLAN[1][0]}"):
-        merge_tiles(paths, PLAN, GLOBAL, grid=place(PLAN[0]))
+        merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place(PLAN[0]))
     latitudes, longitudes = [SOUTH, SOUTH], [WEST, WEST + 360]
     with pytest.raises(InputError, match="several cells in one place of the grid: x, y"):
         Grid.around(latitudes, longitudes, STEP).place(["x", "y"], latitudes, longitudes)
@@ -259,18 +260,19 @@ def test_five_streams_and_no_mixture(tmp_path: Path) -> None:
     for index, tile in enumerate(five):
         commit(paths, index, tile)
     rows, columns = PLACE.T
-    with xr.open_dataset(merge_tiles(paths, PLAN, GLOBAL, grid=place())) as ds:
+    with xr.open_dataset(merge_tiles(paths, PLAN, FIVE, GLOBAL, grid=place())) as ds:
         assert tuple(ds["stream"].values) == ALL_STREAMS == (*STREAMS, "biomass")
         assert np.array_equal(
             ds["nnse"].sel(stream="biomass").values[rows, columns],
             np.concatenate([tile["nnse"][..., 4] for tile in five]),
         )
-    with xr.open_dataset(merge_tiles(paths, PLAN, GLOBAL)) as ds:
+    with xr.open_dataset(merge_tiles(paths, PLAN, FIVE, GLOBAL)) as ds:
         assert tuple(ds["stream"].values) == ALL_STREAMS
         assert ds["nnse"].dims == ("cell", "member", "stream")
     paths.tile(3).unlink()
     commit(paths, 3, arrays(PLAN[3]))
-    assert "tile 3 (has 4 streams, unlike the others" in refusal(paths, PLAN)
+    with pytest.raises(WorkError, match="'nnse': 4 along 'stream', where 5 are due"):
+        merge_tiles(paths, PLAN, FIVE, GLOBAL, grid=place())
 
 
 def test_lanes_that_were_calibrated_again(tmp_path: Path) -> None:
@@ -281,12 +283,12 @@ def test_lanes_that_were_calibrated_again(tmp_path: Path) -> None:
     batch = arrays([CELLS[cell]], salt=1)
     batch["status"][:] = STATUS["missing"]
     batch["status"][0, member] = STATUS["calibrated"]
-    for name, variable in SCHEMA.items():
+    for name, variable in SCHEMA.variables.items():
         if variable.finite:
             batch[name] = np.nan_to_num(batch[name], nan=1.5)
     commit(paths, len(PLAN), batch, whole=False)
     row, column = PLACE[cell]
-    with xr.open_dataset(merge_tiles(paths, PLAN, GLOBAL, grid=place(), retries=[len(PLAN)])) as ds:
+    with xr.open_dataset(merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place(), retries=[len(PLAN)])) as ds:
         one = ds.isel(lat=row, lon=column)
         assert one["retried"].values.tolist() == [len(PLAN) if m == member else -1 for m in range(5)]
         assert one["loss"].values[member] == batch["loss"][0, member]
@@ -295,8 +297,8 @@ def test_lanes_that_were_calibrated_again(tmp_path: Path) -> None:
     paths.tile(len(PLAN)).unlink()
     five = arrays([CELLS[cell]], streams=5)
     commit(paths, len(PLAN), five)
-    with pytest.raises(CorruptFile, match="other members or streams"):
-        merge_tiles(paths, PLAN, GLOBAL, grid=place(), retries=[len(PLAN)])
+    with pytest.raises(CorruptFile, match="5 along 'stream', where 4 are due"):
+        merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place(), retries=[len(PLAN)])
 
 
 def test_status_map(tmp_path: Path) -> None:
@@ -309,13 +311,13 @@ def test_status_map(tmp_path: Path) -> None:
     }
     cells = CELLS[: len(wanted) + 1]
     tile = arrays(cells[:-1])
-    for name, variable in SCHEMA.items():
+    for name, variable in SCHEMA.variables.items():
         if variable.finite:
             tile[name] = np.nan_to_num(tile[name], nan=1.5)
     tile["status"] = np.array(list(wanted.values()), "i1")
     paths = CampaignPaths(tmp_path).make()
     commit(paths, 0, tile)
-    merged = merge_tiles(paths, [cells[:-1], cells[-1:]], GLOBAL, allow_holes=True, grid=place())
+    merged = merge_tiles(paths, [cells[:-1], cells[-1:]], TABLES, GLOBAL, allow_holes=True, grid=place())
     with xr.open_dataset(merged) as ds:
         flags = zip(ds["status_map"].flag_meanings.split(), ds["status_map"].flag_values.tolist(), strict=True)
         assert dict(flags) == CELL_STATUS
@@ -361,7 +363,7 @@ def test_memory_holds_a_window_and_not_the_campaign(
     for _ in range(3):  # what else this process does at the time, such as an import, is counted too
         gc.collect()
         tracemalloc.start()
-        merged = merge_tiles(paths, plan, GLOBAL, grid=grid)
+        merged = merge_tiles(paths, plan, TABLES, GLOBAL, grid=grid)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert os.path.getsize(merged) > 15 * tile_bytes

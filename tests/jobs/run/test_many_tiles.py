@@ -19,6 +19,7 @@ from phloem.jobs.estimate.projection import describe, project
 from phloem.jobs.run.execute import prepare
 from phloem.jobs.run.housekeeping import tidy
 from phloem.jobs.run.state import read_state, summary
+from tests.support.campaigns.campaign_samples import SCHEMA
 from tests.support.campaigns.campaigns import command, succeed
 
 TILES = 60
@@ -137,7 +138,7 @@ def test_gpus_are_projected_in_their_hours(campaign: Campaign) -> None:
 
 def test_a_tile_that_is_gone_from_disk_is_pending_again(campaign: Campaign) -> None:
     campaign.paths.tile(1).unlink()
-    found = load_tile(campaign.paths, 2)
+    found = load_tile(campaign.paths, 2, SCHEMA)
     assert found[2] == 1
     state = summary(open_campaign(campaign.paths.root), read_state(campaign))
     assert state["tiles"]["done"] == TILES - 1

@@ -21,6 +21,7 @@ from phloem.jobs.campaign.campaign import Lane, add_retries, open_campaign
 from phloem.jobs.run.retry_lanes import failed_lanes, retry_lanes
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
+from tests.support.campaigns.campaign_samples import SCHEMA
 from tests.support.campaigns.campaigns import count, differing, end, merged, start, succeed, wait_for, write_campaign
 from tests.support.campaigns.poison import Poison, lanes, rows, status
 from tests.support.processes import children
@@ -89,7 +90,7 @@ def test_they_are_mended_in_one_batch(spoilt: Path, copy: Path, finished: Path) 
     assert "flagged as diverged" not in said
     paths = CampaignPaths(copy)
     assert [path.name for path in sorted(paths.tiles_dir.iterdir())] == [f"tile_{n:05d}.h5" for n in range(4)]
-    arrays, _, _ = load_tile(paths, 3)
+    arrays, _, _ = load_tile(paths, 3, SCHEMA)
     assert arrays["cell"].tolist() == ["T000", "T001", "T002"]
     assert np.count_nonzero(arrays["status"] != STATUS["missing"]) == len(SPOILT)
 

@@ -11,13 +11,19 @@ from typing import Any
 import numpy as np
 
 from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
 
 ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}
 TRACE = 4
+
+TABLES = TOWERS
+SCHEMA = calibration_schema(TABLES)
+"""Of the tiles that are made up here."""
 
 
 def tile_arrays(
@@ -67,7 +73,7 @@ def cells_of(index: int) -> list[str]:
 
 def commit(paths: CampaignPaths, index: int, cells: list[str], **options: int) -> str:
     """Claims and commits a tile."""
-    return write_tile(paths, index, claim_attempt(paths, index), tile_arrays(cells, **options), ATTRIBUTES)
+    return write_tile(paths, index, claim_attempt(paths, index), SCHEMA, tile_arrays(cells, **options), ATTRIBUTES)
 
 
 def work_until_killed(root: Path, first: int, told: Connection) -> None:
@@ -82,7 +88,7 @@ def work_until_killed(root: Path, first: int, told: Connection) -> None:
             save_checkpoint(paths, index, state, {"fingerprint": "same"})
             told.send(("checkpoint", index, step))
         attempt = claim_attempt(paths, index)
-        write_tile(paths, index, attempt, tile_arrays(cells_of(index)), ATTRIBUTES)
+        write_tile(paths, index, attempt, SCHEMA, tile_arrays(cells_of(index)), ATTRIBUTES)
         told.send(("committed", index, attempt))
 
 
@@ -113,7 +119,7 @@ def killed_at_call(root: Path, action: str, call: int, torn: bool, told: Connect
         setattr(os, name, dying(name, getattr(os, name)))
     paths = CampaignPaths(root)
     if action == "tile":
-        write_tile(paths, 0, 1, tile_arrays(cells_of(0)), ATTRIBUTES, worker="killed")
+        write_tile(paths, 0, 1, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES, worker="killed")
     else:
         save_checkpoint(paths, 0, {"step": np.array([3])}, {"fingerprint": "same"})
     told.send("survived")

@@ -17,7 +17,7 @@ from pathlib import Path
 from phloem.io.campaign.attempts import TakenError, end_attempt, file_system_now, holder, take_tile
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, tile_arrays
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, tile_arrays
 
 ELSEWHERE = ["unshare", "--pid", "--fork", "--kill-child", "--uts", "--mount-proc"]
 """Starts a process that sees nothing of the others, as one on another machine."""
@@ -80,7 +80,7 @@ def main(root: str, *job: str) -> None:
                 told = str(take_tile(paths, int(words[0]), me))
             elif what == "commit":
                 index, number, salt = map(int, words)
-                told = write_tile(paths, index, number, tile_arrays(cells_of(index), salt=salt), ATTRIBUTES)
+                told = write_tile(paths, index, number, SCHEMA, tile_arrays(cells_of(index), salt=salt), ATTRIBUTES)
             elif what == "end":
                 told = str(end_attempt(paths, int(words[0]), int(words[1]), words[2], f"by {os.getpid()}"))
             else:

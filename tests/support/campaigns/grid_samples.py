@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.grids.placed_cells import Grid, PlacedCells
-from phloem.names import PARAMETERS
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, tile_arrays
+from phloem.kernels.calibrations.dalec_daily.tables import GRID
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, tile_arrays
 
 STEP = 0.5
 ROWS, COLUMNS = 9, 13
@@ -21,7 +22,6 @@ GLOBAL = {
     "version": "0.1.0",
     "configuration_hash": "c0ffee",
     "seed": 7,
-    "parameter_units": ["d-1"] * len(PARAMETERS),
 }
 
 
@@ -60,8 +60,9 @@ def arrays(cells: Sequence[str], **options: Any) -> dict[str, np.ndarray]:
 
 
 def commit(paths: CampaignPaths, index: int, tile: dict[str, np.ndarray], **attributes: Any) -> None:
-    """Claim and commit a tile."""
-    write_tile(paths, index, claim_attempt(paths, index), tile, {**ATTRIBUTES, **attributes})
+    """Claim and commit a tile, of four streams or of five."""
+    schema = SCHEMA if tile["nnse"].shape[-1] == len(TABLES.streams) else calibration_schema(GRID)
+    write_tile(paths, index, claim_attempt(paths, index), schema, tile, {**ATTRIBUTES, **attributes})
 
 
 def campaign(root: Path, plan: Sequence[Sequence[str]]) -> CampaignPaths:

@@ -17,7 +17,7 @@ from phloem.jobs.run.deliver import merge
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import FORCING, STATUS, STREAMS
-from tests.support.campaigns.campaign_samples import tile_arrays
+from tests.support.campaigns.campaign_samples import SCHEMA, tile_arrays
 from tests.support.campaigns.campaigns import write_campaign
 
 YEARS = (2003, 2006)
@@ -112,5 +112,5 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
         for name in ("loss", "raw"):
             filled = np.nan_to_num(arrays[name])
             arrays[name] = np.where(lost.reshape(lost.shape + (1,) * (filled.ndim - 2)), np.nan, filled)
-        write_tile(campaign.paths, tile, claim_attempt(campaign.paths, tile), arrays, attributes)
+        write_tile(campaign.paths, tile, claim_attempt(campaign.paths, tile), SCHEMA, arrays, attributes)
     merge(campaign)

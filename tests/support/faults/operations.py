@@ -32,8 +32,7 @@ from phloem.io.files.journals import append_event, read_events, roll_up
 from phloem.io.files.sealed_json import read_sealed, write_sealed
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.write_merged import merge_tiles
-from phloem.names import PARAMETERS
-from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
+from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, cells_of, commit, tile_arrays
 
 FINGERPRINT = "same"
 BYSTANDER = 7
@@ -44,7 +43,6 @@ GLOBAL = {
     "version": "0.1.0",
     "configuration_hash": ATTRIBUTES["configuration_hash"],
     "seed": 7,
-    "parameter_units": ["d-1"] * len(PARAMETERS),
 }
 
 
@@ -163,7 +161,7 @@ class CommitTile(Operation):
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> str:
         attempt = count_attempts(paths, 0)
-        return write_tile(paths, 0, attempt, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
+        return write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         whole = undisturbed.tile(0).read_bytes()
@@ -338,13 +336,13 @@ class Merge(Operation):
             if self.grid is not None:
                 arrays["latitude"] = np.full(3, self.grid.grid.latitude[index])
                 arrays["longitude"] = self.grid.grid.longitude
-            write_tile(paths, index, claim_attempt(paths, index), arrays, ATTRIBUTES)
+            write_tile(paths, index, claim_attempt(paths, index), SCHEMA, arrays, ATTRIBUTES)
         if self.again:
-            merge_tiles(paths, self.plan, {**GLOBAL, "seed": 6}, grid=self.grid)
+            merge_tiles(paths, self.plan, TABLES, {**GLOBAL, "seed": 6}, grid=self.grid)
             os.link(paths.merged, paths.logs_dir / "merged before")
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
-        merge_tiles(paths, self.plan, GLOBAL, grid=self.grid)
+        merge_tiles(paths, self.plan, TABLES, GLOBAL, grid=self.grid)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         if self.again:
@@ -410,7 +408,7 @@ class Life(Operation):
         first = (step_of(paths) or 0) + 1
         for step in (first, first + 1):
             save(paths, step, on_full)
-        write_tile(paths, 0, attempt, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
+        write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
         drop_checkpoint(paths, 0)
         end_attempt(paths, 0, attempt, COMMITTED, on_full=on_full)
 
@@ -438,7 +436,7 @@ def race(paths: CampaignPaths, milliseconds: int, salt: int) -> str:
     time.sleep(milliseconds / 1000)
     worker = f"after{milliseconds}"
     attempt = claim_attempt(paths, 0, holder(worker))
-    return write_tile(paths, 0, attempt, tile_arrays(cells_of(0), salt=salt), ATTRIBUTES, worker=worker)
+    return write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0), salt=salt), ATTRIBUTES, worker=worker)
 
 
 def start(paths: CampaignPaths, number: int) -> list[int]:
