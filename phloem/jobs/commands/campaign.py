@@ -12,9 +12,10 @@ from phloem.errors import WorkError
 from phloem.jobs.commands.options import (
     Detach,
     Directory,
-    EngineName,
+    EngineOption,
     Holes,
     Json,
+    Kind,
     Lanes,
     Out,
     Processes,
@@ -30,7 +31,9 @@ from phloem.jobs.commands.options import (
 
 def new(
     path: Annotated[Path, typer.Argument(help="Campaign file to write.")],
-    kind: Annotated[str, typer.Option("--kind", help="tower, grid or synthetic.")] = "tower",
+    kind: Annotated[
+        Kind, typer.Option("--kind", help="Of its data: tower files, a driver store, or made ones.")
+    ] = Kind.TOWER,
 ) -> None:
     """Write a commented campaign file to start from.
 
@@ -38,7 +41,7 @@ def new(
     """
     from phloem.jobs.campaign.planning import write_new
 
-    written = write_new(path, kind)
+    written = write_new(path, kind.value)
     print(f"wrote {written}; edit it, then: phloem run {written}")
 
 
@@ -71,7 +74,7 @@ def plan(
 def run(
     target: Target,
     out: Out = None,
-    engine: EngineName = None,
+    engine: EngineOption = None,
     workers: Workers = 0,
     detach: Detach = False,
     assignments: Set = None,
@@ -165,7 +168,7 @@ def status(
 def retry(
     directory: Directory,
     lanes: Lanes = False,
-    engine: EngineName = None,
+    engine: EngineOption = None,
     workers: Workers = 0,
     assignments: Set = None,
 ) -> None:

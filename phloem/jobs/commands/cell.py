@@ -8,17 +8,29 @@ from typing import Annotated
 
 import typer
 
-from phloem.jobs.commands.options import Backend, Drivers, Json, Mode, Parameters, Precision, Quality
+from phloem.jobs.commands.options import (
+    Backend,
+    BackendOption,
+    Drivers,
+    Json,
+    Mode,
+    ModeOption,
+    Parameters,
+    Precision,
+    PrecisionOption,
+    Quality,
+    QualityOption,
+)
 
 
 def simulate(
     drivers: Drivers,
     parameters: Parameters,
     out: Annotated[Path, typer.Option("--out", help="NetCDF file to write.")],
-    mode: Mode = "strict",
-    precision: Precision = "float32",
-    backend: Backend = "auto",
-    quality: Quality = "repair",
+    mode: ModeOption = Mode.STRICT,
+    precision: PrecisionOption = Precision.FLOAT32,
+    backend: BackendOption = Backend.AUTO,
+    quality: QualityOption = Quality.REPAIR,
 ) -> None:
     """Simulate one tower with given parameters: every member, every day.
 
@@ -26,17 +38,17 @@ def simulate(
     """
     from phloem.jobs.single_cell import simulate as run_simulation
 
-    print(run_simulation(drivers, parameters, out, mode, precision, backend, quality))
+    print(run_simulation(drivers, parameters, out, mode.value, precision.value, backend.value, quality.value))
 
 
 def evaluate(
     drivers: Drivers,
     parameters: Parameters,
     gradient: Annotated[bool, typer.Option("--gradient", help="Also the gradient of J_obs.")] = False,
-    mode: Mode = "strict",
-    precision: Precision = "float32",
-    backend: Backend = "auto",
-    quality: Quality = "repair",
+    mode: ModeOption = Mode.STRICT,
+    precision: PrecisionOption = Precision.FLOAT32,
+    backend: BackendOption = Backend.AUTO,
+    quality: QualityOption = Quality.REPAIR,
     as_json: Json = False,
 ) -> None:
     """Score given parameters against a tower's observations.
@@ -46,7 +58,7 @@ def evaluate(
     from phloem.jobs.run.status import score_table
     from phloem.jobs.single_cell import evaluate as score
 
-    found = score(drivers, parameters, gradient, mode, precision, backend, quality)
+    found = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value)
     if as_json:
         print(json.dumps(found, indent=2))
     else:

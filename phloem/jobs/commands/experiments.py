@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from phloem.jobs.commands.options import EngineName, Json, Set, Workers
+from phloem.jobs.commands.options import EngineOption, Json, Set, Workers
 
 
 def forward(
@@ -35,7 +35,7 @@ def experiments(
         Path, typer.Argument(help="Campaign file over a driver store; its experiment's name is left out.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Directory that holds the three campaigns and what they come to.")],
-    engine: EngineName = None,
+    engine: EngineOption = None,
     workers: Workers = 0,
     assignments: Set = None,
     as_json: Json = False,

@@ -9,13 +9,10 @@ from typing import Annotated
 import typer
 
 from phloem.errors import InputError
-from phloem.jobs.commands.options import Json
+from phloem.jobs.commands.options import Json, What
 from phloem.jobs.config.toml_file import TEMPLATES
 
 TEMPLATE = TEMPLATES / "ingest.toml"
-
-WHAT = ("drivers", "monthly", "leaf-economics", "growth-curves")
-"""What `--what` makes."""
 
 
 def ingest(
@@ -27,7 +24,7 @@ def ingest(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
-    what: Annotated[str, typer.Option("--what", help="drivers, monthly, leaf-economics or growth-curves.")] = "drivers",
+    what: Annotated[What, typer.Option("--what", help="What to make.")] = What.DRIVERS,
     template: Annotated[
         Path | None, typer.Option("--template", help="Write a commented ingest file there, and do nothing else.")
     ] = None,
@@ -38,8 +35,6 @@ def ingest(
 
     Examples: phloem ingest boreal.toml --out stores/boreal; phloem ingest months.nc --what monthly --out stores/sites
     """
-    if what not in WHAT:
-        raise InputError(f"--what {what!r}: valid are {', '.join(WHAT)}")
     if template is not None:
         from phloem.jobs.config.toml_file import copy_template
 
@@ -47,7 +42,7 @@ def ingest(
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
-    if what == "drivers":
+    if what is What.DRIVERS:
         if out is None:
             raise InputError("--out is missing: the folder of the store")
         from phloem.jobs.ingest.ingest_products import ingest as make
@@ -55,7 +50,7 @@ def ingest(
         finished = make(source, out)
         print(json.dumps(finished.as_json(), indent=2) if as_json else "\n".join(finished.lines()))
         return
-    if what == "monthly":
+    if what is What.MONTHLY:
         if out is None:
             raise InputError("--out is missing: the folder of the store")
         from phloem.jobs.ingest.ingest_monthly import ingest_monthly
@@ -65,7 +60,7 @@ def ingest(
         return
     from phloem.jobs.ingest.fit_curves import fit_growth_curves, fit_leaf_economics
 
-    if what == "leaf-economics":
+    if what is What.LEAF_ECONOMICS:
         print("\n".join(fit_leaf_economics(source, out)))
         return
     if out is None:

@@ -3,10 +3,69 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class Mode(StrEnum):
+    """Arithmetic of the model."""
+
+    STRICT = "strict"
+    COMPAT = "compat"
+
+
+class Precision(StrEnum):
+    """Of the numbers that are computed with."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+class Backend(StrEnum):
+    """What executes the time loop."""
+
+    AUTO = "auto"
+    XLA = "xla"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Engine(StrEnum):
+    """What executes tiles."""
+
+    LOCAL = "local"
+    RAY = "ray"
+    MPI = "mpi"
+    SLURM = "slurm"
+
+
+class Quality(StrEnum):
+    """What happens to mendable defects of drivers."""
+
+    REPAIR = "repair"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+class Kind(StrEnum):
+    """Campaign files to start from."""
+
+    TOWER = "tower"
+    SYNTHETIC = "synthetic"
+    GRID = "grid"
+
+
+class What(StrEnum):
+    """What an ingest makes."""
+
+    DRIVERS = "drivers"
+    MONTHLY = "monthly"
+    LEAF_ECONOMICS = "leaf-economics"
+    GROWTH_CURVES = "growth-curves"
+
 
 Target = Annotated[Path, typer.Argument(help="Campaign file (TOML), or the directory of a planned campaign.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of a campaign.")]
@@ -16,14 +75,16 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as the configuration says.")]
 Drivers = Annotated[Path, typer.Option("--drivers", help="Tower file (NetCDF).")]
 Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file (CSV, one row a member).")]
-Mode = Annotated[str, typer.Option("--mode", help="strict, or compat (the published arithmetic).")]
-Precision = Annotated[str, typer.Option("--precision", help="float32 or float64.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto, xla, cpu (generated C) or gpu.")]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, or the published arithmetic.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]
 Verify = Annotated[
     bool | None, typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few.")
 ]
-EngineName = Annotated[str | None, typer.Option("--engine", help="local, ray, mpi or slurm.")]
-Quality = Annotated[str, typer.Option("--quality", help="Mendable defects of the drivers: repair, keep or refuse.")]
+EngineOption = Annotated[
+    Engine | None, typer.Option("--engine", help="What executes tiles; default: as the configuration says.")
+]
+QualityOption = Annotated[Quality, typer.Option("--quality", help="What to do about mendable defects of the drivers.")]
 Rate = Annotated[
     float | None, typer.Option("--rate", min=0, help="Microseconds a lane-year; default: measured here, once.")
 ]

@@ -152,12 +152,10 @@ def load_attribution_file(
     """
 
     def change(tree: dict[str, Any]) -> None:
-        if not assignments and targets is None:
-            return
-        section = tree.setdefault("attribution", {})
         for assignment in assignments:
-            assign(section, assignment.removeprefix("attribution."), "n_estimators=200")
-        if targets is not None:
+            assign(tree, assignment, "n_estimators=200", table="attribution")
+        section = tree.setdefault("attribution", {})
+        if targets is not None and isinstance(section, dict):
             section["targets"] = list(targets)
 
     file = load_toml(path, AttributionFile, "attribution file", change)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from phloem.analysis.parameters.derived_quantities import DERIVED
-from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
-from phloem.jobs.config.toml_file import read_toml
+from phloem.jobs.config.toml_file import assign, load_toml, validate
 from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
 from phloem.typed_tables import Above, Positive, Section
 
@@ -35,6 +33,9 @@ STOCKS = {
 
 QUANTITIES = (*DERIVED, *(name for name in PARAMETERS if name not in DERIVED), *STOCKS)
 """What a map or a table can be compared with; of a name that is both, the derived quantity (turnover a year, 1 / A)."""
+
+KIND = "benchmark file"
+"""What messages call it."""
 
 _NAME = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^/\\]*$", max_length=60)]
 Year = Annotated[int, Field(ge=1, le=9998)]
@@ -188,10 +189,6 @@ Reference = Annotated[
     MapReference | TableReference | GrowthReference | SnapshotReference | WithheldReference | SeriesReference,
     Field(discriminator="kind"),
 ]
-KINDS: dict[str, Any] = {
-    "map": MapReference, "table": TableReference, "growth": GrowthReference, "snapshot": SnapshotReference,
-    "withheld": WithheldReference, "series": SeriesReference,
-}  # fmt: skip
 
 
 class BenchmarkFile(Section):
@@ -213,60 +210,15 @@ def load_benchmark_file(path: Path, assignments: Sequence[str] = ()) -> Benchmar
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    where = f"benchmark file {path}"
-    return read_tree(read_toml(path, where), where, assignments)
+    return load_toml(path, BenchmarkFile, KIND, lambda tree: _assign(tree, assignments))
 
 
 def read_tree(tree: dict[str, Any], where: str, assignments: Sequence[str] = ()) -> BenchmarkFile:
     """Read a tree of keys; errors as of `load_benchmark_file`."""
+    _assign(tree, assignments)
+    return validate(tree, BenchmarkFile, KIND, where)
+
+
+def _assign(tree: dict[str, Any], assignments: Sequence[str]) -> None:
     for assignment in assignments:
-        _assign(tree, assignment)
-    try:
-        return BenchmarkFile.model_validate(tree)
-    except ValidationError as error:
-        lines = "\n  ".join(_explain(one) for one in error.errors())
-        raise InputError(f"{where}:\n  {lines}") from error
-
-
-def _assign(tree: Any, assignment: str) -> None:
-    key, equals, text = assignment.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise InputError(f"--set {assignment!r}: write key.path=value, for example --set reference.0.scale=0.47")
-    try:
-        value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for part in parts[:-1]:
-        tree = tree[_step(tree, part, assignment)] if isinstance(tree, list) else tree.setdefault(part, {})
-        if not isinstance(tree, (dict, list)):
-            raise InputError(f"--set {assignment!r}: {part!r} is a value, not a section")
-    tree[_step(tree, parts[-1], assignment)] = value
-
-
-def _step(tree: dict[str, Any] | list[Any], part: str, assignment: str) -> Any:
-    """Key of a table, or place in a list."""
-    if isinstance(tree, dict):
-        return part
-    if not part.isdigit() or int(part) >= len(tree):
-        raise InputError(f"--set {assignment!r}: {part!r} is none of the {len(tree)} entries, counted from 0")
-    return int(part)
-
-
-def _explain(error: Any) -> str:
-    where = [part for part in error["loc"] if part not in ("str", "int", "float") and part not in KINDS]
-    key = ".".join(str(part) for part in where if not str(part).startswith("list["))
-    kind = next((part for part in error["loc"] if part in KINDS), None)
-    if error["type"] == "extra_forbidden":
-        section = KINDS[kind] if kind else Stratum if where[0] == "stratum" else BenchmarkFile
-        valid = list(section.model_fields)
-        near = difflib.get_close_matches(str(where[-1]), valid, 1)
-        said = f' of kind = "{kind}"' if kind else ""
-        return f"unknown key {key!r}{said}.{f' Did you mean {near[0]!r}?' if near else ''} Valid: {', '.join(valid)}."
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = error["input"].get("kind") if isinstance(error["input"], dict) else None
-        return f"{key}.kind: must be one of {', '.join(KINDS)} (got {given!r})."
-    if error["type"] == "missing":
-        return f"missing key {key!r}."
-    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
-    return f"{key or 'benchmark file'}: {error['msg'].removeprefix('Value error, ')}{shown}."
+        assign(tree, assignment, "reference.0.scale=0.47")

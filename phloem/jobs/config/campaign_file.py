@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, create_model, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
 from phloem.jobs.config.engine import Engine, Failures
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.optimiser import OPTIMISERS, Fast, Optimiser
+from phloem.jobs.config.optimiser import Fast, Optimiser
 from phloem.jobs.config.paths import expand_path
-from phloem.jobs.config.toml_file import read_toml
+from phloem.jobs.config.toml_file import assign, load_toml, read_toml
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.typed_tables import ExperimentTable, Positive, Section
+
+EXAMPLE = "optimiser.iterations=2500"
+"""Of what the command line sets."""
 
 
 class Campaign(Section):
@@ -102,6 +103,16 @@ class Configuration(Section):
             return {**tree, "optimiser": given}
         return tree
 
+    @classmethod
+    def shape_of(cls, tree: Mapping[str, Any]) -> type[Configuration]:
+        """Return what a tree must be: its [experiment] table is that of its name."""
+        table = tree.get("experiment", {})
+        try:
+            found = find_experiment(str(table.get("name", DEFAULT)))
+        except (InputError, AttributeError):
+            return cls
+        return create_model(cls.__name__, __base__=cls, experiment=(found, ...))
+
     @field_validator("experiment", mode="before")
     @classmethod
     def _by_its_name(cls, table: Any) -> Any:
@@ -158,53 +169,6 @@ class Configuration(Section):
         return tomli_w.dumps({**self.model_dump(exclude_none=True), "experiment": self.experiment.written()})
 
 
-def _valid_keys(where: Sequence[str | int]) -> list[str]:
-    """Return the keys of the section at a path of the tree."""
-    section: Any = Configuration
-    for part in where:
-        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
-        if field is None and part not in OPTIMISERS:
-            return []
-        section = field.annotation if field else OPTIMISERS[str(part)]
-    return list(getattr(section, "model_fields", {}))
-
-
-def _explain(error: Any) -> str:
-    where = error["loc"]
-    said = [part for place, part in enumerate(where) if not (place == 1 and part in OPTIMISERS)]
-    key = ".".join(str(part) for part in said if not str(part).startswith(("literal", "list")))
-    if error["type"] == "union_tag_invalid":
-        return f"{key}.name: must be one of {', '.join(OPTIMISERS)} (got {error['input'].get('name')!r})."
-    if error["type"] == "extra_forbidden":
-        valid = _valid_keys(where[:-1])
-        near = difflib.get_close_matches(str(where[-1]), valid, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        others = [name for name, one in OPTIMISERS.items() if where[0] == "optimiser" and where[-1] in one.model_fields]
-        hint = f' It goes with name = "{others[0]}".' if others else hint
-        return f"unknown key {key!r}.{hint} Valid here: {', '.join(valid)}."
-    if error["type"] == "missing":
-        return f"missing key {key!r}."
-    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
-    return f"{key or 'campaign file'}: {error['msg'].removeprefix('Value error, ')}{shown}."
-
-
-def _set(tree: dict[str, Any], assignment: str) -> None:
-    """Apply one `key.path=value`; the value is TOML, or a bare string."""
-    key, equals, text = assignment.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise InputError(f"--set {assignment!r}: write key.path=value, for example --set optimiser.iterations=2500")
-    try:
-        value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for part in parts[:-1]:
-        tree = tree.setdefault(part, {})
-        if not isinstance(tree, dict):
-            raise InputError(f"--set {assignment!r}: {part!r} is a value, not a section")
-    tree[parts[-1]] = value
-
-
 def _read_site(text: str, base: Path) -> dict[str, Any]:
     """Return the [engine] table of a site file.
 
@@ -212,10 +176,7 @@ def _read_site(text: str, base: Path) -> dict[str, Any]:
         InputError: unreadable file, or something else than an [engine] table in it.
     """
     path = expand_path(text, base)
-    try:
-        site = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"engine.site: {path}: {getattr(error, 'strerror', None) or error}") from error
+    site = read_toml(path, f"engine.site: {path}")
     if set(site) != {"engine"} or not isinstance(site["engine"], dict):
         raise InputError(f"engine.site: {path} must hold one table, [engine]; it has: {', '.join(site) or 'nothing'}")
     return site["engine"]
@@ -231,13 +192,13 @@ def _settle_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -
         del tree["engine"]["site"]
     given: dict[str, Any] = {}
     for assignment in assignments:
-        _set(given, assignment)
+        assign(given, assignment, EXAMPLE)
     site = given.get("engine", {}).pop("site", None) if isinstance(given.get("engine"), dict) else None
     if site is not None:
         tree["engine"] = {**tree.get("engine", {}), **_read_site(str(site), Path.cwd())}
     for assignment in assignments:
         if assignment.partition("=")[0].strip() != "engine.site":
-            _set(tree, assignment)
+            assign(tree, assignment, EXAMPLE)
 
 
 def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configuration:
@@ -250,10 +211,5 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    tree = read_toml(path, f"campaign file {path}")
-    _settle_site(tree, assignments, path.resolve().parent)
-    try:
-        return Configuration.model_validate(tree)
-    except ValidationError as error:
-        lines = "\n  ".join(_explain(one) for one in error.errors())
-        raise InputError(f"campaign file {path}:\n  {lines}") from error
+    base = path.resolve().parent
+    return load_toml(path, Configuration, "campaign file", lambda tree: _settle_site(tree, assignments, base))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.drivers.store import STATICS
 from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.config.paths import expand_path
+from phloem.jobs.config.toml_file import load_toml
 from phloem.typed_tables import Section
 
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -218,31 +217,4 @@ def load_ingest_file(path: Path) -> IngestFile:
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"ingest file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"ingest file {path} is not valid TOML: {error}") from error
-    try:
-        return IngestFile.model_validate(tree)
-    except ValidationError as error:
-        lines = "\n  ".join(_explain(one) for one in error.errors())
-        raise InputError(f"ingest file {path}:\n  {lines}") from error
-
-
-_SECTIONS: dict[str, Any] = {"": IngestFile, "store": StoreSection, "region": Region, "products": ProductSection}
-
-
-def _explain(error: Any) -> str:
-    where = [str(part) for part in error["loc"] if part not in ("str", "[key]") and not str(part).startswith("list[")]
-    key = ".".join(where)
-    if error["type"] == "extra_forbidden":
-        section = "" if len(where) == 1 else "region" if "region" in where[:-1] else where[0]
-        valid = list(_SECTIONS[section].model_fields)
-        near = difflib.get_close_matches(where[-1], valid, 1)
-        return f"unknown key {key!r}.{f' Did you mean {near[0]!r}?' if near else ''} Valid here: {', '.join(valid)}."
-    if error["type"] == "missing":
-        return f"missing key {key!r}."
-    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
-    return f"{key or 'ingest file'}: {error['msg'].removeprefix('Value error, ')}{shown}."
+    return load_toml(path, IngestFile, "ingest file")

@@ -130,4 +130,3 @@ class Fast(Section):
 
 
 Optimiser = Annotated[Adam | Fast, Field(discriminator="name")]
-OPTIMISERS: dict[str, type[Adam] | type[Fast]] = {"adam": Adam, "fast": Fast}

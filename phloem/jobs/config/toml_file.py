@@ -1,16 +1,16 @@
-"""TOML files read into typed trees; what is wrong in one is said by its key, with the keys that are valid there."""
+"""TOML files read into typed trees, with what the command line changes in them."""
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from phloem.errors import InputError
+from phloem.jobs.config.bad_keys import explain
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,7 +36,9 @@ def read_toml(path: Path, where: str) -> dict[str, Any]:
         raise InputError(f"{where} is not valid TOML: {error}") from error
 
 
-def load_toml(path: Path | None, model: type[Model], kind: str, change: Callable[[dict[str, Any]], None]) -> Model:
+def load_toml(
+    path: Path | None, model: type[Model], kind: str, change: Callable[[dict[str, Any]], None] | None = None
+) -> Model:
     """Read a file.
 
     Args:
@@ -50,69 +52,72 @@ def load_toml(path: Path | None, model: type[Model], kind: str, change: Callable
     """
     where = f"{kind} {path}" if path else kind
     tree = read_toml(path, where) if path else {}
-    change(tree)
+    if change:
+        change(tree)
+    return validate(tree, model, kind, where)
+
+
+def validate(tree: dict[str, Any], model: type[Model], kind: str, where: str) -> Model:
+    """Return a tree of keys as what it must be.
+
+    Args:
+        tree: the tree.
+        model: what it must be.
+        kind: what to call it where the fault is in no one key.
+        where: where it comes from, for messages.
+
+    Raises:
+        InputError: unknown key (the valid ones are named), bad value.
+    """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        lines = "\n  ".join(dict.fromkeys(_explain(model, kind, one) for one in error.errors()))
+        shape: type[BaseModel] = model.shape_of(tree) if hasattr(model, "shape_of") else model
+        lines = "\n  ".join(explain(shape, kind, tree, error))
         raise InputError(f"{where}:\n  {lines}") from error
 
 
-def assign(section: dict[str, Any], assignment: str, example: str) -> None:
-    """Apply one `key=value` of the command line to a table; the value is TOML, or a bare string.
+def assign(tree: dict[str, Any], assignment: str, example: str, table: str = "") -> None:
+    """Apply one `key.path=value` of the command line to a tree; the value is TOML, or a bare string.
+
+    Args:
+        tree: the tree; tables that it lacks are made, entries of lists are numbered from 0.
+        assignment: the text.
+        example: of such a text, for messages.
+        table: the only table that can be changed: its name may be left out before a key.
 
     Raises:
-        InputError: it is no such text, or the table is none.
+        InputError: it is no such text, or it leads into a value that is no table.
     """
     key, equals, text = assignment.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set {assignment!r}: write key=value, for example --set {example}")
-    if not isinstance(section, dict):
-        raise InputError(f"--set {assignment!r}: the file has a value where a table is due")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        form = "key=value" if table else "key.path=value"
+        raise InputError(f"--set {assignment!r}: write {form}, for example --set {example}")
+    if table and parts[0] != table:
+        parts.insert(0, table)
+    inner: Any = tree
+    for part in parts[:-1]:
+        inner = inner[_step(inner, part, assignment)] if isinstance(inner, list) else inner.setdefault(part, {})
+        if not isinstance(inner, (dict, list)):
+            raise InputError(f"--set {assignment!r}: {part!r} is a value, not a section")
+    inner[_step(inner, parts[-1], assignment)] = _parse(text)
+
+
+def _parse(text: str) -> Any:
     try:
-        section[key.strip()] = tomllib.loads(f"x = {text}")["x"]
+        return tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
-        section[key.strip()] = text
+        return text
 
 
-def _explain(model: type[BaseModel], kind: str, error: Any) -> str:
-    where = list(error["loc"])
-    key, valid = _place(model, where)
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(where[-1]), valid, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        owners = [name for name, one in model.model_fields.items() for inner in _models(one.annotation)
-                  if len(where) == 1 and where[0] in inner.model_fields]  # fmt: skip
-        hint = f" It goes into [{owners[0]}]." if owners else hint
-        return f"unknown key {key!r}.{hint} Valid here: {', '.join(valid)}."
-    if error["type"] == "missing":
-        return f"missing key {key!r}."
-    shown = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
-    return f"{key or kind}: {error['msg'].removeprefix('Value error, ')}{shown}."
-
-
-def _place(model: type[BaseModel], where: Sequence[str | int]) -> tuple[str, list[str]]:
-    """Return a key for people, `predictors[2].name` of the second table, and the valid keys of its section."""
-    key, section, valid = "", [model], list(model.model_fields)
-    for part in where:
-        if isinstance(part, int):
-            key += f"[{part + 1}]"
-            continue
-        if "[" in part or (not section and part in ("str", "int", "float", "bool")):
-            continue  # pydantic's name for one of several types, no key
-        key += f".{part}" if key else part
-        valid = list(dict.fromkeys(name for one in section for name in one.model_fields))
-        fields = [one.model_fields[part] for one in section if part in one.model_fields]
-        section = [inner for field in fields for inner in _models(field.annotation)]
-    return key, valid
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Find the sections in the type of a field."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
+def _step(inner: dict[str, Any] | list[Any], part: str, assignment: str) -> Any:
+    """Key of a table, or place in a list."""
+    if isinstance(inner, dict):
+        return part
+    if not part.isdigit() or int(part) >= len(inner):
+        raise InputError(f"--set {assignment!r}: {part!r} is none of the {len(inner)} entries, counted from 0")
+    return int(part)
 
 
 def copy_template(template: Path, path: Path) -> Path:

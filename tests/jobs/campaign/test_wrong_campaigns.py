@@ -123,7 +123,7 @@ def test_options(tmp_path: Path) -> None:
     refuse(tmp_path, "run", path, "--set", "optimiser.iterations", parts=("--set", "key.path=value"))
     refuse(tmp_path, "run", path, "--set", "optimiser.iteratons=3", parts=("optimiser.iteratons", "'iterations'"))
     refuse(tmp_path, "run", path, "--set", "campaign.name.x=3", parts=("campaign.name.x=3", "not a section"))
-    refuse(tmp_path, "run", path, "--engine", "slurmp", parts=("engine.name", "'slurmp'", "'local'"))
+    refuse(tmp_path, "run", path, "--engine", "slurmp", parts=("'--engine'", "'slurmp'", "'local'", "'slurm'"))
     refuse(tmp_path, "run", path, "--no-such-option", parts=("--no-such-option",))
     refuse(tmp_path, "new", tmp_path / "x.toml", "--kind", "cube", parts=("'cube'", "synthetic", "tower"))
     refuse(tmp_path, "new", path, parts=(str(path), "exists already"))

@@ -60,10 +60,10 @@ def test_values_and_columns(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "valid"),
     [
-        (("--mode", "loose"), "strict, compat"),
-        (("--precision", "float16"), "float32, float64"),
-        (("--backend", "abacus"), "auto, xla"),
-        (("--quality", "ignore"), "repair, keep, refuse"),
+        (("--mode", "loose"), "'strict', 'compat'"),
+        (("--precision", "float16"), "'float32', 'float64'"),
+        (("--backend", "abacus"), "'auto', 'xla', 'cpu', 'gpu'"),
+        (("--quality", "ignore"), "'repair', 'keep', 'refuse'"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

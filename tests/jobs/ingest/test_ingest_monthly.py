@@ -186,7 +186,7 @@ def test_wrong_files_are_refused_and_leave_nothing(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "store").exists()
     done = command("ingest", "text.nc", "--what", "weekly", folder=tmp_path)
-    assert "valid are drivers, monthly" in done.stderr
+    assert "'weekly' is not one of 'drivers', 'monthly'" in done.stderr
     done = command("ingest", "text.nc", "--what", "monthly", folder=tmp_path)
     assert "--out is missing" in done.stderr
 

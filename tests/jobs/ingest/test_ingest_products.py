@@ -391,7 +391,7 @@ class TestCommand:
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert "absent.toml" in wrong.stderr
         assert self.run(str(path)).returncode == 2
-        assert "valid are drivers" in self.run("--what", "stones").stderr
+        assert "'stones' is not one of 'drivers', 'monthly'" in self.run("--what", "stones").stderr
 
     @pytest.mark.engine
     def test_memory_stays_within_what_is_stated(self, tmp_path):
