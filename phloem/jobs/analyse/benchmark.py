@@ -14,7 +14,6 @@ from phloem.analysis.benchmark.pairs import Pairs, common, why_nothing
 from phloem.analysis.benchmark.result_files import check_folder, write_benchmark
 from phloem.errors import InputError
 from phloem.io.files.units import convert
-from phloem.io.grids.placed_cells import GRID_STEP
 from phloem.io.references.maps import read_map
 from phloem.io.references.monthly_series import read_months
 from phloem.jobs.analyse.benchmark_cells import (
@@ -189,7 +188,7 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
     for one in file.stratum:
         path = expand_path(one.path, base)
         classes = read_map(
-            path, one.variable, members.latitude, members.longitude, GRID_STEP, one.select, "nearest",
+            path, one.variable, members.latitude, members.longitude, members.campaign.step, one.select, "nearest",
             names=members.cells,
         ).values  # fmt: skip
         texts = [f"{value:g}" if np.isfinite(value) else "none" for value in classes]
@@ -202,8 +201,8 @@ def _series(members: Members, one: SeriesReference, base: Path) -> Series:
     units = FLUXES[one.quantity][0]
     plain = one.scale == 1.0 and one.offset == 0.0
     values = read_months(
-        path, one.variable, members.latitude, members.longitude, GRID_STEP, (one.years[0], one.years[1]), one.select,
-        one.method, units if plain else "", one.units, members.cells,
+        path, one.variable, members.latitude, members.longitude, members.campaign.step,
+        (one.years[0], one.years[1]), one.select, one.method, units if plain else "", one.units, members.cells,
     )  # fmt: skip
     if not plain:
         where = f"{path}: variable {one.variable}"
