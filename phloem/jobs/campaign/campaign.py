@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
@@ -221,12 +222,10 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
     """Let a campaign read its drivers from another folder; the checksums guard that they are the same.
 
     Raises:
-        InputError: a tower or cell is not there.
+        InputError: a tower or cell is not there, or a cell of a driver store is another.
     """
     if campaign.configuration.data.is_store:
-        columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.experiment)
-        columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
-        table = CellTable(columns, {})
+        table = CellTable(_same_cells(campaign, open_store(folder)), {})
     else:
         sources = list_towers(folder, [cell.name for cell in campaign.cells])
         moved = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
@@ -234,6 +233,27 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
     fingerprint = campaign.configuration.fingerprint()
     _write_table(campaign.paths, fingerprint, table, campaign.tiles, campaign.places, campaign.step)
     return open_campaign(campaign.paths.root)
+
+
+def _same_cells(campaign: Campaign, store: Store) -> dict[str, list[Any]]:
+    """Return the columns of a campaign's table for the same cells in a store elsewhere, in the campaign's order.
+
+    Raises:
+        InputError: a cell is not there, or its drivers are not those of the plan.
+    """
+    names = list(campaign.cells.names)
+    columns = plan_columns(store, names, campaign.configuration.experiment)
+    place = {name: number for number, name in enumerate(columns["name"])}
+    columns = {key: [values[place[name]] for name in names] for key, values in columns.items()}
+    for name, found, planned in zip(names, columns["checksum"], campaign.cells.columns["checksum"], strict=True):
+        if found != planned:
+            raise InputError(
+                f"{store.paths.index}: cell {name}: this driver store is not the one over which the campaign was "
+                f"planned (sha256 {found[:12]}, planned {planned[:12]}). Put that store there, or start a new campaign "
+                "with --out."
+            )
+    columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
+    return columns
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -195,6 +195,19 @@ def test_two_cells_of_one_file_in_one_place_are_refused_by_the_plan(tmp_path: Pa
     assert not (tmp_path / "planned").exists()
 
 
+def test_a_store_with_other_drivers_cannot_take_the_place_of_the_planned_one(tmp_path: Path) -> None:
+    campaign = plan_baseline(tmp_path, write_store(tmp_path / "store", make_cells(COUNT)))
+    other = write_store(tmp_path / "other", make_cells(COUNT, seed=9))
+    before = campaign.paths.plan.read_bytes()
+    where = f"data.path={json.dumps(str(other.paths.root))}"
+    with pytest.raises(InputError, match=r"other/store.json: cell N55.25E020.25: .* not the one over which"):
+        open_or_plan(campaign.paths.root, None, [where])
+    assert campaign.paths.plan.read_bytes() == before
+    same = write_store(tmp_path / "same", make_cells(COUNT))
+    moved = open_or_plan(campaign.paths.root, None, [f"data.path={json.dumps(str(same.paths.root))}"])
+    assert moved.cells.columns["source"][0].startswith(str(same.paths.root))
+
+
 def test_a_moved_store_keeps_the_step_of_the_plan(tmp_path: Path) -> None:
     cells = make_cells(COUNT, step=0.25)
     campaign = plan_baseline(tmp_path, write_store(tmp_path / "store", cells, 0.25))
