@@ -22,7 +22,7 @@ from phloem.jobs.analyse.benchmark_cells import (
     compare_map,
     compare_snapshot,
     compare_table,
-    forward_file,
+    greatest_age,
     slug_of,
 )
 from phloem.jobs.analyse.member_runs import Members, read_members, store_of
@@ -30,6 +30,7 @@ from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.config.benchmark_file import (
     FLUXES,
+    GROWTH_AGE,
     BenchmarkFile,
     GrowthReference,
     MapReference,
@@ -140,8 +141,8 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
     store = store_of(members.campaign)
     if store is not None:
         columns = store.columns
-        if forward_file(members) is not None or (members.name == "growth-curve" and any(columns["trajectory"])):
-            tree["reference"].append({"kind": "growth"})
+        if any(columns["trajectory"]) and (age := greatest_age(members, GROWTH_AGE)) is not None:
+            tree["reference"].append({"kind": "growth", "age": age})
         if any(columns["snapshot"]):
             tree["reference"].append({"kind": "snapshot"})
     return read_tree(tree, "--set", assignments)

@@ -314,6 +314,25 @@ def forward_file(members: Members) -> Path | None:
     return None
 
 
+def greatest_age(members: Members, wanted: int) -> int | None:
+    """Return an age, or the greatest below it at which biomass can be compared with growth curves; None: at none.
+
+    Forward runs keep all their years; the growth-curve run itself the last that it meets of each calendar year.
+    """
+    path = forward_file(members)
+    if path is not None:
+        with netCDF4.Dataset(str(path)) as file:
+            return min(wanted, len(file.dimensions["year"]))
+    campaign = members.campaign
+    if members.name != "growth-curve":
+        return None
+    protocol = campaign.configuration.experiment.protocol
+    years = protocol.years.tolist()
+    curve = campaign.read_cell(campaign.cells[0]).trajectory  # type: ignore[union-attr]
+    reached = range(min(wanted, len(years), len(curve)), 0, -1)
+    return next((age for age in reached if protocol.last_met(int(years[age - 1])) == age), None)
+
+
 def forward_biomass(members: Members, age: int) -> tuple[np.ndarray, np.ndarray]:
     """Live biomass of the forward runs and of the growth curves at an age, gC m-2: (cells, members) and (cells,).
 
