@@ -15,6 +15,11 @@ from phloem.names import PERIOD
 
 CALENDARS = ("standard", "noleap")
 
+MOST_DECIMALS = 5
+"""Decimals of a degree in a cell's id, at most: one metre."""
+
+_EXACT = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class GridCell:
@@ -87,11 +92,49 @@ class GridCell:
         return sha.hexdigest()
 
 
-def cell_name(latitude: float, longitude: float) -> str:
-    """Return the id of the cell whose centre is there, such as N61.75E024.25."""
+def cell_name(latitude: float, longitude: float, step: float | None = None) -> str:
+    """Return the id of the cell whose centre is there, such as N61.75E024.25.
+
+    Two decimals tell cells apart whose step is a whole number of hundredths of a degree, and greater than one. Others
+    have as many as their centres need, such as N61.8125E024.0625, or five where no number of them is enough.
+
+    Args:
+        latitude: of the centre, degrees north.
+        longitude: likewise, degrees east.
+        step: size of the cells in degrees; None for one of those that need two decimals.
+    """
+    decimals = 2 if step is None else _decimals(step)
+    if step is not None and decimals > 2:
+        latitude, longitude = (_snapped(value, step) for value in (latitude, longitude))
+    return _name(latitude, longitude, decimals)
+
+
+def place_name(latitude: float, longitude: float) -> str:
+    """Return the id of a place on no grid: with as many decimals as its coordinates need, from two to five."""
+    texts = [f"{value:.{MOST_DECIMALS}f}".rstrip("0").partition(".")[2] for value in (latitude, longitude)]
+    return _name(latitude, longitude, max(2, *map(len, texts)))
+
+
+def _snapped(value: float, step: float) -> float:
+    """A coordinate as the multiple of half a step that it is meant to be: single precision moves a centre of a fine
+    grid across the edge between two decimals.
+    """
+    whole = round(2.0 * value / step) * 0.5 * step
+    return whole if abs(whole - value) <= 0.01 * step else value
+
+
+def _decimals(step: float) -> int:
+    """Decimals that tell apart, and if they can write exactly, centres that are multiples of half a step."""
+    if step > 0.01 + _EXACT and abs(step * 100.0 - round(step * 100.0)) < _EXACT:
+        return 2
+    exact = (d for d in range(2, MOST_DECIMALS) if abs(0.5 * step * 10**d - round(0.5 * step * 10**d)) < _EXACT)
+    return next(exact, MOST_DECIMALS)
+
+
+def _name(latitude: float, longitude: float, decimals: int) -> str:
     longitude = (longitude + 180.0) % 360.0 - 180.0
     north, east = "S" if latitude < 0 else "N", "W" if longitude < 0 else "E"
-    return f"{north}{abs(latitude):05.2f}{east}{abs(longitude):06.2f}"
+    return f"{north}{abs(latitude):0{decimals + 3}.{decimals}f}{east}{abs(longitude):0{decimals + 4}.{decimals}f}"
 
 
 def days_since_epoch(year: np.ndarray, doy: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from phloem.io.drivers.variables import EPOCH, EVAPORATIVE_FRACTION, VARIABLES
 from phloem.io.files.atomic import CorruptFile
 from phloem.io.files.netcdf import write_netcdf
 from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
+from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 
 FORMAT = 1
@@ -249,6 +250,11 @@ class Store:
     def places(self) -> bool:
         """Whether its cells are places at coordinates of their own, on no grid."""
         return bool(self.facts.get("places", False))
+
+    @property
+    def step(self) -> float | None:
+        """Size of its cells in degrees; None of places on no grid."""
+        return None if self.places else float(self.facts.get("step", DEFAULT_STEP))
 
     @property
     def window_means(self) -> tuple[str, ...]:

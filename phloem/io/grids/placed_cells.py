@@ -10,8 +10,9 @@ import numpy as np
 
 from phloem.errors import InputError, some
 
-GRID_STEP = 0.5
-"""Degrees between the cells of a driver store."""
+DEFAULT_STEP = 0.5
+"""Degrees of a cell where nothing says otherwise: of a store whose ingest file names no step, of a campaign that was
+planned before plans said it, and of the cell that a tower or another place on no grid stands for."""
 
 EARTH_RADIUS = 6371007.181
 """Radius in m of the sphere whose surface is that of the WGS84 ellipsoid (authalic radius; Snyder 1987, eq. 3-13)."""
@@ -179,6 +180,23 @@ class PlacedCells:
         if absent:
             raise InputError(f"cells without a place on the grid: {some(absent)}")
         return np.array([self.slots[cell] for cell in cells], dtype=np.int64)
+
+
+def place_cells(
+    names: Sequence[str], latitudes: Sequence[float], longitudes: Sequence[float], step: float
+) -> PlacedCells:
+    """Return cells on the smallest grid that holds them.
+
+    Args:
+        names: of all cells.
+        latitudes: of each, degrees north.
+        longitudes: of each, degrees east.
+        step: size of a cell in degrees.
+
+    Raises:
+        InputError: as of `Grid.around` and `Grid.place`.
+    """
+    return Grid.around(latitudes, longitudes, step).place(names, latitudes, longitudes)
 
 
 def _span(east: np.ndarray, step: float) -> tuple[float, float]:

@@ -255,7 +255,7 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
             fraction = evaporative_fraction(values["et"], values["potential_et"])
         made.append(
             GridCell(
-                name=cell_name(float(domain.latitude[cell]), float(domain.longitude[cell])),
+                name=cell_name(float(domain.latitude[cell]), float(domain.longitude[cell]), domain.step),
                 latitude=float(domain.latitude[cell]),
                 longitude=float(domain.longitude[cell]),
                 calendar=days.calendar,

@@ -14,10 +14,11 @@ import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError
-from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
+from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, place_name
 from phloem.io.drivers.humidity import vapour_pressure_deficit
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import VARIABLES, Variable
+from phloem.io.grids.step_of_file import step_of_axes, step_of_list
 from phloem.io.products.catalogue import MOISTURE
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
@@ -42,13 +43,10 @@ def read_cf_grid(path: Path) -> Iterator[GridCell]:
         InputError: naming file and variable: what is missing, a unit that is not known, days that are not whole years
             one after another, a calendar of other years.
     """
-    try:
-        file = xr.open_dataset(path, decode_times=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
-    with file:
+    with _opened(path) as file:
         calendar, year, doy = _days(file, path)
         names = coordinates_of(file, path)
+        step = step_of(file, names)
         east = file[names[1]]
         file = file.assign_coords({names[1]: (east.dims, (east.values.astype(float) + 180.0) % 360.0 - 180.0)})
         units = {str(name): str(file[name].attrs.get("units", "")) for name in file.variables}
@@ -63,7 +61,43 @@ def read_cf_grid(path: Path) -> Iterator[GridCell]:
             ordered = file.isel({dimension: order}).rename_dims({dimension: "cell"} if dimension != "cell" else {})
             parts = (ordered.isel(cell=slice(n, n + BLOCK)) for n in range(0, ordered.sizes["cell"], BLOCK))
         for part in parts:
-            yield from _cells(part.load(), path, names, units, calendar, year, doy)
+            yield from _cells(part.load(), path, names, units, calendar, year, doy, step)
+
+
+def read_step(path: Path) -> float | None:
+    """Return the size of a file's cells in degrees, None where they lie on no grid of squares.
+
+    Raises:
+        InputError: not a readable file, or one without latitudes and longitudes.
+    """
+    with _opened(path) as file:
+        return step_of(file, coordinates_of(file, path))
+
+
+def _opened(path: Path) -> xr.Dataset:
+    try:
+        return xr.open_dataset(path, decode_times=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
+
+
+def step_of(file: xr.Dataset, names: tuple[str, str]) -> float | None:
+    """Return the size of an open file's cells in degrees, None where they lie on no grid of squares.
+
+    Args:
+        file: open.
+        names: of its latitudes and longitudes (`coordinates_of`).
+    """
+    centres = [file[name].values.astype(float) for name in names]
+    edges = [file.get(str(file[name].attrs.get("bounds", ""))) for name in names]
+    bounds = [
+        one.values.astype(float) if one is not None and one.shape == (len(values), 2) else None
+        for one, values in zip(edges, centres, strict=True)
+    ]
+    if not all(np.isfinite(values).all() and len(values) for values in centres):
+        return None
+    of = step_of_list if file[names[0]].dims == file[names[1]].dims else step_of_axes
+    return of(centres[0], centres[1], bounds[0], bounds[1])
 
 
 def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
@@ -150,6 +184,7 @@ def _cells(
     calendar: str,
     year: np.ndarray,
     doy: np.ndarray,
+    step: float | None,
 ) -> Iterator[GridCell]:
     forcing = _forcing(part, path, units)
     nothing = np.full((len(year), part.sizes["cell"]), np.nan)
@@ -167,11 +202,11 @@ def _cells(
         drivers = {name: values[:, n].astype(np.float32) for name, values in forcing.items()}
         if not all(np.isfinite(values).all() for values in drivers.values()):
             continue
-        east = float(longitudes[n])
+        north, east = float(latitudes[n]), float(longitudes[n])
         statics = {name: float(values[n]) for name, values in maps.items()}
         yield GridCell(
-            name=cell_name(float(latitudes[n]), east), latitude=float(latitudes[n]), longitude=east, calendar=calendar,
-            year=year, doy=doy, forcing=drivers,
+            name=cell_name(north, east, step) if step else place_name(north, east),
+            latitude=north, longitude=east, calendar=calendar, year=year, doy=doy, forcing=drivers,
             observations={name: values[:, n].astype(np.float32) for name, values in seen.items()},
             window_start=start, evaporative_fraction=fraction[:, n].astype(np.float32),
             trajectory=_trajectory(part, path, n, statics), statics=statics,

@@ -12,6 +12,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import cell_name
 from phloem.io.files.atomic import hdf5_image, read_hdf5, write_atomically
 from phloem.io.grids.file_grid import Boxes, gather, grid_boxes
+from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.ingest.mature_forest import LEAST, PERCENTILE, find_mature_forest
 from phloem.io.products.box_means import box_means
 from phloem.io.products.forcing import Forcing
@@ -44,6 +45,7 @@ class Domain:
         kept: pixels of the mature forest, or None where all of a cell counts.
         dropped: land that was left out: name, latitude, longitude, reason and details.
         sea: cells of the region without any forcing.
+        step: size of the cells in degrees.
     """
 
     latitude: np.ndarray
@@ -53,6 +55,7 @@ class Domain:
     kept: Boxes | None
     dropped: list[tuple[str, float, float, str, str]]
     sea: int
+    step: float = DEFAULT_STEP
 
     def __len__(self) -> int:
         return len(self.latitude)
@@ -60,7 +63,7 @@ class Domain:
     @property
     def names(self) -> list[str]:
         """Names of the cells."""
-        return [cell_name(lat, lon) for lat, lon in zip(self.latitude, self.longitude, strict=True)]
+        return [cell_name(lat, lon, self.step) for lat, lon in zip(self.latitude, self.longitude, strict=True)]
 
     def keep(self, mask: np.ndarray, reason: str, details: Callable[[int], str] = lambda cell: "") -> None:
         """Leave out the cells where a mask is false, and remember why."""
@@ -117,7 +120,7 @@ def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitud
             "covered by the files?"
         )
     none = np.full((int(land.sum()), 1), np.nan, np.float32)
-    return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()))
+    return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()), step)
 
 
 def check_covered(domain: Domain, series: Series, step: float) -> None:
@@ -274,7 +277,7 @@ def save_domain(path: Path, domain: Domain) -> None:
         is_place = name in ("latitude", "longitude")
         arrays[f"dropped_{name}"] = np.array(values, float if is_place else object)
     size = domain.kept.size if domain.kept is not None else 0.0
-    facts = {"sea": domain.sea, "size": size, "statics": list(domain.statics)}
+    facts = {"sea": domain.sea, "size": size, "step": domain.step, "statics": list(domain.statics)}
     write_atomically(path, hdf5_image(arrays, facts))
 
 
@@ -298,4 +301,5 @@ def load_domain(path: Path) -> Domain:
         kept,
         [(str(a), float(b), float(c), str(d), str(e)) for a, b, c, d, e in zip(*dropped, strict=True)],
         int(facts["sea"]),
+        float(facts.get("step", DEFAULT_STEP)),
     )

@@ -113,8 +113,9 @@ class MergedSlices:
         if self.leading == 1:
             return None
         lat, lon = (np.asarray(self.file[name][...], float) for name in ("lat", "lon"))
-        steps = [float(axis[1] - axis[0]) if len(axis) > 1 else 0.0 for axis in (lat, lon)]
-        other = next((abs(step) for step in steps if step), 0.5)
+        steps = [
+            float(axis[1] - axis[0]) if len(axis) > 1 else float(np.ptp(self.file[f"{name}_bnds"][0]))
+            for name, axis in (("lat", lat), ("lon", lon))
+        ]
         row, column = np.divmod(self.index, self.shape[1])
-        step = (steps[0] or other, steps[1] or other)
-        return Lattice(float(lat[0]), float(lon[0]), step, len(lat), len(lon), row, column)
+        return Lattice(float(lat[0]), float(lon[0]), (steps[0], steps[1]), len(lat), len(lon), row, column)

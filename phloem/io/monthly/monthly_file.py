@@ -14,11 +14,10 @@ import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError, some
-from phloem.io.drivers.grid_cell import cell_name
+from phloem.io.drivers.grid_cell import cell_name, place_name
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import Variable
-from phloem.io.grids.placed_cells import Grid
-from phloem.io.ingest.cf_grid_file import MAP_UNITS, coordinates_of
+from phloem.io.ingest.cf_grid_file import MAP_UNITS, coordinates_of, step_of
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
 from phloem.io.monthly.downscaling import month_lengths
 from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
@@ -31,9 +30,6 @@ UNDECLARED = -9999.0
 MOST_IMPOSSIBLE = 0.01
 """Share of impossible values beyond which a variable is taken to have another unit than its file says."""
 
-GRID_STEP = 0.5
-"""Degrees of the grid that campaigns lie on; cells of another are places."""
-
 
 @dataclass(frozen=True, eq=False)
 class Monthly:
@@ -43,7 +39,7 @@ class Monthly:
         path: the file.
         first_year, last_year: its whole years.
         calendar: `standard` or `noleap`.
-        on_grid: whether its places are cells of the half-degree grid.
+        step: degrees of its cells; None where they are places on no regular grid of squares.
         names, latitude, longitude: of the places, degrees north and east (-180 to 180).
         values: by quantity (`monthly_names.QUANTITIES`), in its unit, float32 (places, months), NaN where missing.
         withheld: the same of values that no calibration may see.
@@ -56,7 +52,7 @@ class Monthly:
     first_year: int
     last_year: int
     calendar: str
-    on_grid: bool
+    step: float | None
     names: list[str]
     latitude: np.ndarray
     longitude: np.ndarray
@@ -106,7 +102,8 @@ class _Reader:
             for name in (north, east)
         )
         longitude = np.where(longitude >= 180.0, longitude - 360.0, longitude)
-        names = [cell_name(*at) for at in zip(latitude, longitude, strict=True)] if gridded else self._names()
+        step = step_of(self.file, (north, east)) if gridded else None
+        names = _cell_names(latitude, longitude, step) if gridded else self._names()
         values = {key: self._quantity(key, names_of(key)) for key in QUANTITIES}
         if missing := [key for key in FORCING if values[key] is None]:
             due = "; ".join(" or ".join(names_of(key)) for key in missing)
@@ -121,7 +118,7 @@ class _Reader:
             first_year=self.first_year,
             last_year=self.first_year + (self.months.stop - self.months.start) // 12 - 1,
             calendar=self.calendar,
-            on_grid=gridded and _on_grid(names, latitude, longitude),
+            step=step,
             names=names,
             latitude=latitude,
             longitude=longitude,
@@ -289,11 +286,7 @@ def _is_id(variable: xr.DataArray) -> bool:
     return variable.attrs.get("cf_role") == "timeseries_id"
 
 
-def _on_grid(names: Sequence[str], latitude: np.ndarray, longitude: np.ndarray) -> bool:
-    """Tell whether all places are centres of the half-degree grid."""
-    try:
-        grid = Grid.around(latitude, longitude, GRID_STEP)
-        grid.place(list(names), latitude.tolist(), longitude.tolist())
-    except InputError:
-        return False
-    return bool(np.abs((latitude - 0.25) / GRID_STEP % 1.0).max() < 1e-6)
+def _cell_names(latitude: np.ndarray, longitude: np.ndarray, step: float | None) -> list[str]:
+    """Return the ids of cells of a file of two axes."""
+    places = zip(latitude.tolist(), longitude.tolist(), strict=True)
+    return [place_name(*at) if step is None else cell_name(*at, step) for at in places]

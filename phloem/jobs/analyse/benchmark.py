@@ -14,7 +14,6 @@ from phloem.analysis.benchmark.pairs import Pairs, common, why_nothing
 from phloem.analysis.benchmark.result_files import check_folder, write_benchmark
 from phloem.errors import InputError
 from phloem.io.files.units import convert
-from phloem.io.grids.placed_cells import GRID_STEP
 from phloem.io.references.maps import read_map
 from phloem.io.references.monthly_series import read_months
 from phloem.jobs.analyse.benchmark_cells import (
@@ -23,7 +22,7 @@ from phloem.jobs.analyse.benchmark_cells import (
     compare_map,
     compare_snapshot,
     compare_table,
-    forward_file,
+    greatest_age,
     slug_of,
 )
 from phloem.jobs.analyse.member_runs import Members, read_members, store_of
@@ -31,6 +30,7 @@ from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.config.benchmark_file import (
     FLUXES,
+    GROWTH_AGE,
     BenchmarkFile,
     GrowthReference,
     MapReference,
@@ -141,8 +141,8 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
     store = store_of(members.campaign)
     if store is not None:
         columns = store.columns
-        if forward_file(members) is not None or (members.name == "growth-curve" and any(columns["trajectory"])):
-            tree["reference"].append({"kind": "growth"})
+        if any(columns["trajectory"]) and (age := greatest_age(members, GROWTH_AGE)) is not None:
+            tree["reference"].append({"kind": "growth", "age": age})
         if any(columns["snapshot"]):
             tree["reference"].append({"kind": "snapshot"})
     return read_tree(tree, "--set", assignments)
@@ -189,7 +189,7 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
     for one in file.stratum:
         path = expand_path(one.path, base)
         classes = read_map(
-            path, one.variable, members.latitude, members.longitude, GRID_STEP, one.select, "nearest",
+            path, one.variable, members.latitude, members.longitude, members.campaign.step, one.select, "nearest",
             names=members.cells,
         ).values  # fmt: skip
         texts = [f"{value:g}" if np.isfinite(value) else "none" for value in classes]
@@ -202,8 +202,8 @@ def _series(members: Members, one: SeriesReference, base: Path) -> Series:
     units = FLUXES[one.quantity][0]
     plain = one.scale == 1.0 and one.offset == 0.0
     values = read_months(
-        path, one.variable, members.latitude, members.longitude, GRID_STEP, (one.years[0], one.years[1]), one.select,
-        one.method, units if plain else "", one.units, members.cells,
+        path, one.variable, members.latitude, members.longitude, members.campaign.step,
+        (one.years[0], one.years[1]), one.select, one.method, units if plain else "", one.units, members.cells,
     )  # fmt: skip
     if not plain:
         where = f"{path}: variable {one.variable}"

@@ -12,12 +12,10 @@ import netCDF4
 import numpy as np
 
 from phloem.analysis.benchmark.pairs import Pairs
-from phloem.analysis.benchmark.skill_scores import cell_area
 from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.report_data.tower_product import days_apart
 from phloem.errors import InputError
 from phloem.io.files.units import convert
-from phloem.io.grids.placed_cells import GRID_STEP
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.io.references.maps import read_map, time_axis
@@ -55,11 +53,6 @@ class Cells:
     limit: float
     base: Path
     _pools: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
-
-    @property
-    def step(self) -> float:
-        """Size of a cell in degrees; a tower stands for the half-degree cell around it."""
-        return GRID_STEP
 
     def values(self, quantity: str, years: Sequence[int] = ()) -> tuple[np.ndarray, str, str]:
         """Every member's value, NaN where it has no result, with unit and meaning.
@@ -161,7 +154,7 @@ class Cells:
             reference=np.asarray(reference, float),
             simulated=simulated,
             members=np.asarray(values, float),
-            area=cell_area(self.members.latitude, self.step) if self.members.has_area else None,
+            area=self.members.area,
             strata=self.strata,
             notes=(*notes, *said.pop("notes", ())),
             experiment=self.members.name,
@@ -200,8 +193,8 @@ def compare_map(cells: Cells, one: MapReference) -> Pairs:
         if year is not None and axis is not None:
             select.setdefault(axis, year)
         found = read_map(
-            path, one.variable, members.latitude, members.longitude, cells.step, select, one.method, "", one.units,
-            members.cells,
+            path, one.variable, members.latitude, members.longitude, members.campaign.step, select, one.method, "",
+            one.units, members.cells,
         )  # fmt: skip
         reference = _converted(found.values * one.scale + one.offset, found.units, units, path, one.variable)
         each = values[..., place] if values.ndim == 3 else values
@@ -239,7 +232,7 @@ def compare_table(cells: Cells, one: TableReference) -> list[Pairs]:
     """
     members, path = cells.members, expand_path(one.path, cells.base)
     found = read_points(
-        path, one.columns, members.cells, members.latitude, members.longitude, cells.step, one.cell,
+        path, one.columns, members.cells, members.latitude, members.longitude, members.campaign.step, one.cell,
         (one.latitude, one.longitude), one.renormalise, one.where,
     )  # fmt: skip
     made = []
@@ -319,6 +312,25 @@ def forward_file(members: Members) -> Path | None:
                 if members.name in [str(name) for name in file["experiment"][:]]:
                     return path
     return None
+
+
+def greatest_age(members: Members, wanted: int) -> int | None:
+    """Return an age, or the greatest below it at which biomass can be compared with growth curves; None: at none.
+
+    Forward runs keep all their years; the growth-curve run itself the last that it meets of each calendar year.
+    """
+    path = forward_file(members)
+    if path is not None:
+        with netCDF4.Dataset(str(path)) as file:
+            return min(wanted, len(file.dimensions["year"]))
+    campaign = members.campaign
+    if members.name != "growth-curve":
+        return None
+    protocol = campaign.configuration.calibration.protocol
+    years = protocol.years.tolist()
+    curve = campaign.read_cell(campaign.cells[0]).trajectory  # type: ignore[union-attr]
+    reached = range(min(wanted, len(years), len(curve)), 0, -1)
+    return next((age for age in reached if protocol.last_met(int(years[age - 1])) == age), None)
 
 
 def forward_biomass(members: Members, age: int) -> tuple[np.ndarray, np.ndarray]:

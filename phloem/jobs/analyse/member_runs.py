@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from phloem.analysis.benchmark.skill_scores import cell_area
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, StorePaths, open_store
@@ -33,7 +34,6 @@ class Members:
         good: lanes that have a result, bool (cells, members).
         parameters: physical, (cells, members, parameters), NaN for the others.
         pools: initial, (cells, members, pools).
-        has_area: whether cells are those of a grid, whose areas weigh; towers and places on no grid have none.
     """
 
     campaign: Campaign
@@ -43,7 +43,6 @@ class Members:
     good: np.ndarray
     parameters: np.ndarray
     pools: np.ndarray
-    has_area: bool
 
     @property
     def name(self) -> str:
@@ -54,6 +53,13 @@ class Members:
     def is_grid(self) -> bool:
         """Whether cells are those of a driver store."""
         return self.campaign.configuration.data.is_store
+
+    @property
+    def area(self) -> np.ndarray | None:
+        """Areas of the cells in m2, by which they weigh, (cells,); towers and places on no grid have none."""
+        if not self.is_grid or self.campaign.places:
+            return None
+        return cell_area(self.latitude, self.campaign.step)
 
 
 def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
@@ -70,9 +76,7 @@ def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
     columns = campaign.cells.columns
     latitude, longitude = (np.array([columns[key][n] for n in index], float) for key in ("latitude", "longitude"))
     parameters, pools = (np.where(good[..., None], rows[key], np.nan) for key in ("parameters", "initial_pools"))
-    store = store_of(campaign)
-    has_area = campaign.configuration.data.is_store and not (store and store.facts.get("places", False))
-    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools, has_area)
+    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools)
 
 
 def store_of(campaign: Campaign) -> Store | None:

@@ -12,7 +12,6 @@ from phloem.io.drivers.climate_means import CLIMATE, WEATHER, YEARS, climate_mea
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.files.csv_table import Table
 from phloem.io.files.units import conversion, convert
-from phloem.io.grids.placed_cells import GRID_STEP
 from phloem.io.references.maps import read_map
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.attribution_file import AttributionFile, PredictorSection
@@ -175,7 +174,9 @@ Read = tuple[list[np.ndarray], str, str, str]
 
 def _from_map(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
     places, names = coordinates(campaign), campaign.cells.names
-    found = [read_map(path, name, *places, GRID_STEP, one.select, one.method, names=names) for name in one.variables]
+    found = [
+        read_map(path, name, *places, campaign.step, one.select, one.method, names=names) for name in one.variables
+    ]
     parts = [map_.values for map_ in found]
     if one.ratio and one.scale == 1 and one.units in (None, "1"):  # else the file says what the quotient is
         above, below = (map_.units for map_ in found)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.benchmark.pairs import Pairs
-from phloem.analysis.benchmark.skill_scores import cell_area, mass_balance, stock_closure
-from phloem.io.grids.placed_cells import GRID_STEP
+from phloem.analysis.benchmark.skill_scores import mass_balance, stock_closure
 from phloem.io.merge.member_statistics import nanmedian
 from phloem.io.references.monthly_series import MonthlyValues
 from phloem.jobs.analyse.member_runs import Members, Run, late_runs
@@ -155,7 +154,7 @@ def _pairs(
         reference=rows.whole("reference", width),
         simulated=nanmedian(values, 1) if len(values) else np.zeros(0),
         members=values,
-        area=cell_area(members.latitude, GRID_STEP) if members.has_area else None,
+        area=members.area,
         strata=labels,
         year=year,
         notes=tuple(notes),
@@ -270,15 +269,15 @@ class _Balance:
         """The residuals, as of `metrics.mass_balance` over the cells' means, and the closure of the stocks."""
         if not self.places:
             return {}
-        latitude = self.members.latitude[self.places]
-        area = cell_area(latitude, GRID_STEP) if self.members.has_area else np.ones(len(latitude))
+        weighs = self.members.area is not None
+        area = self.members.area[self.places] if self.members.area is not None else np.ones(len(self.places))
         found: dict[str, Any] = dict(
             mass_balance({key: np.array(values)[:, None] for key, values in self.sums.items()}, area)
         )
         if len({len(nep) for nep, _ in self.years}) == 1 and len(self.years) == len(self.places):
             nep, stocks = (np.stack([one[n] for one in self.years]) for n in (0, 1))
             found["sum of nep - change of stocks"] = stock_closure(nep, stocks, area)
-        for one in found.values() if not self.members.has_area else ():
+        for one in found.values() if not weighs else ():
             del one["residual"]  # it is of areas
         return found
 

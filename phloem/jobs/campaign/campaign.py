@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
@@ -15,6 +16,7 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import list_towers, read_tower
 from phloem.io.files.atomic import CorruptFile, write_atomically
 from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
+from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.jobs.campaign.cell_table import _COLUMNS, CellTable, PlannedCell
 from phloem.jobs.campaign.store_cells import plan_columns, read_planned
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
@@ -39,6 +41,7 @@ class Campaign:
         tiles: positions of the cells of each planned tile.
         retries: batches of failed lanes: (cell position, member, redraws used before) of each.
         places: whether its cells, of a driver store, are places on no grid.
+        step: size of a cell in degrees: of the store's grid; of towers and places, of what they stand for on maps.
     """
 
     paths: CampaignPaths
@@ -47,6 +50,7 @@ class Campaign:
     tiles: Sequence[Sequence[int]]
     retries: Sequence[Sequence[Lane]] = ()
     places: bool = False
+    step: float = DEFAULT_STEP
 
     @property
     def all_tiles(self) -> range:
@@ -155,19 +159,36 @@ def freeze(paths: CampaignPaths, configuration: Configuration, cells: Sequence[C
 
 
 def freeze_table(
-    paths: CampaignPaths, configuration: Configuration, cells: CellTable, places: bool = False
+    paths: CampaignPaths,
+    configuration: Configuration,
+    cells: CellTable,
+    places: bool = False,
+    step: float = DEFAULT_STEP,
 ) -> Campaign:
-    """Write the plan of a campaign whose cells have been checked: `freeze` without the drivers at hand."""
+    """Write the plan of a campaign whose cells have been checked: `freeze` without the drivers at hand.
+
+    Args:
+        paths: the campaign directory.
+        configuration: the complete configuration.
+        cells: every cell, in the order of the merged product.
+        places: whether they are places on no grid.
+        step: size of a cell in degrees.
+    """
     width = configuration.tiles.cells
     tiles = [list(range(first, min(first + width, len(cells)))) for first in range(0, len(cells), width)]
     paths.make()
     write_atomically(paths.configuration, configuration.to_toml().encode())
-    _write_table(paths, configuration.fingerprint(), cells, tiles, places)
+    _write_table(paths, configuration.fingerprint(), cells, tiles, places, step)
     return open_campaign(paths.root)
 
 
 def _write_table(
-    paths: CampaignPaths, fingerprint: str, cells: CellTable, tiles: Sequence[Sequence[int]], places: bool
+    paths: CampaignPaths,
+    fingerprint: str,
+    cells: CellTable,
+    tiles: Sequence[Sequence[int]],
+    places: bool,
+    step: float,
 ) -> None:
     table = {
         "version": VERSION,
@@ -176,6 +197,7 @@ def _write_table(
         "findings": dict(cells.findings),
         "tiles": tiles,
         **({"places": True} if places else {}),
+        **({"step": step} if step != DEFAULT_STEP else {}),
     }
     write_sealed(paths.plan, table)
 
@@ -188,7 +210,7 @@ def freeze_store(paths: CampaignPaths, configuration: Configuration, store: Stor
     """
     columns = plan_columns(store, configuration.data.sites, configuration.calibration)
     columns["source"] = [_relative_row(source, paths.root) for source in columns["source"]]
-    return freeze_table(paths, configuration, CellTable(columns, {}), store.places)
+    return freeze_table(paths, configuration, CellTable(columns, {}), store.places, store.step or DEFAULT_STEP)
 
 
 def _relative_row(source: str, root: Path) -> str:
@@ -200,18 +222,38 @@ def relocate(campaign: Campaign, folder: Path) -> Campaign:
     """Let a campaign read its drivers from another folder; the checksums guard that they are the same.
 
     Raises:
-        InputError: a tower or cell is not there.
+        InputError: a tower or cell is not there, or a cell of a driver store is another.
     """
     if campaign.configuration.data.is_store:
-        columns = plan_columns(open_store(folder), list(campaign.cells.names), campaign.configuration.calibration)
-        columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
-        fingerprint = campaign.configuration.fingerprint()
-        _write_table(campaign.paths, fingerprint, CellTable(columns, {}), campaign.tiles, campaign.places)
-        return open_campaign(campaign.paths.root)
-    sources = list_towers(folder, [cell.name for cell in campaign.cells])
-    cells = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
-    _write_table(campaign.paths, campaign.configuration.fingerprint(), CellTable.of(cells), campaign.tiles, False)
+        table = CellTable(_same_cells(campaign, open_store(folder)), {})
+    else:
+        sources = list_towers(folder, [cell.name for cell in campaign.cells])
+        moved = [replace(cell, source=_relative(sources[cell.name], campaign.paths.root)) for cell in campaign.cells]
+        table = CellTable.of(moved)
+    fingerprint = campaign.configuration.fingerprint()
+    _write_table(campaign.paths, fingerprint, table, campaign.tiles, campaign.places, campaign.step)
     return open_campaign(campaign.paths.root)
+
+
+def _same_cells(campaign: Campaign, store: Store) -> dict[str, list[Any]]:
+    """Return the columns of a campaign's table for the same cells in a store elsewhere, in the campaign's order.
+
+    Raises:
+        InputError: a cell is not there, or its drivers are not those of the plan.
+    """
+    names = list(campaign.cells.names)
+    columns = plan_columns(store, names, campaign.configuration.calibration)
+    place = {name: number for number, name in enumerate(columns["name"])}
+    columns = {key: [values[place[name]] for name in names] for key, values in columns.items()}
+    for name, found, planned in zip(names, columns["checksum"], campaign.cells.columns["checksum"], strict=True):
+        if found != planned:
+            raise InputError(
+                f"{store.paths.index}: cell {name}: this driver store is not the one over which the campaign was "
+                f"planned (sha256 {found[:12]}, planned {planned[:12]}). Put that store there, or start a new campaign "
+                "with --out."
+            )
+    columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
+    return columns
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -252,7 +294,8 @@ def open_campaign(root: Path) -> Campaign:
             f"{paths.configuration} was edited after the campaign was planned; put it back (plan.json has the hash "
             f"{table.get('configuration_hash')}), or plan a new campaign from it with --out"
         )
-    return Campaign(paths, configuration, cells, tiles, _read_retries(paths), bool(table.get("places", False)))
+    places, step = bool(table.get("places", False)), float(table.get("step", DEFAULT_STEP))
+    return Campaign(paths, configuration, cells, tiles, _read_retries(paths), places, step)
 
 
 def _read_retries(paths: CampaignPaths) -> list[list[Lane]]:

@@ -144,6 +144,8 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
         if data.kind == "grid" and store is None:
             say(f"making a driver store of {folder}")
             store = store_of_file(Path(folder), root / "drivers")
+            size = f"{store.step:g} degrees wide" if store.step else "on no grid of squares: merged.nc will list them"
+            say(f"its {len(store)} cells are {size}")
         elif data.kind == "synthetic" and data.is_store:
             from phloem.jobs.synthetic.boreal_domain import make_store
 

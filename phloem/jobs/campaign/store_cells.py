@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import calendar
 import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from phloem.errors import InputError
+from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
-from phloem.io.grids.placed_cells import GRID_STEP
-from phloem.io.ingest.cf_grid_file import read_cf_grid
+from phloem.io.grids.placed_cells import place_cells
+from phloem.io.ingest.cf_grid_file import read_cf_grid, read_step
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.names import FORCING
 
@@ -30,8 +32,9 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Calibration)
         experiment: whose years and biomass they must have.
 
     Raises:
-        InputError: an unknown cell, years that the store does not have, cells without what the experiment fits, or
-            observations that are means where the experiment compares days, or the other way round.
+        InputError: an unknown cell, years that the store does not have, cells without what the experiment fits,
+            observations that are means where the experiment compares days, or the other way round, or cells that
+            cannot be told apart or placed on the store's grid (`check_places`).
     """
     protocol, facts, index = experiment.protocol, store.facts, store.paths.index
     if experiment.windowed != store.window_means:
@@ -53,6 +56,7 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Calibration)
             f"{index}: the store has the years {have[0]} to {have[1]}; the {experiment.name} experiment asks for "
             f"{years[0]} to {years[1]} (experiment.forcing_years, calibration_years, validation_years)"
         )
+    check_places(str(index), store.columns, store.step)
     places = {name: place for place, name in enumerate(store.names)}
     unknown = [name for name in names or () if name not in places]
     if unknown:
@@ -83,6 +87,44 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Calibration)
     }
 
 
+def check_places(where: str, columns: Mapping[str, Sequence[Any]], step: float | None) -> None:
+    """Refuse cells that the merge could not tell apart, or not place on their grid, before any work is done.
+
+    Args:
+        where: what to call them in messages.
+        columns: `name`, `latitude` and `longitude` of the cells.
+        step: size of the cells in degrees; None of places on no grid, of which several may lie in one place.
+
+    Raises:
+        InputError: which cells, and what is wrong with them.
+    """
+    names, latitudes, longitudes = (columns[key] for key in ("name", "latitude", "longitude"))
+    where_is: dict[str, set[tuple[float, float]]] = {}
+    for name, *place in zip(names, latitudes, longitudes, strict=True):
+        where_is.setdefault(name, set()).add((place[0], place[1]))
+    if len(where_is) != len(names):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if apart := [name for name in twice if len(where_is[name]) > 1]:
+            raise InputError(
+                f"{where}: cells at different coordinates have one name: {some(apart)}; an earlier phloem gave names "
+                "of two decimals to every step, which are too few here: ingest anew"
+            )
+        raise InputError(f"{where}: several cells in one place: {some(twice)}; each may stand there once")
+    off = [
+        f"{name} ({north:g} N, {east:g} E)"
+        for name, north, east in zip(names, latitudes, longitudes, strict=True)
+        if not (abs(north) <= 90.0 and np.isfinite(east))
+    ]
+    if off:
+        raise InputError(f"{where}: {len(off)} cells are nowhere on Earth: {some(off)}")
+    if step is None:
+        return
+    try:
+        place_cells(names, latitudes, longitudes, step)
+    except InputError as error:
+        raise InputError(f"{where}: a store of cells of {step:g} degrees (step): {error}") from error
+
+
 def _days(year: int, kind: str) -> int:
     return 366 if kind == "standard" and calendar.isleap(year) else 365
 
@@ -95,11 +137,12 @@ def store_of_file(path: Path, root: Path) -> Store:
         root: folder of the store.
 
     Raises:
-        InputError: the file is not what it should be, or no cell of it has complete forcing.
+        InputError: the file is not what it should be, no cell of it has complete forcing, or two lie in one place.
     """
     paths = StorePaths(root)
     columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
-    facts: dict[str, Any] = {"step": GRID_STEP, "sources": [str(path)]}
+    step = read_step(path)
+    facts: dict[str, Any] = {**({"places": True} if step is None else {"step": step}), "sources": [str(path)]}
     cells = read_cf_grid(path)
     number = 0
     while made := list(itertools.islice(cells, CHUNK)):
@@ -111,6 +154,7 @@ def store_of_file(path: Path, root: Path) -> Store:
         number += 1
     if not number:
         raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day")
+    check_places(str(path), columns, step)
     return seal_store(root, facts, columns)
 
 

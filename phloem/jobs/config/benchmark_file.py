@@ -31,6 +31,9 @@ STOCKS = {
 }
 """Pools at a year's end that can be compared: units and meaning."""
 
+GROWTH_AGE = 100
+"""Years of age at which biomass is compared with growth curves where the file names no other (calibration.md 8)."""
+
 QUANTITIES = (*DERIVED, *(name for name in PARAMETERS if name not in DERIVED), *STOCKS)
 """What a map or a table can be compared with; of a name that is both, the derived quantity (turnover a year, 1 / A)."""
 
@@ -130,7 +133,7 @@ class GrowthReference(_Screened):
 
     kind: Literal["growth"]
     name: _NAME = "growth curves"
-    age: Positive = 100
+    age: Positive = GROWTH_AGE
     screened: bool = False
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.drivers.store import STATICS
+from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import load_toml
@@ -49,7 +50,7 @@ class StoreSection(Section):
     years: Annotated[list[_YEAR], Field(min_length=2, max_length=2)]
     memory_gb: Annotated[float, Field(gt=0)] = 2.0
     cells_per_chunk: Annotated[int, Field(gt=0, le=1000)] = 12
-    step: Annotated[float, Field(ge=0.05, le=10)] = 0.5
+    step: Annotated[float, Field(ge=0.05, le=10)] = DEFAULT_STEP
     ages: Annotated[int, Field(gt=0, le=1000)] = 107
     region: Region = Region()
     observed: Annotated[list[_YEAR], Field(min_length=2, max_length=2)] | None = None

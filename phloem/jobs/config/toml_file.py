@@ -72,7 +72,7 @@ def validate(tree: dict[str, Any], model: type[Model], kind: str, where: str) ->
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        shape: type[BaseModel] = model.shape_of(tree) if hasattr(model, "shape_of") else model
+        shape: type[BaseModel] = getattr(model, "shape_of", lambda _: model)(tree)
         lines = "\n  ".join(explain(shape, kind, tree, error))
         raise InputError(f"{where}:\n  {lines}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from phloem.analysis.experiments.truth_recovery import recovery, truth_figure
 from phloem.analysis.parameters.derived_quantities import derived
 from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
+from phloem.hpc.mpi_engine import inside_world
 from phloem.io.campaign.tile_schema import good_lanes
+from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import StorePaths, open_store
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.journals import read_events
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.campaign.store_cells import plan_columns
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
 from phloem.jobs.config.paths import data_root, expand_path
@@ -76,16 +80,43 @@ def run_experiments(
     if first.data.kind == "synthetic":
         store = _synthetic_store(checks[0], out / "store", data_root() if real_places else None)
         keys += ['data.kind="grid"', f"data.path={json.dumps(str(store.resolve()))}"]
+    if not inside_world():  # there, one process plans for all
+        _plan_all(target, out, keys)
     for name in GRID_EXPERIMENTS:
         say(f"experiment {name}")
         run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
     campaigns = [open_campaign(out / name) for name in GRID_EXPERIMENTS]
     if lacking := [str(one.paths.root) for one in campaigns if not one.paths.merged.exists()]:
         raise WorkError(f"{lacking[0]} is not merged: phloem run {lacking[0]}")
-    years = min(forward.YEARS, checks[-1].calibration.protocol.simulated)
+    years = forward_years(campaigns[-1])
     others = [out / name for name in GRID_EXPERIMENTS[:2]]
     found = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
     return _deliver(campaigns, found, out)
+
+
+def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
+    """Plan the experiments that are not, all of them before the first is computed.
+
+    Raises:
+        InputError: what is wrong with any of them; none is planned then that was not before.
+    """
+    made: list[Path] = []
+    try:
+        for name in GRID_EXPERIMENTS:
+            known = is_campaign(out / name)
+            open_or_plan(target, out / name, [*keys, f'experiment.name="{name}"'])
+            made += [] if known else [out / name]
+    except InputError:
+        for root in made:
+            shutil.rmtree(root, ignore_errors=True)
+        raise
+
+
+def forward_years(growth: Campaign) -> int:
+    """Years that are run forward: no more than the growth-curve run and the store's growth curves have."""
+    cell = growth.read_cell(growth.cells[0])
+    assert isinstance(cell, GridCell)
+    return min(forward.YEARS, growth.configuration.calibration.protocol.simulated, len(cell.trajectory))
 
 
 def _synthetic_store(configuration: Configuration, root: Path, data: Path | None) -> Path:

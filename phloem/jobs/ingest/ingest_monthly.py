@@ -14,7 +14,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.store import COLUMNS, STATICS, Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.io.ingest.ingest_folder import IngestFolder, stamp
 from phloem.io.monthly.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
-from phloem.io.monthly.monthly_file import GRID_STEP, read_monthly
+from phloem.io.monthly.monthly_file import read_monthly
 from phloem.jobs.progress import ProgressBar
 from phloem.names import STREAMS
 
@@ -121,7 +121,7 @@ def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "clou
 
 def _facts(found: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, Any]:
     file = found.monthly
-    place: dict[str, Any] = {"step": GRID_STEP} if file.on_grid else {"places": True}
+    place: dict[str, Any] = {"places": True} if file.step is None else {"step": file.step}
     if found.snapshot_year is not None:
         place["snapshot_year"] = found.snapshot_year
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from phloem.io.grids.placed_cells import Grid, PlacedCells
+from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.io.merge.write_merged import merge_tiles
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
@@ -54,10 +54,7 @@ def grid_of(campaign: Campaign) -> PlacedCells | None:
     if not campaign.configuration.data.is_store or campaign.places:
         return None
     columns = campaign.cells.columns
-    from phloem.io.grids.placed_cells import GRID_STEP
-
-    grid = Grid.around(columns["latitude"], columns["longitude"], GRID_STEP)
-    return grid.place(columns["name"], columns["latitude"], columns["longitude"])
+    return place_cells(columns["name"], columns["latitude"], columns["longitude"], campaign.step)
 
 
 def deliver(campaign: Campaign, state: CampaignState) -> Path:

@@ -83,7 +83,7 @@ def test_places_stand_at_their_coordinates_and_keep_their_names(tmp_path: Path) 
     cells = list(found.cells("even", "cloudy"))
     assert [one.name for one in cells] == ["C-far", "A-one", "B-two"], "from south to north"
     assert [(one.latitude, one.longitude) for one in cells] == [(-3.5, -60.0), (51.2, 10.2), (51.3, 10.1)]
-    assert not found.monthly.on_grid
+    assert found.monthly.step is None
     assert cells[0].calendar == "standard"
     assert len(cells[0].doy) == 365 * 4 + 1
     assert found.snapshot_year == 2006
@@ -189,15 +189,21 @@ def gridded(step: float) -> xr.Dataset:
     )
 
 
-def test_a_grid_of_half_degrees_is_a_grid_and_another_is_places(tmp_path: Path) -> None:
+def test_cells_of_a_regular_grid_are_a_grid_of_its_step_and_others_are_places(tmp_path: Path) -> None:
     found = read(tmp_path, gridded(0.5))
-    assert found.monthly.on_grid
+    assert found.monthly.step == 0.5
     assert found.nothing == 1
     assert not found.dropped
     cells = list(found.cells("even", "cloudy"))
     assert [one.name for one in cells] == ["N50.75W009.25", "N51.25W009.75", "N51.25W009.25"]
     assert (found.monthly.first_year, found.monthly.last_year) == (2003, 2006), "months are those of the time bounds"
-    assert not read(tmp_path, gridded(0.25)).monthly.on_grid
+    quarter = read(tmp_path, gridded(0.25)).monthly
+    assert quarter.step == 0.25
+    assert quarter.names[0] == "N51.25W009.75"
+    oblong = gridded(0.25)
+    oblong = read(tmp_path, oblong.assign_coords(lon=oblong["lon"] * 2 - 350)).monthly
+    assert oblong.step is None
+    assert oblong.names[0] == "N51.25W009.50"
 
 
 def test_months_outside_whole_years_are_left_out(tmp_path: Path) -> None:

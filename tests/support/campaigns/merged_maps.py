@@ -27,7 +27,7 @@ ROWS = [parameter.name for parameter in PARAMETERS]
 UNITS = {"soil_clay": ("%", "clay"), "pft_enf": ("1", "pft_enf"), "fires": ("1", "fires")}
 
 
-def make_cells(count: int, seed: int = 1, calendar: str = "standard") -> list[GridCell]:
+def make_cells(count: int, seed: int = 1, calendar: str = "standard", step: float = STEP) -> list[GridCell]:
     """Return cells of a lattice south of 66 N: one weather, warmer, wetter and brighter by turns; four statics."""
     rng = np.random.default_rng(seed)
     year, doy = calendar_days(*YEARS, calendar)
@@ -35,7 +35,7 @@ def make_cells(count: int, seed: int = 1, calendar: str = "standard") -> list[Gr
     width = int(np.ceil(np.sqrt(count)))
     found = []
     for number in range(count):
-        latitude, longitude = 55.25 + STEP * (number // width), 20.25 + STEP * (number % width)
+        latitude, longitude = 55 + step * (0.5 + number // width), 20 + step * (0.5 + number % width)
         forcing = {name: weather[name][: len(year)].astype(np.float32) for name in FORCING}
         warmer = np.float32(rng.uniform(-8, 8))
         forcing["tasmin"], forcing["tasmax"] = forcing["tasmin"] + warmer, forcing["tasmax"] + warmer
@@ -50,7 +50,7 @@ def make_cells(count: int, seed: int = 1, calendar: str = "standard") -> list[Gr
         }
         found.append(
             GridCell(
-                name=cell_name(latitude, longitude), latitude=latitude, longitude=longitude, calendar=calendar,
+                name=cell_name(latitude, longitude, step), latitude=latitude, longitude=longitude, calendar=calendar,
                 year=year, doy=doy, forcing=forcing, observations=dict.fromkeys(STREAMS, nothing),
                 window_start=np.zeros(len(year), np.int8), evaporative_fraction=nothing,
                 trajectory=np.full(1, np.nan, np.float32), statics=statics,
@@ -59,15 +59,15 @@ def make_cells(count: int, seed: int = 1, calendar: str = "standard") -> list[Gr
     return found
 
 
-def write_store(root: Path, cells: list[GridCell]) -> Store:
-    """Write a driver store."""
+def write_store(root: Path, cells: list[GridCell], step: float = STEP) -> Store:
+    """Write a driver store of cells of so many degrees."""
     paths, columns = StorePaths(root), {}
     for number, begin in enumerate(range(0, len(cells), CHUNK)):
         part = cells[begin : begin + CHUNK]
         write_chunk(paths.chunk(number), part, UNITS)
         for key, values in chunk_columns(number, part).items():
             columns.setdefault(key, []).extend(values)
-    facts: dict[str, Any] = {"first_year": YEARS[0], "last_year": YEARS[1], "calendar": cells[0].calendar, "step": STEP}
+    facts: dict[str, Any] = {"first_year": YEARS[0], "last_year": YEARS[1], "calendar": cells[0].calendar, "step": step}
     return seal_store(root, facts, columns)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from phloem.io.drivers.store import Store
+from phloem.io.drivers.grid_cell import cell_name
+from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.synthetic.boreal_domain import make_store
 from tests.support.campaigns.campaigns import write_campaign
 
@@ -24,6 +26,18 @@ SHORT = {
 def small_store(folder: Path) -> Store:
     """Make a store of three cells, on made-up places."""
     return make_store(folder / "store", CELLS, SEED, None)
+
+
+def on_grid(store: Store, folder: Path, step: float) -> Store:
+    """Write the cells of a store again, as cells of another grid: two in a row, one to the north of the first."""
+    corners = [(60.0, 24.0), (60.0, 24.0 + 2 * step), (60.0 + step, 24.0)]
+    centres = [(north + step / 2, east + step / 2) for north, east in corners]
+    cells = [
+        replace(cell, name=cell_name(*centre, step), latitude=centre[0], longitude=centre[1])
+        for cell, centre in zip(store.read(range(CELLS)), centres, strict=True)
+    ]
+    write_chunk(StorePaths(folder).chunk(0), cells)
+    return seal_store(folder, {**store.facts, "step": step}, chunk_columns(0, cells))
 
 
 def write_grid_campaign(folder: Path, store: Store, name: str = "growth-curve", **sections: dict[str, Any]) -> Path:
