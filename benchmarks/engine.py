@@ -16,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,15 +24,17 @@ from typing import Any, NamedTuple
 from phloem.hpc.tasks import Context, Task
 from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.kind_of_work import KINDS, TileWork
 from phloem.jobs.campaign.planning import plan
 from phloem.jobs.config.campaign_file import Campaign as CampaignSection
 from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
 from phloem.jobs.config.optimiser import Adam
+from phloem.jobs.kinds.calibration import Calibrations
 from phloem.jobs.progress import say
 from phloem.jobs.run.execute import local_engine, prepare
 from phloem.jobs.run.supervisor import Supervisor
-from phloem.jobs.tile import attempt
 from phloem.jobs.tile.failures import TileFailures
+from phloem.jobs.tile.tile_task import TileTask
 from phloem.jobs.tile.worker import run_tile
 
 CELLS = 12
@@ -59,12 +60,20 @@ class _Timed(TileCalibration):
         return taken
 
 
-def timed_tile(arguments: Mapping[str, Any], context: Context) -> dict[str, Any]:
+class TimedCalibrations(Calibrations):
+    """Calibrations that add up the time of their steps."""
+
+    def begin(self, *given: Any) -> TileWork:
+        """Return the lanes of some cells at their first step."""
+        return _Timed(*given)
+
+
+def timed_tile(task: TileTask, context: Context) -> dict[str, Any]:
     """Run a tile as ever, and say how long its steps took."""
-    attempt.TileCalibration = _Timed  # type: ignore[misc]
+    KINDS["calibration"] = "benchmarks.engine:TimedCalibrations"
     _Timed.seconds = 0.0
     return {
-        **run_tile(arguments, context),
+        **run_tile(task, context),
         "steps": _Timed.seconds,
         "worker": context.worker,
         "ended": time.time(),

@@ -23,6 +23,7 @@ from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.sections import CampaignFacts
 from phloem.analysis.report_data.cell_sets import CellSet, read_cells
 from phloem.io.merge.read_slices import MergedSlices
+from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import STREAMS
 
@@ -75,8 +76,7 @@ def write_product(path: Path, count: int) -> tuple[list[str], np.ndarray, np.nda
 def contents(cells: CellSet) -> Contents:
     """Return the contents of a report without series, attribution and benchmarks."""
     facts = CampaignFacts("benchmark", "0", "0", 0, MEMBERS, "none", None, {}, "", experiment="baseline")
-    bounds = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
-    return Contents("benchmark", [facts], bounds, [cells])
+    return Contents("benchmark", [facts], [cells])
 
 
 def browse(page: Path) -> dict[str, float]:
@@ -136,7 +136,8 @@ def main() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         begun, processor = time.perf_counter(), time.process_time()
         with MergedSlices(product, names) as merged:
-            page = write_report(contents(read_cells(merged, "site", names, latitude.tolist(), longitude.tolist())), out)
+            cells = read_cells(merged, TOWERS, "site", names, latitude.tolist(), longitude.tolist())
+            page = write_report(contents(cells), out)
         found = {
             "product, MB": product.stat().st_size / 1e6,
             "page, MB": page.stat().st_size / 1e6,

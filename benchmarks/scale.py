@@ -26,12 +26,12 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tile_schema import SCHEMA_VERSION
 from phloem.io.files.atomic import checksum, hdf5_image
 from phloem.io.files.journals import append_events
-from phloem.jobs.campaign.campaign import Campaign, freeze_table
-from phloem.jobs.campaign.cell_table import CellTable
+from phloem.jobs.campaign.campaign import Campaign, freeze
+from phloem.jobs.campaign.kind_of_work import Units
+from phloem.jobs.campaign.unit_table import UnitTable
 from phloem.jobs.config.campaign_file import Campaign as CampaignSection
 from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
 from phloem.jobs.config.optimiser import Adam
-from phloem.jobs.run.deliver import merge
 from phloem.jobs.run.state import read_state
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
@@ -67,7 +67,7 @@ def plan(root: Path, tiles: int) -> Campaign:
         optimiser=Adam(iterations=10, trace=2),
         tiles=Tiles(cells=1),
     )
-    return freeze_table(CampaignPaths(root), configuration, CellTable(columns, {}))
+    return freeze(CampaignPaths(root), configuration, Units(UnitTable(columns, {})))
 
 
 def commit(campaign: Campaign) -> None:
@@ -117,7 +117,7 @@ def measure(root: Path, tiles: int) -> Iterator[Timed]:
     yield Timed("the state alone, in a process that runs", time.perf_counter() - begun)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()
-    merge(campaign)
+    campaign.kind.merge(campaign)
     yield Timed("merge", time.perf_counter() - begun)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     yield Timed(f"merge: memory grew by {grown:.0f} MiB", 0.0)

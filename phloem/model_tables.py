@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,68 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """Something that a model gives numbers of.
+
+    Attributes:
+        name: name in files.
+        unit: unit as it is written into files.
+        meaning: what it is, in a few words.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Stock(Quantity):
+    """What some pools come to together.
+
+    Attributes:
+        pools: which are added up.
+        scale: from their unit to that of the stock.
+    """
+
+    pools: tuple[str, ...]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Quantities that follow from a parameter set.
+
+    Attributes:
+        quantities: in the order of tables and figures.
+        compute: from parameters of shape (..., parameters) to each quantity by name, of shape (...).
+        reads: parameters that it reads; empty: all.
+    """
+
+    quantities: tuple[Quantity, ...]
+    compute: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    reads: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the quantities."""
+        return tuple(quantity.name for quantity in self.quantities)
+
+
+@dataclass(frozen=True)
+class Strategy(Derived):
+    """Quantities whose principal components over the cells are axes of strategy.
+
+    Attributes:
+        leading: which of them loads above 0 on the first components, in their order.
+    """
+
+    leading: tuple[str, ...] = ()
+
+
+NOTHING_DERIVED = Derived((), lambda _: {})
+
+
+@dataclass(frozen=True)
 class ModelTables:
     """What is known of a model without computing anything; nothing outside the model spells its names.
 
@@ -44,14 +108,25 @@ class ModelTables:
         pools: states that are calibrated as initial values, in the order of files.
         streams: observed streams of the experiment, in the order of files.
         terms: parts of the loss, which add up to it.
-        fluxes: units and meaning of the daily outputs beside the pools, by name.
+        fluxes: daily outputs beside the pools.
+        derived: what follows from the parameters.
+        attributed: names of derived quantities and parameters that are attributed where nobody names others; empty:
+            all of them.
+        strategy: whose axes are sought; None: none.
+        stocks: what a benchmark adds pools up to.
+        compared: daily outputs that can be compared with observations.
     """
 
     parameters: tuple[Parameter, ...]
     pools: tuple[Parameter, ...]
     streams: tuple[str, ...]
     terms: tuple[str, ...]
-    fluxes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    fluxes: tuple[Quantity, ...] = ()
+    derived: Derived = NOTHING_DERIVED
+    attributed: tuple[str, ...] = ()
+    strategy: Strategy | None = None
+    stocks: tuple[Stock, ...] = ()
+    compared: tuple[Quantity, ...] = ()
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
@@ -82,6 +157,14 @@ class ModelTables:
     def periods(self) -> dict[str, float]:
         """Periods of the parameters that repeat, by name."""
         return {parameter.name: parameter.period for parameter in self.parameters if parameter.period}
+
+    def compared_output(self, name: str) -> Quantity:
+        """Return a daily output that can be compared with observations."""
+        return next(one for one in self.compared if one.name == name)
+
+    def parameter(self, name: str) -> Parameter:
+        """Return a parameter."""
+        return self.parameters[self.column(name)]
 
     def column(self, name: str) -> int:
         """Return the place of a parameter."""

@@ -12,54 +12,8 @@ WINDOW_MEANS = ("reco",)
 ALL_STREAMS = (*STREAMS, "biomass")
 """Streams of the grid experiments; biomass is that of labile, foliage, roots and wood together, gC m-2."""
 
-PARAMETERS = (
-    "decomposition_rate",
-    "f_auto",
-    "f_foliar",
-    "f_root",
-    "leaf_lifespan",
-    "turnover_wood",
-    "turnover_root",
-    "turnover_litter",
-    "turnover_som",
-    "temperature_sensitivity",
-    "canopy_efficiency",
-    "bud_burst_day",
-    "f_labile",
-    "labile_release_period",
-    "leaf_fall_day",
-    "leaf_fall_period",
-    "lcma",
-    "uwue",
-    "paw_drainage_capacity",
-    "field_capacity",
-    "wilting_point_fraction",
-    "combustion_foliar",
-    "combustion_ligneous",
-    "combustion_dom",
-    "fire_resilience",
-    "labile_lifespan",
-    "moisture_sensitivity",
-    "paw_to_puw_fraction",
-    "puw_drainage_capacity",
-    "radiation_et_coefficient",
-)
-"""The 30 parameters in the order of the daily model."""
-
-FIRE_PARAMETERS = ("combustion_foliar", "combustion_ligneous", "combustion_dom", "fire_resilience")
-"""Never read by the daily model; a parameters file may leave them out."""
-
-POOLS = ("labile", "foliar", "root", "wood", "litter", "som", "paw", "puw")
-"""The eight pools: six of carbon in gC m-2, two of water in mm."""
-
-CIRCULAR_PARAMETERS = ("bud_burst_day", "leaf_fall_day")
-"""Days of a 365.25-day period: their statistics are circular."""
-
 PERIOD = 365.25
 """Length of the phenological period in days."""
-
-LOSS_TERMS = ("observations", "prior", "edc", "steady_state", "violation")
-"""The parts of the site objective, which add up to the loss."""
 
 STATUS = {
     "calibrated": 0,

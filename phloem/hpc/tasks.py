@@ -8,7 +8,7 @@ import signal
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -22,13 +22,13 @@ class Task:
 
     Attributes:
         key: name of the task.
-        function: where the callable is, `package.module:name`; it is called as `function(arguments, context)`.
-        arguments: what it is called with; must pickle.
+        function: where the callable is, `package.module:name`; it is called as `function(argument, context)`.
+        argument: what it is called with; must pickle.
     """
 
     key: int
     function: str
-    arguments: Mapping[str, Any]
+    argument: Any
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def call(task: Task, context: Context) -> Outcome:
     """Import a task's function, call it, and return how that ended: done, stopped or failed; nothing is raised."""
     try:
         module, _, attribute = task.function.partition(":")
-        return Outcome(task.key, "done", getattr(importlib.import_module(module), attribute)(task.arguments, context))
+        return Outcome(task.key, "done", getattr(importlib.import_module(module), attribute)(task.argument, context))
     except Stopped as stopped:
         return Outcome(task.key, "stopped", message=str(stopped))
     except MemoryError as error:

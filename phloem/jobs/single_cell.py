@@ -25,6 +25,7 @@ from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.backends import BACKENDS
 from phloem.kernels.time_loop.fold import fold
+from phloem.model_tables import Quantity
 from phloem.version import VERSION
 
 
@@ -111,11 +112,14 @@ def simulate(
         time = file.createVariable("time", "i4", ("time",))
         time.setncatts({"units": "days since 2001-01-01", "calendar": "standard", "standard_name": "time", "axis": "T"})
         time[:] = cell.time
-        pools = {pool.name: (pool.unit, f"{pool.meaning} at the end of the day") for pool in experiment.tables.pools}
-        for name, (units, meaning) in {**experiment.tables.fluxes, **pools}.items():
-            variable = file.createVariable(name, precision, ("member", "time"), zlib=True, complevel=1, shuffle=True)
-            variable.setncatts({"units": units, "long_name": meaning})
-            variable[:] = getattr(outputs, name)
+        tables = experiment.tables
+        pools = [Quantity(pool.name, pool.unit, f"{pool.meaning} at the end of the day") for pool in tables.pools]
+        for one in (*tables.fluxes, *pools):
+            variable = file.createVariable(
+                one.name, precision, ("member", "time"), zlib=True, complevel=1, shuffle=True
+            )
+            variable.setncatts({"units": one.unit, "long_name": one.meaning})
+            variable[:] = getattr(outputs, one.name)
 
     write_netcdf(out, fill)
     return out

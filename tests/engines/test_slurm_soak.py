@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phloem.io.campaign.attempts import Attempt
+from phloem.io.campaign.attempts import AttemptRecord
 from tests.support.campaigns.campaigns import succeed, wait_for
 from tests.support.engines.slurm_campaigns import Planned, Trial, write_trial
 from tests.support.engines.slurm_cluster import SlurmCluster
@@ -47,7 +47,7 @@ def cancel_and_go_on(trial: Trial) -> None:
     trial.start()
 
 
-def once(strike: Callable[[Trial], Attempt]) -> Callable[[Trial], None]:
+def once(strike: Callable[[Trial], AttemptRecord]) -> Callable[[Trial], None]:
     """Return a strike after which the attempt that it hit is over."""
 
     def struck(trial: Trial) -> None:

@@ -14,8 +14,9 @@ import xarray as xr
 
 from phloem.jobs.synthetic.transect import make_transect
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
-from phloem.names import FIRE_PARAMETERS, PARAMETERS, POOLS, STREAMS
+from phloem.names import STREAMS
 from tests.support.campaigns.campaigns import succeed
+from tests.support.kernels.dalec_names import FIRE_PARAMETERS, PARAMETERS, POOLS
 
 FLUXES = ["lai", "gpp", "et", "ra", "rh_litter", "rh_som", "nee", "reco", "beta", "labile_release"]
 OUTPUTS = [*FLUXES, "leaf_litter", "runoff_paw", "violation", *POOLS]

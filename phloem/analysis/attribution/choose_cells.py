@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
-from phloem.names import PERIOD
 
 if TYPE_CHECKING:
     from phloem.analysis.attribution.inputs import Predictor, Target
@@ -42,7 +41,7 @@ class Cells:
     refused: str
 
 
-def unroll(members: np.ndarray, period: float = PERIOD) -> np.ndarray:
+def unroll(members: np.ndarray, period: float) -> np.ndarray:
     """Return days of the year (cells, members) counted around their circular mean, so that the year has no seam.
 
     The mean is that of the cells' circular medians where these have three members, and else of all members; it lies in
@@ -76,8 +75,8 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
         without = int((~np.isfinite(members).any(axis=1)).sum())
         return Cells(np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words)
     has_result = np.isfinite(members).any(axis=1)
-    if target.circular:
-        members = unroll(members)
+    if target.period:
+        members = unroll(members, target.period)
     median, rcv = _agreement(target, members, settings)
     missing = ~np.isfinite(np.stack([predictor.values for predictor in predictors], axis=1))
     complete = has_result & ~missing.any(axis=1)
@@ -111,8 +110,8 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
 def _agreement(target: Target, members: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Median and rCV of each cell; NaN where there are fewer than three members, unless all cells are taken."""
     median, rcv = median_and_rcv(members, np.isfinite(members))
-    if target.circular:
-        _, rcv = circular_median_and_rcv(target.members, np.isfinite(members))
+    if target.period:
+        _, rcv = circular_median_and_rcv(target.members, np.isfinite(members), target.period)
     if settings.convergence == "none":
         median = np.full(len(members), np.nan)
         some = np.isfinite(members).any(axis=1)

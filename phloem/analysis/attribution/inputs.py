@@ -42,11 +42,12 @@ class Target:
         units: of `members`.
         long_name: what it is, for figures.
         members: float64 (cells, members), NaN for lanes without a result.
-        circular: a day of the year with the period `names.PERIOD`; it is counted from the circular mean of the cells.
+        period: after which it repeats, as a day of the year does, which is then counted from the circular mean of the
+            cells; 0 where it does not.
     """
 
     name: str
     units: str
     long_name: str
     members: np.ndarray
-    circular: bool = False
+    period: float = 0.0

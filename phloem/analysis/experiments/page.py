@@ -9,21 +9,21 @@ from typing import Any
 
 import jinja2
 
-from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.io.files.atomic import write_atomically
-from phloem.names import ALL_STREAMS
+from phloem.model_tables import ModelTables
 
 PUBLISHED = {"baseline": (138.7, 0.02), "single-year": (87.5, 0.35), "growth-curve": (11.3, 0.99)}
 """RMSE (Mg ha-1) and R2 of the biomass after 100 years in Wu et al. 2026 (calibration.md section 9)."""
 
 
-def write_page(path: Path, name: str, summary: Mapping[str, Any], figures: Sequence[Path]) -> Path:
+def write_page(path: Path, name: str, summary: Mapping[str, Any], tables: ModelTables, figures: Sequence[Path]) -> Path:
     """Write the page.
 
     Args:
         path: the file.
         name: of the campaign.
         summary: what `run_experiments` found.
+        tables: of the model.
         figures: PNG files, which are put into the page.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parents[1] / "report" / "templates")
@@ -31,7 +31,12 @@ def write_page(path: Path, name: str, summary: Mapping[str, Any], figures: Seque
     environment.filters["number"] = _number
     images = [(one.stem, base64.b64encode(one.read_bytes()).decode()) for one in figures]
     page = environment.get_template("experiments.html").render(
-        name=name, found=summary, derived=DERIVED, streams=ALL_STREAMS, images=images, published=PUBLISHED
+        name=name,
+        found=summary,
+        derived=tables.derived.quantities,
+        streams=tables.streams,
+        images=images,
+        published=PUBLISHED,
     )
     write_atomically(path, page.encode())
     return path

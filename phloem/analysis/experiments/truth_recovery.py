@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.analysis.style.plot_style import styled
+from phloem.model_tables import Quantity
 
-Quantities = Mapping[str, np.ndarray]
+Values = Mapping[str, np.ndarray]
 
 SLACK = 1e-3
 """A truth this far outside the members' range, relatively, still counts as inside: float32 files."""
 
 
-def recovery(estimates: Mapping[str, Quantities], truth: Quantities) -> dict[str, dict[str, Any]]:
+def recovery(estimates: Mapping[str, Values], truth: Values) -> dict[str, dict[str, Any]]:
     """Compare medians and ranges of members with the truth.
 
     Args:
@@ -33,7 +33,7 @@ def recovery(estimates: Mapping[str, Quantities], truth: Quantities) -> dict[str
     found: dict[str, dict[str, Any]] = {}
     for experiment, values in estimates.items():
         found[experiment] = {}
-        for name in DERIVED:
+        for name in truth:
             known = np.isfinite(values[name]).any(1)
             members, true = values[name][known], truth[name][known]
             middle, low, high = (f(members, axis=1) for f in (np.nanmedian, np.nanmin, np.nanmax))
@@ -50,20 +50,23 @@ def recovery(estimates: Mapping[str, Quantities], truth: Quantities) -> dict[str
 
 
 @styled()
-def truth_figure(places: np.ndarray, estimates: Mapping[str, Quantities], truth: Quantities) -> Figure:
-    """Maps of the truth and of each experiment's medians: wood turnover, share of NPP to wood, leaf lifespan.
+def truth_figure(
+    places: np.ndarray, estimates: Mapping[str, Values], truth: Values, shown: Sequence[Quantity]
+) -> Figure:
+    """Maps of the truth and of each experiment's medians.
 
     Args:
         places: latitude and longitude, (cells, 2).
         estimates: by experiment, then by name, (cells, members).
         truth: by name, (cells,).
+        shown: quantities, a row of maps each.
     """
-    names = ("turnover_wood", "npp_wood", "leaf_lifespan")
+    names = [one.name for one in shown]
     columns = {"truth": truth, **{key: {n: np.nanmedian(v[n], axis=1) for n in names} for key, v in estimates.items()}}
     figure = Figure(figsize=(2.9 * len(columns), 6.6), layout="constrained")
     grid = figure.subplots(len(names), len(columns), squeeze=False, sharex=True, sharey=True)
-    for row, name in enumerate(names):
-        units, meaning = DERIVED[name]
+    for row, one in enumerate(shown):
+        name = one.name
         low, high = np.nanpercentile(truth[name], [0, 100])
         norm = LogNorm(low / 1.6, high * 1.6)
         for column, (title, values) in enumerate(columns.items()):
@@ -76,7 +79,7 @@ def truth_figure(places: np.ndarray, estimates: Mapping[str, Quantities], truth:
                 axes.set_ylabel("latitude, °N")
             if row == len(names) - 1:
                 axes.set_xlabel("longitude, °E")
-        label = meaning if units == "1" else f"{meaning}, {units}"
+        label = one.meaning if one.unit == "1" else f"{one.meaning}, {one.unit}"
         bar = figure.colorbar(dots, ax=grid[row], shrink=0.85, pad=0.01, label=label)
         ticks = np.geomspace(low, high, 4).tolist()
         bar.set_ticks(ticks, labels=[f"{value:.2g}" for value in ticks])

@@ -15,7 +15,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV, circular_median_and_rcv, median_and_rcv
-from phloem.names import CIRCULAR_PARAMETERS, FIRE_PARAMETERS, PARAMETERS, PERIOD, POOLS
+from phloem.model_tables import ModelTables
 
 STANDARD_LIMIT = 0.6
 """Limit of the spatial median of SD / |mean| (Fang et al.)."""
@@ -57,7 +57,7 @@ def screen(
     cv: str,
     threshold: float | None = None,
     aggregation: str | None = None,
-    circular: Sequence[str] = CIRCULAR_PARAMETERS,
+    periods: Mapping[str, float] | None = None,
 ) -> Screen:
     """Screen parameters by how much the members of a cell differ.
 
@@ -67,7 +67,7 @@ def screen(
         cv: "std" or "mad".
         threshold: "std" keeps what is below it, by default 0.6; "mad" keeps up to it, by default 0.3.
         aggregation: "cell" or "median" (over the cells); by default "median" for std and "cell" for mad.
-        circular: names of those that are days of the year.
+        periods: of those that repeat, by name: their spread is circular.
 
     Raises:
         InputError: no such kind or aggregation, or shapes that do not fit.
@@ -80,10 +80,11 @@ def screen(
     if values.ndim != 3 or values.shape[2] != len(names):
         raise InputError(f"screen: values of shape {values.shape} are not (cells, members, {len(names)})")
     members = np.moveaxis(np.where(np.isfinite(values), values, np.nan), 1, 2)
-    round_ = np.array([name in circular for name in names])
+    period_of = np.array([(periods or {}).get(name, 0.0) for name in names])
     spread = np.empty(members.shape[:2])
-    spread[:, ~round_] = _spread(members[:, ~round_], cv, turning=False)
-    spread[:, round_] = _spread(members[:, round_], cv, turning=True)
+    for period in np.unique(period_of):
+        some = period_of == period
+        spread[:, some] = _spread(members[:, some], cv, float(period))
     known = ~np.isnan(spread)
     cells = known.sum(axis=0)
     median = np.full(len(names), np.nan)
@@ -97,18 +98,17 @@ def screen(
     return Screen(tuple(names), spread, median, cells, kept)
 
 
-def _spread(members: np.ndarray, cv: str, turning: bool) -> np.ndarray:
-    """CV of (cells, k, members): (cells, k)."""
+def _spread(members: np.ndarray, cv: str, period: float) -> np.ndarray:
+    """CV of (cells, k, members), circular where there is a period: (cells, k)."""
     valid = np.isfinite(members)
     if cv == "mad":
-        statistic = circular_median_and_rcv if turning else median_and_rcv
-        return statistic(members, valid)[1]
+        return (circular_median_and_rcv(members, valid, period) if period else median_and_rcv(members, valid))[1]
     count = valid.sum(axis=-1)
     enough = count >= LEAST_MEMBERS
     filled = np.where(valid, members, 0.0)
     at_least = np.maximum(count, 1)
-    if turning:
-        angles = 2.0 * np.pi * filled / PERIOD
+    if period:
+        angles = 2.0 * np.pi * filled / period
         centre = np.angle(np.where(valid, np.exp(1j * angles), 0.0).sum(axis=-1))
         away = np.mod(angles - centre[..., None] + np.pi, 2.0 * np.pi) - np.pi
         scale = np.ones(count.shape)
@@ -125,6 +125,7 @@ def _spread(members: np.ndarray, cv: str, turning: bool) -> np.ndarray:
 
 def identifiability(
     parameters: np.ndarray,
+    tables: ModelTables,
     initial_pools: np.ndarray | None = None,
     std_limit: float = STANDARD_LIMIT,
     mad_limit: float = SCREENING_RCV,
@@ -132,18 +133,20 @@ def identifiability(
     """Both screens of all parameters that the model reads, and of the initial pools: a part of attribution.json.
 
     Args:
-        parameters: (cells, members, 30), NaN for lanes without a result. The four fire parameters are left out.
-        initial_pools: (cells, members, 8) likewise.
+        parameters: (cells, members, parameters), NaN for lanes without a result.
+        tables: of the model.
+        initial_pools: (cells, members, pools) likewise.
         std_limit: of the spatial median of SD / |mean|.
         mad_limit: of the robust CV of a cell.
     """
-    columns = [column for column, name in enumerate(PARAMETERS) if name not in FIRE_PARAMETERS]
-    names = [PARAMETERS[column] for column in columns]
+    columns = [column for column, parameter in enumerate(tables.parameters) if parameter.read]
+    names = [parameter.name for parameter in tables.shown]
     values = np.asarray(parameters, float)[..., columns]
     if initial_pools is not None:
-        names += [f"initial_{name}" for name in POOLS]
+        names += [f"initial_{name}" for name in tables.pool_names]
         values = np.concatenate([values, np.asarray(initial_pools, float)], axis=-1)
-    std, mad = screen(values, names, "std", std_limit), screen(values, names, "mad", mad_limit)
+    std = screen(values, names, "std", std_limit, periods=tables.periods)
+    mad = screen(values, names, "mad", mad_limit, periods=tables.periods)
     return {
         "std": {
             "limit": std_limit,

@@ -11,13 +11,15 @@ from phloem.analysis.benchmark.cell_scores import scores
 from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.analysis.experiments.forward_product import ForwardRuns
 from phloem.analysis.experiments.page import PUBLISHED
-from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.sections import Section, render
 from phloem.analysis.report_data.cell_sets import nanmedian
 from phloem.analysis.style.wording import fixed, typeset
 from phloem.io.references.growth_curves import DRY_MATTER
-from phloem.names import ALL_STREAMS
+from phloem.model_tables import ModelTables
+
+TRUTH_COLUMNS = (("pbias", 1), ("r", 2), ("within", 2))
+"""What is shown of a recovery, with how many digits."""
 
 
 def biomass_rows(runs: ForwardRuns) -> list[dict[str, Any]]:
@@ -77,23 +79,25 @@ def forward_section(runs: ForwardRuns, files: ReportFiles) -> Section:
     return Section("forward", f"Growth: {runs.years} years with the parameters of each experiment", body)
 
 
-def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section:
+def experiments_section(found: Mapping[str, Any], tables: ModelTables, files: ReportFiles) -> Section:
     """Return the section on what the experiments change.
 
     Args:
         found: what `phloem experiments` has written to experiments.json.
+        tables: of the model.
         files: takes the tables.
     """
     names = list(found["changes"])
     changes: list[dict[str, Any]] = []
     rows = []
-    for key, (unit, meaning) in DERIVED.items():
-        entry: dict[str, Any] = {"meaning": meaning, "unit": "" if unit == "1" else typeset(unit), "cells": []}
+    for one in tables.derived.quantities:
+        unit = "" if one.unit == "1" else typeset(one.unit)
+        entry: dict[str, Any] = {"meaning": one.meaning, "unit": unit, "cells": []}
         for name in names:
-            every, agreed = found["changes"][name][key], found["changes_screened"][name][key]
+            every, agreed = found["changes"][name][one.name], found["changes_screened"][name][one.name]
             texts = (_number(every["pbias"], 1), _number(agreed["pbias"], 1), agreed["cells"])
             entry["cells"].append(texts)
-            rows.append([key, name, every["pbias"], every["cells"], agreed["pbias"], agreed["cells"]])
+            rows.append([one.name, name, every["pbias"], every["cells"], agreed["pbias"], agreed["cells"]])
         changes.append(entry)
     columns = ["quantity", "experiment", "pbias_percent", "cells", "pbias_screened_percent", "cells_screened"]
     files.table("changes", columns, rows)
@@ -101,7 +105,7 @@ def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section
         (
             name,
             [
-                [_number(both[window].get(stream), 3) for stream in ALL_STREAMS]
+                [_number(both[window].get(stream), 3) for stream in tables.streams]
                 for window in ("nnse", "nnse_validation")
             ],
         )
@@ -121,16 +125,16 @@ def experiments_section(found: Mapping[str, Any], files: ReportFiles) -> Section
     truth = None
     if "truth" in found:
         truth = [
-            (meaning, [[_number(rows[key][part], 2 if part != "pbias" else 1) for part in ("pbias", "r", "within")]
-                       for rows in found["truth"].values()])
-            for key, (_, meaning) in DERIVED.items()
+            (one.meaning, [[_number(rows[one.name][part], digits) for part, digits in TRUTH_COLUMNS]
+                           for rows in found["truth"].values()])
+            for one in tables.derived.quantities
         ]  # fmt: skip
     body = render(
         "experiments_section.html",
         names=names,
         first=found["changes_from"],
         changes=changes,
-        streams=ALL_STREAMS,
+        streams=tables.streams,
         nnse=nnse,
         cost=cost,
         truth=truth,

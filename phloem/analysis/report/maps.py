@@ -14,11 +14,12 @@ from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.sections import Section, render
 from phloem.analysis.report.tables import agreement_row, failed_lanes
 from phloem.analysis.report.towers import agreement_section, failed_section
-from phloem.analysis.report_data.cell_sets import CellSet, Quantity, Spread, quantities
+from phloem.analysis.report_data.cell_sets import CellSet, ShownQuantity, Spread, quantities
 from phloem.analysis.report_data.page_layers import PageData
 from phloem.analysis.report_data.tower_product import Floats
-from phloem.analysis.style.wording import Bounds, stream_title
+from phloem.analysis.style.wording import stream_title
 from phloem.io.merge.member_statistics import SCREENING_RCV
+from phloem.model_tables import ModelTables
 from phloem.names import CELL_STATUS
 
 MOST_FAILED = 100
@@ -34,7 +35,7 @@ class MapParts:
     def __init__(
         self,
         sets: Sequence[CellSet],
-        bounds: Bounds,
+        tables: ModelTables,
         files: ReportFiles,
         anchors: Sequence[str] = (),
         whole: bool = True,
@@ -43,13 +44,13 @@ class MapParts:
 
         Args:
             sets: campaigns over the same cells.
-            bounds: of the parameters.
+            tables: of the model.
             files: takes pictures and tables.
             anchors: of the sections about single cells, one a cell, or none.
             whole: whether maps offer the parameters beside the derived quantities.
         """
-        self.sets, self.bounds, self.files = sets, bounds, files
-        self.shown = quantities(bounds, parameters=whole)
+        self.sets, self.tables, self.files = sets, tables, files
+        self.shown = quantities(tables, parameters=whole)
         self.page = PageData(sets, self.shown, anchors)
         self.agreement: list[dict[str, Any]] = []
         self.stills: list[tuple[str, Markup]] = []
@@ -66,7 +67,7 @@ class MapParts:
                 spreads[number].append(Spread(np.empty((0, 0)), spread.median, spread.rcv, spread.low, spread.high))
             if not quantity.derived:
                 first = spreads[0][-1]
-                self.agreement.append(agreement_row(quantity.key, self.bounds, first.median, first.rcv))
+                self.agreement.append(agreement_row(self.tables.parameter(quantity.key), first.median, first.rcv))
             self._draw(quantity, [found[-1] for found in spreads])
             on_progress(place + 1, quantity.label)
         for one in self.sets:
@@ -90,7 +91,7 @@ class MapParts:
     def _name(self, one: CellSet) -> str:
         return f"{one.title}_" if len(self.sets) > 1 else ""
 
-    def _draw(self, quantity: Quantity, spreads: Sequence[Spread]) -> None:
+    def _draw(self, quantity: ShownQuantity, spreads: Sequence[Spread]) -> None:
         """Draw a quantity: its median and spread, or its medians in each set and their differences."""
         medians = [spread.median for spread in spreads]
         unit, days = quantity.unit, quantity.circular

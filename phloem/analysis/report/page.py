@@ -21,8 +21,8 @@ from phloem.analysis.report.towers import SiteSeries, tower_sections
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
 from phloem.analysis.report_data.tower_product import middle
-from phloem.analysis.style.wording import SHOWN, Bounds, duration, fixed, stream_title
-from phloem.errors import InputError
+from phloem.analysis.style.wording import duration, fixed, stream_title
+from phloem.model_tables import ModelTables
 from phloem.names import STATUS
 
 
@@ -33,7 +33,6 @@ class Contents:
     Attributes:
         title: Name of the campaign, or of the three experiments.
         facts: Of each campaign.
-        bounds: Parameter -> (lower bound, upper bound, unit, meaning).
         sets: The cells of each campaign, the same ones in the same order.
         towers: The merged product of a campaign of towers and their daily series, else None.
         runs: The forward runs.
@@ -45,7 +44,6 @@ class Contents:
 
     title: str
     facts: Sequence[CampaignFacts]
-    bounds: Bounds
     sets: Sequence[CellSet]
     towers: tuple[xr.Dataset, Iterable[SiteSeries]] | None = None
     runs: ForwardRuns | None = None
@@ -53,6 +51,11 @@ class Contents:
     attribution: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     benchmark: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+    @property
+    def tables(self) -> ModelTables:
+        """Of the model, which is one and the same in all campaigns."""
+        return self.sets[0].tables
 
 
 def write_report(
@@ -72,17 +75,14 @@ def write_report(
         InputError: A variable, parameter or cell is missing or does not fit the others.
         WorkError: What an attribution or a benchmark has left is damaged.
     """
-    absent = [name for name in SHOWN if name not in contents.bounds]
-    if absent:
-        raise InputError(f"no bounds for the parameters {', '.join(absent)}")
     with ReportFiles(out) as files:
         towers: list[Section] = []
         anchors: list[str] = []
         if contents.towers is not None:
             merged, sites = contents.towers
-            towers = tower_sections(merged, sites, contents.facts[0], contents.bounds, files)
+            towers = tower_sections(merged, sites, contents.facts[0], contents.tables, files)
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
-        maps = MapParts(contents.sets, contents.bounds, files, anchors, whole=len(contents.sets) == 1)
+        maps = MapParts(contents.sets, contents.tables, files, anchors, whole=len(contents.sets) == 1)
         maps.walk(on_progress)
         maps.add_cells(_extras(contents))
         _columns(maps.page, contents)
@@ -91,7 +91,7 @@ def write_report(
             maps.add_runs(contents.runs, experiments)
         sections = [*towers[:1], maps.section()]
         if contents.experiments is not None:
-            sections.append(experiments_section(contents.experiments, files))
+            sections.append(experiments_section(contents.experiments, contents.tables, files))
         if contents.runs is not None:
             sections.append(forward_section(contents.runs, files))
         sections += towers[1:] or maps.cell_sections()

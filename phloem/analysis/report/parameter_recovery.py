@@ -8,47 +8,47 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.report.figures.tower_figures import recovery_figure
-from phloem.analysis.report_data.tower_product import Product, days_apart, middle, position
-from phloem.analysis.style.wording import SHOWN, Bounds, fixed, number, typeset
+from phloem.analysis.report_data.tower_product import Product, apart, middle, position
+from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, PERIOD
+from phloem.model_tables import Parameter
 
 Truth = Mapping[str, Mapping[str, float]]
 """Cell -> parameter -> physical value."""
 
 
-def recovery(product: Product, truth: Truth, bounds: Bounds) -> dict[str, Any] | None:
+def recovery(product: Product, truth: Truth) -> dict[str, Any] | None:
     """Compare medians and members with the truth.
 
     Args:
         product: The merged product.
         truth: True parameters of some cells; cells outside the product are ignored.
-        bounds: Bounds, unit and meaning of the parameters.
 
     Returns:
         Figure, rows by parameter, rows by cell and coverage for the template, or None without a known cell.
 
     Raises:
-        InputError: A parameter of the truth is not one of the daily model.
+        InputError: A parameter of the truth is not one of the model.
     """
     known = {cell: truth[cell] for cell in product.cells if cell in truth}
-    strange = sorted({name for values in known.values() for name in values} - set(PARAMETERS))
+    valid = product.tables.parameter_names
+    strange = sorted({name for values in known.values() for name in values} - set(valid))
     if strange:
-        raise InputError(f"unknown parameters in the truth: {', '.join(strange)}; valid: {', '.join(PARAMETERS)}")
-    names = [name for name in SHOWN if any(name in values for values in known.values())]
-    if not names:
+        raise InputError(f"unknown parameters in the truth: {', '.join(strange)}; valid: {', '.join(valid)}")
+    shown = [one for one in product.tables.shown if any(one.name in values for values in known.values())]
+    if not shown:
         return None
-    pairs = [[_pair(product, cell, name, known[cell].get(name, np.nan), bounds) for cell in known] for name in names]
+    pairs = [[_pair(product, cell, one, known[cell].get(one.name, np.nan)) for cell in known] for one in shown]
     judged = [pair for row in pairs for pair in row if pair["count"]]
     return {
         "figure": recovery_figure(
             "recovery",
-            names,
+            [one.name for one in shown],
             np.array([[pair["place"] for pair in row] for row in pairs]),
             np.array([[pair["places"] for pair in row] for row in pairs]),
         ),
-        "rows": [_parameter_row(name, row, bounds) for name, row in zip(names, pairs, strict=True)],
+        "rows": [_parameter_row(one, row) for one, row in zip(shown, pairs, strict=True)],
         "cells": [pair for column in zip(*pairs, strict=True) for pair in column if np.isfinite(pair["place"])],
         "inside": sum(pair["inside"] for pair in judged),
         "judged": len(judged),
@@ -58,36 +58,35 @@ def recovery(product: Product, truth: Truth, bounds: Bounds) -> dict[str, Any] |
     }
 
 
-def _pair(product: Product, cell: str, name: str, truth: float, bounds: Bounds) -> dict[str, Any]:
-    index, slot = product.cells.index(cell), PARAMETERS.index(name)
-    low, high, unit, _ = bounds[name]
-    circular = name in CIRCULAR_PARAMETERS
+def _pair(product: Product, cell: str, one: Parameter, truth: float) -> dict[str, Any]:
+    index, slot = product.cells.index(cell), product.tables.column(one.name)
+    period = one.period
     values = product.parameters[index, product.calibrated[index], slot]
     values = values[np.isfinite(values)] if np.isfinite(truth) else values[:0]
     median = product.parameters_median[index, slot]
-    if circular:
-        truth = float(np.mod(truth, PERIOD))
-        values, median = truth + days_apart(values, truth), truth + float(days_apart(median, truth))
+    if period:
+        truth = float(np.mod(truth, period))
+        values, median = truth + apart(values, truth, period), truth + float(apart(median, truth, period))
     median = float(median) if np.isfinite(median) else middle(values)
-    bias = median - truth if circular else 100 * (median - truth) / truth
+    bias = median - truth if period else 100 * (median - truth) / truth
     below = int((values < truth).sum())
     three = np.array([median, *((values.min(), values.max()) if values.size else (np.nan, np.nan))])
     # Days stay unwrapped round the truth, so that 364 and 2 are neighbours in the figure.
-    places = three / PERIOD if circular else position(three, low, high, False)
+    places = three / period if period else position(three, one)
     rcv = product.parameters_rcv[index, slot]
     return {
         "cell": cell,
-        "name": name,
-        "unit": typeset(unit),
-        "truth": fixed(truth, 1) if circular else number(truth),
-        "median": fixed(float(np.mod(median, PERIOD)), 1) if circular else number(median),
+        "name": one.name,
+        "unit": typeset(one.unit),
+        "truth": fixed(truth, 1) if period else number(truth),
+        "median": fixed(float(np.mod(median, period)), 1) if period else number(median),
         "bias": bias,
-        "bias_text": _bias(bias, circular),
+        "bias_text": _bias(bias, period > 0),
         "below": below,
         "count": int(values.size),
         "inside": bool(values.size and values.min() <= truth <= values.max()),
         "converged": bool(rcv <= SCREENING_RCV),
-        "place": float(position(np.asarray(truth), low, high, circular)),
+        "place": float(position(np.asarray(truth), one)),
         "places": places,
     }
 
@@ -99,17 +98,17 @@ def _bias(bias: float, circular: bool) -> str:
     return f"{sign}{fixed(bias, 1)} d" if circular else f"{sign}{fixed(bias, 1)} %"
 
 
-def _parameter_row(name: str, pairs: list[dict[str, Any]], bounds: Bounds) -> dict[str, Any]:
+def _parameter_row(one: Parameter, pairs: list[dict[str, Any]]) -> dict[str, Any]:
     judged = [pair for pair in pairs if pair["count"]]
     biases = np.array([pair["bias"] for pair in judged])
-    circular = name in CIRCULAR_PARAMETERS
+    circular = one.period > 0
     true = np.array([pair["place"] for pair in judged])
     found = np.array([pair["places"][0] for pair in judged])
     enough = len(judged) >= 3 and np.ptp(true) > 0 and np.ptp(found) > 0
     return {
-        "name": name,
-        "unit": typeset(bounds[name][2]),
-        "meaning": bounds[name][3],
+        "name": one.name,
+        "unit": typeset(one.unit),
+        "meaning": one.meaning,
         "cells": len(judged),
         "bias": _bias(middle(biases), circular),
         "error": _bias(middle(np.abs(biases)), circular).lstrip("+"),

@@ -9,10 +9,11 @@ import numpy as np
 
 from phloem.analysis.report_data.tower_product import Floats, Integers, Product, middle, position
 from phloem.analysis.style.plot_style import OKABE_ITO
-from phloem.analysis.style.wording import _BLANK, SHOWN, Bounds, fixed, number, typeset
+from phloem.analysis.style.wording import _BLANK, fixed, number, typeset
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.merge.member_statistics import SCREENING_RCV
-from phloem.names import CIRCULAR_PARAMETERS, LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STOP, STREAMS
+from phloem.model_tables import Parameter
+from phloem.names import STATUS, STOP
 
 _STRIP = 200
 _STATUS_WORDS = {code: name.replace("_", " ") for name, code in STATUS.items()}
@@ -41,7 +42,7 @@ def score_rows(product: Product) -> list[dict[str, Any]]:
         scores = []
         for window in (product.nnse[index], product.nnse_validation[index]):
             kept = np.where(product.calibrated[index][:, None], window, np.nan)
-            for stream in range(len(STREAMS)):
+            for stream in range(len(product.tables.streams)):
                 centre = middle(kept[:, stream])
                 scores.append(
                     {
@@ -78,37 +79,35 @@ def member_rows(product: Product, index: int) -> list[dict[str, Any]]:
             "gradients": fixed(product.gradient_equivalents[index, member], 0),
             "stopped": _STOP_WORDS.get(int(product.stop[index, member]), ""),
             "loss": fixed(product.loss[index, member]),
-            "terms": [fixed(product.loss_terms[index, member, term]) for term in range(len(LOSS_TERMS))],
+            "terms": [fixed(product.loss_terms[index, member, term]) for term in range(len(product.tables.terms))],
             "best_loss": fixed(product.best_loss[index, member]),
         }
         for member, code in enumerate(product.status[index].tolist())
     ]
 
 
-def parameter_rows(product: Product, index: int, bounds: Bounds) -> list[dict[str, Any]]:
+def parameter_rows(product: Product, index: int) -> list[dict[str, Any]]:
     """One row a parameter of a cell: where the members lie between the bounds, median and rCV."""
     rows = []
-    for name in SHOWN:
-        low, high, unit, meaning = bounds[name]
-        slot = PARAMETERS.index(name)
-        circular = name in CIRCULAR_PARAMETERS
+    for one in product.tables.shown:
+        slot, period = product.tables.column(one.name), one.period
         values = np.where(product.calibrated[index], product.parameters[index, :, slot], np.nan)
-        values = np.mod(values, PERIOD) if circular else values
+        values = np.mod(values, period) if period else values
         median, rcv = product.parameters_median[index, slot], product.parameters_rcv[index, slot]
-        median = np.mod(median, PERIOD) if circular else median
+        median = np.mod(median, period) if period else median
         rows.append(
             {
-                "name": name,
-                "unit": typeset(unit),
-                "meaning": meaning,
-                "low": "0" if circular else number(low),
-                "high": number(PERIOD, 5) if circular else number(high),
+                "name": one.name,
+                "unit": typeset(one.unit),
+                "meaning": one.meaning,
+                "low": "0" if period else number(one.lower),
+                "high": number(period, 5) if period else number(one.upper),
                 "strip": strip(
-                    position(values, low, high, circular),
-                    float(position(np.asarray(median), low, high, circular)),
+                    position(values, one),
+                    float(position(np.asarray(median), one)),
                     "; ".join(f"member {m}: {number(v)}" for m, v in enumerate(values) if np.isfinite(v)),
                 ),
-                "median": fixed(median, 1) if circular else number(median),
+                "median": fixed(median, 1) if period else number(median),
                 "rcv": fixed(rcv, 2) if not 0 < rcv < 0.005 else "<0.01",
                 "unconverged": bool(rcv > SCREENING_RCV),
             }
@@ -138,21 +137,20 @@ def strip(positions: Floats, median: float, title: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def agreement_rows(product: Product, bounds: Bounds) -> list[dict[str, Any]]:
+def agreement_rows(product: Product) -> list[dict[str, Any]]:
     """One row a parameter over all cells of a product (`agreement_row`)."""
     rows = []
-    for name in SHOWN:
-        slot = PARAMETERS.index(name)
-        rows.append(agreement_row(name, bounds, product.parameters_median[:, slot], product.parameters_rcv[:, slot]))
+    for one in product.tables.shown:
+        slot = product.tables.column(one.name)
+        rows.append(agreement_row(one, product.parameters_median[:, slot], product.parameters_rcv[:, slot]))
     return rows
 
 
-def agreement_row(name: str, bounds: Bounds, median: Floats, rcv: Floats) -> dict[str, Any]:
+def agreement_row(one: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]:
     """In how many cells the members agree on a parameter, and the range of their medians.
 
     Args:
-        name: of the parameter.
-        bounds: for its unit and meaning.
+        one: the parameter.
         median: (cells,), NaN where fewer than three members are calibrated.
         rcv: (cells,).
     """
@@ -162,14 +160,14 @@ def agreement_row(name: str, bounds: Bounds, median: Floats, rcv: Floats) -> dic
     count = int(judged.sum())
     span = f"{number(medians.min(), 3)} to {number(medians.max(), 3)}" if count else _BLANK
     return {
-        "name": name,
-        "unit": typeset(bounds[name][2]),
-        "meaning": bounds[name][3],
+        "name": one.name,
+        "unit": typeset(one.unit),
+        "meaning": one.meaning,
         "agree": agree,
         "count": count,
         "share": f"{100 * agree / count:.0f}" if count else "0",
         "rcv": fixed(middle(rcv), 2),
-        "span": _BLANK if name in CIRCULAR_PARAMETERS and count > 1 else span,
+        "span": _BLANK if one.period and count > 1 else span,
     }
 
 

@@ -25,10 +25,10 @@ from phloem.analysis.report_data.tower_product import (
     seasonal_means,
     weekly_means,
 )
-from phloem.analysis.style.wording import Bounds, fixed
+from phloem.analysis.style.wording import fixed, stream_title
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
-from phloem.names import LOSS_TERMS, STREAMS
+from phloem.model_tables import ModelTables
 
 LEGEND = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 """Efficiencies that the legend of the scores shows."""
@@ -56,7 +56,7 @@ class SiteSeries:
 
 
 def tower_sections(
-    merged: xr.Dataset, sites: Iterable[SiteSeries], facts: CampaignFacts, bounds: Bounds, files: ReportFiles
+    merged: xr.Dataset, sites: Iterable[SiteSeries], facts: CampaignFacts, tables: ModelTables, files: ReportFiles
 ) -> list[Section]:
     """Return the sections of a campaign of towers.
 
@@ -64,30 +64,30 @@ def tower_sections(
         merged: The merged product, with dimensions cell, member, parameter, stream, term and trace.
         sites: Daily series, read one after the other; cells without series get a section without figures.
         facts: What is known about the campaign.
-        bounds: Parameter -> (lower bound, upper bound, unit, meaning).
+        tables: Of the model.
         files: Takes figures and data.
 
     Raises:
         InputError: A variable, parameter or cell is missing or does not fit the others.
     """
-    product = read_product(merged)
+    product = read_product(merged, tables)
     series: dict[str, dict[str, Any]] = {}
     for site in sites:
         if site.cell not in product.cells:
             raise InputError(f"cell {site.cell} is not in the merged product: {', '.join(product.cells)}")
         series[site.cell] = _series(site, product, files)
-    cells = [_cell(product, index, series.get(name), bounds, files) for index, name in enumerate(product.cells)]
-    shared = {"cells": cells, "streams": [stream.upper() for stream in STREAMS], "limit": SCREENING_RCV}
+    cells = [_cell(product, index, series.get(name), files) for index, name in enumerate(product.cells)]
+    shared = {"cells": cells, "streams": [stream_title(stream) for stream in tables.streams], "limit": SCREENING_RCV}
     legend = [(fixed(value, 1), shade(value)) for value in LEGEND]
     failed = failed_lanes(product.cells, product.status, product.redraws)
-    terms = [term.replace("_", " ") for term in LOSS_TERMS]
+    terms = [term.replace("_", " ") for term in tables.terms]
     sections = [
         Section("scores", "Scores", render("towers_scores.html", scores=score_rows(product), legend=legend, **shared)),
         failed_section(failed),
         Section("cells", "Cells", render("towers_cells.html", terms=terms, **shared), bare=True),
-        agreement_section(agreement_rows(product, bounds)),
+        agreement_section(agreement_rows(product)),
     ]
-    found = recovery(product, facts.truth, bounds) if facts.truth else None
+    found = recovery(product, facts.truth) if facts.truth else None
     if found:
         found["figure"] = files.drawing(found["figure"])
         body = render("towers_truth.html", truth=found, limit=SCREENING_RCV)
@@ -111,9 +111,7 @@ def agreement_section(rows: list[dict[str, Any]]) -> Section:
     return Section("parameters", "Agreement of the members, by parameter", body)
 
 
-def _cell(
-    product: Product, index: int, series: dict[str, Any] | None, bounds: Bounds, files: ReportFiles
-) -> dict[str, Any]:
+def _cell(product: Product, index: int, series: dict[str, Any] | None, files: ReportFiles) -> dict[str, Any]:
     best = product.best_member(index)
     lanes = int(product.calibrated[index].sum())
     return {
@@ -125,7 +123,7 @@ def _cell(
         "series": series,
         "curves": files.drawing(loss_figure(f"loss-{index}", product.trace_iteration, product.loss_trace[index])),
         "rows": member_rows(product, index),
-        "parameters": parameter_rows(product, index, bounds),
+        "parameters": parameter_rows(product, index),
         "judged": bool(np.isfinite(product.parameters_rcv[index]).any()),
     }
 
@@ -135,7 +133,7 @@ def _series(site: SiteSeries, product: Product, files: ReportFiles) -> dict[str,
     index = product.cells.index(site.cell)
     time = np.asarray(site.time).astype("datetime64[D]")
     weekly, seasonal = [], []
-    for stream in STREAMS:
+    for stream in product.tables.streams:
         observed = _checked(site, "observed", stream, (time.size,))
         simulated = _checked(site, "simulated", stream, (product.members, time.size))
         simulated = np.where(product.calibrated[index][:, None], simulated, np.nan)

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phloem.analysis.parameters.derived_quantities import DERIVED, derived
-from phloem.analysis.report_data.tower_product import Floats, Integers, days_apart
-from phloem.analysis.style.wording import SHOWN, Bounds, typeset
+from phloem.analysis.report_data.tower_product import Floats, Integers, apart
+from phloem.analysis.style.wording import typeset
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.read_slices import Lattice, MergedSlices
-from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, PERIOD, STATUS
+from phloem.model_tables import ModelTables
+from phloem.names import CELL_STATUS, STATUS
 
 BLOCK = 8192
 """Cells whose derived quantities are computed at once."""
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something that every member has a value of.
+class ShownQuantity:
+    """Something that every member has a value of, as maps show it.
 
     Attributes:
         key: name in files; that of a derived quantity begins with `derived_`.
@@ -29,7 +29,7 @@ class Quantity:
         unit: typeset, empty for shares and ratios.
         meaning: in a few words.
         low, high: bounds of a parameter, NaN of a derived quantity.
-        circular: whether it is a day of the phenological period.
+        period: after which it repeats, 0 where it does not.
     """
 
     key: str
@@ -38,7 +38,12 @@ class Quantity:
     meaning: str
     low: float = float("nan")
     high: float = float("nan")
-    circular: bool = False
+    period: float = 0.0
+
+    @property
+    def circular(self) -> bool:
+        """Whether it repeats, as a day of the year does."""
+        return self.period > 0
 
     @property
     def derived(self) -> bool:
@@ -51,7 +56,7 @@ class Spread:
     """One quantity over the cells; NaN where there is none.
 
     Attributes:
-        members: (cells, members). Days lie around their median, which may take them out of [0, 365.25).
+        members: (cells, members). Days lie around their median, which may take them out of their period.
         median, rcv: (cells,), of three members or more.
         low, high: least and greatest of the members where there is a median.
     """
@@ -68,6 +73,7 @@ class CellSet:
     """The calibrated cells of one campaign.
 
     Attributes:
+        tables: of the model.
         title: of the campaign among others.
         names: ids of the cells.
         latitude, longitude: degrees, (cells,).
@@ -79,6 +85,7 @@ class CellSet:
         parameter: returns the values of a parameter by its name, (cells, members).
     """
 
+    tables: ModelTables
     title: str
     names: Sequence[str]
     latitude: Floats
@@ -101,7 +108,7 @@ class CellSet:
         """Members of a cell."""
         return int(self.status.shape[1])
 
-    def spread(self, quantity: Quantity) -> Spread:
+    def spread(self, quantity: ShownQuantity) -> Spread:
         """Return members, median, rCV and range of a quantity."""
         if quantity.derived:
             if not self._derived:
@@ -109,18 +116,19 @@ class CellSet:
             values = self._derived[quantity.key.removeprefix("derived_")]
         else:
             values = np.where(self.good, self.parameter(quantity.key), np.nan)
-        return _circular(values) if quantity.circular else _linear(values)
+        return _circular(values, quantity.period) if quantity.period else _linear(values)
 
     def _derive(self) -> dict[str, Floats]:
-        used = ("f_foliar", "f_labile", "f_root", "leaf_lifespan", "leaf_fall_period", "turnover_wood", "turnover_root")
+        tables = self.tables
+        used = tables.derived.reads or tables.parameter_names
         columns = {name: np.where(self.good, self.parameter(name), np.nan) for name in used}
-        found = {name: np.full(self.status.shape, np.nan) for name in DERIVED}
+        found = {name: np.full(self.status.shape, np.nan) for name in tables.derived.names}
         for begin in range(0, len(self.names), BLOCK):
             part = slice(begin, begin + BLOCK)
-            values = np.full((*self.status[part].shape, len(PARAMETERS)), np.nan)
+            values = np.full((*self.status[part].shape, len(tables.parameters)), np.nan)
             for name, column in columns.items():
-                values[..., PARAMETERS.index(name)] = column[part]
-            for name, numbers in derived(values).items():
+                values[..., tables.column(name)] = column[part]
+            for name, numbers in tables.derived.compute(values).items():
                 found[name][part] = numbers
         return found
 
@@ -157,26 +165,34 @@ class CellSet:
         return np.where(np.isfinite(loss), loss, np.nan)
 
 
-def quantities(bounds: Bounds, parameters: bool = True) -> list[Quantity]:
-    """Return what maps show: derived quantities, then the parameters that the daily model reads."""
+def quantities(tables: ModelTables, parameters: bool = True) -> list[ShownQuantity]:
+    """Return what maps show: derived quantities, then the parameters that the model reads."""
+
+    def shown(unit: str) -> str:
+        return "" if unit == "1" else typeset(unit)
+
     found = [
-        Quantity(f"derived_{name}", meaning, "" if unit == "1" else typeset(unit), meaning)
-        for name, (unit, meaning) in DERIVED.items()
+        ShownQuantity(f"derived_{one.name}", one.meaning, shown(one.unit), one.meaning)
+        for one in tables.derived.quantities
     ]
-    for name in SHOWN if parameters else ():
-        low, high, unit, meaning = bounds[name]
-        unit = "" if unit == "1" else typeset(unit)
-        found.append(Quantity(name, name, unit, meaning, low, high, name in CIRCULAR_PARAMETERS))
+    for one in tables.shown if parameters else ():
+        found.append(ShownQuantity(one.name, one.name, shown(one.unit), one.meaning, one.lower, one.upper, one.period))
     return found
 
 
 def read_cells(
-    merged: MergedSlices, title: str, names: Sequence[str], latitude: Sequence[float], longitude: Sequence[float]
+    merged: MergedSlices,
+    tables: ModelTables,
+    title: str,
+    names: Sequence[str],
+    latitude: Sequence[float],
+    longitude: Sequence[float],
 ) -> CellSet:
     """Return the cells of an open product, which stays open as long as parameters are asked for.
 
     Args:
         merged: opened with the same cells.
+        tables: of the model.
         title: of the campaign.
         names: of the cells, as planned.
         latitude: degrees north.
@@ -187,6 +203,7 @@ def read_cells(
     status = merged.take("status").astype(np.int64)
     unknown = ~np.isin(status, list(STATUS.values()))
     return CellSet(
+        tables=tables,
         title=title,
         names=names,
         latitude=np.asarray(latitude, float),
@@ -197,11 +214,10 @@ def read_cells(
         loss=merged.take("loss"),
         scores={
             name: (
-                merged.take("nnse", slice(None), streams.index(name)),
-                merged.take("nnse_validation", slice(None), streams.index(name)),
+                merged.take("nnse", slice(None), row),
+                merged.take("nnse_validation", slice(None), row),
             )
-            for name in ALL_STREAMS
-            if name in streams
+            for row, name in enumerate(streams)
         },
         parameter=lambda name: merged.take("parameters", slice(None), slots[name]),
     )
@@ -230,16 +246,15 @@ def _linear(members: Floats) -> Spread:
     return Spread(members, median, rcv, *_ends(members, median))
 
 
-def _circular(members: Floats) -> Spread:
+def _circular(members: Floats, period: float) -> Spread:
     """Unwrap days around a common day, so that a map of them has no edge where the year begins."""
-    median, rcv = circular_median_and_rcv(members, np.isfinite(members))
+    median, rcv = circular_median_and_rcv(members, np.isfinite(members), period)
     known = median[np.isfinite(median)]
     centre = 0.0
     if known.size:
-        angle = np.angle(np.exp(2j * np.pi * known / PERIOD).mean())
-        centre = float(angle / (2 * np.pi) * PERIOD) % PERIOD
-    unwrapped = centre + np.mod(median - centre + PERIOD / 2, PERIOD) - PERIOD / 2
-    apart = np.mod(members - median[:, None] + PERIOD / 2, PERIOD) - PERIOD / 2
-    alone = centre + days_apart(members, centre)
-    members = np.where(np.isfinite(median)[:, None], unwrapped[:, None] + apart, alone)
+        angle = np.angle(np.exp(2j * np.pi * known / period).mean())
+        centre = float(angle / (2 * np.pi) * period) % period
+    unwrapped = centre + np.mod(median - centre + period / 2, period) - period / 2
+    around = unwrapped[:, None] + apart(members, median[:, None], period)
+    members = np.where(np.isfinite(median)[:, None], around, centre + apart(members, centre, period))
     return Spread(members, unwrapped, rcv, *_ends(members, unwrapped))

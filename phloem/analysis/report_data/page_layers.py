@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 from phloem.analysis.experiments.forward_product import ForwardRuns
-from phloem.analysis.report_data.cell_sets import CellSet, Quantity, Spread
+from phloem.analysis.report_data.cell_sets import CellSet, ShownQuantity, Spread
 from phloem.analysis.report_data.packed_layers import Packed, compress, limit_code, pack, pack_between, pack_rcv
 from phloem.analysis.style.coastline import LAND
 from phloem.analysis.style.plot_style import COLOURS
@@ -40,7 +40,7 @@ STATUS_COLOURS = ("#009E73", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#66666
 class PageData:
     """Facts and layers of a page about some cells."""
 
-    def __init__(self, sets: Sequence[CellSet], shown: Sequence[Quantity], anchors: Sequence[str] = ()) -> None:
+    def __init__(self, sets: Sequence[CellSet], shown: Sequence[ShownQuantity], anchors: Sequence[str] = ()) -> None:
         """Begin with the cells themselves.
 
         Args:
@@ -177,7 +177,7 @@ def _floats(values: np.ndarray) -> str:
     return compress(np.asarray(values).astype("<f8").tobytes())
 
 
-def _describe(quantity: Quantity) -> dict[str, Any]:
+def _describe(quantity: ShownQuantity) -> dict[str, Any]:
     return {
         "key": quantity.key,
         "label": quantity.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from phloem.errors import InputError
 from phloem.io.campaign.tile_schema import good_lanes
-from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
+from phloem.model_tables import ModelTables, Parameter
+from phloem.names import STATUS
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,25 +43,25 @@ _NEEDED = {
     "parameters_rcv": ("cell", "parameter"),
 }
 
-_LABELS = {"stream": STREAMS, "parameter": PARAMETERS, "term": LOSS_TERMS}
-
 
 @dataclass(frozen=True)
 class Product:
     """A merged product as plain arrays; what is missing is NaN.
 
     Attributes:
+        tables: Of the model.
         cells: Names of the cells, in the product's order.
         status, redraws, iterations, stop: (cells, members) integers; a status that the file lacks is `missing`.
         gradient_equivalents: (cells, members) cost in gradients of the whole record.
         loss, best_loss: (cells, members).
-        loss_terms: (cells, members, 5) in the order of `names.LOSS_TERMS`.
+        loss_terms: (cells, members, terms) in the order of the tables.
         loss_trace: (cells, members, points) and trace_iteration (points,).
-        nnse, nnse_validation: (cells, members, 4) in the order of `names.STREAMS`.
-        parameters: (cells, members, 30) physical values.
-        parameters_median, parameters_rcv: (cells, 30).
+        nnse, nnse_validation: (cells, members, streams) likewise.
+        parameters: (cells, members, parameters) physical values.
+        parameters_median, parameters_rcv: (cells, parameters).
     """
 
+    tables: ModelTables
     cells: tuple[str, ...]
     status: Integers
     redraws: Integers
@@ -93,11 +95,12 @@ class Product:
         return int(np.argmin(loss)) if np.isfinite(loss).any() else None
 
 
-def read_product(merged: xr.Dataset) -> Product:
+def read_product(merged: xr.Dataset, tables: ModelTables) -> Product:
     """Check and load what the report needs from a merged product.
 
     Args:
         merged: The product that `phloem merge` writes, with a `cell` dimension.
+        tables: Of the model.
 
     Raises:
         InputError: A variable is absent or has other dimensions than it should.
@@ -106,7 +109,8 @@ def read_product(merged: xr.Dataset) -> Product:
     if "cell" not in merged.coords or absent:
         lacking = ", ".join(absent) or "the coordinate cell"
         raise InputError(f"the merged product lacks {lacking}: write it again with `phloem merge DIR`")
-    arrays = {name: _values(merged[name], dimensions) for name, dimensions in _NEEDED.items()}
+    labels = {"stream": tables.streams, "parameter": tables.parameter_names, "term": tables.terms}
+    arrays = {name: _values(merged[name], dimensions, labels) for name, dimensions in _NEEDED.items()}
     status = np.nan_to_num(arrays.pop("status"), nan=STATUS["missing"]).astype(np.int64)
     # A hole has fill values here, which mean nothing as counts.
     done = status != STATUS["missing"]
@@ -116,6 +120,7 @@ def read_product(merged: xr.Dataset) -> Product:
     )
     cells = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in merged["cell"].values.tolist())
     return Product(
+        tables=tables,
         cells=cells,
         trace_iteration=np.asarray(merged["trace_iteration"].values, dtype=np.float64),
         status=status,
@@ -126,13 +131,13 @@ def read_product(merged: xr.Dataset) -> Product:
     )
 
 
-def _values(variable: xr.DataArray, dimensions: tuple[str, ...]) -> Floats:
+def _values(variable: xr.DataArray, dimensions: tuple[str, ...], known: Mapping[str, tuple[str, ...]]) -> Floats:
     if set(variable.dims) != set(dimensions):
         raise InputError(
             f"variable {variable.name} of the merged product has dimensions {variable.dims}, not {dimensions}"
         )
     for dimension in dimensions:
-        labels = _LABELS.get(dimension)
+        labels = known.get(dimension)
         if labels is None:
             continue
         if dimension in variable.coords:
@@ -208,24 +213,23 @@ def seasonal_means(values: Floats, time: NDArray[np.datetime64]) -> Floats:
     return means.reshape(*values.shape[:-1], BINS)
 
 
-def position(values: Floats, low: float, high: float, circular: bool) -> Floats:
-    """Where values lie between the bounds: 0 at the lower, 1 at the upper.
+def position(values: Floats, parameter: Parameter) -> Floats:
+    """Where values of a parameter lie between its bounds: 0 at the lower, 1 at the upper.
 
     Args:
         values: Physical values, any shape.
-        low: Lower bound, above 0.
-        high: Upper bound.
-        circular: Whether it is a day of the phenological period; then the place in the period.
+        parameter: With bounds above 0, or with a period.
 
     Returns:
-        ln(value / low) / ln(high / low), the `u` of the bounded transform; or the share of the period.
+        ln(value / lower) / ln(upper / lower), the `u` of the bounded transform; of what repeats, the share of the
+        period.
     """
-    if circular:
-        return np.mod(values, PERIOD) / PERIOD
+    if parameter.period:
+        return np.mod(values, parameter.period) / parameter.period
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(values / low) / np.log(high / low))
+        return np.asarray(np.log(values / parameter.lower) / np.log(parameter.upper / parameter.lower))
 
 
-def days_apart(values: Floats, reference: float | Floats) -> Floats:
-    """Signed shortest way from `reference` to `values` around the period, in [-182.625, 182.625) days."""
-    return np.mod(values - reference + PERIOD / 2, PERIOD) - PERIOD / 2
+def apart(values: Floats, reference: float | Floats, period: float) -> Floats:
+    """Signed shortest way from `reference` to `values` around a period, in [-period / 2, period / 2)."""
+    return np.mod(values - reference + period / 2, period) - period / 2

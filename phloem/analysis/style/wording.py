@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
-from phloem.names import FIRE_PARAMETERS, PARAMETERS, STREAMS
+LONGEST_ABBREVIATION = 4
+"""Letters of a stream's name that is an abbreviation: gpp, reco, et, lai."""
 
 
 def duration(seconds: float | None) -> str:
@@ -19,14 +19,6 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-Bounds = Mapping[str, tuple[float, float, str, str]]
-"""Parameter -> (lower bound, upper bound, unit, meaning)."""
-
-
-SHOWN = tuple(name for name in PARAMETERS if name not in FIRE_PARAMETERS)
-"""Parameters that the daily model reads."""
 
 
 _BLANK = "–"
@@ -64,4 +56,4 @@ def typeset(unit: str) -> str:
 
 def stream_title(stream: str) -> str:
     """Write the name of a stream: abbreviations in capitals."""
-    return stream.upper() if stream in STREAMS else stream
+    return stream.upper() if len(stream) <= LONGEST_ABBREVIATION else stream

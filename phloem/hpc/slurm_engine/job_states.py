@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from phloem.endings import Ending
 from phloem.hpc.commands import run_command
 from phloem.hpc.slurm_engine.control import ASK_SECONDS, ask_queue, job_lists
 from phloem.hpc.tasks import EngineError
@@ -15,15 +16,15 @@ _CLASSES = {
     "completed": ("COMPLETED",),
     "running": ("RUNNING", "COMPLETING", "CONFIGURING", "SIGNALING", "STAGE_OUT", "SUSPENDED", "STOPPED", "RESIZING"),
     "pending": ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
-    "preempted": ("PREEMPTED",),
-    "walltime": ("TIMEOUT", "DEADLINE"),
-    "node lost": ("NODE_FAIL", "BOOT_FAIL"),
-    "out of memory": ("OUT_OF_MEMORY",),
-    "cancelled": ("CANCELLED", "REVOKED"),
-    "worker lost": ("FAILED",),
+    Ending.PREEMPTED: ("PREEMPTED",),
+    Ending.WALLTIME: ("TIMEOUT", "DEADLINE"),
+    Ending.NODE_LOST: ("NODE_FAIL", "BOOT_FAIL"),
+    Ending.OUT_OF_MEMORY: ("OUT_OF_MEMORY",),
+    Ending.CANCELLED: ("CANCELLED", "REVOKED"),
+    Ending.WORKER_LOST: ("FAILED",),
 }
 _CLASS_OF = {state: name for name, states in _CLASSES.items() for state in states}
-_MAY_RETURN = ("preempted", "node lost")
+_MAY_RETURN = (Ending.PREEMPTED, Ending.NODE_LOST)
 _NOT_ENDED = ("pending", "running", "unknown")
 
 
@@ -31,8 +32,7 @@ def end_class(state: str) -> str:
     """Return what a state means for the work in the job.
 
     Returns:
-        `completed`, `running`, `pending`, `preempted`, `walltime`, `node lost`, `out of memory`, `cancelled`,
-        `worker lost`, or `unknown` for every state that is not known here.
+        An `Ending`; or `completed`, `running`, `pending`, and `unknown` for every state that is not known here.
     """
     return _CLASS_OF.get(state, "unknown")
 

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from phloem.endings import Ending
 from phloem.errors import WorkError
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import OnFull, when_there_is_room, write_atomically
@@ -26,11 +27,6 @@ from phloem.io.files.journals import append_event
 
 LEASE_SECONDS = 600.0
 """A silent attempt on a machine that cannot be looked at is given up after this; clocks may differ by minutes."""
-
-COMMITTED = "committed"
-FREE = ("interrupted", "preempted", "walltime", "cancelled")
-"""Ends that are nobody's fault and never count against a tile."""
-
 
 _NAME = re.compile(r"tile_([0-9]+)\.([0-9]+)\.(claim|end|beat|forgiven)")
 """Names of the files of attempts; whatever else lies beside them is not ours."""
@@ -94,7 +90,7 @@ def holder(worker: str, job: str = "", restart: int = 0, host: str = "") -> Hold
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptRecord:
     """One attempt of a tile as its files tell it.
 
     Attributes:
@@ -168,14 +164,14 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def read_attempt(paths: CampaignPaths, index: int, number: int) -> Attempt:
+def read_attempt(paths: CampaignPaths, index: int, number: int) -> AttemptRecord:
     """Return what is known of an attempt; a damaged claim has a holder without name."""
     claim = _read(paths.claim(index, number))
     try:
         who = Holder(**{name: claim[name] for name in Holder.__dataclass_fields__})
     except (KeyError, TypeError):
         who = Holder("")
-    return Attempt(index, number, who, read_end(paths, index, number))
+    return AttemptRecord(index, number, who, read_end(paths, index, number))
 
 
 def read_end(paths: CampaignPaths, index: int, number: int) -> dict[str, Any]:
@@ -183,7 +179,7 @@ def read_end(paths: CampaignPaths, index: int, number: int) -> dict[str, Any]:
     path = paths.end(index, number)
     found = _read(path)
     if not isinstance(found.get("class"), str):
-        return {"class": "worker lost", "message": "how it ended cannot be read"} if path.exists() else {}
+        return {"class": Ending.WORKER_LOST, "message": "how it ended cannot be read"} if path.exists() else {}
     return found
 
 
@@ -209,7 +205,7 @@ Verdict = Callable[[Holder], str]
 
 
 def is_alive(
-    paths: CampaignPaths, attempt: Attempt, now: float, me: Holder | None = None, verdict: Verdict | None = None
+    paths: CampaignPaths, attempt: AttemptRecord, now: float, me: Holder | None = None, verdict: Verdict | None = None
 ) -> bool:
     """Tell whether an open attempt is to be left to its holder.
 
@@ -230,7 +226,7 @@ def is_alive(
     return now - _last_heard(paths, attempt) < LEASE_SECONDS
 
 
-def _last_heard(paths: CampaignPaths, attempt: Attempt) -> float:
+def _last_heard(paths: CampaignPaths, attempt: AttemptRecord) -> float:
     """Return when an attempt's holder was last heard, by the clock of the file system; 0 where nothing is left."""
     for path in (paths.beat(attempt.tile, attempt.number), paths.claim(attempt.tile, attempt.number)):
         try:
@@ -256,7 +252,7 @@ def end_attempt(
         paths: the campaign.
         index: the tile.
         number: the attempt.
-        kind: `committed`, one of `FREE`, or a failure class.
+        kind: how it ended, of `Ending`.
         message: for people.
         on_full: called while the disk is full.
         journal: of the caller, to which an end without a commit is told too.
@@ -271,7 +267,7 @@ def end_attempt(
     except FileExistsError:
         return False
     paths.beat(index, number).unlink(missing_ok=True)
-    if journal is not None and kind != COMMITTED:
+    if journal is not None and kind != Ending.COMMITTED:
         event = {"event": "ended", "tile": index, "attempt": number, "class": kind, "message": message}
         told = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
         append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **told}, on_full)
@@ -336,7 +332,7 @@ def _claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: O
 
 def end_lost(
     paths: CampaignPaths,
-    attempt: Attempt,
+    attempt: AttemptRecord,
     found_by: str,
     on_full: OnFull | None = None,
     verdict: Verdict | None = None,
@@ -345,7 +341,7 @@ def end_lost(
     who = attempt.holder
     kind = verdict(who) if verdict is not None and who.job else ""
     if not kind:
-        kind = "worker lost" if who.place == _place() and not who.job else "node lost"
+        kind = Ending.WORKER_LOST if who.place == _place() and not who.job else Ending.NODE_LOST
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
     said = read_beat(paths, attempt.tile, attempt.number)
     facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
@@ -365,7 +361,7 @@ def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
         _claim(paths, index, number, holder("nobody"), None)
     except TakenError:
         return
-    end_attempt(paths, index, number, COMMITTED, "its file went bad")
+    end_attempt(paths, index, number, Ending.COMMITTED, "its file went bad")
 
 
 def forget_attempts(paths: CampaignPaths, index: int, numbers: Numbers, keep: int = 0) -> None:

@@ -12,20 +12,16 @@ import numpy as np
 from phloem.analysis.attribution.all_targets import attribute
 from phloem.analysis.attribution.inputs import Predictor, Target
 from phloem.analysis.attribution.result_files import plain, write_attribution
-from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.parameters.screening import identifiability
-from phloem.analysis.parameters.strategy_axes import ecological_axes
-from phloem.errors import WorkError
-from phloem.io.campaign.tile_schema import good_lanes
+from phloem.analysis.parameters.strategy_axes import strategy_axes
 from phloem.io.files.whole_folder import check_replaceable
-from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.predictors import coordinates, gather_predictors
-from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.calibration.merged_members import read_members
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.campaign_set import open_campaigns
 from phloem.jobs.config.attribution_file import AttributionFile, load_attribution_file
 from phloem.jobs.progress import ProgressBar, say
-from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
-from phloem.names import CIRCULAR_PARAMETERS
+from phloem.model_tables import ModelTables
 
 FOLDER = "attribution"
 FILE = "attribution.json"
@@ -56,18 +52,17 @@ def run_attribute(
         InputError: bad file, key, target or predictor, no campaign, or a folder that holds something else.
         WorkError: a campaign is not merged.
     """
-    file = load_attribution_file(config, targets, assignments)
+    given = open_campaigns(directory)
+    campaigns = given.campaigns
+    file = load_attribution_file(config, given.last.configuration.calibration.tables, targets, assignments)
     base = config.resolve().parent if config else Path.cwd()
-    campaigns = [open_campaign(root) for root in _roots(directory)]
-    several = len(campaigns) > 1
-    if several:
+    if given.several:
         say(f"{directory} holds several experiments; attributing {', '.join(one.paths.root.name for one in campaigns)}")
+    given.require_products()
     folders = []
     for one in campaigns:
-        if not one.paths.merged.exists():
-            raise WorkError(f"{one.paths.root} is not merged: phloem merge {one.paths.root}")
-        given = None if out is None else out / one.paths.root.name if several else out
-        folders.append(_check_folder(given or one.paths.root / FOLDER))
+        wanted = None if out is None else out / one.paths.root.name if given.several else out
+        folders.append(_check_folder(wanted or one.paths.root / FOLDER))
     read: dict[tuple[str, ...], list[Predictor]] = {}
     found = []
     for one, folder in zip(campaigns, folders, strict=True):
@@ -77,14 +72,6 @@ def run_attribute(
             _tell_missing(read[key])
         found.append(_attribute(one, file, read[key], folder))
     return {"campaigns": found}
-
-
-def _roots(directory: Path) -> list[Path]:
-    """Return the campaigns of a directory: itself, or the three experiments in it."""
-    if is_campaign(directory):
-        return [directory]
-    inside = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
-    return inside if directory / "growth-curve" in inside else [directory]
 
 
 def _check_folder(folder: Path) -> Path:
@@ -104,35 +91,38 @@ def _tell_missing(predictors: Sequence[Predictor]) -> None:
             say(f"predictor {one.name} is missing at {lacking} of {len(one.values)} cells")
 
 
-def make_targets(names: Sequence[str], parameters: np.ndarray) -> list[Target]:
+def make_targets(names: Sequence[str], parameters: np.ndarray, tables: ModelTables) -> list[Target]:
     """Return what is to be attributed.
 
     Args:
         names: of derived quantities, and of parameters.
-        parameters: (cells, members, 30), NaN for lanes without a result.
+        parameters: (cells, members, parameters), NaN for lanes without a result.
+        tables: of the model.
     """
-    made = derived(parameters)
+    made = tables.derived.compute(parameters)
+    derived = {one.name: one for one in tables.derived.quantities}
     found = []
     for name in names:
-        if name in DERIVED:
-            found.append(Target(name, *DERIVED[name], np.asarray(made[name], float)))
+        if name in derived:
+            one = derived[name]
+            found.append(Target(name, one.unit, one.meaning, np.asarray(made[name], float)))
             continue
-        row, one = next((row, one) for row, one in enumerate(PARAMETERS) if one.name == name)
-        found.append(Target(name, one.unit, one.meaning, parameters[..., row], name in CIRCULAR_PARAMETERS))
+        parameter, values = tables.parameter(name), parameters[..., tables.column(name)]
+        found.append(Target(name, parameter.unit, parameter.meaning, values, parameter.period))
     return found
 
 
 def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predictor], folder: Path) -> dict[str, Any]:
-    root, section = campaign.paths.root, file.attribution
-    rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), campaign.cells.names)
-    bad = ~good_lanes(rows["status"])
-    parameters, pools = (np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools"))
-    targets = make_targets(section.targets, parameters)
+    root, section, tables = campaign.paths.root, file.attribution, campaign.configuration.calibration.tables
+    members = read_members(campaign, campaign.cells.names)
+    targets = make_targets(section.targets, members.parameters, tables)
     latitude, longitude = coordinates(campaign)
     with ProgressBar(f"attributing {root.name}", len(targets)) as bar:
         bar.update(0)
         found = attribute(targets, predictors, latitude, longitude, section.settings(), bar.update)
-    found = replace(found, identifiability=identifiability(parameters, pools), pca=ecological_axes(parameters))
+    found = replace(found, identifiability=identifiability(members.parameters, tables, members.pools))
+    if tables.strategy is not None:
+        found = replace(found, pca=strategy_axes(members.parameters, tables.strategy))
     written = plain(found.to_json())
     if all(one["refused"] for one in written["targets"]) and (folder / FILE).exists():
         say(f"{folder} is left as it was")

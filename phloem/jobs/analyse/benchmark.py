@@ -25,11 +25,10 @@ from phloem.jobs.analyse.benchmark_cells import (
     greatest_age,
     slug_of,
 )
-from phloem.jobs.analyse.member_runs import Members, read_members, store_of
 from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
-from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.calibration.merged_members import Members, read_members, store_of
+from phloem.jobs.campaign.campaign_set import open_campaigns
 from phloem.jobs.config.benchmark_file import (
-    FLUXES,
     GROWTH_AGE,
     BenchmarkFile,
     GrowthReference,
@@ -43,8 +42,6 @@ from phloem.jobs.config.benchmark_file import (
 )
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.progress import say
-from phloem.jobs.run.deliver import merge
-from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 
 FOLDER = "benchmark"
 
@@ -71,68 +68,32 @@ def benchmark(
     begun = time.monotonic()
     folder = out or directory / FOLDER
     check_folder(folder)
-    given = load_benchmark_file(config, assignments) if config else None
-    campaigns = _campaigns(directory)
+    given = open_campaigns(directory)
+    file = load_benchmark_file(config, given.last.configuration.calibration.tables, assignments) if config else None
     base = config.resolve().parent if config else Path.cwd()
-    cells = _common(campaigns)
-    all_members = [read_members(campaign, cells) for campaign in campaigns]
+    given.see_to_products()
+    all_members = [read_members(campaign, given.cells) for campaign in given.campaigns]
     made = []
     for members in all_members:
-        wanted = given or default_references(members, assignments)
+        wanted = file or default_references(members, assignments)
         made.append(_compare(members, wanted, base))
-    several = len(campaigns) > 1
-    result = _together(made) if several else made[0]
+    result = _together(made) if given.several else made[0]
     if all(pairs.refused or not pairs.valid.any() for pairs in result):
         lines = [f"{pairs.name} ({pairs.quantity}): {pairs.refused or why_nothing(pairs)}" for pairs in result]
         raise InputError("nothing can be compared:\n  " + "\n  ".join(dict.fromkeys(lines)))
     facts = {
-        "campaign": campaigns[-1].configuration.campaign.name,
+        "campaign": given.last.configuration.campaign.name,
         "experiments": [members.name for members in all_members],
-        "cells": len(cells),
+        "cells": len(given.cells),
         "members": all_members[0].good.shape[1],
         "seconds": round(time.monotonic() - begun, 1),
     }
-    if several and out is None:
+    if given.several and out is None:
         for members, comparisons in zip(all_members, made, strict=True):
             one = {**facts, "experiments": [members.name]}
             write_benchmark(members.campaign.paths.root / FOLDER, comparisons, one)
     found = write_benchmark(folder, result, facts)
     return {"folder": str(folder), **found}
-
-
-def _campaigns(directory: Path) -> list[Campaign]:
-    """The merged campaigns of a directory.
-
-    Raises:
-        InputError: none there.
-    """
-    if is_campaign(directory):
-        roots = [directory]
-    else:
-        roots = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
-    if not roots:
-        raise InputError(
-            f"{directory}: no campaign here (no plan.json), nor the three experiments ({', '.join(GRID_EXPERIMENTS)})"
-        )
-    campaigns = [open_campaign(root) for root in roots]
-    for campaign in campaigns:
-        if not campaign.paths.merged.exists():
-            merge(campaign)
-    return campaigns
-
-
-def _common(campaigns: Sequence[Campaign]) -> list[str]:
-    """Cells that all campaigns have, in the order of the first.
-
-    Raises:
-        InputError: none.
-    """
-    sets = [set(campaign.cells.names) for campaign in campaigns]
-    cells = [name for name in campaigns[0].cells.names if all(name in one for one in sets)]
-    if not cells:
-        counts = ", ".join(f"{len(one)} in {c.paths.root}" for one, c in zip(sets, campaigns, strict=True))
-        raise InputError(f"the campaigns have no cell in common: {counts}")
-    return cells
 
 
 def default_references(members: Members, assignments: Sequence[str] = ()) -> BenchmarkFile:
@@ -145,7 +106,7 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
             tree["reference"].append({"kind": "growth", "age": age})
         if any(columns["snapshot"]):
             tree["reference"].append({"kind": "snapshot"})
-    return read_tree(tree, "--set", assignments)
+    return read_tree(tree, "--set", members.tables, assignments)
 
 
 def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
@@ -160,7 +121,8 @@ def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
             series.append(_series(members, one, base))
         elif isinstance(one, WithheldReference):
             asked |= set(one.streams or ())
-            streams += [name for name in one.streams or FLUXES if name not in streams]
+            names = one.streams or [output.name for output in members.tables.compared]
+            streams += [name for name in names if name not in streams]
         elif isinstance(one, MapReference):
             made.append(compare_map(cells, one))
         elif isinstance(one, TableReference):
@@ -199,7 +161,7 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
 
 def _series(members: Members, one: SeriesReference, base: Path) -> Series:
     path = expand_path(one.path, base)
-    units = FLUXES[one.quantity][0]
+    units = members.tables.compared_output(one.quantity).unit
     plain = one.scale == 1.0 and one.offset == 0.0
     values = read_months(
         path, one.variable, members.latitude, members.longitude, members.campaign.step,

@@ -12,26 +12,17 @@ import netCDF4
 import numpy as np
 
 from phloem.analysis.benchmark.pairs import Pairs
-from phloem.analysis.parameters.derived_quantities import DERIVED, derived
-from phloem.analysis.report_data.tower_product import days_apart
+from phloem.analysis.report_data.tower_product import apart
 from phloem.errors import InputError
 from phloem.io.files.units import convert
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.io.references.maps import read_map, time_axis
 from phloem.io.references.monthly_series import read_points
-from phloem.jobs.analyse.member_runs import Members, late_runs, pools_at
-from phloem.jobs.config.benchmark_file import STOCKS, GrowthReference, MapReference, SnapshotReference, TableReference
+from phloem.jobs.analyse.member_runs import late_runs, pools_at
+from phloem.jobs.calibration.merged_members import Members
+from phloem.jobs.config.benchmark_file import GrowthReference, MapReference, SnapshotReference, TableReference
 from phloem.jobs.config.paths import expand_path
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as TABLE
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
-
-_OF = {
-    "biomass": POOLS[:4],
-    "agb": ("foliar", "wood"),
-    **{pool: (pool,) for pool in POOLS[:6]},
-}
-"""Pools of which a stock consists."""
 
 _CARBON_MG_HA = 0.01
 """Mg ha-1 in a g m-2."""
@@ -64,16 +55,18 @@ class Cells:
         Returns:
             (cells, members) of parameters and derived quantities, (cells, members, years) of stocks.
         """
-        if quantity in DERIVED:  # turnover a year and 1 / A, not the parameters of these names
-            with np.errstate(all="ignore"):
-                return derived(self.members.parameters)[quantity], *DERIVED[quantity]
-        if quantity in PARAMETERS:
-            row = PARAMETERS.index(quantity)
-            return self.members.parameters[..., row], TABLE[row].unit, TABLE[row].meaning
+        tables = self.members.tables
+        for derived in tables.derived.quantities:  # turnover a year and 1 / A, not the parameters of these names
+            if derived.name == quantity:
+                with np.errstate(all="ignore"):
+                    return tables.derived.compute(self.members.parameters)[quantity], derived.unit, derived.meaning
+        if quantity in tables.parameter_names:
+            parameter = tables.parameter(quantity)
+            return self.members.parameters[..., tables.column(quantity)], parameter.unit, parameter.meaning
+        stock = next(one for one in tables.stocks if one.name == quantity)
         pools = self._stocks(tuple(years))
-        total = sum(pools[..., POOLS.index(pool)].astype(float) for pool in _OF[quantity])
-        units, meaning = STOCKS[quantity]
-        return np.asarray(total) * (_CARBON_MG_HA if units == "Mg ha-1" else 1.0), units, meaning
+        total = sum(pools[..., tables.pool_names.index(pool)].astype(float) for pool in stock.pools)
+        return np.asarray(total) * stock.scale, stock.unit, stock.meaning
 
     def _stocks(self, years: tuple[int, ...]) -> np.ndarray:
         if years not in self._pools:
@@ -83,27 +76,29 @@ class Cells:
     def _at_towers(self, years: tuple[int, ...]) -> np.ndarray:
         """Pools of towers at the ends of years, or of their records."""
         count, width = self.members.good.shape
-        found = np.full((count, width, max(1, len(years)), len(POOLS)), np.nan)
-        for run in late_runs(self.members, range(count), POOLS, min(years, default=None), False):
+        names = self.members.tables.pool_names
+        found = np.full((count, width, max(1, len(years)), len(names)), np.nan)
+        for run in late_runs(self.members, range(count), names, min(years, default=None), False):
             for place, year in enumerate(years or (int(run.year[-1]),)):
                 days = np.flatnonzero(run.year == year)
                 if len(days):
-                    found[run.place, :, place] = np.stack([run.simulated[pool][:, days[-1]] for pool in POOLS], 1)
+                    found[run.place, :, place] = np.stack([run.simulated[pool][:, days[-1]] for pool in names], 1)
         return found
 
-    def settle(self, values: np.ndarray, quantity: str, screened: bool, statistic: str) -> np.ndarray:
+    def speak_for_cells(self, values: np.ndarray, quantity: str, screened: bool, statistic: str) -> np.ndarray:
         """Return one value a cell of (cells, members); NaN where members do not agree, if they are screened.
 
         Screened cells have at least three members and a robust CV up to the limit.
         """
-        circular = quantity in CIRCULAR_PARAMETERS
+        period = self.members.tables.periods.get(quantity, 0.0)
         known = np.isfinite(values)
-        middle, rcv = (circular_median_and_rcv if circular else median_and_rcv)(values, known)
-        if circular:
+        if period:
+            middle, rcv = circular_median_and_rcv(values, known, period)
             # Counted thrice, one member or two have a circular median as well.
-            few, _ = circular_median_and_rcv(np.tile(values, 3), np.tile(known, 3))
+            few, _ = circular_median_and_rcv(np.tile(values, 3), np.tile(known, 3), period)
             found = np.where(np.isfinite(middle), middle, few)
         else:
+            _, rcv = median_and_rcv(values, known)
             blank = np.where(known.any(1, keepdims=True), values, 0.0)
             found = {
                 "median": lambda: np.nanmedian(blank, 1),
@@ -130,11 +125,11 @@ class Cells:
             said: further attributes.
         """
         statistic = getattr(one, "statistic", "median")
-        simulated = self.settle(values, quantity, one.screened, statistic)
-        if quantity in CIRCULAR_PARAMETERS:
+        simulated = self.speak_for_cells(values, quantity, one.screened, statistic)
+        if period := self.members.tables.periods.get(quantity):
             base = np.asarray(reference)[:, None]
-            values = base + days_apart(values, base)
-            simulated = (base + days_apart(simulated[:, None], base))[:, 0]
+            values = base + apart(values, base, period)
+            simulated = (base + apart(simulated[:, None], base, period))[:, 0]
         hidden = int((np.isfinite(values).any(1) & ~np.isfinite(simulated)).sum())
         notes = (
             [f"{hidden} cells masked: members disagree (rCV > {self.limit:g}) or are fewer than 3"] if hidden else []
@@ -300,7 +295,7 @@ def _at(curve: np.ndarray, age: int) -> float:
 def _of_store(members: Members, number: Any) -> np.ndarray:
     """A number of each cell of the driver store, (cells,)."""
     planned = {cell.name: cell for cell in members.campaign.cells}
-    return np.array([number(members.campaign.read_cell(planned[name])) for name in members.cells])
+    return np.array([number(members.campaign.read_unit(planned[name])) for name in members.cells])
 
 
 def forward_file(members: Members) -> Path | None:
@@ -328,7 +323,7 @@ def greatest_age(members: Members, wanted: int) -> int | None:
         return None
     protocol = campaign.configuration.calibration.protocol
     years = protocol.years.tolist()
-    curve = campaign.read_cell(campaign.cells[0]).trajectory  # type: ignore[union-attr]
+    curve = campaign.read_unit(campaign.cells[0]).trajectory
     reached = range(min(wanted, len(years), len(curve)), 0, -1)
     return next((age for age in reached if protocol.last_met(int(years[age - 1])) == age), None)
 

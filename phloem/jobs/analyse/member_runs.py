@@ -8,83 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.benchmark.skill_scores import cell_area
-from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.grid_cell import GridCell
-from phloem.io.drivers.store import Store, StorePaths, open_store
 from phloem.io.drivers.tower_cell import Cell
-from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
 from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import late_days
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
-from phloem.names import STREAMS
+from phloem.model_tables import ModelTables
 from phloem.sharding.lanes.blocks import BLOCK
-
-
-@dataclass(frozen=True, eq=False)
-class Members:
-    """What a campaign has found at some cells.
-
-    Attributes:
-        campaign: merged.
-        cells: ids.
-        latitude, longitude: degrees, (cells,).
-        good: lanes that have a result, bool (cells, members).
-        parameters: physical, (cells, members, parameters), NaN for the others.
-        pools: initial, (cells, members, pools).
-    """
-
-    campaign: Campaign
-    cells: list[str]
-    latitude: np.ndarray
-    longitude: np.ndarray
-    good: np.ndarray
-    parameters: np.ndarray
-    pools: np.ndarray
-
-    @property
-    def name(self) -> str:
-        """Of the experiment."""
-        return self.campaign.configuration.experiment.name
-
-    @property
-    def is_grid(self) -> bool:
-        """Whether cells are those of a driver store."""
-        return self.campaign.configuration.data.is_store
-
-    @property
-    def area(self) -> np.ndarray | None:
-        """Areas of the cells in m2, by which they weigh, (cells,); towers and places on no grid have none."""
-        if not self.is_grid or self.campaign.places:
-            return None
-        return cell_area(self.latitude, self.campaign.step)
-
-
-def read_members(campaign: Campaign, cells: Sequence[str]) -> Members:
-    """Read what a merged campaign has found.
-
-    Raises:
-        InputError: no such cell.
-        WorkError: the product cannot be read.
-    """
-    rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
-    good = good_lanes(rows["status"])
-    places = {name: place for place, name in enumerate(campaign.cells.names)}
-    index = [places[name] for name in cells]
-    columns = campaign.cells.columns
-    latitude, longitude = (np.array([columns[key][n] for n in index], float) for key in ("latitude", "longitude"))
-    parameters, pools = (np.where(good[..., None], rows[key], np.nan) for key in ("parameters", "initial_pools"))
-    return Members(campaign, list(cells), latitude, longitude, good, parameters, pools)
-
-
-def store_of(campaign: Campaign) -> Store | None:
-    """The driver store of a grid campaign, None where it is not there."""
-    if not campaign.configuration.data.is_store:
-        return None
-    root = (campaign.paths.root / campaign.cells[0].source.rpartition("#")[0]).parents[2]
-    return open_store(root) if StorePaths(root).index.is_file() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +76,10 @@ def late_runs(
         for begin in range(0, len(places), share):
             INTERRUPTS.check()
             part = list(places[begin : begin + share])
-            cells = [members.campaign.read_cell(planned[members.cells[place]]) for place in part]
+            cells = [members.campaign.read_unit(planned[members.cells[place]]) for place in part]
             sites = [experiment.site(cell) for cell in cells]
             days = [_days(cell, site, members) for cell, site in zip(cells, sites, strict=True)]
-            seen = [_withheld(site) for site in sites]
+            seen = [_withheld(site, members.tables) for site in sites]
             starts = [_start(one, held, first_year, withheld) for one, held in zip(days, seen, strict=True)]
             first = min(starts)
             weather = [_padded(experiment.forward_weather(site), site.weather_row, longest) for site in sites]
@@ -189,13 +121,14 @@ def _days(cell: Cell | GridCell, site: Site, members: Members) -> tuple[np.ndarr
     return np.asarray(cell.year)[record][rows], np.asarray(cell.doy)[record][rows]
 
 
-def _withheld(site: Site) -> dict[str, np.ndarray]:
+def _withheld(site: Site, tables: ModelTables) -> dict[str, np.ndarray]:
     """Observations that no calibration saw by stream, on the simulated days, NaN where there is none."""
     observed, _ = site.observed("validation")
     rows = np.arange(site.days) if site.observed_row is None else site.observed_row
     return {
         name: np.where(getattr(observed, f"{name}_weight")[rows] > 0, np.asarray(getattr(observed, name))[rows], np.nan)
-        for name in STREAMS
+        for name in (one.name for one in tables.compared)
+        if name in site.streams
     }
 
 
@@ -270,7 +203,7 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
         for begin in range(0, count, share):
             INTERRUPTS.check()
             part = range(begin, min(begin + share, count))
-            sites = [experiment.site(members.campaign.read_cell(planned[members.cells[n]])) for n in part]
+            sites = [experiment.site(members.campaign.read_unit(planned[members.cells[n]])) for n in part]
             weather = [experiment.forward_weather(site) for site in sites]
             weather += weather[:1] * (share - len(weather))
             seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]

@@ -62,7 +62,7 @@ def coordinates(campaign: Campaign) -> tuple[np.ndarray, np.ndarray]:
     latitude, longitude = (np.array(campaign.cells.columns[axis], float) for axis in ("latitude", "longitude"))
     for place in np.flatnonzero(np.isnan(longitude)):
         planned = campaign.cells[int(place)]
-        longitude[place] = campaign.read_cell(planned).longitude
+        longitude[place] = campaign.read_unit(planned).longitude
         if np.isnan(longitude[place]):
             raise InputError(
                 f"{planned.source}: cell {planned.name} has no longitude; maps and blocks of cells need it: write "
@@ -89,7 +89,7 @@ def _of_towers(campaign: Campaign, file: AttributionFile) -> list[Predictor]:
     years = (section.years[0], section.years[1]) if section.years else None
     with ProgressBar("climate", len(campaign.cells)) as bar:
         for place, planned in enumerate(campaign.cells):
-            cell = campaign.read_cell(planned)
+            cell = campaign.read_unit(planned)
             assert isinstance(cell, Cell)
             year = cell.dates.astype("datetime64[Y]").astype(np.int64) + 1970
             months = months_of(year, cell.doy, "standard", years, cell.source)

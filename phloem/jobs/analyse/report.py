@@ -14,19 +14,18 @@ import xarray as xr
 from phloem.analysis.experiments.forward_product import read_forward
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.towers import SiteSeries
-from phloem.analysis.report_data.cell_sets import CellSet, read_cells
+from phloem.analysis.report_data.cell_sets import CellSet, quantities, read_cells
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.jobs.analyse.report_facts import campaign_facts
+from phloem.jobs.analyse.report_parts import see_to_parts
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.campaign.campaign_set import find_campaigns, open_campaigns, together
+from phloem.jobs.config.experiments import SIDE_BY_SIDE
 from phloem.jobs.progress import ProgressBar
-from phloem.jobs.run.deliver import merge
 from phloem.jobs.single_cell import simulate_cell
-from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
-from phloem.names import STREAMS
 
 COMPARED = "experiments.json"
 """What makes a directory the root of the three experiments."""
@@ -36,11 +35,12 @@ BENCHMARK = ("benchmark", "benchmark", "comparisons")
 """Folder and name of the JSON in it, the command that writes it, and the list that it must have."""
 
 
-def report(directory: Path) -> Path:
+def report(directory: Path, as_is: bool = False) -> Path:
     """Write DIR/report/index.html with figures and data beside it.
 
     Args:
         directory: of a campaign, which is merged first where it is not; or of the three experiments.
+        as_is: show what is there; else attribute and benchmark first what has not been.
 
     Returns:
         The page.
@@ -50,27 +50,33 @@ def report(directory: Path) -> Path:
         WorkError: a product is damaged.
     """
     if is_campaign(directory):
-        return _report_campaign(open_campaign(directory))
-    if (directory / COMPARED).is_file():
-        return _report_experiments(directory)
-    raise InputError(
-        f"{directory}: no campaign here; plan one with `phloem plan CAMPAIGN.toml`. Nor are there three experiments "
-        f"(no {COMPARED}), which `phloem experiments CAMPAIGN.toml --out {directory}` runs"
-    )
+        campaign = open_campaign(directory)
+        return campaign.kind.report(campaign, as_is)
+    if not (directory / COMPARED).is_file():
+        raise InputError(
+            f"{directory}: no campaign here; plan one with `phloem plan CAMPAIGN.toml`. Nor are there three "
+            f"experiments (no {COMPARED}), which `phloem experiments CAMPAIGN.toml --out {directory}` runs"
+        )
+    if not as_is:
+        see_to_parts(directory)
+    return _report_experiments(directory)
 
 
-def _report_campaign(campaign: Campaign) -> Path:
-    _see_to_product(campaign)
+def report_campaign(campaign: Campaign) -> Path:
+    """Write the page of a calibration; see `report`."""
+    campaign.paths.make()
+    together(campaign.paths.root, [campaign]).see_to_products()
+    tables = campaign.configuration.calibration.tables
     root = campaign.paths.root.resolve()
     experiment, name = campaign.configuration.experiment.name, campaign.configuration.campaign.name
     towers, notes = None, []
-    if (root.parent / COMPARED).is_file() and experiment in GRID_EXPERIMENTS:
+    if (root.parent / COMPARED).is_file() and experiment in SIDE_BY_SIDE:
         notes.append(
             "This campaign is one of three experiments over the same cells: `phloem report` on the directory above "
             f"({root.parent.name}) writes a page that compares them."
         )
     runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
-    bar = ProgressBar("report", len(PARAMETERS))
+    bar = ProgressBar("report", len(quantities(tables)))
     with ExitStack() as stack:
         cells = _cells(stack, campaign, campaign.cells.names)
         if not campaign.configuration.data.is_store:
@@ -81,7 +87,6 @@ def _report_campaign(campaign: Campaign) -> Path:
         contents = Contents(
             title=name,
             facts=[campaign_facts(campaign)],
-            bounds=_bounds(),
             sets=[cells],
             towers=towers,
             runs=forward if forward is not None and experiment in forward.experiments else None,
@@ -94,24 +99,20 @@ def _report_campaign(campaign: Campaign) -> Path:
 
 def _report_experiments(root: Path) -> Path:
     compared = _read_json(root / COMPARED, f"phloem experiments CAMPAIGN.toml --out {root}")
-    campaigns = [open_campaign(root / name) for name in GRID_EXPERIMENTS if is_campaign(root / name)]
-    if not campaigns:
-        raise InputError(f"{root}: has {COMPARED} but none of the campaigns {', '.join(GRID_EXPERIMENTS)}")
-    for campaign in campaigns:
-        _see_to_product(campaign)
-    known = [set(campaign.cells.names) for campaign in campaigns]
-    names = [name for name in campaigns[-1].cells.names if all(name in one for one in known)]
-    if not names:
-        raise InputError(f"{root}: the experiments have no cell in common; run them over one driver store")
+    if not find_campaigns(root):
+        raise InputError(f"{root}: has {COMPARED} but none of the campaigns {', '.join(SIDE_BY_SIDE)}")
+    given = open_campaigns(root)
+    given.see_to_products()
+    campaigns, names = given.campaigns, given.cells
+    tables = given.last.configuration.calibration.tables
     places = [(str(campaign.configuration.experiment.name), campaign.paths.root) for campaign in campaigns]
     runs = root / "forward.nc"
     with ExitStack() as stack:
         sets = [_cells(stack, campaign, names) for campaign in campaigns]
-        bar = stack.enter_context(ProgressBar("report", len(PARAMETERS)))
+        bar = stack.enter_context(ProgressBar("report", len(quantities(tables, parameters=False))))
         contents = Contents(
             title=f"{campaigns[-1].configuration.campaign.name}: {len(campaigns)} experiments side by side",
             facts=[campaign_facts(campaign) for campaign in campaigns],
-            bounds=_bounds(),
             sets=sets,
             runs=read_forward(runs) if runs.is_file() else None,
             experiments=compared,
@@ -123,16 +124,6 @@ def _report_experiments(root: Path) -> Path:
             ],
         )
         return write_report(contents, root / "report", bar.update)
-
-
-def _see_to_product(campaign: Campaign) -> None:
-    campaign.paths.make()
-    if not campaign.paths.merged.exists():
-        merge(campaign)
-
-
-def _bounds() -> dict[str, tuple[float, float, str, str]]:
-    return {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in PARAMETERS}
 
 
 def found_in(
@@ -173,7 +164,7 @@ def _cells(stack: ExitStack, campaign: Campaign, names: Sequence[str]) -> CellSe
     places = {name: place for place, name in enumerate(campaign.cells.names)}
     latitude, longitude = ([columns[key][places[name]] for name in names] for key in ("latitude", "longitude"))
     title = str(campaign.configuration.experiment.name)
-    return read_cells(merged, title, names, latitude, longitude)
+    return read_cells(merged, campaign.configuration.calibration.tables, title, names, latitude, longitude)
 
 
 def _load(campaign: Campaign) -> xr.Dataset:
@@ -194,14 +185,14 @@ def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
         for count, planned in enumerate(campaign.cells):
             one = merged.sel(cell=planned.name)
             usable = good_lanes(one["status"].values)
-            cell = campaign.read_cell(planned)
+            cell = campaign.read_unit(planned)
             if not isinstance(cell, Cell):
                 return
-            simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in STREAMS}
+            simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in experiment.tables.streams}
             if usable.any():
                 values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
                 outputs = simulate_cell(cell, values, experiment)
-                for name in STREAMS:
+                for name in experiment.tables.streams:
                     simulated[name][usable] = getattr(outputs, name)
             bar.update(count + 1, planned.name)
             yield SiteSeries(

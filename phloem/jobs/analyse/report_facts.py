@@ -10,7 +10,8 @@ import netCDF4
 import numpy as np
 
 from phloem.analysis.report.sections import CampaignFacts
-from phloem.io.campaign.attempts import FREE, list_attempts
+from phloem.endings import FREE
+from phloem.io.campaign.attempts import list_attempts
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.run.status import look

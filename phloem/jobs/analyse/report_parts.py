@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from phloem.errors import InputError, WorkError
-from phloem.jobs.campaign.campaign import is_campaign, open_campaign
+from phloem.jobs.campaign.campaign_set import find_campaigns, open_campaigns
 from phloem.jobs.progress import say
-from phloem.jobs.run.deliver import merge
-from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
 
 
 def see_to_parts(directory: Path) -> None:
@@ -28,15 +26,14 @@ def see_to_parts(directory: Path) -> None:
     from phloem.jobs.analyse.attribute import run_attribute
     from phloem.jobs.analyse.benchmark import benchmark
 
-    inside = [directory / name for name in GRID_EXPERIMENTS if is_campaign(directory / name)]
-    roots = [directory] if is_campaign(directory) else inside
+    if not find_campaigns(directory):
+        return
+    given = open_campaigns(directory)
+    given.see_to_products()
+    roots = [one.paths.root for one in given.campaigns]
     for root in roots:
-        campaign = open_campaign(root)
-        if not campaign.paths.merged.exists():
-            merge(campaign)
         _see_to(root, [root], "attribution", "attribute", run_attribute)
-    if roots:
-        _see_to(directory, roots, "benchmark", "benchmark", benchmark)
+    _see_to(directory, roots, "benchmark", "benchmark", benchmark)
 
 
 def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:

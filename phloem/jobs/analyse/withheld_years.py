@@ -12,8 +12,8 @@ from phloem.analysis.benchmark.pairs import Pairs
 from phloem.analysis.benchmark.skill_scores import mass_balance, stock_closure
 from phloem.io.merge.member_statistics import nanmedian
 from phloem.io.references.monthly_series import MonthlyValues
-from phloem.jobs.analyse.member_runs import Members, Run, late_runs
-from phloem.jobs.config.benchmark_file import FLUXES
+from phloem.jobs.analyse.member_runs import Run, late_runs
+from phloem.jobs.calibration.merged_members import Members
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 MOST_SITES = 200
@@ -145,8 +145,8 @@ def _pairs(
     return Pairs(
         slug=slug,
         quantity=name,
-        units=FLUXES[name][0],
-        long_name=FLUXES[name][1],
+        units=members.tables.compared_output(name).unit,
+        long_name=members.tables.compared_output(name).meaning,
         cells=members.cells,
         latitude=members.latitude,
         longitude=members.longitude,

@@ -11,23 +11,12 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.drivers.store import open_store
 from phloem.jobs.campaign.backend import settle_backend
-from phloem.jobs.campaign.campaign import (
-    Campaign,
-    find_sources,
-    freeze,
-    freeze_store,
-    is_campaign,
-    open_campaign,
-    read_sources,
-    relocate,
-)
-from phloem.jobs.campaign.store_cells import plan_columns, store_of_file
+from phloem.jobs.campaign.campaign import Campaign, freeze, is_campaign, open_campaign, replace_units
+from phloem.jobs.campaign.kind_of_work import kind_of
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
-from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.config.toml_file import TEMPLATES
-from phloem.jobs.progress import INTERRUPTS, ProgressBar, say
+from phloem.jobs.progress import INTERRUPTS
 
 KINDS = ("tower", "synthetic", "grid")
 """What `phloem new` can write."""
@@ -70,11 +59,9 @@ def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
     wanted = wanted.with_backend(campaign.configuration.experiment.time_loop)
     _refuse_other_science(campaign, wanted)
-    if wanted.data.kind in ("tower", "grid"):
-        folder = expand_path(str(wanted.data.path), base)
-        frozen = expand_path(str(campaign.configuration.data.path), campaign.paths.root)
-        if folder != frozen and not folder.is_file():  # a file was taken into the campaign when it was planned
-            campaign = relocate(campaign, folder)
+    moved = campaign.kind.moved(campaign, wanted, base)
+    if moved is not None:
+        campaign = replace_units(campaign, moved)
     return replace(campaign, configuration=wanted)
 
 
@@ -119,21 +106,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     if root.exists() and not _is_unfinished_plan(root):
         raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
     configuration = settle_backend(configuration)
-    data = configuration.data
-    if data.kind == "tower":
-        sources = find_sources(configuration, base)
-        with ProgressBar("checking drivers", len(sources)) as bar:
-            count = iter(range(1, len(sources) + 1))
-            cells = read_sources(configuration, sources, base, lambda name: bar.update(next(count), name))
-        folder = str(expand_path(str(data.path), base))
-        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
-    store = None
-    if data.kind == "grid":
-        folder = str(expand_path(str(data.path), base))
-        if not Path(folder).is_file():
-            store = open_store(Path(folder))
-            plan_columns(store, data.sites, configuration.calibration)
-        configuration = configuration.model_copy(update={"data": data.model_copy(update={"path": folder})})
+    checked = kind_of(configuration.experiment.kind_of_work).check(configuration, base)
     existed = root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -141,27 +114,9 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     except OSError as error:
         raise InputError(f"{root}: a campaign cannot be written there ({error.strerror})") from error
     try:
-        if data.kind == "grid" and store is None:
-            say(f"making a driver store of {folder}")
-            store = store_of_file(Path(folder), root / "drivers")
-            size = f"{store.step:g} degrees wide" if store.step else "on no grid of squares: merged.nc will list them"
-            say(f"its {len(store)} cells are {size}")
-        elif data.kind == "synthetic" and data.is_store:
-            from phloem.jobs.synthetic.boreal_domain import make_store
-
-            with ProgressBar("making drivers", data.cells) as bar:
-                store = make_store(root / "drivers", data.cells, configuration.campaign.seed, data_root(), bar.update)
-        elif data.kind == "synthetic":
-            from phloem.jobs.synthetic.transect import make_transect
-
-            with ProgressBar("making drivers", data.cells) as bar:
-                seed = configuration.campaign.seed
-                cells = make_transect(root / "drivers", data.cells, data.years, seed, bar.update)
+        units = checked.units(root)
         INTERRUPTS.check()
-        if store is not None:
-            campaign = freeze_store(CampaignPaths(root), configuration, store)
-        else:
-            campaign = freeze(CampaignPaths(root), configuration, cells)
+        campaign = freeze(CampaignPaths(root), checked.configuration, units)
     except BaseException:
         _clear(root, existed)
         raise

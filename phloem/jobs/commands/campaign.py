@@ -56,18 +56,14 @@ def plan(
 
     Example: phloem plan examples/fluxnet.toml --out campaigns/fluxnet
     """
-    from dataclasses import asdict
-
     from phloem.jobs.campaign.planning import open_or_plan
-    from phloem.jobs.estimate.gradient_pace import pace
-    from phloem.jobs.estimate.projection import describe, project
 
     campaign = open_or_plan(target, out, assignments or [])
-    needs = project(campaign, pace(campaign) if rate is None else rate)
+    estimate = campaign.kind.estimate(campaign, rate)
     if as_json:
-        print_json({"directory": str(campaign.paths.root), **asdict(needs)})
+        print_json({"directory": str(campaign.paths.root), **estimate.facts})
         return
-    print("\n".join(describe(campaign, needs)))
+    print("\n".join(estimate.lines))
     print(f"next: phloem run {campaign.paths.root}")
 
 
@@ -200,9 +196,9 @@ def merge(
     Example: phloem merge campaigns/fluxnet
     """
     from phloem.jobs.campaign.campaign import open_campaign
-    from phloem.jobs.run.deliver import merge as merge_campaign
 
-    print(merge_campaign(open_campaign(directory), allow_holes))
+    campaign = open_campaign(directory)
+    print(campaign.kind.merge(campaign, allow_holes))
 
 
 def normalise(
@@ -217,8 +213,8 @@ def normalise(
     """
     from dataclasses import asdict
 
-    from phloem.jobs.campaign.normalisation import normalise as write
-    from phloem.jobs.campaign.normalisation import table
+    from phloem.jobs.calibration.normalisation import normalise as write
+    from phloem.jobs.calibration.normalisation import table
 
     found = write(directory, processes, devices, as_json)
     if found is None:

@@ -20,8 +20,5 @@ def report(
     Example: phloem report campaigns/fluxnet
     """
     from phloem.jobs.analyse.report import report as write
-    from phloem.jobs.analyse.report_parts import see_to_parts
 
-    if not as_is:
-        see_to_parts(directory)
-    print(write(directory))
+    print(write(directory, as_is))

@@ -9,18 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.jobs.config.toml_file import assign, load_toml
-from phloem.names import FIRE_PARAMETERS, PARAMETERS
+from phloem.model_tables import ModelTables
 from phloem.typed_tables import Above, Positive, Section
-
-TARGETS = (*DERIVED, *(name for name in PARAMETERS if name not in (*DERIVED, *FIRE_PARAMETERS)))
-"""What can be attributed: derived quantities, and the parameters that the daily model reads."""
-
-DEFAULT_TARGETS = ("leaf_lifespan", "turnover_wood", "turnover_root", "npp_leaf", "npp_wood", "npp_root")
 
 _NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 _Portion = Annotated[float, Field(gt=0, le=1)]
@@ -36,7 +30,7 @@ class AttributionSection(Section):
     those whose names begin with soil_ or pft_.
     """
 
-    targets: list[str] = Field(default=list(DEFAULT_TARGETS), min_length=1)
+    targets: Annotated[list[str], Field(min_length=1)]
     years: Annotated[list[_YEAR], Field(min_length=2, max_length=2)] | None = None
     climate: list[str] = Field(default=list(CLIMATE))
     statics: list[str] | None = None
@@ -126,7 +120,7 @@ class PredictorSection(Section):
 class AttributionFile(Section):
     """An attribution file."""
 
-    attribution: AttributionSection = AttributionSection()
+    attribution: AttributionSection
     predictors: list[PredictorSection] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -137,13 +131,20 @@ class AttributionFile(Section):
         return self
 
 
+def valid_targets(tables: ModelTables) -> tuple[str, ...]:
+    """Return what can be attributed: derived quantities, and the parameters that the model reads."""
+    derived = tables.derived.names
+    return (*derived, *(one.name for one in tables.shown if one.name not in derived))
+
+
 def load_attribution_file(
-    path: Path | None, targets: Sequence[str] | None = None, assignments: Sequence[str] = ()
+    path: Path | None, tables: ModelTables, targets: Sequence[str] | None = None, assignments: Sequence[str] = ()
 ) -> AttributionFile:
     """Read an attribution file.
 
     Args:
         path: the TOML file; None: all defaults.
+        tables: of the model whose parameters are attributed.
         targets: instead of the file's.
         assignments: `key=value` texts that override the [attribution] table.
 
@@ -151,18 +152,23 @@ def load_attribution_file(
         InputError: unreadable file, unknown key or target (the valid ones are named), bad value.
     """
 
+    valid = valid_targets(tables)
+
     def change(tree: dict[str, Any]) -> None:
         for assignment in assignments:
             assign(tree, assignment, "n_estimators=200", table="attribution")
         section = tree.setdefault("attribution", {})
-        if targets is not None and isinstance(section, dict):
-            section["targets"] = list(targets)
+        if isinstance(section, dict):
+            section.setdefault("targets", list(tables.attributed or valid))
+            if targets is not None:
+                section["targets"] = list(targets)
 
     file = load_toml(path, AttributionFile, "attribution file", change)
     for name in file.attribution.targets:
-        if name not in TARGETS:
-            near = difflib.get_close_matches(name, TARGETS, 1)
-            why = "is never read by the daily model" if name in FIRE_PARAMETERS else "is unknown"
-            hint = f" Did you mean {near[0]!r}?" if near and name not in FIRE_PARAMETERS else ""
-            raise InputError(f"target {name!r} {why}.{hint} Valid are {', '.join(TARGETS)}")
+        if name not in valid:
+            unread = name in tables.parameter_names
+            near = [] if unread else difflib.get_close_matches(name, valid, 1)
+            why = "is never read by the model" if unread else "is unknown"
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"target {name!r} {why}.{hint} Valid are {', '.join(valid)}")
     return file

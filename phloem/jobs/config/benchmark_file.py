@@ -7,35 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.config.toml_file import assign, load_toml, validate
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
+from phloem.model_tables import ModelTables
 from phloem.typed_tables import Above, Positive, Section
-
-FLUXES = {
-    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
-    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
-    "et": ("mm d-1", "evapotranspiration"),
-    "lai": ("1", "leaf area index"),
-    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-}
-"""What can be compared of the years that no calibration saw: units and meaning."""
-
-STOCKS = {
-    "biomass": ("Mg ha-1", "live biomass, carbon: labile, foliar, fine roots and wood"),
-    "agb": ("Mg ha-1", "carbon of wood and leaves"),
-    **{pool: ("g m-2", f"{pool}, carbon") for pool in POOLS[:6]},
-}
-"""Pools at a year's end that can be compared: units and meaning."""
 
 GROWTH_AGE = 100
 """Years of age at which biomass is compared with growth curves where the file names no other (calibration.md 8)."""
-
-QUANTITIES = (*DERIVED, *(name for name in PARAMETERS if name not in DERIVED), *STOCKS)
-"""What a map or a table can be compared with; of a name that is both, the derived quantity (turnover a year, 1 / A)."""
 
 KIND = "benchmark file"
 """What messages call it."""
@@ -47,22 +27,39 @@ Level = int | float | str | list[int]
 Statistic = Literal["median", "mean", "p25", "p75"]
 
 
-def check_quantity(name: str, valid: Sequence[str] = QUANTITIES) -> str:
-    """Refuse a quantity that there is not.
+def valid_quantities(tables: ModelTables) -> tuple[str, ...]:
+    """Return what a map or a table can be compared with.
 
-    Raises:
-        ValueError: naming the nearest and the valid ones.
+    A name that is both a parameter's and a derived quantity's is that of the latter (turnover a year, 1 / A).
     """
-    if name in valid:
-        return name
-    near = difflib.get_close_matches(name, valid, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown quantity {name!r}.{hint} Valid are {', '.join(valid)}")
+    derived = tables.derived.names
+    parameters = (name for name in tables.parameter_names if name not in derived)
+    return (*derived, *parameters, *(stock.name for stock in tables.stocks))
 
 
-def _check_statistic(quantity: str, statistic: str) -> None:
+def _tables(info: ValidationInfo) -> ModelTables:
+    """The model's tables, which whoever reads a benchmark file gives."""
+    if not isinstance(info.context, ModelTables):
+        raise TypeError("a benchmark file is read with the tables of a model")
+    return info.context
+
+
+def _check_quantity(name: str, valid: Sequence[str]) -> None:
+    """Refuse, as a ValueError, a quantity that there is not."""
+    if name not in valid:
+        near = difflib.get_close_matches(name, valid, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown quantity {name!r}.{hint} Valid are {', '.join(valid)}")
+
+
+def _check_compared(name: str, tables: ModelTables) -> None:
+    """Refuse, as a ValueError, a daily output that cannot be compared."""
+    _check_quantity(name, [one.name for one in tables.compared])
+
+
+def _check_statistic(quantity: str, statistic: str, tables: ModelTables) -> None:
     """Refuse, as a ValueError, a statistic that a day of the year has not."""
-    if quantity in CIRCULAR_PARAMETERS and statistic != "median":
+    if quantity in tables.periods and statistic != "median":
         raise ValueError(f'{quantity} is a day of the year, which has no lowest: statistic must be "median"')
 
 
@@ -95,11 +92,13 @@ class MapReference(_Values, _Screened):
     age: Positive | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> MapReference:
-        check_quantity(self.quantity)
-        _check_statistic(self.quantity, self.statistic)
-        if self.years and self.quantity not in STOCKS:
-            raise ValueError(f"years go with {', '.join(STOCKS)}; {self.quantity} is of no year")
+    def _fits(self, info: ValidationInfo) -> MapReference:
+        tables = _tables(info)
+        _check_quantity(self.quantity, valid_quantities(tables))
+        _check_statistic(self.quantity, self.statistic, tables)
+        stocks = [stock.name for stock in tables.stocks]
+        if self.years and self.quantity not in stocks:
+            raise ValueError(f"years go with {', '.join(stocks)}; {self.quantity} is of no year")
         if self.age and (self.quantity != "biomass" or self.years):
             raise ValueError('age goes with quantity = "biomass", and not with years: forward runs keep live biomass')
         return self
@@ -119,10 +118,11 @@ class TableReference(_Values, _Screened):
     where: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _fits(self) -> TableReference:
+    def _fits(self, info: ValidationInfo) -> TableReference:
+        tables = _tables(info)
         for name in self.columns:
-            check_quantity(name)
-            _check_statistic(name, self.statistic)
+            _check_quantity(name, valid_quantities(tables))
+            _check_statistic(name, self.statistic, tables)
         if strange := [name for name in self.renormalise if name not in self.columns]:
             raise ValueError(f"renormalise has {strange[0]!r}, which is not among columns: {', '.join(self.columns)}")
         return self
@@ -152,9 +152,9 @@ class WithheldReference(Section):
     streams: Annotated[list[str], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> WithheldReference:
+    def _fits(self, info: ValidationInfo) -> WithheldReference:
         for name in self.streams or ():
-            check_quantity(name, tuple(FLUXES))
+            _check_compared(name, _tables(info))
         return self
 
 
@@ -171,8 +171,8 @@ class SeriesReference(_Values):
     method: Literal["mean", "nearest"] = "mean"
 
     @model_validator(mode="after")
-    def _fits(self) -> SeriesReference:
-        check_quantity(self.quantity, tuple(FLUXES))
+    def _fits(self, info: ValidationInfo) -> SeriesReference:
+        _check_compared(self.quantity, _tables(info))
         if self.years[0] > self.years[1]:
             raise ValueError(f"years must ascend, as [2008, 2014]; got {self.years}")
         return self
@@ -203,23 +203,24 @@ class BenchmarkFile(Section):
     stratum: list[Stratum] = Field(default_factory=list)
 
 
-def load_benchmark_file(path: Path, assignments: Sequence[str] = ()) -> BenchmarkFile:
+def load_benchmark_file(path: Path, tables: ModelTables, assignments: Sequence[str] = ()) -> BenchmarkFile:
     """Read a benchmark file.
 
     Args:
         path: the TOML file.
+        tables: of the model that is compared.
         assignments: `key.path=value` texts that override it; references are numbered from 0.
 
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
-    return load_toml(path, BenchmarkFile, KIND, lambda tree: _assign(tree, assignments))
+    return load_toml(path, BenchmarkFile, KIND, lambda tree: _assign(tree, assignments), tables)
 
 
-def read_tree(tree: dict[str, Any], where: str, assignments: Sequence[str] = ()) -> BenchmarkFile:
+def read_tree(tree: dict[str, Any], where: str, tables: ModelTables, assignments: Sequence[str] = ()) -> BenchmarkFile:
     """Read a tree of keys; errors as of `load_benchmark_file`."""
     _assign(tree, assignments)
-    return validate(tree, BenchmarkFile, KIND, where)
+    return validate(tree, BenchmarkFile, KIND, where, tables)
 
 
 def _assign(tree: dict[str, Any], assignments: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from phloem.endings import Ending
 from phloem.typed_tables import Positive, Section
 
 
@@ -25,9 +26,9 @@ class Failures(Section):
     bug: Positive = 2
     max_failures: Positive = 20
 
-    def budget(self, kind: str) -> int:
+    def budget(self, kind: Ending) -> int:
         """Return how often a tile may fail in a way."""
-        return 1 if kind == "bad input" else getattr(self, kind.replace(" ", "_"), self.bug)
+        return 1 if kind == Ending.BAD_INPUT else int(getattr(self, kind.replace(" ", "_")))
 
 
 class Engine(Section):

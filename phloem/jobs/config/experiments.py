@@ -17,7 +17,10 @@ GROUP = "phloem.experiments"
 
 _DALEC = "phloem.kernels.calibrations.dalec_daily.experiment:DalecExperiment"
 
-EXPERIMENTS = dict.fromkeys(("site", "baseline", "single-year", "growth-curve"), _DALEC)
+SIDE_BY_SIDE = ("baseline", "single-year", "growth-curve")
+"""Experiments over one driver store that `phloem experiments` runs, in this order, each in a folder of its name."""
+
+EXPERIMENTS = dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC)
 """The experiments of this package: module and class of each."""
 
 

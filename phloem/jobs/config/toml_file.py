@@ -37,7 +37,11 @@ def read_toml(path: Path, where: str) -> dict[str, Any]:
 
 
 def load_toml(
-    path: Path | None, model: type[Model], kind: str, change: Callable[[dict[str, Any]], None] | None = None
+    path: Path | None,
+    model: type[Model],
+    kind: str,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    context: Any = None,
 ) -> Model:
     """Read a file.
 
@@ -46,6 +50,7 @@ def load_toml(
         model: what it must be.
         kind: what to call it in messages.
         change: alters the tree before it is validated, as the command line asks for.
+        context: what its validators are given.
 
     Raises:
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
@@ -54,10 +59,10 @@ def load_toml(
     tree = read_toml(path, where) if path else {}
     if change:
         change(tree)
-    return validate(tree, model, kind, where)
+    return validate(tree, model, kind, where, context)
 
 
-def validate(tree: dict[str, Any], model: type[Model], kind: str, where: str) -> Model:
+def validate(tree: dict[str, Any], model: type[Model], kind: str, where: str, context: Any = None) -> Model:
     """Return a tree of keys as what it must be.
 
     Args:
@@ -65,12 +70,13 @@ def validate(tree: dict[str, Any], model: type[Model], kind: str, where: str) ->
         model: what it must be.
         kind: what to call it where the fault is in no one key.
         where: where it comes from, for messages.
+        context: what its validators are given.
 
     Raises:
         InputError: unknown key (the valid ones are named), bad value.
     """
     try:
-        return model.model_validate(tree)
+        return model.model_validate(tree, context=context)
     except ValidationError as error:
         shape: type[BaseModel] = getattr(model, "shape_of", lambda _: model)(tree)
         lines = "\n  ".join(explain(shape, kind, tree, error))

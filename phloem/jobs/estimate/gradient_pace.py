@@ -60,7 +60,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     configuration = campaign.configuration
     experiment = configuration.calibration.on_windows  # a century of growth is timed by its twenty observed years
     configuration = configuration.model_copy(update={"experiment": experiment})
-    made = campaign.read_cell(campaign.cells[0])
+    made = campaign.read_unit(campaign.cells[0])
     years = experiment.site(made).days / PERIOD
     cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]

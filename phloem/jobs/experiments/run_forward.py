@@ -17,23 +17,25 @@ import numpy as np
 
 from phloem.analysis.benchmark.cell_scores import Scores, scores
 from phloem.analysis.experiments.forward_figures import forward_figure
-from phloem.analysis.parameters.derived_quantities import DERIVED, derived
 from phloem.analysis.style.plot_style import to_png
 from phloem.errors import InputError, WorkError
-from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
-from phloem.io.merge.read_cells import read_merged
 from phloem.io.references.growth_curves import DRY_MATTER
+from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.campaign.campaign_set import together
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import DERIVED
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
+from phloem.model_tables import ModelTables
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
 
 YEARS = 100
-LIVE_POOLS = 4
+BIOMASS = "biomass"
+"""The stock of live pools that is followed."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,16 @@ class Forward:
     """What the forward runs have come to.
 
     Attributes:
+        tables: of the model.
         experiments: names, the growth-curve run last.
         cells: ids.
         coordinates: latitude and longitude, (cells, 2).
         biomass: live biomass at year ends, gC m-2, NaN for lanes without result, (experiments, cells, members, years).
         target: of the growth curves, gC m-2, (cells, years).
-        parameters: (experiments, cells, members, 30), NaN for lanes without result.
+        parameters: (experiments, cells, members, parameters), NaN for lanes without result.
     """
 
+    tables: ModelTables
     experiments: tuple[str, ...]
     cells: tuple[str, ...]
     coordinates: np.ndarray
@@ -83,14 +87,16 @@ class Forward:
         medians = []
         for values in self.parameters:
             found = {}
-            for name, numbers in derived(values).items():
+            for name, numbers in self.tables.derived.compute(values).items():
                 found[name] = nanmedian(numbers, 1)
                 if screened:
                     _, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
                     found[name] = np.where(rcv[:, 0] <= SCREENING_RCV, found[name], np.nan)
             medians.append(found)
         return {
-            self.experiments[n]: {name: scores(medians[n][name], medians[0][name]) for name in DERIVED}
+            self.experiments[n]: {
+                name: scores(medians[n][name], medians[0][name]) for name in self.tables.derived.names
+            }
             for n in range(1, len(self.experiments))
         }
 
@@ -170,7 +176,7 @@ def describe(found: dict[str, Any]) -> list[str]:
     lines.append(f"change from {found['changes_from']}, PBIAS in per cent; in brackets where members agree (3 or more)")
     names = list(found["changes"])
     lines.append(f"{'':14}" + "".join(f"{name:>26}" for name in names))
-    for key, (_, meaning) in DERIVED.items():
+    for key, meaning in ((one.name, one.meaning) for one in DERIVED.quantities):
         cells = [
             f"{number(found['changes'][name][key]['pbias'], 1)} ({number(row['pbias'], 1)}, {row['cells']} cells)"
             for name in names
@@ -210,19 +216,18 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
 def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> Forward:
     """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
     growth = campaigns[-1]
-    cells = _common(campaigns)
-    given = []
+    given = together(growth.paths.root, campaigns)
+    given.refuse_other_drivers()
+    cells = given.cells
     for campaign in campaigns:
         if not campaign.paths.merged.exists():
             raise InputError(f"{campaign.paths.root}: not merged yet; run `phloem run {campaign.paths.root}`")
-        rows = read_merged(campaign.paths.merged, ("parameters", "initial_pools", "status"), cells)
-        bad = ~good_lanes(rows["status"])
-        given.append({name: np.where(bad[..., None], np.nan, rows[name]) for name in ("parameters", "initial_pools")})
-    members = {one["parameters"].shape[1] for one in given}
-    if len(members) > 1:
-        raise InputError(f"campaigns of {' and '.join(map(str, sorted(members)))} members cannot be compared")
-    (width,) = members
-    pools = given[-1]["initial_pools"]
+    members = [read_members(campaign, cells) for campaign in campaigns]
+    widths = {one.good.shape[1] for one in members}
+    if len(widths) > 1:
+        raise InputError(f"campaigns of {' and '.join(map(str, sorted(widths)))} members cannot be compared")
+    (width,) = widths
+    pools = members[-1].pools
     biomass = np.full((len(campaigns), len(cells), width, years), np.nan, np.float32)
     target = np.full((len(cells), years), np.nan)
     coordinates = np.empty((len(cells), 2))
@@ -234,20 +239,20 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
             part = slice(begin, min(begin + share, len(cells)))
             weather, spans = [], []
             for place in range(part.start, part.stop):
-                cell = growth.read_cell(planned[cells[place]])
+                cell = growth.read_unit(planned[cells[place]])
                 site = experiment.site(cell)
                 weather.append(experiment.forward_weather(site))
                 spans = _spans(site.weather_row, site.year_end, years)
-                curve = cell.trajectory  # type: ignore[union-attr]
+                curve = cell.trajectory
                 if len(curve) < years:
                     raise InputError(f"--years {years}: the growth curves of the store end at age {len(curve)}")
                 target[place] = curve[:years]
                 coordinates[place] = cell.latitude, cell.longitude
             weather += weather[:1] * (max(2, share) - len(weather))  # one program for all parts
-            biomass[:, part] = _run(growth, weather, spans, [one["parameters"][part] for one in given], pools[part])
+            biomass[:, part] = _run(growth, weather, spans, [one.parameters[part] for one in members], pools[part])
             bar.update(part.stop, cells[part.stop - 1])
-    parameters = np.stack([one["parameters"] for one in given])
-    return Forward(names, tuple(cells), coordinates, biomass, target, parameters)
+    parameters = np.stack([one.parameters for one in members])
+    return Forward(experiment.tables, names, tuple(cells), coordinates, biomass, target, parameters)
 
 
 def _run(
@@ -275,8 +280,9 @@ def _run(
         experiment.precision, experiment.backend,
     )  # fmt: skip
     index = tuple(np.array(lanes).T)
+    live = _live(experiment.tables)
     for year, (ends, _) in enumerate(runs):
-        found[(*index, year)] = ends[: len(lanes), :LIVE_POOLS].sum(1)
+        found[(*index, year)] = ends[: len(lanes), live].sum(1)
     return found
 
 
@@ -288,20 +294,10 @@ def _spans(weather_row: np.ndarray | None, year_end: np.ndarray, years: int) -> 
     return [slice(int(rows[a]), int(rows[b - 1]) + 1) for a, b in zip(starts, stops, strict=True)]
 
 
-def _common(campaigns: Sequence[Campaign]) -> list[str]:
-    """Return the cells that all campaigns have, in the order of the last one.
-
-    Raises:
-        InputError: none, or one whose drivers differ.
-    """
-    sums = [{cell.name: cell.checksum for cell in campaign.cells} for campaign in campaigns]
-    names = [name for name in sums[-1] if all(name in one for one in sums)]
-    if not names:
-        raise InputError("the campaigns have no cell in common: forward compares experiments over one driver store")
-    for name in names:
-        if len({one[name] for one in sums}) > 1:
-            raise InputError(f"cell {name}: the campaigns have different drivers; run them over one driver store")
-    return names
+def _live(tables: ModelTables) -> list[int]:
+    """Return the places of the live pools."""
+    stock = next(one for one in tables.stocks if one.name == BIOMASS)
+    return [tables.pool_names.index(pool) for pool in stock.pools]
 
 
 def _fill(file: netCDF4.Dataset, found: Forward) -> None:

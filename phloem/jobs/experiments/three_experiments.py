@@ -13,9 +13,8 @@ import numpy as np
 
 from phloem.analysis.experiments.page import write_page
 from phloem.analysis.experiments.truth_recovery import recovery, truth_figure
-from phloem.analysis.parameters.derived_quantities import derived
 from phloem.analysis.style.plot_style import to_png
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError
 from phloem.hpc.mpi_engine import inside_world
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.grid_cell import GridCell
@@ -23,18 +22,24 @@ from phloem.io.drivers.store import StorePaths, open_store
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.journals import read_events
 from phloem.io.merge.read_cells import read_merged
+from phloem.jobs.calibration.merged_members import store_folder
+from phloem.jobs.calibration.store_cells import plan_columns
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.campaign.campaign_set import together
 from phloem.jobs.campaign.planning import open_or_plan
-from phloem.jobs.campaign.store_cells import plan_columns
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
+from phloem.jobs.config.experiments import SIDE_BY_SIDE
 from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.experiments import run_forward as forward
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.engines import run
-from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS
-from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
+from phloem.model_tables import ModelTables
+from phloem.names import STATUS
 
 PAGE = "index.html"
+
+MAPPED = ("turnover_wood", "npp_wood", "leaf_lifespan")
+"""Derived quantities whose maps are held against the truth."""
 
 
 def run_experiments(
@@ -66,7 +71,7 @@ def run_experiments(
     first = load_configuration(target, [*keys, 'experiment.name="baseline"'])
     if not first.data.is_store:
         raise InputError(f'{target}: data.kind = "{first.data.kind}"; the three experiments run over a driver store')
-    checks = [load_configuration(target, [*keys, f'experiment.name="{name}"']) for name in GRID_EXPERIMENTS]
+    checks = [load_configuration(target, [*keys, f'experiment.name="{name}"']) for name in SIDE_BY_SIDE]
     if first.data.kind == "grid":
         path = expand_path(str(first.data.path), target.resolve().parent)
         if not path.is_file():
@@ -82,14 +87,13 @@ def run_experiments(
         keys += ['data.kind="grid"', f"data.path={json.dumps(str(store.resolve()))}"]
     if not inside_world():  # there, one process plans for all
         _plan_all(target, out, keys)
-    for name in GRID_EXPERIMENTS:
+    for name in SIDE_BY_SIDE:
         say(f"experiment {name}")
         run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
-    campaigns = [open_campaign(out / name) for name in GRID_EXPERIMENTS]
-    if lacking := [str(one.paths.root) for one in campaigns if not one.paths.merged.exists()]:
-        raise WorkError(f"{lacking[0]} is not merged: phloem run {lacking[0]}")
+    campaigns = [open_campaign(out / name) for name in SIDE_BY_SIDE]
+    together(out, campaigns).require_products()
     years = forward_years(campaigns[-1])
-    others = [out / name for name in GRID_EXPERIMENTS[:2]]
+    others = [out / name for name in SIDE_BY_SIDE[:2]]
     found = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
     return _deliver(campaigns, found, out)
 
@@ -102,7 +106,7 @@ def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
     """
     made: list[Path] = []
     try:
-        for name in GRID_EXPERIMENTS:
+        for name in SIDE_BY_SIDE:
             known = is_campaign(out / name)
             open_or_plan(target, out / name, [*keys, f'experiment.name="{name}"'])
             made += [] if known else [out / name]
@@ -114,7 +118,7 @@ def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
 
 def forward_years(growth: Campaign) -> int:
     """Years that are run forward: no more than the growth-curve run and the store's growth curves have."""
-    cell = growth.read_cell(growth.cells[0])
+    cell = growth.read_unit(growth.cells[0])
     assert isinstance(cell, GridCell)
     return min(forward.YEARS, growth.configuration.calibration.protocol.simulated, len(cell.trajectory))
 
@@ -143,7 +147,8 @@ def _synthetic_store(configuration: Configuration, root: Path, data: Path | None
 
 def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) -> dict[str, Any]:
     """Compare, write experiments.json, the figures and the page."""
-    cells = [cell.name for cell in campaigns[-1].cells]
+    cells = campaigns[-1].cells.names
+    tables = campaigns[-1].configuration.calibration.tables
     wanted = ("parameters", "nnse", "nnse_validation", "status", "gradient_equivalents")
     merged: dict[str, dict[str, np.ndarray]] = {
         one.configuration.experiment.name: read_merged(one.paths.merged, wanted, cells) for one in campaigns
@@ -159,22 +164,25 @@ def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) ->
         "changes_from": found["changes_from"],
         "changes": found["changes"],
         "changes_screened": found["changes_screened"],
-        "nnse": {name: _efficiencies(rows) for name, rows in merged.items()},
+        "nnse": {name: _efficiencies(rows, tables) for name, rows in merged.items()},
         "campaigns": {one.configuration.experiment.name: _cost(one, merged) for one in campaigns},
     }
     truth = read_truth(campaigns[-1], cells)
     if truth is not None:
         estimates = {
-            name: derived(np.where(_good(rows)[..., None], rows["parameters"], np.nan)) for name, rows in merged.items()
+            name: tables.derived.compute(np.where(_good(rows)[..., None], rows["parameters"], np.nan))
+            for name, rows in merged.items()
         }
-        summary["truth"] = recovery(estimates, derived(truth))
+        known = tables.derived.compute(truth)
+        summary["truth"] = recovery(estimates, known)
         planned = {cell.name: (cell.latitude, cell.longitude) for cell in campaigns[-1].cells}
         places = np.array([planned[name] for name in cells])
-        png = to_png(truth_figure(places, estimates, derived(truth)))
+        shown = [next(one for one in tables.derived.quantities if one.name == name) for name in MAPPED]
+        png = to_png(truth_figure(places, estimates, known, shown))
         write_atomically(out / "truth.png", png)
     write_atomically(out / "experiments.json", (json.dumps(summary, indent=1) + "\n").encode())
     figures = [path for path in (out / "forward.png", out / "truth.png") if path.exists()]
-    summary["page"] = str(write_page(out / PAGE, campaigns[-1].configuration.campaign.name, summary, figures))
+    summary["page"] = str(write_page(out / PAGE, campaigns[-1].configuration.campaign.name, summary, tables, figures))
     return summary
 
 
@@ -182,7 +190,7 @@ def _good(rows: dict[str, np.ndarray]) -> np.ndarray:
     return good_lanes(rows["status"])
 
 
-def _efficiencies(rows: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+def _efficiencies(rows: dict[str, np.ndarray], tables: ModelTables) -> dict[str, dict[str, float | None]]:
     """Return the median over the cells of the members' median efficiency, by window and stream."""
     result: dict[str, dict[str, float | None]] = {}
     for window in ("nnse", "nnse_validation"):
@@ -190,7 +198,7 @@ def _efficiencies(rows: dict[str, np.ndarray]) -> dict[str, dict[str, float | No
         middle = forward.nanmedian(forward.nanmedian(values, 1), 0)
         result[window] = {
             name: None if np.isnan(value) else round(float(value), 4)
-            for name, value in zip(ALL_STREAMS, middle, strict=False)
+            for name, value in zip(tables.streams, middle, strict=True)
         }
     return result
 
@@ -212,13 +220,15 @@ def _cost(campaign: Campaign, merged: Mapping[str, dict[str, np.ndarray]]) -> di
 
 
 def read_truth(campaign: Campaign, cells: Sequence[str]) -> np.ndarray | None:
-    """Return the true parameters of a synthetic domain, (cells, 30), or None where nobody knows them."""
-    path = StorePaths((campaign.paths.root / campaign.cells[0].source.rpartition("#")[0]).parents[2]).truth
-    if not path.is_file():
+    """Return the true parameters of a synthetic domain, (cells, parameters), or None where nobody knows them."""
+    folder = store_folder(campaign)
+    path = StorePaths(folder).truth if folder is not None else None
+    if path is None or not path.is_file():
         return None
     with path.open(newline="") as file:
         rows = {row["cell"]: row for row in csv.DictReader(file)}
-    return np.array([[float(rows[cell][name]) for name in PARAMETERS] for cell in cells])
+    names = campaign.configuration.calibration.tables.parameter_names
+    return np.array([[float(rows[cell][name]) for name in names] for cell in cells])
 
 
 def describe(found: dict[str, Any]) -> list[str]:
@@ -229,7 +239,7 @@ def describe(found: dict[str, Any]) -> list[str]:
     for name, rows in found["nnse"].items():
         pairs = [
             f"{stream} {_two(rows['nnse'].get(stream))} / {_two(rows['nnse_validation'].get(stream))}"
-            for stream in ALL_STREAMS
+            for stream in rows["nnse"]
         ]
         lines.append(f"{name:14}" + "   ".join(pairs))
     if "truth" in found:

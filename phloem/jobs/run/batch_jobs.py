@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
+from phloem.endings import Ending
 from phloem.hpc.slurm_engine.control import node_is_down
 from phloem.hpc.slurm_engine.job_states import end_class, job_states, queue_states
 from phloem.hpc.tasks import EngineError
@@ -14,7 +15,14 @@ from phloem.io.campaign.attempts import Holder
 REMEMBER_SECONDS = 30.0
 """How long an answer of the scheduler holds: hundreds of tasks ask for the same few jobs."""
 
-OVER = ("preempted", "walltime", "node lost", "out of memory", "cancelled", "worker lost")
+OVER = (
+    Ending.PREEMPTED,
+    Ending.WALLTIME,
+    Ending.NODE_LOST,
+    Ending.OUT_OF_MEMORY,
+    Ending.CANCELLED,
+    Ending.WORKER_LOST,
+)
 """What ends a job for certain; everything else, `unknown` first of all, is no end."""
 
 _over: dict[tuple[str, int], str] = {}
@@ -43,7 +51,7 @@ def _ended(state: str, holder: Holder) -> str:
     kind = end_class(state)
     if kind == "pending" or _earlier_life(holder):
         return "put back"
-    return "worker lost" if kind == "completed" else kind if kind in OVER else ""
+    return Ending.WORKER_LOST if kind == "completed" else kind if kind in OVER else ""
 
 
 def _earlier_life(holder: Holder) -> bool:
@@ -57,9 +65,9 @@ def _earlier_life(holder: Holder) -> bool:
 def _why_put_back(holder: Holder) -> str:
     """Return why a job was put back: its node was lost, or, where the node is well, others came first."""
     try:
-        return "node lost" if node_is_down(holder.host) else "preempted"
+        return Ending.NODE_LOST if node_is_down(holder.host) else Ending.PREEMPTED
     except EngineError:
-        return "node lost"
+        return Ending.NODE_LOST
 
 
 def _state(job: str, afresh: bool = False) -> str:

@@ -1,64 +1,16 @@
-"""The merge of a campaign, and what is tidied up after it."""
+"""The merge of a finished campaign, and what is tidied up after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from phloem.io.grids.placed_cells import PlacedCells, place_cells
-from phloem.io.merge.write_merged import merge_tiles
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.progress import ProgressBar
 from phloem.jobs.run.housekeeping import tidy
 from phloem.jobs.run.state import CampaignState
 
 
-def merge(campaign: Campaign, allow_holes: bool = False) -> Path:
-    """Write merged.nc from the committed tiles.
-
-    Raises:
-        WorkError: a tile is missing or damaged, and holes were not asked for.
-    """
-    attributes = {
-        "title": f"phloem calibration {campaign.configuration.campaign.name}",
-        "version": campaign.version,
-        "configuration_hash": campaign.configuration.fingerprint(),
-        "seed": campaign.configuration.campaign.seed,
-        "experiment": campaign.configuration.experiment.name,
-        "mode": campaign.configuration.calibration.mode,
-        "precision": campaign.configuration.calibration.precision,
-    }
-    plan: list[Sequence[str]] = [
-        [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
-    ]
-    with ProgressBar("merging", len(plan)) as bar:
-        return merge_tiles(
-            campaign.paths,
-            plan,
-            campaign.configuration.calibration.tables,
-            attributes,
-            retries=range(len(campaign.tiles), len(campaign.all_tiles)),
-            allow_holes=allow_holes,
-            on_progress=lambda done, _total: bar.update(done),
-            grid=grid_of(campaign),
-        )
-
-
-def grid_of(campaign: Campaign) -> PlacedCells | None:
-    """Return where the cells of a grid campaign lie; None for towers and other places, whose product has one dimension
-    of cells.
-
-    Raises:
-        InputError: cells that are on no regular grid, or two in one place.
-    """
-    if not campaign.configuration.data.is_store or campaign.places:
-        return None
-    columns = campaign.cells.columns
-    return place_cells(columns["name"], columns["latitude"], columns["longitude"], campaign.step)
-
-
 def deliver(campaign: Campaign, state: CampaignState) -> Path:
-    """Merge a finished campaign, and tidy it up; errors as in `merge`."""
-    merged = merge(campaign)
+    """Merge a finished campaign, and tidy it up; errors as of `KindOfWork.merge`."""
+    merged = campaign.kind.merge(campaign)
     tidy(campaign, state)
     return merged

@@ -19,7 +19,7 @@ from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.batch_jobs import verdict
-from phloem.jobs.run.state import CampaignState, read_state, total_steps
+from phloem.jobs.run.state import CampaignState, read_state
 from phloem.jobs.run.supervisor import Supervisor, Watch
 from phloem.jobs.tile.failures import describe_classes, forget_tracebacks, stopped
 from phloem.sharding.lanes.devices import device_environment
@@ -143,9 +143,9 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
         return state
     engine = choose_engine(campaign, workers)
     begun = time.time()
-    total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
-    watch = Watch(steps={tile: total_steps(campaign, tile) for tile in state.done})
-    with ProgressBar("calibrating", total, sum(watch.steps.values())) as watch.bar:
+    total = sum(campaign.count_steps(tile) for tile in campaign.all_tiles)
+    watch = Watch(steps={tile: campaign.count_steps(tile) for tile in state.done})
+    with ProgressBar(campaign.kind.doing, total, sum(watch.steps.values())) as watch.bar:
         supervisor = Supervisor(campaign, engine, watch, done=set(state.done), verdict=verdict)
         state = supervise(supervisor)
     journal = campaign.paths.journal(supervisor.name)
@@ -169,7 +169,7 @@ def supervise(supervisor: Supervisor) -> CampaignState:
             told.add(tile)
             watch.steps[tile] = beat["steps"]
         for tile in state.done:
-            watch.steps[tile] = total_steps(campaign, tile)
+            watch.steps[tile] = campaign.count_steps(tile)
         watch.show()
         time.sleep(WAIT_SECONDS)
 

@@ -15,7 +15,7 @@ from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.run.batch_jobs import verdict
 from phloem.jobs.run.execute import conclude, local_engine, prepare, supervise
-from phloem.jobs.run.state import CampaignState, total_steps
+from phloem.jobs.run.state import CampaignState
 from phloem.jobs.run.supervisor import Supervisor, Watch
 
 Planned = tuple[str, Configuration, set[int]]
@@ -42,12 +42,12 @@ def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tupl
     tiles, begun = len(campaign.all_tiles), time.time()
     first = here.rank * tiles // here.size
     engine = local_engine(campaign, workers or 1)
-    steps = [total_steps(campaign, tile) for tile in range(tiles)]
+    steps = [campaign.count_steps(tile) for tile in range(tiles)]
     watch = Watch(steps={tile: steps[tile] for tile in planned[2]})
     order = [*range(first, tiles), *range(first)]
     supervisor = Supervisor(campaign, engine, watch, order, set(planned[2]), verdict=verdict)
     if here.rank == 0:
-        with ProgressBar("calibrating", sum(steps), sum(watch.steps.values())) as watch.bar:
+        with ProgressBar(campaign.kind.doing, sum(steps), sum(watch.steps.values())) as watch.bar:
             state = supervise(supervisor)
     else:
         state = supervise(supervisor)

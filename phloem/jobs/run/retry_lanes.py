@@ -1,8 +1,7 @@
-"""`phloem retry --lanes`: failed lanes of many tiles, packed into full batches and calibrated again."""
+"""`phloem retry --lanes`: failed lanes of many tiles, packed into full batches and computed again."""
 
 from __future__ import annotations
 
-from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.jobs.campaign.campaign import Campaign, Lane, add_retries
 from phloem.names import STATUS
@@ -12,14 +11,14 @@ FAILED = (STATUS["diverged"], STATUS["set_aside"])
 
 
 def failed_lanes(campaign: Campaign) -> list[Lane]:
-    """Return the lanes that no tile and no batch has calibrated, with the number of the draw that each begins with.
+    """Return the lanes that neither a tile nor a batch has brought to an end, with the draw that each begins at.
 
     A diverged lane goes on with the draws after those it has used; what was set aside has used none in vain.
 
     Raises:
         CorruptFile: a tile is not what was committed.
     """
-    commits, schema = read_commits(campaign.paths), calibration_schema(campaign.configuration.calibration.tables)
+    commits, schema = read_commits(campaign.paths), campaign.schema
     place = {name: position for position, name in enumerate(cell.name for cell in campaign.cells)}
     found: dict[tuple[int, int], int] = {}
     for tile in campaign.all_tiles:
@@ -48,11 +47,11 @@ def retry_lanes(campaign: Campaign) -> tuple[Campaign, int]:
     Raises:
         CorruptFile: a tile is not what was committed.
     """
-    from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS
-
     open_batches = [batch for tile, batch in _batches(campaign) if not campaign.paths.tile(tile).exists()]
     waiting = {(cell, member) for batch in open_batches for cell, member, _ in batch}
-    lanes = [lane for lane in failed_lanes(campaign) if lane[:2] not in waiting and lane[2] <= MOST_REDRAWS]
+    lanes = [
+        lane for lane in failed_lanes(campaign) if lane[:2] not in waiting and lane[2] <= campaign.kind.most_redraws
+    ]
     width = BLOCK * campaign.configuration.engine.devices
     batches = [lanes[first : first + width] for first in range(0, len(lanes), width)]
     return (add_retries(campaign, batches) if batches else campaign), len(lanes)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from phloem.endings import Ending
 from phloem.io.campaign.attempts import Verdict, file_system_now, is_alive, list_attempts, read_attempt, read_beat
 from phloem.io.campaign.tiles import Commit, Commits, TileState, commits_in, diagnose_tile, read_commits
 from phloem.io.files.journals import read_events
@@ -153,8 +154,8 @@ def _seconds(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """Return the seconds of all attempts that ended, by class."""
     seconds: Counter[str] = Counter()
     for event in events:
-        if event["event"] in ("committed", "ended"):
-            seconds[event.get("class", "committed")] += event.get("seconds", 0.0)
+        if event["event"] in (Ending.COMMITTED, "ended"):
+            seconds[event.get("class", Ending.COMMITTED)] += event.get("seconds", 0.0)
     return seconds
 
 
@@ -249,8 +250,8 @@ def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
 
 def by_class(campaign: Campaign, state: CampaignState) -> dict[str, dict[str, Any]]:
     """Return, for each failure class, its attempts and tiles and the command that mends it."""
-    attempts: Counter[str] = Counter()
-    tiles: Counter[str] = Counter()
+    attempts: Counter[Ending] = Counter()
+    tiles: Counter[Ending] = Counter()
     for failure in state.failures.values():
         attempts.update(failure.classes)
         tiles.update(failure.classes.keys())
@@ -265,18 +266,13 @@ def _eta(campaign: Campaign, state: CampaignState, failed: list[int], pace: floa
     """Return the seconds left at the pace of the running tiles; None when nothing runs, 0 when all is done."""
     out = set(state.done) | set(failed)
     left = sum(
-        total_steps(campaign, tile) - state.beats.get(tile, {}).get("steps", 0)
+        campaign.count_steps(tile) - state.beats.get(tile, {}).get("steps", 0)
         for tile in campaign.all_tiles
         if tile not in out
     )
     if not left:
         return 0.0
     return round(left / pace, 1) if pace > 0 else None
-
-
-def total_steps(campaign: Campaign, tile: int) -> int:
-    """Return the steps of all lanes of a tile."""
-    return campaign.count_lanes(tile) * campaign.configuration.optimiser.steps
 
 
 def rate(beat: Mapping[str, Any]) -> float:

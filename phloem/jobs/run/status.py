@@ -9,7 +9,6 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
 from phloem.jobs.run.state import read_state, summary
 from phloem.jobs.tile.failures import describe_classes
-from phloem.names import STREAMS
 
 MOST = 20
 """Tiles that are named one by one."""
@@ -85,13 +84,14 @@ def _next(found: dict[str, Any], root: Path) -> list[str]:
 
 def score_table(found: dict[str, Any]) -> str:
     """Return the scores of `evaluate` as a table."""
-    header = f"{found['site']:10}" + "".join(f"{name:>16}" for name in STREAMS) + f"{'J_obs':>10}"
-    lines = [header, f"{'member':10}" + f"{'cal     val':>16}" * len(STREAMS)]
+    streams = list(found["members"][0]["nnse"])
+    header = f"{found['site']:10}" + "".join(f"{name:>16}" for name in streams) + f"{'J_obs':>10}"
+    lines = [header, f"{'member':10}" + f"{'cal     val':>16}" * len(streams)]
 
     def number(value: float | None) -> str:
         return "      -" if value is None else f"{value:7.3f}"
 
     for member, entry in enumerate(found["members"]):
-        cells = [f"{number(entry['nnse'][s])} {number(entry['nnse_validation'][s])}".rjust(16) for s in STREAMS]
+        cells = [f"{number(entry['nnse'][s])} {number(entry['nnse_validation'][s])}".rjust(16) for s in streams]
         lines.append(f"{member:<10}" + "".join(cells) + f"{entry['j_obs']:10.4f}")
     return "\n".join(lines)

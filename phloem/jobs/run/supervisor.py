@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from phloem.endings import LOSSES, Ending
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, Task
 from phloem.io.campaign.attempts import (
@@ -30,9 +31,7 @@ from phloem.io.campaign.attempts import (
 from phloem.io.files.journals import roll_up
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration
-from phloem.jobs.run.state import total_steps
 from phloem.jobs.tile.failures import (
-    LOSSES,
     TileFailures,
     classify,
     keep_traceback,
@@ -40,6 +39,7 @@ from phloem.jobs.tile.failures import (
     stopped,
     tile_failures,
 )
+from phloem.jobs.tile.tile_task import TileTask
 
 MANY_LOSSES = 8
 """So many tiles lost one after another, and none finished, speak against the machine. One bad node otherwise uses up
@@ -141,7 +141,7 @@ class Supervisor:
             return None
         if self.paths.tile(tile).exists():
             self.done.add(tile)
-            self.watch.steps[tile] = total_steps(self.campaign, tile)
+            self.watch.steps[tile] = self.campaign.count_steps(tile)
             return None
         numbers = attempt_numbers(self.paths, tile)
         if numbers.open:
@@ -161,22 +161,23 @@ class Supervisor:
     def task(self, tile: int, failures: TileFailures) -> Task:
         """Return the call that computes a tile; keys that no result depends on come from this run's configuration."""
         configuration = self.campaign.configuration
-        arguments = {
-            "root": str(self.paths.root.resolve()),
-            "tile": tile,
-            "checkpoint_minutes": configuration.tiles.checkpoint_minutes,
-            "supervisor": self.name,
-            "devices": configuration.engine.devices,
-            "hang_seconds": 60 * configuration.engine.hang_minutes,
-            "watched": isinstance(self.engine, LocalEngine),
-            "memory_bytes": int(configuration.engine.memory_gb * 2**30),
-            "halvings": failures.halvings,
-            "isolate": failures.isolate,
-            "job": self.job,
-            "restart": self.restart,
-            "node": self.node,
-        }
-        return Task(tile, "phloem.jobs.tile.worker:run_tile", arguments)
+        engine = configuration.engine
+        asked = TileTask(
+            root=str(self.paths.root.resolve()),
+            tile=tile,
+            supervisor=self.name,
+            devices=engine.devices,
+            checkpoint_minutes=configuration.tiles.checkpoint_minutes,
+            hang_seconds=60 * engine.hang_minutes,
+            watched=isinstance(self.engine, LocalEngine),
+            memory_bytes=int(engine.memory_gb * 2**30),
+            halvings=failures.halvings,
+            isolate=failures.isolate,
+            job=self.job,
+            restart=self.restart,
+            node=self.node,
+        )
+        return Task(tile, "phloem.jobs.tile.worker:run_tile", asked)
 
     def report(self, tile: int, message: dict[str, Any]) -> None:
         """Take note of what a tile says."""
@@ -194,7 +195,7 @@ class Supervisor:
         if outcome.kind == "done":
             self.done.add(tile)
             self.lost.clear()
-            self.watch.steps[tile] = total_steps(self.campaign, tile)
+            self.watch.steps[tile] = self.campaign.count_steps(tile)
             self.watch.show()
             took = duration(outcome.value["seconds"])
             self.watch.note(f"tile {tile} committed: {outcome.value['lanes']} lanes in {took}")
@@ -226,7 +227,7 @@ class Supervisor:
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
             # Neither a node's loss nor one after a checkpoint tells anything of the tile.
-            if kind != "node lost" and not (kind in LOSSES and facts["saved"]):
+            if kind != Ending.NODE_LOST and not (kind in LOSSES and facts["saved"]):
                 trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")

@@ -7,27 +7,25 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from phloem.endings import LOSSES, Ending
 from phloem.hpc.tasks import Context, Stopped
 from phloem.io.campaign.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
-from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
-from phloem.io.drivers.grid_cell import GridCell
-from phloem.io.drivers.tower_cell import Cell
 from phloem.io.files.journals import append_event
-from phloem.jobs.calibration.lane_results import Arrays
-from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.campaign.backend import require_backend
-from phloem.jobs.campaign.campaign import Campaign, Lane, open_campaign
-from phloem.jobs.tile.failures import LOSSES, classify, keep_traceback
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.campaign.kind_of_work import Arrays, Lane, TileWork
+from phloem.jobs.tile.failures import classify, keep_traceback
+from phloem.jobs.tile.tile_task import TileTask
 from phloem.names import STATUS
 
 CHUNK_SECONDS = 2.0
@@ -40,7 +38,7 @@ hundred thousand workers at 15 s would take all that a metadata server can do (d
 FULL_DISK_SECONDS = 15.0
 """How long a tile pauses before it tries a full disk again."""
 
-STOPS = {"SIGUSR1": "walltime", "SIGUSR2": "walltime", "SIGTERM": "preempted"}
+STOPS = {"SIGUSR1": Ending.WALLTIME, "SIGUSR2": Ending.WALLTIME, "SIGTERM": Ending.PREEMPTED}
 """What a signal means inside a batch job; outside of one every signal is an interruption."""
 
 
@@ -63,23 +61,25 @@ class Attempt:
     """One execution of a tile, or of a part of one that is computed alone.
 
     Attributes:
+        task: what was asked.
         campaign: whose tile it is.
         tile: its number.
+        planned: its units.
         number: of the attempt.
         part: names the part; empty for the whole.
         saved: whether it wrote a checkpoint.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], context: Context, part: str = "") -> None:
-        self.arguments, self.context, self.part = arguments, context, part
-        self.campaign = opened(str(arguments["root"]))
-        self.tile = int(arguments["tile"])
-        self.number = int(arguments.get("attempt", 0))
+    def __init__(self, task: TileTask, context: Context, part: str = "") -> None:
+        self.task, self.context, self.part = task, context, part
+        self.campaign = opened(task.root)
+        self.tile, self.number = task.tile, task.attempt
+        self.planned = self.campaign.tile_cells(self.tile)
         self.paths = self.campaign.paths
         self.configuration = self.campaign.configuration
         self.fingerprint = self.campaign.fingerprint(self.tile)
-        self.node = str(arguments["node"]) or os.uname().nodename
-        self.worker = f"{arguments['supervisor']}.{context.worker}"
+        self.node = task.node or os.uname().nodename
+        self.worker = f"{task.supervisor}.{context.worker}"
         self.started = self.saved_at = time.monotonic()
         self.beaten_at = -np.inf
         self.saved = False
@@ -87,28 +87,32 @@ class Attempt:
         self.first = self.total = 0
         self.ready: tuple[float, int] | None = None
 
-    def run(self) -> dict[str, Any]:
-        """Claim the tile, go through its life, and write down how the attempt ended."""
+    def run(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+        """Claim the tile, go through its life, and write down how the attempt ended.
+
+        Args:
+            compute: returns the arrays of the tile.
+        """
         require_backend(self.configuration)
-        batch = (str(self.arguments["job"]), int(self.arguments["restart"]), self.node)
-        self.number = take_tile(self.paths, self.tile, holder(self.worker, *batch), self.pause)
+        me = holder(self.worker, self.task.job, self.task.restart, self.node)
+        self.number = take_tile(self.paths, self.tile, me, self.pause)
         try:
             if self.paths.tile(self.tile).exists():  # committed between the supervisor's look and this claim
                 raise TakenError(f"tile {self.tile} has been committed already")
-            counts = self.live()
+            counts = self.live(compute)
         except TakenError as taken:
-            self.end("interrupted", str(taken))
+            self.end(Ending.INTERRUPTED, str(taken))
             raise
         except Stopped as stop:
             self.end(self.why_stopped(), str(stop))
             raise
         except StaleAttempt as stale:
             self.log("stale", error=str(stale))
-            self.end("interrupted", str(stale))
+            self.end(Ending.INTERRUPTED, str(stale))
             raise
         except Exception as error:
             kind = classify(error)
-            if kind == "file system":
+            if kind == Ending.FILE_SYSTEM:
                 self.rest()
             trace = "".join(traceback.format_exception(error))
             self.log("failed", error=str(error), **{"class": kind})
@@ -122,19 +126,12 @@ class Attempt:
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
 
-    def live(self) -> dict[str, Any]:
-        """Read the tile's cells, calibrate them, commit."""
-        planned = self.campaign.tile_cells(self.tile)
-        self.log("started", cells=[cell.name for cell in planned])
-        self.total = self.campaign.count_lanes(self.tile) * self.configuration.optimiser.steps
+    def live(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+        """Compute the tile's units, and commit."""
+        self.log("started", cells=[unit.name for unit in self.planned])
+        self.total = self.campaign.count_steps(self.tile)
         self.beat(0)
-        if self.arguments["isolate"]:
-            from phloem.jobs.tile.isolation import calibrate_apart
-
-            arrays = calibrate_apart(self)
-        else:
-            lanes = self.campaign.tile_lanes(self.tile)
-            arrays = self.calibrate([self.campaign.read_cell(cell) for cell in planned], lanes)
+        arrays = compute(self)
         attributes = {
             "version": self.campaign.version,
             "configuration_hash": self.configuration.fingerprint(),
@@ -146,7 +143,7 @@ class Attempt:
             self.paths,
             self.tile,
             self.number,
-            calibration_schema(self.configuration.calibration.tables),
+            self.campaign.schema,
             arrays,
             attributes,
             on_full=self.pause,
@@ -158,15 +155,15 @@ class Attempt:
         self.log("finished", **counts)
         return counts
 
-    def calibrate(self, cells: Sequence[Cell | GridCell], lanes: Sequence[Lane] | None) -> Arrays:
-        """Take every lane of some cells, or those given, to its end, from the newest checkpoint or from the start.
+    def compute(self, units: Sequence[Any], lanes: Sequence[Lane] | None) -> Arrays:
+        """Take every lane of some units, or those given, to its end, from the newest checkpoint or from the start.
 
         Raises:
             Stopped: asked to stop; a checkpoint was written.
             MemoryError: not even one lane fits.
         """
-        work = TileCalibration(self.configuration, cells, lanes, int(self.arguments["devices"]))
-        for _ in range(int(self.arguments["halvings"])):
+        work = self.campaign.kind.begin(self.configuration, units, lanes, self.task.devices)
+        for _ in range(self.task.halvings):
             work.halve()
         self.total = work.total_steps
         resumed = self.resume(work)
@@ -179,7 +176,7 @@ class Attempt:
             try:
                 steps = work.advance(self.chunk)
             except Exception as error:
-                if classify(error) != "out of memory" or not work.halve():
+                if classify(error) != Ending.OUT_OF_MEMORY or not work.halve():
                     raise
                 self.log("halved", lanes=work.in_flight, error=str(error))
                 self.context.report({"tile": self.tile, "note": f"out of memory: {work.in_flight} lanes at once now"})
@@ -189,12 +186,12 @@ class Attempt:
             if work.stage != stage:  # its steps may take many times as long
                 self.chunk = 1
             self.ready = self.ready or (time.monotonic(), work.steps_taken)
-            if time.monotonic() - self.saved_at > 60 * float(self.arguments["checkpoint_minutes"]):
+            if time.monotonic() - self.saved_at > 60 * self.task.checkpoint_minutes:
                 self.checkpoint(work)
             self.beat(work.steps_taken)
         return work.arrays()
 
-    def stop(self, work: TileCalibration) -> NoReturn:
+    def stop(self, work: TileWork) -> NoReturn:
         """Keep where the tile stands, and end the attempt."""
         steps = work.steps_taken
         if steps > self.first:
@@ -202,9 +199,10 @@ class Attempt:
         self.log("stopped", steps=steps)
         raise Stopped(f"tile {self.tile} stopped at {steps / self.total:.1%}; checkpoint kept")
 
-    def why_stopped(self) -> str:
-        """Return the class of a stop: what the signal means inside a batch job, an interruption outside of one."""
-        return STOPS.get(self.context.flag.name or "", "interrupted") if self.arguments["job"] else "interrupted"
+    def why_stopped(self) -> Ending:
+        """Return what a stop was: what the signal means inside a batch job, an interruption outside of one."""
+        meant = STOPS.get(self.context.flag.name or "", Ending.INTERRUPTED)
+        return meant if self.task.job else Ending.INTERRUPTED
 
     def adapt(self, steps: int, seconds: float) -> None:
         """Aim the next chunk at CHUNK_SECONDS; the first call's time holds the compilation and counts for little."""
@@ -222,7 +220,7 @@ class Attempt:
             "set_aside": int((arrays["status"] == STATUS["set_aside"]).sum()),
         }
 
-    def checkpoint(self, work: TileCalibration) -> None:
+    def checkpoint(self, work: TileWork) -> None:
         """Write down where all lanes stand."""
         steps = work.steps_taken
         attributes = {"fingerprint": self.fingerprint, "steps": steps, "attempt": self.number}
@@ -232,7 +230,7 @@ class Attempt:
         self.beaten_at = -np.inf
         self.log("checkpoint", steps=steps)
 
-    def resume(self, work: TileCalibration) -> bool:
+    def resume(self, work: TileWork) -> bool:
         """Go on from the newest valid checkpoint, if there is one."""
         found = load_checkpoint(self.paths, self.tile, self.fingerprint, self.part)
         if found is None:
@@ -272,17 +270,17 @@ class Attempt:
 
     def be_watched(self) -> None:
         """Where nobody sees this process hang: unless called again in time it says where it is, and ends."""
-        if not self.arguments["watched"]:
-            faulthandler.dump_traceback_later(float(self.arguments["hang_seconds"]), exit=True)
+        if not self.task.watched:
+            faulthandler.dump_traceback_later(self.task.hang_seconds, exit=True)
 
-    def end(self, kind: str, message: str = "") -> None:
+    def end(self, kind: Ending, message: str = "") -> None:
         """Write down how the attempt ended; a full disk is waited for, another trouble left to who comes next."""
         facts = {
             "seconds": round(time.monotonic() - self.started, 1),
             "saved": self.saved,
             "worker": self.worker,
             "host": self.node,
-            "job": str(self.arguments["job"]),
+            "job": self.task.job,
         }
         try:
             journal = self.paths.journal(self.worker)

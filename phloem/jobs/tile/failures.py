@@ -7,36 +7,44 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from phloem.endings import FREE, LOSSES, Ending
 from phloem.errors import InputError
 from phloem.hpc.tasks import Outcome
-from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, list_attempts, unforgiven_ends
+from phloem.io.campaign.attempts import Numbers, list_attempts, unforgiven_ends
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.config.engine import Failures
 from phloem.sharding.lanes.devices import out_of_memory
 
-LOSSES = ("worker lost", "node lost", "file system")
-"""Classes that count only while no checkpoint is written between them: what progresses is not the tile's fault."""
-
 ALIKE_SHARE = 0.05
 """A campaign goes on while fewer of the tiles begun fail alike: among very many some poison is sure (docs/scale.md)."""
 
-SHAKY = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO, errno.ENODEV})
+FILE_SYSTEM_ERRORS = frozenset(
+    {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO, errno.ENODEV}
+)
 """Errors of a file system that is away; none is the tile's fault, and most are over in minutes."""
 
-ISOLATE_AFTER = {"bug": 1, "hang": 1, "out of memory": 2, "worker lost": 2}
-"""So often a tile fails before its cells are computed apart from each other, to find the one that does it."""
+CLASS_OF_ERROR = {
+    "MemoryError": Ending.OUT_OF_MEMORY,
+    "InputError": Ending.BAD_INPUT,
+    "WorkerLost": Ending.WORKER_LOST,
+    "NodeLost": Ending.NODE_LOST,
+    "Hang": Ending.HANG,
+}
+"""What exceptions mean, by the name of their class; any other is a bug."""
+
+ISOLATE_AFTER = {Ending.BUG: 1, Ending.HANG: 1, Ending.OUT_OF_MEMORY: 2, Ending.WORKER_LOST: 2}
+"""So often a tile fails before its units are computed apart from each other, to find the one that does it."""
 
 MENDS = {
-    "worker lost": "see the log of the worker and the memory of the machine, then phloem retry {root}",
-    "node lost": "see the host with your administrators (engine.exclude leaves it out), then phloem retry {root}",
-    "out of memory": "fewer engine.workers or more memory a worker, then phloem retry {root}",
-    "file system": "see the file system with your administrators, then phloem retry {root}",
-    "hang": "see the traceback and the file system, then phloem retry {root}",
-    "bug": "report the traceback, then phloem retry {root}",
-    "bad input": "put the input right, then phloem retry {root}",
+    Ending.WORKER_LOST: "see the log of the worker and the memory of the machine, then phloem retry {root}",
+    Ending.NODE_LOST: "see the host with your administrators (engine.exclude leaves it out), then phloem retry {root}",
+    Ending.OUT_OF_MEMORY: "fewer engine.workers or more memory a worker, then phloem retry {root}",
+    Ending.FILE_SYSTEM: "see the file system with your administrators, then phloem retry {root}",
+    Ending.HANG: "see the traceback and the file system, then phloem retry {root}",
+    Ending.BUG: "report the traceback, then phloem retry {root}",
+    Ending.BAD_INPUT: "put the input right, then phloem retry {root}",
 }
 """The command that mends a class of failures."""
 
@@ -52,7 +60,7 @@ class TileFailures:
         seconds: spent in all its ended attempts.
     """
 
-    classes: Counter[str] = field(default_factory=Counter)
+    classes: Counter[Ending] = field(default_factory=Counter)
     message: str = ""
     hosts: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -63,29 +71,27 @@ class TileFailures:
 
     @property
     def isolate(self) -> bool:
-        """Whether the next attempt computes the cells apart from each other."""
+        """Whether the next attempt computes the units apart from each other."""
         return any(self.classes[name] >= count for name, count in ISOLATE_AFTER.items())
 
     @property
     def halvings(self) -> int:
         """How often the lanes in flight are to be halved."""
-        return self.classes["out of memory"]
+        return self.classes[Ending.OUT_OF_MEMORY]
 
 
 def tile_failures(paths: CampaignPaths, tile: int, numbers: Numbers) -> TileFailures:
     """Return what is known of a tile's failed attempts."""
-    classes: Counter[str] = Counter()
+    classes: Counter[Ending] = Counter()
     message, hosts, seconds = "", [], 0.0
     for end in unforgiven_ends(paths, tile, numbers):
-        kind = end["class"]
         seconds += float(end.get("seconds", 0.0))
         if end.get("saved"):
             for name in LOSSES:
                 del classes[name]
-        if kind == COMMITTED or kind in FREE:
+        kind = _ending(end["class"])
+        if kind == Ending.COMMITTED or kind in FREE:
             continue
-        if kind not in MENDS:  # bits have flipped in a small file without a checksum
-            kind = "worker lost"
         if kind in LOSSES:
             hosts.append(str(end.get("host", "")))
             if end.get("saved"):
@@ -95,28 +101,34 @@ def tile_failures(paths: CampaignPaths, tile: int, numbers: Numbers) -> TileFail
     return TileFailures(classes, message, tuple(hosts), seconds)
 
 
-def classify(error: BaseException | Outcome) -> str:
+def _ending(text: str) -> Ending:
+    """Return how an attempt ended by the text in its file, which has no checksum: where bits flipped, it was lost."""
+    try:
+        return Ending(text)
+    except ValueError:
+        return Ending.WORKER_LOST
+
+
+def classify(error: BaseException | Outcome) -> Ending:
     """Return the failure class of an exception, or of how an engine says that a task ended."""
-    if isinstance(error, OSError) and error.errno in SHAKY:
-        return "file system"
+    if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
+        return Ending.FILE_SYSTEM
     if isinstance(error, Outcome):
         name, text = error.error, error.message
     else:
         name, text = ("InputError" if isinstance(error, InputError) else type(error).__name__), str(error)
-    if name == "MemoryError" or out_of_memory(RuntimeError(text)):
-        return "out of memory"
-    return {"InputError": "bad input", "WorkerLost": "worker lost", "NodeLost": "node lost", "Hang": "hang"}.get(
-        name, "bug"
-    )
+    if out_of_memory(RuntimeError(text)):
+        return Ending.OUT_OF_MEMORY
+    return CLASS_OF_ERROR.get(name, Ending.BUG)
 
 
-def signature(kind: str, message: str) -> str:
+def signature(kind: Ending, message: str) -> str:
     """Return what two failures alike have in common: class and first line, numbers and names in quotes left out."""
     first = message.strip().splitlines()[0] if message.strip() else ""
     return f"{kind}: " + re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "#", first)[:120]
 
 
-def keep_traceback(paths: CampaignPaths, tile: int, kind: str, message: str, trace: str) -> None:
+def keep_traceback(paths: CampaignPaths, tile: int, kind: Ending, message: str, trace: str) -> None:
     """Keep the traceback of a tile's failed attempt, in place of that of the one before."""
     text = f"{signature(kind, message)}\n{message}\n\n{trace}"
     write_atomically(paths.traceback(tile), text.encode(errors="replace"))
@@ -159,6 +171,6 @@ def stopped(paths: CampaignPaths) -> str:
         return ""
 
 
-def describe_classes(classes: Mapping[str, Any]) -> str:
+def describe_classes(classes: Mapping[Ending, int]) -> str:
     """Return counts for people: bug 2x, hang 1x."""
     return ", ".join(f"{name} {count}x" for name, count in classes.items())

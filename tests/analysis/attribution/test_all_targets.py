@@ -19,7 +19,7 @@ from phloem.analysis.attribution.inputs import Predictor, Target
 from phloem.analysis.attribution.member_fits import fit_all, member_band
 from phloem.analysis.attribution.result_files import plain, read_attribution, write_attribution
 from phloem.analysis.parameters.screening import identifiability
-from phloem.analysis.parameters.strategy_axes import ecological_axes
+from phloem.analysis.parameters.strategy_axes import strategy_axes
 from phloem.analysis.trees import boosting
 from phloem.analysis.trees.boosting import (
     Sample,
@@ -32,8 +32,10 @@ from phloem.analysis.trees.boosting import (
 )
 from phloem.analysis.trees.settings import Settings
 from phloem.errors import InputError, WorkError
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import STRATEGY
 from phloem.names import PERIOD
 from tests.support.analysis.attribution_worlds import QUICK, THRESHOLD, World, make_world
+from tests.support.kernels.dalec_names import GRID
 
 FULL = Settings(estimator="histogram", n_estimators=250, bootstrap=60, workers=1)
 
@@ -320,16 +322,16 @@ def test_results_do_not_depend_on_processes_or_company(world: World) -> None:
 def test_a_day_of_the_year_has_no_seam(world: World) -> None:
     """Days about New Year: the same model as of days in the middle of the year."""
     days = 10.0 * (world.members - 6.0)
-    summer = Target("day", "d", "a day", np.mod(180.0 + days, PERIOD), circular=True)
-    winter = Target("day", "d", "a day", np.mod(days, PERIOD), circular=True)
+    summer = Target("day", "d", "a day", np.mod(180.0 + days, PERIOD), PERIOD)
+    winter = Target("day", "d", "a day", np.mod(days, PERIOD), PERIOD)
     assert np.ptp(winter.members) > 300, "some before, some after"
     a, b = (run(world, targets=[target])["targets"][0] for target in (summer, winter))
     assert a["random"]["r2"] == pytest.approx(b["random"]["r2"], abs=0.01)
     assert [row["predictor"] for row in a["importance"][:3]] == [row["predictor"] for row in b["importance"][:3]]
-    unrolled = unroll(winter.members)
+    unrolled = unroll(winter.members, PERIOD)
     assert np.ptp(unrolled) < 120
     np.testing.assert_allclose(np.mod(unrolled, PERIOD), winter.members, atol=1e-9)
-    assert unroll(np.array([[365.0, 1.0, np.nan]]))[0, :2] == pytest.approx([-0.25, 1.0])
+    assert unroll(np.array([[365.0, 1.0, np.nan]]), PERIOD)[0, :2] == pytest.approx([-0.25, 1.0])
 
 
 def test_logarithm(world: World) -> None:
@@ -393,8 +395,8 @@ def test_wrong_use_is_refused(world: World, change: dict[str, Any], words: str) 
 def test_files(found: Attribution, world: World, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     parameters = rng.lognormal(0, 0.2, (len(world.truth), 5, 30)) * 0.1
-    pca = ecological_axes(parameters)
-    whole = replace(found, identifiability=identifiability(parameters), pca=pca)
+    pca = strategy_axes(parameters, STRATEGY)
+    whole = replace(found, identifiability=identifiability(parameters, GRID), pca=pca)
     folder = tmp_path / "campaign" / "attribution"
     assert write_attribution(folder, whole) == folder / "attribution.json"
     document = read_attribution(folder)
@@ -441,7 +443,7 @@ def test_files_of_an_attribution_without_any_model(world: World, tmp_path: Path)
     gone = replace(world.target(), members=np.full((len(world.truth), 5), np.nan))
     nothing = attribute([gone], world.predictors, world.latitude, world.longitude, QUICK)
     few = np.full((3, 5, 30), 0.5)
-    whole = replace(nothing, identifiability=identifiability(few), pca=ecological_axes(few))
+    whole = replace(nothing, identifiability=identifiability(few, GRID), pca=strategy_axes(few, STRATEGY))
     write_attribution(tmp_path / "attribution", whole)
     document = read_attribution(tmp_path / "attribution")
     assert document is not None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from phloem.analysis.benchmark.cell_scores import scores
-from phloem.analysis.parameters.derived_quantities import derived
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 
 FINITE = st.floats(0.5, 400, allow_subnormal=False)
@@ -55,7 +55,7 @@ def test_derived_quantities() -> None:
     rng = np.random.default_rng(0)
     low, high = (np.array([getattr(p, key) for p in PARAMETERS]) for key in ("lower", "upper"))
     values = low * (high / low) ** rng.random((7, 3, len(PARAMETERS)))
-    found = derived(values)
+    found = derive(values)
     shares = found["npp_leaf"] + found["npp_wood"] + found["npp_root"]
     np.testing.assert_allclose(shares, 1, rtol=1e-12)
     row = [p.name for p in PARAMETERS].index("turnover_wood")
@@ -63,4 +63,4 @@ def test_derived_quantities() -> None:
     assert (found["leaf_lifespan"] > 0).all()
     longer = values.copy()
     longer[..., [p.name for p in PARAMETERS].index("leaf_lifespan")] *= 1.2
-    assert (derived(longer)["leaf_lifespan"] > found["leaf_lifespan"]).all()
+    assert (derive(longer)["leaf_lifespan"] > found["leaf_lifespan"]).all()

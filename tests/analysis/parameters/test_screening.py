@@ -9,7 +9,8 @@ import pytest
 
 from phloem.analysis.parameters.screening import identifiability, screen
 from phloem.errors import InputError
-from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD, POOLS
+from phloem.names import PERIOD
+from tests.support.kernels.dalec_names import FIRE_PARAMETERS, GRID, PARAMETERS, POOLS
 
 
 @pytest.fixture
@@ -59,10 +60,12 @@ def test_either_aggregation_of_either_kind(values: np.ndarray) -> None:
 def test_days_of_the_year_have_no_seam(cv: str) -> None:
     rng = np.random.default_rng(1)
     days = rng.normal(0.0, 8.0, (30, 5, 1))
-    turned = [screen(np.mod(days + shift, PERIOD), ["day"], cv, circular=["day"]) for shift in (0.0, 100.0, 200.0)]
+    turned = [
+        screen(np.mod(days + shift, PERIOD), ["day"], cv, periods={"day": PERIOD}) for shift in (0.0, 100.0, 200.0)
+    ]
     for other in turned[1:]:
         np.testing.assert_allclose(other.spread, turned[0].spread, atol=1e-9)
-    linear = screen(days + 1000.0, ["day"], cv, circular=[])
+    linear = screen(days + 1000.0, ["day"], cv)
     radians = 1000.0 * 2 * np.pi / PERIOD
     np.testing.assert_allclose(turned[0].spread / radians, linear.spread, rtol=0.05)
 
@@ -73,7 +76,7 @@ def test_all_parameters_but_fire_and_all_pools() -> None:
     parameters[:, :, PARAMETERS.index("turnover_som")] = np.nan
     parameters[:, :, PARAMETERS.index("lcma")] = 70.0
     pools = rng.lognormal(0.0, 1.5, (20, 5, 8))
-    found = identifiability(parameters, pools)
+    found = identifiability(parameters, GRID, pools)
     names = [row["parameter"] for row in found["std"]["rows"]]
     assert names == [row["parameter"] for row in found["mad"]["rows"]]
     assert names == [name for name in PARAMETERS if name not in FIRE_PARAMETERS] + [f"initial_{name}" for name in POOLS]
@@ -86,7 +89,7 @@ def test_all_parameters_but_fire_and_all_pools() -> None:
     mad = {row["parameter"]: row for row in found["mad"]["rows"]}
     assert mad["turnover_som"]["share_kept"] is None
     assert mad["lcma"]["share_kept"] == 1
-    assert len(identifiability(parameters)["std"]["rows"]) == 26
+    assert len(identifiability(parameters, GRID)["std"]["rows"]) == 26
 
 
 def test_wrong_use(values: np.ndarray) -> None:

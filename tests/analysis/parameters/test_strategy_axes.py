@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phloem.analysis.parameters.strategy_axes import VARIABLES, _fix_signs, ecological_axes, ecological_variables
-from phloem.names import PARAMETERS
+from phloem.analysis.parameters.strategy_axes import _fix_signs, strategy_axes
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import STRATEGY, strategies
+from tests.support.kernels.dalec_names import PARAMETERS
 
-NAMES = list(VARIABLES)
+NAMES = list(STRATEGY.names)
 
 
 def parameters(cells: int = 200, seed: int = 0) -> np.ndarray:
@@ -26,7 +27,8 @@ def test_variables_are_the_models_allocation() -> None:
         "f_auto": 0.5, "f_foliar": 0.2, "f_labile": 0.25, "f_root": 0.4, "temperature_sensitivity": 0.05,
         "turnover_litter": 0.003, "lcma": 80.0, "canopy_efficiency": 12.0, "labile_release_period": 40.0,
     }  # fmt: skip
-    row = dict(zip(NAMES, ecological_variables(np.array([given[name] for name in PARAMETERS])), strict=True))
+    row = strategies(np.array([given[name] for name in PARAMETERS]))
+    assert list(row) == NAMES
     assert row["gpp_foliar"] == pytest.approx(0.5 * 0.2)
     assert row["gpp_labile"] == pytest.approx(0.5 * 0.8 * 0.25)
     assert row["gpp_root"] == pytest.approx(0.5 * 0.8 * 0.75 * 0.4)
@@ -42,9 +44,9 @@ def test_components_against_an_eigen_decomposition() -> None:
     given = parameters()
     given[3] = np.nan
     given[4, :2] = np.nan
-    found = ecological_axes(given)
+    found = strategy_axes(given, STRATEGY)
     mean = np.nanmean(np.delete(given, 3, axis=0), axis=1)
-    table = ecological_variables(mean)
+    table = np.stack(list(strategies(mean).values()), axis=-1)
     standard = (table - table.mean(axis=0)) / table.std(axis=0)
     values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
     values, vectors = values[::-1], vectors[:, ::-1].T
@@ -60,7 +62,7 @@ def test_components_against_an_eigen_decomposition() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_signs_are_fixed(seed: int) -> None:
-    found = ecological_axes(parameters(seed=seed))
+    found = strategy_axes(parameters(seed=seed), STRATEGY)
     for component in range(3):
         assert found.loadings[component, NAMES.index(found.sign_by[component])] > 0
     assert found.to_json()["refused"] is None
@@ -72,7 +74,7 @@ def test_a_sign_is_not_fixed_by_a_variable_that_does_not_load() -> None:
     rows[1, NAMES.index("gpp_wood")], rows[1, 1] = -0.01, -0.99
     rows[2, NAMES.index("ce")], rows[2, 2] = 0.7, -0.7
     rows[3, 5] = -1.0
-    fixed, sign_by = _fix_signs(rows)
+    fixed, sign_by = _fix_signs(rows, STRATEGY)
     assert sign_by == ("lcma", NAMES[1], "ce", NAMES[5])
     assert fixed[0, NAMES.index("lcma")] == 0.6
     assert fixed[1, 1] == 0.99
@@ -81,10 +83,10 @@ def test_a_sign_is_not_fixed_by_a_variable_that_does_not_load() -> None:
 
 
 def test_refusals_in_words() -> None:
-    few = ecological_axes(parameters(cells=25))
+    few = strategy_axes(parameters(cells=25), STRATEGY)
     assert few.refused == "25 of 25 cells have all variables; 26 are needed, two a variable"
     assert few.to_json()["loadings"] == []
     flat = parameters()
     flat[:, :, PARAMETERS.index("uwue")] = 10.0
-    assert ecological_axes(flat).refused == "uwue is the same in all 200 cells"
-    assert ecological_axes(np.full((40, 5, 30), np.nan)).refused.startswith("0 of 40 cells")
+    assert strategy_axes(flat, STRATEGY).refused == "uwue is the same in all 200 cells"
+    assert strategy_axes(np.full((40, 5, 30), np.nan), STRATEGY).refused.startswith("0 of 40 cells")

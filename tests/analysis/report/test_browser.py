@@ -11,14 +11,14 @@ from phloem.io.merge.member_statistics import SCREENING_RCV
 from tests.support.analysis.browsing import Opened, numbers
 from tests.support.analysis.report_samples import (
     MEMBERS,
-    REAL_BOUNDS,
     attribution,
     benchmark,
     forward_runs,
     grid_contents,
 )
+from tests.support.kernels.dalec_names import TOWERS
 
-QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}
+QUANTITIES = {one.key: one for one in quantities(TOWERS)}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,16 +14,20 @@ from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.tower_product import read_product
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import median_and_rcv
-from phloem.names import LOSS_TERMS, PARAMETERS, PERIOD, STATUS, STREAMS
+from phloem.names import PERIOD, STATUS, STREAMS
 from tests.support.analysis.report_samples import facts, tower_cells
+from tests.support.kernels.dalec_names import LOSS_TERMS, PARAMETERS, TOWERS
 
 CELLS = ("FI-Hyy", "DE-Tha", "US-Var")
 MEMBERS = 5
 DAYS = 731
-BOUNDS = {
-    name: (365.25, 1461.0, "d", "a day") if name.endswith("_day") else (0.01, 10.0, "gC m-2 d-1", f"mean {name}")
-    for name in PARAMETERS
-}
+TABLES = replace(
+    TOWERS,
+    parameters=tuple(
+        one if one.period else replace(one, lower=0.01, upper=10.0, unit="gC m-2 d-1", meaning=f"mean {one.name}")
+        for one in TOWERS.parameters
+    ),
+)
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -121,9 +126,9 @@ def series(cell, days=DAYS, **changes):
     return SiteSeries(**{**values, **changes})
 
 
-def contents(merged, sites, bounds=BOUNDS, **changes):
+def contents(merged, sites, **changes):
     made = facts(**changes)
-    return Contents(title=made.name, facts=[made], bounds=bounds, sets=[tower_cells(merged)], towers=(merged, sites))
+    return Contents(title=made.name, facts=[made], sets=[tower_cells(merged, TABLES)], towers=(merged, sites))
 
 
 def render(tmp_path, merged, sites, **changes):
@@ -287,22 +292,19 @@ def test_recovery_is_counted(tmp_path):
 
 def test_wrong_input_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nnse, trace_iteration: write it again with `phloem merge DIR`"):
-        read_product(product().drop_vars(["nnse", "trace_iteration"]))
+        read_product(product().drop_vars(["nnse", "trace_iteration"]), TABLES)
     with pytest.raises(InputError, match="loss of the merged product has dimensions"):
-        read_product(product().assign(loss=("cell", np.zeros(3))))
+        read_product(product().assign(loss=("cell", np.zeros(3))), TABLES)
     with pytest.raises(InputError, match=r"cell FI-Hyy: simulated gpp has shape \(4, 731\), not \(5, 731\)"):
         render(tmp_path, product(), [series("FI-Hyy", simulated={"gpp": np.zeros((4, DAYS))})])
-    bounds = {name: value for name, value in BOUNDS.items() if name != "f_auto"}
-    with pytest.raises(InputError, match="no bounds for the parameters f_auto"):
-        write_report(contents(product(), [], bounds), tmp_path / "other")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_streams_are_found_by_name():
     merged = product()
     shuffled = merged.isel(stream=[2, 0, 3, 1], parameter=slice(None, None, -1)).transpose()
-    np.testing.assert_array_equal(read_product(shuffled).nnse, read_product(merged).nnse)
-    np.testing.assert_array_equal(read_product(shuffled).parameters, read_product(merged).parameters)
+    np.testing.assert_array_equal(read_product(shuffled, TABLES).nnse, read_product(merged, TABLES).nnse)
+    np.testing.assert_array_equal(read_product(shuffled, TABLES).parameters, read_product(merged, TABLES).parameters)
 
 
 def test_eleven_towers_of_nine_years_stay_small(tmp_path):

@@ -11,7 +11,6 @@ import pytest
 
 from phloem.analysis.benchmark.pairs import Pairs
 from phloem.analysis.benchmark.result_files import MOST_ROWS, write_benchmark
-from phloem.analysis.parameters.derived_quantities import derived
 from phloem.analysis.report.benchmark import benchmark_maps
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.page import write_report
@@ -19,9 +18,9 @@ from phloem.analysis.report_data.cell_sets import nanmedian, quantities
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.jobs.analyse.report import ATTRIBUTION, BENCHMARK, found_in
-from phloem.names import FIRE_PARAMETERS, PARAMETERS, PERIOD
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
+from phloem.names import PERIOD
 from tests.support.analysis.report_samples import (
-    REAL_BOUNDS,
     attribution,
     benchmark,
     facts,
@@ -29,6 +28,7 @@ from tests.support.analysis.report_samples import (
     grid_cells,
     grid_contents,
 )
+from tests.support.kernels.dalec_names import FIRE_PARAMETERS, PARAMETERS, TOWERS
 
 
 def text_of(page):
@@ -42,21 +42,21 @@ def rows_of(path):
 
 
 def test_all_parameters_but_those_of_fire_are_offered():
-    names = [one.key for one in quantities(REAL_BOUNDS)]
+    names = [one.key for one in quantities(TOWERS)]
     assert len(names) == 32
     assert set(PARAMETERS) - set(names) == set(FIRE_PARAMETERS)
-    assert [one.derived for one in quantities(REAL_BOUNDS)].count(True) == 6
-    assert len(quantities(REAL_BOUNDS, parameters=False)) == 6
+    assert [one.derived for one in quantities(TOWERS)].count(True) == 6
+    assert len(quantities(TOWERS, parameters=False)) == 6
 
 
 def test_spread_is_the_products_statistics_over_good_members():
     cells = grid_cells(6, 7)
     assert not cells.good.all()
-    for one in quantities(REAL_BOUNDS):
+    for one in quantities(TOWERS):
         spread = cells.spread(one)
         if one.derived:
             every = np.stack([np.where(cells.good, cells.parameter(name), np.nan) for name in PARAMETERS], -1)
-            values = derived(every)[one.key.removeprefix("derived_")]
+            values = derive(every)[one.key.removeprefix("derived_")]
         else:
             values = np.where(cells.good, cells.parameter(one.key), np.nan)
         statistics = circular_median_and_rcv if one.circular else median_and_rcv
@@ -75,7 +75,7 @@ def test_days_around_new_year_are_unwrapped_together():
     status = np.zeros((4, 5), int)
     status[3, 2:] = 2
     made = dataclasses.replace(cells, status=status, parameter=lambda name: days)
-    spread = made.spread(next(one for one in quantities(REAL_BOUNDS) if one.circular))
+    spread = made.spread(next(one for one in quantities(TOWERS) if one.circular))
     np.testing.assert_allclose(np.mod(spread.median[:3], PERIOD), [1, 362, 7])
     assert np.ptp(spread.median[:3]) == pytest.approx(PERIOD - 362 + 7)
     np.testing.assert_allclose(spread.high[:3] - spread.low[:3], [4.25, 4, 4])
@@ -104,7 +104,7 @@ def test_the_tables_hold_what_the_maps_show(tmp_path):
     page = write_report(contents, tmp_path)
     medians, rcv, table = (rows_of(tmp_path / "data" / f"{name}.csv") for name in ("medians", "rcv", "cells"))
     assert [row["cell"] for row in medians] == list(cells.names)
-    for one in quantities(REAL_BOUNDS):
+    for one in quantities(TOWERS):
         spread = cells.spread(one)
         told = [float(row[one.key] or "nan") for row in medians]
         np.testing.assert_allclose(told, spread.median, rtol=1e-5)

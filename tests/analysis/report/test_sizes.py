@@ -6,9 +6,10 @@ import pytest
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report_data.cell_sets import quantities
 from tests.support.analysis.browsing import Opened, numbers
-from tests.support.analysis.report_samples import MEMBERS, REAL_BOUNDS, facts, forward_runs, grid_cells, grid_contents
+from tests.support.analysis.report_samples import MEMBERS, facts, forward_runs, grid_cells, grid_contents
+from tests.support.kernels.dalec_names import TOWERS
 
-QUANTITIES = {one.key: one for one in quantities(REAL_BOUNDS)}
+QUANTITIES = {one.key: one for one in quantities(TOWERS)}
 EXPERIMENTS = ("baseline", "single-year", "growth-curve")
 
 
@@ -17,7 +18,6 @@ def test_three_experiments_side_by_side(browser, tmp_path):
     made = Contents(
         title="three",
         facts=[facts(experiment=name) for name in EXPERIMENTS],
-        bounds=REAL_BOUNDS,
         sets=sets,
         runs=forward_runs(sets[0], EXPERIMENTS),
     )

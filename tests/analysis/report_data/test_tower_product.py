@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.analysis.report.tables import shade
-from phloem.analysis.report_data.tower_product import days_apart, envelope, position, seasonal_means, weekly_means
+from phloem.analysis.report_data.tower_product import apart, envelope, position, seasonal_means, weekly_means
 from phloem.analysis.style.wording import fixed, number, typeset
+from phloem.model_tables import Parameter
 from phloem.names import PERIOD
 
 
@@ -29,10 +30,10 @@ def test_seasonal_means_start_on_the_first_of_january():
 
 
 @given(st.floats(-800, 800), st.floats(-800, 800))
-def test_days_apart_is_the_short_way(value, reference):
-    apart = float(days_apart(np.array(value), reference))
-    assert -PERIOD / 2 <= apart <= PERIOD / 2
-    turns = (value - reference - apart) / PERIOD
+def test_apart_is_the_short_way(value, reference):
+    way = float(apart(np.array(value), reference, PERIOD))
+    assert -PERIOD / 2 <= way <= PERIOD / 2
+    turns = (value - reference - way) / PERIOD
     assert abs(turns - round(turns)) < 1e-9
 
 
@@ -61,6 +62,10 @@ def test_envelope_leaves_missing_members_out():
 
 
 def test_position_is_logarithmic_between_the_bounds():
-    np.testing.assert_allclose(position(np.array([0.1, 1.0, 10.0]), 0.1, 10.0, False), [0.0, 0.5, 1.0], atol=1e-12)
+    np.testing.assert_allclose(
+        position(np.array([0.1, 1.0, 10.0]), Parameter("x", "x", "1", 0.1, 10.0, "", "")), [0.0, 0.5, 1.0], atol=1e-12
+    )
     days = np.array([PERIOD + 36.525, 3.5 * PERIOD])
-    np.testing.assert_allclose(position(days, 365.25, 1461.0, True), [0.1, 0.5])
+    np.testing.assert_allclose(
+        position(days, Parameter("d", "d", "d", 365.25, 1461.0, "", "", period=PERIOD)), [0.1, 0.5]
+    )

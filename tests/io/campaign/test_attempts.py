@@ -17,9 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phloem.endings import FREE, Ending
 from phloem.io.campaign.attempts import (
-    COMMITTED,
-    FREE,
     LEASE_SECONDS,
     Holder,
     TakenError,
@@ -164,7 +163,7 @@ class TestWhoLives:
     def test_one_who_is_quicker_takes_it(self, paths: CampaignPaths) -> None:
         """The tile was committed while a slow worker was starting: it is not computed once more."""
         commit(paths, 0, cells_of(0))
-        end_attempt(paths, 0, 1, COMMITTED)
+        end_attempt(paths, 0, 1, Ending.COMMITTED)
         with pytest.raises(TakenError, match="committed"):
             take_tile(paths, 0, holder("slow"))
         assert attempt_numbers(paths, 0).newest == 1
@@ -231,7 +230,7 @@ class TestAnotherMachine:
         committed = write_tile(paths, 0, 2, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES)
         told = away.ask("commit", 0, 1, 0 if same else 1)
         assert (told == committed) if same else told.startswith("StaleAttempt")
-        assert away.ask("end", 0, 1, COMMITTED) == "False"
+        assert away.ask("end", 0, 1, Ending.COMMITTED) == "False"
         assert read_end(paths, 0, 1)["class"] == "node lost"
         assert inspect_tile(paths, 0) is TileState.DONE
         with pytest.raises(StaleAttempt):
@@ -277,7 +276,7 @@ class TestDamage:
         paths.end(0, 1).write_bytes(content)
         assert read_end(paths, 0, 1)["class"] == "worker lost"
         assert attempt_numbers(paths, 0).open == 0
-        assert not end_attempt(paths, 0, 1, COMMITTED)
+        assert not end_attempt(paths, 0, 1, Ending.COMMITTED)
         assert take_tile(paths, 0, holder("me")) == 2
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\0\0\0"])
@@ -334,13 +333,13 @@ class TestEnds:
             assert sorted(said) == ["False"] * 4 + ["True"]
             winner = started[said.index("True")]
             assert read_end(paths, tile, 1)["message"] == f"by {winner.process.pid}"
-            assert not end_attempt(paths, tile, 1, COMMITTED)
+            assert not end_attempt(paths, tile, 1, Ending.COMMITTED)
             assert read_end(paths, tile, 1)["class"] == "bug"
             assert not paths.beat(tile, 1).exists()
 
     def test_an_end_is_journalled_unless_it_is_a_commit(self, paths: CampaignPaths) -> None:
         journal = paths.journal("me")
-        for tile, kind in enumerate(("bug", COMMITTED, "preempted")):
+        for tile, kind in enumerate(("bug", Ending.COMMITTED, "preempted")):
             claim_as(paths, tile, holder("me"))
             assert end_attempt(paths, tile, 1, kind, "why", journal=journal, seconds=2.0)
             assert not end_attempt(paths, tile, 1, "hang", journal=journal)
@@ -376,7 +375,9 @@ class TestEnds:
 
 
 STEPS = st.lists(
-    st.sampled_from(["take", "lose", "forgive", "floor", COMMITTED, "bug", "hang", *FREE]), min_size=1, max_size=25
+    st.sampled_from(["take", "lose", "forgive", "floor", Ending.COMMITTED, "bug", "hang", *FREE]),
+    min_size=1,
+    max_size=25,
 )
 
 
@@ -405,7 +406,7 @@ def test_whatever_happens_numbers_grow_and_the_open_attempt_is_held(steps: list[
             elif step == "floor":
                 keep_floor(paths, 0, newest + 2)
                 newest, is_open = newest + 3, False
-                counted.append((newest, COMMITTED))
+                counted.append((newest, Ending.COMMITTED))
             elif step not in ("lose", "forgive") and newest:
                 assert end_attempt(paths, 0, newest, step) is is_open
                 counted += [(newest, step)] if is_open else []

@@ -24,7 +24,7 @@ from phloem.io.merge import tile_reader
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.write_merged import merge_tiles
 from phloem.kernels.calibrations.dalec_daily.tables import GRID as FIVE
-from phloem.names import ALL_STREAMS, CELL_STATUS, CIRCULAR_PARAMETERS, PARAMETERS, POOLS, STATUS, STREAMS
+from phloem.names import ALL_STREAMS, CELL_STATUS, STATUS, STREAMS
 from tests.support.campaigns.campaign_samples import SCHEMA, TABLES
 from tests.support.campaigns.grid_samples import (
     CELLS,
@@ -40,6 +40,7 @@ from tests.support.campaigns.grid_samples import (
     commit,
     place,
 )
+from tests.support.kernels.dalec_names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
 
 PLAN = [CELLS[first : first + 6] for first in range(0, len(CELLS), 6)]
 PLACE = np.array([LAND[cell] for cell in CELLS])
@@ -331,13 +332,13 @@ def test_chunks_suit_maps_and_places(product: Path) -> None:
         for name in ("parameters", "parameters_median", "nnse", "status", "cell", "cell_area"):
             filters = file[name].filters()
             assert (filters["zlib"], filters["shuffle"], filters["fletcher32"]) == (True, True, True), name
-    lengths = {"member": 5, "parameter": 30, "pool": 8, "stream": 4, "term": 5, "trace": 250, "unknown": 38}
-    rows, columns = merged_grid.block_shape(720, lengths)
+    lengths = {**SCHEMA.lengths, "member": 5, "trace": 250}
+    rows, columns = merged_grid.block_shape(720, SCHEMA, lengths)
     assert (rows, columns) == (16, 64)
     chunk = merged_grid._chunk(("lat", "lon", "member", "parameter"), [280, 720, 5, 30], 8, (rows, columns))
     assert chunk == [16, 64, 5, 1], "a map of one parameter reads no other parameter"
-    fine, _ = merged_grid.block_shape(7200, lengths)
-    assert fine * 7200 * merged_grid.cell_bytes(lengths) <= bands.BUFFER_BYTES
+    fine, _ = merged_grid.block_shape(7200, SCHEMA, lengths)
+    assert fine * 7200 * merged_grid.cell_bytes(SCHEMA, lengths) <= bands.BUFFER_BYTES
 
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["row by row", "shuffled"])

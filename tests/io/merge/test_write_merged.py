@@ -18,8 +18,9 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.merge import write_merged as merge
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.write_merged import merge_tiles
-from phloem.names import CIRCULAR_PARAMETERS, LOSS_TERMS, PARAMETERS, POOLS, STATUS, STREAMS
+from phloem.names import STATUS, STREAMS
 from tests.support.campaigns.campaign_samples import SCHEMA, TABLES, TRACE, commit, tile_arrays
+from tests.support.kernels.dalec_names import CIRCULAR_PARAMETERS, LOSS_TERMS, PARAMETERS, POOLS
 
 CELLS = [f"FI-{k:02d}" for k in range(11)] + ["Hyytiälä"]
 GLOBAL = {

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.attribute import run_attribute
-from phloem.jobs.config.attribution_file import DEFAULT_TARGETS
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
+from phloem.names import PERIOD
 from tests.support.campaigns.campaigns import PHLOEM, command, files, succeed
 from tests.support.campaigns.merged_maps import (
     ROWS,
@@ -27,6 +27,7 @@ from tests.support.campaigns.merged_maps import (
     plan_baseline,
     write_store,
 )
+from tests.support.kernels.dalec_names import GRID
 from tests.support.processes import until
 
 COUNT = 160
@@ -74,7 +75,7 @@ class TestSuccess:
     def test_known_drivers_lead(self, attributed):
         root, _ = attributed
         found = targets_of(root)
-        assert list(found) == list(DEFAULT_TARGETS)
+        assert list(found) == list(GRID.attributed)
         leaf, wood = found["leaf_lifespan"], found["turnover_wood"]
         assert leaf["importance"][0]["predictor"] == "pft_enf"
         assert leaf["importance"][0]["direction"] == "+"
@@ -114,11 +115,11 @@ class TestSuccess:
         good = rows["status"] == 0
         assert 0.05 < (~good).mean() < 0.15
         parameters = np.where(good[..., None], rows["parameters"], np.nan)
-        leaf, lcma, day = make_targets(["leaf_lifespan", "lcma", "bud_burst_day"], parameters)
+        leaf, lcma, day = make_targets(["leaf_lifespan", "lcma", "bud_burst_day"], parameters, GRID)
         np.testing.assert_array_equal(np.isfinite(leaf.members), good)
-        np.testing.assert_array_equal(leaf.members, derived(parameters)["leaf_lifespan"])
+        np.testing.assert_array_equal(leaf.members, derive(parameters)["leaf_lifespan"])
         np.testing.assert_array_equal(lcma.members, parameters[..., ROWS.index("lcma")])
-        assert (leaf.units, lcma.units, day.circular, lcma.circular) == ("yr", "g m-2", True, False)
+        assert (leaf.units, lcma.units, day.period, lcma.period) == ("yr", "g m-2", PERIOD, 0)
 
     def test_json_targets_file_and_out(self, campaign, tmp_path):
         (tmp_path / "age.csv").write_text(
@@ -272,7 +273,7 @@ class TestRefusals:
         ("given", "says"),
         [
             ({"directory": "."}, r"no campaign here \(no plan.json\); plan one with"),
-            ({"targets": ["fire_resilience"]}, "'fire_resilience' is never read by the daily model. Valid are"),
+            ({"targets": ["fire_resilience"]}, "'fire_resilience' is never read by the model. Valid are"),
             ({"targets": ["woods"]}, "target 'woods' is unknown"),
             ({"assignments": ["trees=3"]}, "unknown key 'attribution.trees'"),
             ({"config": Path("none.toml")}, "attribution file none.toml: No such file"),

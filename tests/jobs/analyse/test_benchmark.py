@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.analysis.parameters.derived_quantities import derived
 from phloem.errors import InputError
 from phloem.jobs.analyse.benchmark import benchmark
 from phloem.jobs.analyse.benchmark_cells import compare_map
-from phloem.jobs.analyse.member_runs import read_members
+from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.config.benchmark_file import MapReference, load_benchmark_file
 from phloem.jobs.single_cell import simulate_cell
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.comparisons import cells_of, check_nnse, write
+from tests.support.kernels.dalec_names import TOWERS
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_tables_of_field_data(towers: Path) -> None:
         np.mean([[(1 + n) / (4 + n), (1 + n) / (6 + n)] for n in range(3)])
     )
     assert "6 of 7 rows of the table lie in cells" in found[0]["notes"][0]
-    values = derived(read_members(campaign, campaign.cells.names).parameters)["npp_leaf"]
+    values = derive(read_members(campaign, campaign.cells.names).parameters)["npp_leaf"]
     assert found[0]["scores"]["mean_simulated"] == pytest.approx(np.median(values, 1).mean())
 
 
@@ -117,7 +118,7 @@ def test_monthly_series_of_another_file(towers: Path) -> None:
     members = read_members(campaign, campaign.cells.names)
     fluxes, stamps = [], None
     for n, planned in enumerate(campaign.cells):
-        cell = campaign.read_cell(planned)
+        cell = campaign.read_unit(planned)
         both = np.concatenate([members.parameters[n], members.pools[n]], 1)
         outputs = simulate_cell(cell, both, DalecExperiment())  # type: ignore[arg-type]
         month = cell.dates.astype("datetime64[M]")  # type: ignore[union-attr]
@@ -191,7 +192,7 @@ def test_refusals_before_anything_is_written(towers: Path, reference: dict[str, 
 def test_years_of_a_map(towers: Path) -> None:
     """A file of one year needs no time axis; one of several may call it as it likes; notes are of all years."""
     cells = cells_of(towers)
-    year = int(str(cells.members.campaign.read_cell(cells.members.campaign.cells[0]).dates[-1])[:4])
+    year = int(str(cells.members.campaign.read_unit(cells.members.campaign.cells[0]).dates[-1])[:4])
     names, days = list(cells.members.cells), [f"{year - 1}-07-01", f"{year}-07-01"]
     places = {"site": names, "latitude": ("site", np.zeros(3)), "longitude": ("site", np.zeros(3))}
     known = np.array([[1.0, 2, 3], [4, 5, 6]])
@@ -214,7 +215,7 @@ def test_years_of_a_map(towers: Path) -> None:
 def test_days_of_few_members_are_settled_across_new_year(towers: Path) -> None:
     cells = cells_of(towers)
     days = np.array([[360.0, 4.0, np.nan], [10, np.nan, np.nan], [np.nan] * 3, [364, 1, 2]])
-    found = cells.settle(days, "leaf_fall_day", False, "median")
+    found = cells.speak_for_cells(days, "leaf_fall_day", False, "median")
     np.testing.assert_allclose(found, [364.625, 10, np.nan, 1])
 
 
@@ -245,7 +246,7 @@ def test_nothing_in_common_says_where_both_are(towers: Path) -> None:
     assert "1 pair: nothing can be said of correlation" in one["warnings"]
     for text, says in (("reference.4.name=x", "none of the 1 entries"), ("cells", "write key.path=value")):
         with pytest.raises(InputError, match=says):
-            load_benchmark_file(screened, [text])
+            load_benchmark_file(screened, TOWERS, [text])
 
 
 def test_no_campaign_and_no_template_over_a_file(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_no_campaign_and_no_template_over_a_file(tmp_path: Path) -> None:
     assert "no campaign here (no plan.json), nor the three experiments" in done.stderr
     assert command("benchmark", folder=tmp_path).returncode == 2
     succeed("benchmark", "--template", "b.toml", folder=tmp_path)
-    assert load_benchmark_file(tmp_path / "b.toml").reference[0].kind == "withheld"
+    assert load_benchmark_file(tmp_path / "b.toml", TOWERS).reference[0].kind == "withheld"
     again = command("benchmark", "--template", "b.toml", folder=tmp_path)
     assert again.returncode == 2
     assert "exists already" in again.stderr
@@ -263,5 +264,5 @@ def test_no_campaign_and_no_template_over_a_file(tmp_path: Path) -> None:
         "\n".join(line[2:] if line.startswith("# ") and ("=" in line or line.startswith("# [[")) else line
                   for line in text.splitlines() if not line.startswith("# With"))
     )  # fmt: skip
-    kinds = [one.kind for one in load_benchmark_file(tmp_path / "all.toml").reference]
+    kinds = [one.kind for one in load_benchmark_file(tmp_path / "all.toml", TOWERS).reference]
     assert kinds == ["withheld", "growth", "snapshot", "map", "map", "table", "series"], "the commented parts are valid"

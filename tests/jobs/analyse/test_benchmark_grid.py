@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phloem.analysis.parameters.derived_quantities import derived
 from phloem.io.drivers.store import Store
 from phloem.jobs.analyse.benchmark import benchmark, describe
 from phloem.jobs.analyse.benchmark_cells import forward_biomass
-from phloem.names import PARAMETERS
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.comparisons import cells_of, check_nnse, write, write_map
 from tests.support.campaigns.stores import write_grid_campaign
+from tests.support.kernels.dalec_names import PARAMETERS
 
 pytestmark = pytest.mark.engine
 
@@ -68,7 +68,7 @@ def test_the_three_experiments_side_by_side(three: Path) -> None:
 def test_maps_of_parameters_and_of_derived_quantities(three: Path, tmp_path: Path) -> None:
     folder = three / "growth-curve"
     cells = cells_of(folder)
-    wood = derived(cells.members.parameters)["turnover_wood"]
+    wood = derive(cells.members.parameters)["turnover_wood"]
     write_map(tmp_path / "wood.nc", cells, np.median(wood, 1) / 0.8 / 365.25, "d-1")
     lcma = cells.members.parameters[..., PARAMETERS.index("lcma")]
     write_map(tmp_path / "lcma.nc", cells, np.median(lcma, 1) * 1000, "")

@@ -19,11 +19,11 @@ from phloem.jobs.analyse.predictors import coordinates, gather_predictors
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.commands.attribute import TEMPLATE
-from phloem.jobs.config.attribution_file import DEFAULT_TARGETS, TARGETS, AttributionSection, load_attribution_file
+from phloem.jobs.config.attribution_file import AttributionSection, load_attribution_file, valid_targets
 from phloem.jobs.config.toml_file import copy_template
-from phloem.names import FIRE_PARAMETERS
 from tests.support.campaigns.campaigns import tower_file, write_campaign
 from tests.support.campaigns.merged_maps import make_cells, plan_baseline, write_store
+from tests.support.kernels.dalec_names import FIRE_PARAMETERS, GRID
 
 COUNT = 12
 
@@ -39,7 +39,7 @@ def gathered(campaign: Campaign, folder: Path, text: str) -> dict[str, Predictor
     """Predictors of an attribution file of this text."""
     path = folder / "attribution.toml"
     path.write_text(text)
-    return {one.name: one for one in gather_predictors(campaign, load_attribution_file(path), folder)}
+    return {one.name: one for one in gather_predictors(campaign, load_attribution_file(path, GRID), folder)}
 
 
 def write_map(path: Path, name: str, values: np.ndarray, units: str = "", **further: np.ndarray) -> Path:
@@ -87,7 +87,7 @@ class TestDrivers:
             ("fires", "store"),
             ("elevation", "terrain"),
         ]
-        cell = campaign.read_cell(campaign.cells[3])
+        cell = campaign.read_unit(campaign.cells[3])
         days = np.isin(cell.year, (2004, 2005))
         mean = 0.5 * (cell.forcing["tasmin"].astype(float) + cell.forcing["tasmax"])[days].mean()
         assert found["mat"].values[3] == pytest.approx(mean, abs=1e-4)
@@ -265,13 +265,13 @@ class TestTables:
 
 class TestFile:
     def test_the_settings_are_all_there_with_their_defaults(self):
-        assert load_attribution_file(None).attribution.settings() == Settings()
+        assert load_attribution_file(None, GRID).attribution.settings() == Settings()
         keys = {one.name for one in fields(Settings)}
         assert set(AttributionSection.model_fields) == keys | {"targets", "years", "climate", "statics"}
 
     def test_the_template_holds_the_defaults(self, tmp_path):
         path = copy_template(TEMPLATE, tmp_path / "mine.toml")
-        assert load_attribution_file(path) == load_attribution_file(None)
+        assert load_attribution_file(path, GRID) == load_attribution_file(None, GRID)
         assert "--config mine.toml" in path.read_text()
         with pytest.raises(InputError, match="exists already"):
             copy_template(TEMPLATE, path)
@@ -280,7 +280,7 @@ class TestFile:
             text[text.index("# [[predictors]]") :].replace("\n# ", "\n").removeprefix("# ").replace("\n#\n", "\n")
         )
         path.write_text(commented)
-        assert [one.name for one in load_attribution_file(path).predictors] == [
+        assert [one.name for one in load_attribution_file(path, GRID).predictors] == [
             "enf",
             "ph",
             "carbon_nitrogen",
@@ -288,25 +288,23 @@ class TestFile:
         ]
 
     def test_targets(self):
-        assert load_attribution_file(None).attribution.targets == list(DEFAULT_TARGETS)
-        assert len(TARGETS) == 3 + 30 - len(FIRE_PARAMETERS)
-        for name in TARGETS:
-            assert load_attribution_file(None, [name]).attribution.targets == [name]
-        with pytest.raises(
-            InputError, match=r"'combustion_dom' is never read by the daily model. Valid are turnover_w"
-        ):
-            load_attribution_file(None, ["combustion_dom"])
+        assert load_attribution_file(None, GRID).attribution.targets == list(GRID.attributed)
+        assert len(valid_targets(GRID)) == 3 + 30 - len(FIRE_PARAMETERS)
+        for name in valid_targets(GRID):
+            assert load_attribution_file(None, GRID, [name]).attribution.targets == [name]
+        with pytest.raises(InputError, match=r"'combustion_dom' is never read by the model. Valid are turnover_w"):
+            load_attribution_file(None, GRID, ["combustion_dom"])
         with pytest.raises(
             InputError, match=r"'leaf_life' is unknown. Did you mean 'leaf_lifespan'\? Valid are .*uwue"
         ):
-            load_attribution_file(None, ["lcma", "leaf_life"])
+            load_attribution_file(None, GRID, ["lcma", "leaf_life"])
         with pytest.raises(InputError, match="targets: List should have at least 1 item"):
-            load_attribution_file(None, [])
+            load_attribution_file(None, GRID, [])
 
     def test_the_command_line_outweighs_the_file(self, tmp_path):
         path = tmp_path / "a.toml"
         path.write_text('[attribution]\nfolds = 3\ntargets = ["lcma"]\n')
-        file = load_attribution_file(path, ["uwue"], ["attribution.folds=4", "estimator=exact", "log=['uwue']"])
+        file = load_attribution_file(path, GRID, ["uwue"], ["attribution.folds=4", "estimator=exact", "log=['uwue']"])
         settings = file.attribution.settings()
         assert (settings.folds, settings.estimator, settings.log) == (4, "exact", ("uwue",))
         assert file.attribution.targets == ["uwue"]
@@ -337,11 +335,11 @@ class TestFile:
         path = tmp_path / "a.toml"
         path.write_text(text)
         with pytest.raises(InputError, match=says) as found:
-            load_attribution_file(path)
+            load_attribution_file(path, GRID)
         assert str(path) in str(found.value)
 
     def test_a_file_that_is_not_there(self, tmp_path):
         with pytest.raises(InputError, match=r"attribution file .*none.toml: No such file"):
-            load_attribution_file(tmp_path / "none.toml")
+            load_attribution_file(tmp_path / "none.toml", GRID)
         with pytest.raises(InputError, match="--set 'folds': write key=value"):
-            load_attribution_file(None, None, ["folds"])
+            load_attribution_file(None, GRID, None, ["folds"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from phloem.jobs.config.experiment import Experiment
 from typer.testing import CliRunner
 
 from phloem.errors import InputError
@@ -17,6 +16,7 @@ from phloem.jobs.command_line import app
 from phloem.jobs.commands.options import Backend, Engine, Kind, Mode, Precision, Quality, What
 from phloem.jobs.config.engine import Engine as EngineSection
 from phloem.jobs.single_cell import check_choices
+from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.time_loop.backends import BACKENDS
 
 CHOICES = [
@@ -44,8 +44,8 @@ def test_a_wrong_choice_is_refused_by_its_option_with_the_valid_ones(
 
 
 def test_choices_are_those_of_what_they_are_handed_to() -> None:
-    assert list(Mode) == list(get_args(Experiment.model_fields["mode"].annotation))
-    assert list(Precision) == list(get_args(Experiment.model_fields["precision"].annotation))
+    assert list(Mode) == list(get_args(Calibration.model_fields["mode"].annotation))
+    assert list(Precision) == list(get_args(Calibration.model_fields["precision"].annotation))
     assert list(Engine) == list(get_args(EngineSection.model_fields["name"].annotation))
     assert list(Backend) == list(BACKENDS)
     assert list(Quality) == list(QUALITY)

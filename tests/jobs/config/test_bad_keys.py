@@ -14,6 +14,7 @@ from phloem.jobs.config.attribution_file import load_attribution_file
 from phloem.jobs.config.benchmark_file import load_benchmark_file
 from phloem.jobs.config.campaign_file import load_configuration
 from phloem.jobs.config.ingest_file import load_ingest_file
+from tests.support.kernels.dalec_names import TOWERS
 
 Tree = dict[str, Any]
 
@@ -21,6 +22,14 @@ CAMPAIGN: Tree = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}}
 MAP: Tree = {"kind": "map", "name": "m", "quantity": "lcma", "path": "m.nc", "variable": "x"}
 STORE: Tree = {"store": {"years": [2003, 2004]}, "products": {"forcing": {"path": "f"}, "co2": {"path": "c"}}}
 OWN: Tree = {"name": "a", "group": "b", "path": "c"}
+
+
+def load_benchmark(path: Path, assignments: Sequence[str] = ()) -> Any:
+    return load_benchmark_file(path, TOWERS, assignments)
+
+
+def load_attribution(path: Path) -> Any:
+    return load_attribution_file(path, TOWERS)
 
 
 def faults(load: Callable[[Path], Any], tree: Tree, folder: Path) -> Sequence[str]:
@@ -53,27 +62,27 @@ def faults(load: Callable[[Path], Any], tree: Tree, folder: Path) -> Sequence[st
         (load_configuration, {**CAMPAIGN, "optimiser": "fast"}, "optimiser: must be a table (got 'fast')."),
         (load_configuration, {**CAMPAIGN, "optimiser": {"iterations": {}}}, "valid integer (got a table)."),
         (load_configuration, {**CAMPAIGN, "engine": {"sbatch": {"a": [1]}}}, "engine.sbatch.a: Input should be "),
-        (load_benchmark_file, {"reference": [MAP], "quantity": "lcma"}, "It goes into [[reference]]."),
-        (load_benchmark_file, {"reference": [MAP], "cell": 3}, "Did you mean 'cells'? Else it goes into [[reference]]"),
+        (load_benchmark, {"reference": [MAP], "quantity": "lcma"}, "It goes into [[reference]]."),
+        (load_benchmark, {"reference": [MAP], "cell": 3}, "Did you mean 'cells'? Else it goes into [[reference]]"),
         (
-            load_benchmark_file,
+            load_benchmark,
             {"reference": [MAP, {"kind": "withheld", "years": [2000, 2001]}]},
             """unknown key 'reference.1.years' of kind = "withheld". It goes with kind = "map" or "series".""",
         ),
         (
-            load_benchmark_file,
+            load_benchmark,
             {"reference": [{"name": "x"}]},
             "[[reference]] x: missing key 'reference.0.kind': one of",
         ),
-        (load_benchmark_file, {"reference": [3]}, "reference.0: must be a table (got 3)."),
-        (load_benchmark_file, {"reference": [MAP], "stratum": [{**MAP, "pth": ""}]}, "[[stratum]] m: unknown key "),
+        (load_benchmark, {"reference": [3]}, "reference.0: must be a table (got 3)."),
+        (load_benchmark, {"reference": [MAP], "stratum": [{**MAP, "pth": ""}]}, "[[stratum]] m: unknown key "),
         (load_ingest_file, {**STORE, "years": [1, 2]}, "'years'. It goes into [store]."),
         (load_ingest_file, {**STORE, "store": {"years": [2003, 2004], "north": 1.0}}, "It goes into [store.region]."),
         (load_ingest_file, {**STORE, "path": "x"}, "'path'. It goes into [products.NAME]."),
         (load_ingest_file, {**STORE, "products": {**STORE["products"], "Rs": {"path": "x"}}}, "products.Rs: String "),
-        (load_attribution_file, {"folds": 3}, "'folds'. It goes into [attribution]. Valid here: attribution, "),
-        (load_attribution_file, {"predictors": [{**OWN, "folds": 3}]}, "[[predictors]] a: unknown key 'predictors.0.f"),
-        (load_attribution_file, {"attribution": {"group": "soil"}}, "'attribution.group'. It goes into [[predictors]]"),
+        (load_attribution, {"folds": 3}, "'folds'. It goes into [attribution]. Valid here: attribution, "),
+        (load_attribution, {"predictors": [{**OWN, "folds": 3}]}, "[[predictors]] a: unknown key 'predictors.0.f"),
+        (load_attribution, {"attribution": {"group": "soil"}}, "'attribution.group'. It goes into [[predictors]]"),
     ],
 )
 def test_a_fault_is_explained_by_key_table_and_choice(
@@ -92,7 +101,7 @@ def test_alternatives_that_say_the_same_are_one_line(tmp_path: Path) -> None:
 
 
 def test_an_assignment_is_refused_alike_for_all_files(tmp_path: Path) -> None:
-    for load, tree in ((load_configuration, CAMPAIGN), (load_benchmark_file, {"reference": [MAP]})):
+    for load, tree in ((load_configuration, CAMPAIGN), (load_benchmark, {"reference": [MAP]})):
         path = tmp_path / "made.toml"
         path.write_text(tomli_w.dumps(tree))
         key = next(iter(tree))
@@ -102,6 +111,6 @@ def test_an_assignment_is_refused_alike_for_all_files(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="'cells' is a value, not a section"):
             load(path, ["cells=1", "cells.x=1"])
     with pytest.raises(InputError, match=r"--set 'attribution\.folds': write key=value, for example"):
-        load_attribution_file(None, None, ["attribution.folds"])
+        load_attribution_file(None, TOWERS, None, ["attribution.folds"])
     for text in ("folds=3", "attribution.folds=3"):
-        assert load_attribution_file(None, None, [text]).attribution.folds == 3
+        assert load_attribution_file(None, TOWERS, None, [text]).attribution.folds == 3

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
+from phloem.jobs.calibration.planned_cells import check_cells
 from phloem.jobs.campaign.backend import settle_backend
-from phloem.jobs.campaign.campaign import find_sources
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
 from phloem.jobs.config.engine import Engine
 from phloem.jobs.config.paths import expand_path
@@ -237,7 +237,9 @@ def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.
     tower_file(tmp_path / "towers", "AA-One")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert list(find_sources(configuration(TOWER), tmp_path).values()) == [tmp_path / "towers/AA-One.nc"]
+    checked = check_cells(configuration(TOWER), tmp_path)
+    assert checked.configuration.data.path == str(tmp_path / "towers")
+    assert [Path(cell.source) for cell in checked.cells] == [tmp_path / "towers/AA-One.nc"]
     assert expand_path("../towers", tmp_path / "elsewhere") == tmp_path / "towers"
     assert expand_path("/absolute", tmp_path) == Path("/absolute")
 

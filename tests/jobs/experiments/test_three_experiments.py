@@ -25,6 +25,7 @@ from phloem.names import ALL_STREAMS
 from tests.support.campaigns.campaigns import command, differing, files, merged, succeed, write_campaign
 from tests.support.campaigns.stores import CELLS, LINE, SEED, SHORT, write_grid_campaign
 from tests.support.drivers.grid_files import dataset
+from tests.support.kernels.dalec_names import GRID
 
 pytestmark = pytest.mark.engine
 
@@ -225,7 +226,7 @@ def test_scores_over_common_cells_alone() -> None:
     target = np.full((3, 4), 50.0 * 20)
     target[2] = np.nan
     found = Forward(
-        ("baseline", "growth-curve"), ("a", "b", "c"), np.zeros((3, 2)), biomass, target, np.ones((2, 3, 2, 30))
+        GRID, ("baseline", "growth-curve"), ("a", "b", "c"), np.zeros((3, 2)), biomass, target, np.ones((2, 3, 2, 30))
     )
     assert found.common.tolist() == [True, False, False]
     assert [score.cells for score in found.scores().values()] == [1, 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.analyse.benchmark import default_references
-from phloem.jobs.analyse.member_runs import Members
+from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.experiments.three_experiments import forward_years
 from tests.support.campaigns.campaigns import command, write_campaign

@@ -170,7 +170,7 @@ def test_asked_to_stop_before_a_part_begins(planned_long: Path) -> None:
     flag.set(signal.SIGTERM)
     campaign = open_campaign(planned_long)
     task = Supervisor(campaign, LocalEngine(1)).task(0, TileFailures(Counter({"worker lost": 2})))
-    assert task.arguments["isolate"]
+    assert task.argument.isolate
     outcome = call(task, Context("here", flag, os.getppid(), lambda _message: None))
     assert outcome.kind == "stopped", outcome
     (event,) = [event for event in read_events(planned_long / "journals") if event["event"] == "ended"]

@@ -60,7 +60,7 @@ def calibrate(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[s
         members = [member for cell, member in wanted if cell == planned.name]
         if members:
             work = TileCalibration(
-                campaign.configuration, [campaign.read_cell(planned)], [(0, member, redraws) for member in members]
+                campaign.configuration, [campaign.read_unit(planned)], [(0, member, redraws) for member in members]
             )
             while work.running:
                 work.advance(1000)

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phloem.endings import FREE, Ending
 from phloem.errors import InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, StopFlag, Task
-from phloem.io.campaign.attempts import COMMITTED, FREE, Numbers, attempt_numbers, claim_attempt, holder, read_end
+from phloem.io.campaign.attempts import Numbers, attempt_numbers, claim_attempt, holder, read_end
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import open_campaign
@@ -101,7 +102,7 @@ def test_what_counts(ends: list[End]) -> None:
 
 
 @QUICK
-@given(ENDS, st.sampled_from([*FREE, COMMITTED]), st.integers(0, 20))
+@given(ENDS, st.sampled_from([*FREE, Ending.COMMITTED]), st.integers(0, 20))
 def test_an_end_that_is_nobodys_fault_changes_nothing(ends: list[End], kind: str, place: int) -> None:
     one, two = after(ends), after([*ends[:place], (kind, False), *ends[place:]])
     assert (+one.classes, one.hosts and len(one.hosts)) == (+two.classes, two.hosts and len(two.hosts))

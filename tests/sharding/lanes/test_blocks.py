@@ -17,10 +17,10 @@ from phloem.kernels.models.dalec_daily.records import Observed, State
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 from phloem.kernels.time_loop.day_tables import SEGMENT
-from phloem.names import POOLS
 from phloem.sharding.lanes.blocks import BLOCK, blocks
 from phloem.sharding.lanes.memory import projected_bytes
 from tests.support.kernels.builders import made_site
+from tests.support.kernels.dalec_names import POOLS
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 100))

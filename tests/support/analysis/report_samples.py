@@ -17,11 +17,11 @@ from phloem.analysis.report.sections import CampaignFacts
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.merge.read_slices import Lattice
-from phloem.kernels.models.dalec_daily.parameters import PARAMETERS as KERNEL_PARAMETERS
-from phloem.names import PARAMETERS, STREAMS
+from phloem.model_tables import ModelTables
+from phloem.names import STREAMS
+from tests.support.kernels.dalec_names import PARAMETERS, TOWERS
 
 MEMBERS = 5
-REAL_BOUNDS = {p.name: (p.lower, p.upper, p.unit, p.meaning) for p in KERNEL_PARAMETERS}
 
 
 def facts(**changes: Any) -> CampaignFacts:
@@ -40,12 +40,13 @@ def facts(**changes: Any) -> CampaignFacts:
     return CampaignFacts(**{**values, **changes})
 
 
-def tower_cells(merged: xr.Dataset) -> CellSet:
+def tower_cells(merged: xr.Dataset, tables: ModelTables = TOWERS) -> CellSet:
     """The cells of a product of towers, at made-up places."""
     names = [str(name) for name in merged["cell"].values]
     slots = [str(name) for name in merged["parameter"].values]
     number = np.arange(len(names), dtype=float)
     return CellSet(
+        tables=tables,
         title="site",
         names=names,
         latitude=50.0 + 2 * number,
@@ -79,13 +80,15 @@ def grid_cells(
     wave = 0.5 + 0.4 * np.sin(0.3 * row + seed) * np.cos(0.2 * column)
 
     def parameter(name: str) -> np.ndarray:
-        low, high, _, _ = REAL_BOUNDS[name]
+        one = TOWERS.parameter(name)
+        low, high = one.lower, one.upper
         own = np.random.default_rng([seed, PARAMETERS.index(name)])
         width = 0.02 if PARAMETERS.index(name) % 2 else 0.3
         u = np.clip(wave[:, None] + own.normal(0, width, shape), 0.01, 0.99)
         return np.asarray(low * (high / low) ** u)
 
     return CellSet(
+        tables=TOWERS,
         title=title,
         names=[f"N{a:05.2f}E{b:06.2f}" for a, b in zip(latitude, longitude, strict=True)],
         latitude=latitude,
@@ -245,7 +248,6 @@ def grid_contents(rows: int = 20, columns: int = 30, **changes: Any) -> Contents
     values: dict[str, Any] = {
         "title": "boreal grid",
         "facts": [facts(name="boreal grid", experiment="baseline")],
-        "bounds": REAL_BOUNDS,
         "sets": [cells],
     }
     return Contents(**{**values, **changes})

@@ -16,7 +16,8 @@ from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
-from phloem.names import LOSS_TERMS, PARAMETERS, POOLS, STREAMS
+from phloem.names import STREAMS
+from tests.support.kernels.dalec_names import LOSS_TERMS, PARAMETERS, POOLS
 
 ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}
 TRACE = 4

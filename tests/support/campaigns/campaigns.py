@@ -15,7 +15,7 @@ import netCDF4
 import numpy as np
 import tomli_w
 
-from phloem.io.campaign.attempts import FREE
+from phloem.endings import FREE
 from phloem.io.drivers.tower_files import write_tower
 from phloem.io.files.journals import read_events
 from phloem.jobs.synthetic.weather import boreal_weather

@@ -13,8 +13,8 @@ import xarray as xr
 from phloem.analysis.benchmark.pairs import Pairs
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.benchmark_cells import Cells
-from phloem.jobs.analyse.member_runs import read_members
 from phloem.jobs.analyse.withheld_years import compare_runs
+from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.names import STREAMS
 

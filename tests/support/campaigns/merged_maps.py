@@ -13,7 +13,6 @@ from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
-from phloem.jobs.run.deliver import merge
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import FORCING, STATUS, STREAMS
@@ -113,4 +112,4 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
             filled = np.nan_to_num(arrays[name])
             arrays[name] = np.where(lost.reshape(lost.shape + (1,) * (filled.ndim - 2)), np.nan, filled)
         write_tile(campaign.paths, tile, claim_attempt(campaign.paths, tile), SCHEMA, arrays, attributes)
-    merge(campaign)
+    campaign.kind.merge(campaign)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phloem.io.campaign.attempts import Attempt, attempt_numbers, list_attempts, read_attempt
+from phloem.io.campaign.attempts import AttemptRecord, attempt_numbers, list_attempts, read_attempt
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
 from tests.support.campaigns.campaigns import (
@@ -109,36 +109,36 @@ class Trial:
         """Return the events of a name in all journals."""
         return [event for event in read_events(self.root / "journals") if event["event"] == name]
 
-    def held(self) -> list[Attempt]:
+    def held(self) -> list[AttemptRecord]:
         """Return the attempts that somebody holds at tiles without result."""
         numbers = list_attempts(self.paths).items()
         held = [read_attempt(self.paths, tile, found.open) for tile, found in numbers if found.open]
         return [attempt for attempt in held if not self.paths.tile(attempt.tile).exists() and not attempt.end]
 
-    def computing(self) -> list[Attempt]:
+    def computing(self) -> list[AttemptRecord]:
         """Return the held attempts that have written a checkpoint, on tasks that SLURM says are running."""
         saved = {(event["tile"], event["attempt"]) for event in self.events("checkpoint")}
         running = {task for task, state in self.cluster.squeue().items() if state == "RUNNING"}
         return [one for one in self.held() if (one.tile, one.number) in saved and one.holder.job in running]
 
-    def victim(self) -> Attempt:
+    def victim(self) -> AttemptRecord:
         """Wait for an attempt that has written a checkpoint, and return it."""
-        found: list[Attempt] = wait_for(f"a tile with a checkpoint in {self.root}", self.computing, 240)
+        found: list[AttemptRecord] = wait_for(f"a tile with a checkpoint in {self.root}", self.computing, 240)
         return found[0]
 
     def rounds(self) -> int:
         return len(list((self.root / "batches").glob("round-*.claim")))
 
     # ------------------------------------------------------------------ strikes
-    def _strike(self, name: str, cut: list[Attempt]) -> None:
+    def _strike(self, name: str, cut: list[AttemptRecord]) -> None:
         assert cut, f"{name}: nobody is hit"
         self.faults[name] += 1
         self.cut += len(cut)
 
-    def on(self, task: str) -> list[Attempt]:
+    def on(self, task: str) -> list[AttemptRecord]:
         return [one for one in self.held() if one.holder.job == task]
 
-    def _process(self, what: str, hit: Attempt) -> int:
+    def _process(self, what: str, hit: AttemptRecord) -> int:
         """Return the process id of the `worker` or the `supervisor` of the task that holds an attempt."""
         marks = {"worker": "spawn_main", "supervisor": "phloem work"}
         found = self.cluster.task_processes(hit.holder.job)
@@ -146,7 +146,7 @@ class Trial:
         assert len(pids) == 1, found
         return pids[0]
 
-    def strike_process(self, what: str) -> Attempt:
+    def strike_process(self, what: str) -> AttemptRecord:
         """SIGKILL the `worker` or the `supervisor` of a task that computes."""
         hit = self.victim()
         pid = self._process(what, hit)
@@ -155,7 +155,7 @@ class Trial:
         return hit
 
     @contextmanager
-    def frozen_worker(self) -> Iterator[Attempt]:
+    def frozen_worker(self) -> Iterator[AttemptRecord]:
         """Stop the worker of a task that computes, for as long as the block lasts."""
         hit = self.victim()
         pid = self._process("worker", hit)
@@ -165,31 +165,31 @@ class Trial:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def strike_task(self, name: str) -> Attempt:
+    def strike_task(self, name: str) -> AttemptRecord:
         """Send a signal to the batch shell of a task that computes, as SLURM does before the walltime."""
         hit = self.victim()
         self._strike(name, self.on(hit.holder.job))
         self.cluster.send(hit.holder.job, name)
         return hit
 
-    def requeue(self) -> Attempt:
+    def requeue(self) -> AttemptRecord:
         """Have the administrator put a task that computes back into the queue."""
         hit = self.victim()
         self._strike("requeued", self.on(hit.holder.job))
         self.cluster.say("scontrol", "requeue", hit.holder.job)
         return hit
 
-    def _on_node(self, node: str) -> list[Attempt]:
+    def _on_node(self, node: str) -> list[AttemptRecord]:
         return [one for one in self.held() if one.holder.host == node]
 
-    def lose_node(self) -> tuple[str, Attempt]:
+    def lose_node(self) -> tuple[str, AttemptRecord]:
         """Pull the plug of a node that computes; return it and one of the attempts that were on it."""
         hit = self.victim()
         self._strike("node lost", self._on_node(hit.holder.host))
         assert self.cluster.lose_node(hit.holder.host)
         return hit.holder.host, hit
 
-    def preempt(self) -> tuple[str, Attempt]:
+    def preempt(self) -> tuple[str, AttemptRecord]:
         """Have a job of the partition `urgent` take a node that computes; return that job and an attempt."""
         hit = self.victim()
         self._strike("preempted", self._on_node(hit.holder.host))
@@ -202,7 +202,7 @@ class Trial:
         self.cluster.say("scancel", "--me")
         self.cluster.wait_until_empty()
 
-    def restart_controller(self) -> Attempt:
+    def restart_controller(self) -> AttemptRecord:
         """End the controller while a tile is computed, and start it again from what it has saved.
 
         It is not killed: one that had not saved yet that it had started a job starts it twice and drains the node, and
@@ -214,7 +214,7 @@ class Trial:
         self.cluster.start_controller()
         return hit
 
-    def log_out(self) -> Attempt:
+    def log_out(self) -> AttemptRecord:
         """Kill the driver while a tile is computed."""
         hit = self.victim()
         assert self.driver is not None
@@ -225,7 +225,7 @@ class Trial:
         return hit
 
     # ------------------------------------------------------------------ the end
-    def over(self, hit: Attempt) -> bool:
+    def over(self, hit: AttemptRecord) -> bool:
         """Tell whether an attempt has ended, or its tile is done."""
         newest = attempt_numbers(self.paths, hit.tile).newest
         return newest != hit.number or not self.on(hit.holder.job) or self.paths.tile(hit.tile).exists()

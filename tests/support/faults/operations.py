@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from phloem.endings import Ending
 from phloem.io.campaign.attempts import (
-    COMMITTED,
     TakenError,
     attempt_numbers,
     claim_attempt,
@@ -410,7 +410,7 @@ class Life(Operation):
             save(paths, step, on_full)
         write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES, on_full, worker="worker")
         drop_checkpoint(paths, 0)
-        end_attempt(paths, 0, attempt, COMMITTED, on_full=on_full)
+        end_attempt(paths, 0, attempt, Ending.COMMITTED, on_full=on_full)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         state, reason = diagnose_tile(paths, 0)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from phloem.endings import FREE, Ending
 from phloem.errors import InputError, WorkError
 from phloem.hpc.local_engine import default_workers
 from phloem.hpc.slurm_engine.control import cancel_jobs
 from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions
 from phloem.hpc.tasks import EngineError
-from phloem.io.campaign.attempts import COMMITTED, FREE, file_system_now, list_attempts, read_end
+from phloem.io.campaign.attempts import file_system_now, list_attempts, read_end
 from phloem.io.files.journals import read_events
 from phloem.io.files.sealed_json import read_sealed, write_sealed
 from phloem.jobs.campaign.campaign import Campaign
@@ -162,7 +163,7 @@ def progress(campaign: Campaign, state: CampaignState) -> list[int]:
     for tile, numbers in list_attempts(campaign.paths).items():
         for number in numbers.ends if tile not in done else ():
             end = read_end(campaign.paths, tile, number)
-            count += bool(end.get("saved")) or end["class"] not in (*FREE, COMMITTED)
+            count += bool(end.get("saved")) or end["class"] not in (*FREE, Ending.COMMITTED)
     return [len(done), count]
 
 
@@ -170,7 +171,7 @@ def bad_nodes(campaign: Campaign) -> list[str]:
     """Return the nodes that were lost twice; attempts that went with a node at once are one loss."""
     heard: dict[str, list[float]] = {}
     for event in read_events(campaign.paths.journals_dir):
-        if event["event"] == "ended" and event["class"] == "node lost" and event.get("host"):
+        if event["event"] == "ended" and event["class"] == Ending.NODE_LOST and event.get("host"):
             heard.setdefault(event["host"], []).append(event.get("last", 0.0))
     return sorted(host for host, times in heard.items() if _groups(times) >= LOST_TWICE)
 

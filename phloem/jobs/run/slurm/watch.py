@@ -37,7 +37,7 @@ from phloem.jobs.run.slurm.rounds import (
     submit_after,
     submit_round,
 )
-from phloem.jobs.run.state import CampaignState, read_state, total_steps
+from phloem.jobs.run.state import CampaignState, read_state
 from phloem.jobs.tile.failures import stopped
 
 POLL_SECONDS = 10.0
@@ -96,15 +96,15 @@ def _product(campaign: Campaign, state: CampaignState) -> Path:
 
 def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
     """Watch until nothing is left to do, submitting what the last job of a round did not; return the state."""
-    total = sum(total_steps(campaign, tile) for tile in campaign.all_tiles)
+    total = sum(campaign.count_steps(tile) for tile in campaign.all_tiles)
     told = ""
-    with ProgressBar("calibrating", total) as bar:
+    with ProgressBar(campaign.kind.doing, total) as bar:
         while todo(campaign, state):
             number = newest_round(campaign)
             # In this order: what is submitted or committed meanwhile is then seen below.
             queued = alive(round_jobs(campaign, number)) or being_submitted(campaign)
             state = read_state(campaign, False, verdict)
-            steps = sum(total_steps(campaign, tile) for tile in state.done)
+            steps = sum(campaign.count_steps(tile) for tile in state.done)
             bar.update(steps + sum(beat["steps"] for beat in state.beats.values()))
             if stopped(campaign.paths):
                 break

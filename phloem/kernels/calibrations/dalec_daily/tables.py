@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from phloem.kernels.calibrations.dalec_daily.derived_quantities import (
+    ATTRIBUTED,
+    COMPARED,
+    DERIVED,
+    STOCKS,
+    STRATEGY,
+)
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
-from phloem.model_tables import ModelTables
+from phloem.model_tables import ModelTables, Quantity
 from phloem.names import ALL_STREAMS, STREAMS
 
 TERMS = ("observations", "prior", "edc", "steady_state", "violation")
 """Parts of the loss (calibration.md section 4), the fields of `site_objective.Terms`."""
 
-FLUXES = {
-    "lai": ("1", "leaf area index at the start of the day"),
-    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
-    "et": ("mm d-1", "evapotranspiration"),
-    "ra": ("g m-2 d-1", "autotrophic respiration, carbon"),
-    "rh_litter": ("g m-2 d-1", "heterotrophic respiration of litter, carbon"),
-    "rh_som": ("g m-2 d-1", "heterotrophic respiration of soil organic matter, carbon"),
-    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
-    "beta": ("1", "water stress factor"),
-    "labile_release": ("g m-2 d-1", "labile carbon released to foliage"),
-    "leaf_litter": ("g m-2 d-1", "leaf litterfall, carbon"),
-    "runoff_paw": ("mm d-1", "runoff from plant-available water"),
-    "violation": ("1", "penalty on water demand that was not met"),
-}
-"""Daily outputs beside the pools: units and meaning."""
+FLUXES = (
+    Quantity("lai", "1", "leaf area index at the start of the day"),
+    Quantity("gpp", "g m-2 d-1", "gross primary production, carbon"),
+    Quantity("et", "mm d-1", "evapotranspiration"),
+    Quantity("ra", "g m-2 d-1", "autotrophic respiration, carbon"),
+    Quantity("rh_litter", "g m-2 d-1", "heterotrophic respiration of litter, carbon"),
+    Quantity("rh_som", "g m-2 d-1", "heterotrophic respiration of soil organic matter, carbon"),
+    Quantity("nee", "g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
+    Quantity("reco", "g m-2 d-1", "ecosystem respiration, carbon"),
+    Quantity("beta", "1", "water stress factor"),
+    Quantity("labile_release", "g m-2 d-1", "labile carbon released to foliage"),
+    Quantity("leaf_litter", "g m-2 d-1", "leaf litterfall, carbon"),
+    Quantity("runoff_paw", "mm d-1", "runoff from plant-available water"),
+    Quantity("violation", "1", "penalty on water demand that was not met"),
+)
+"""Daily outputs beside the pools."""
 
-TOWERS = ModelTables(PARAMETERS, POOLS, STREAMS, TERMS, FLUXES)
-GRID = ModelTables(PARAMETERS, POOLS, ALL_STREAMS, TERMS, FLUXES)
+
+def _tables(streams: tuple[str, ...]) -> ModelTables:
+    return ModelTables(
+        PARAMETERS,
+        POOLS,
+        streams,
+        TERMS,
+        fluxes=FLUXES,
+        derived=DERIVED,
+        attributed=ATTRIBUTED,
+        strategy=STRATEGY,
+        stocks=STOCKS,
+        compared=COMPARED,
+    )
+
+
+TOWERS = _tables(STREAMS)
+GRID = _tables(ALL_STREAMS)

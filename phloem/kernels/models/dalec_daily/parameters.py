@@ -42,6 +42,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 )
 """The 30 parameters, in the order of files (dalec_daily.md section 3.1)."""
 
+PARAMETER_NAMES = tuple(parameter.name for parameter in PARAMETERS)
+
 POOLS: tuple[Parameter, ...] = (
     Parameter("labile", "Clab", "g m-2", 1.0, 2_000.0, "labile carbon", _CARDAMOM),
     Parameter("foliar", "Cfol", "g m-2", 1.0, 2_000.0, "foliar carbon", _CARDAMOM),

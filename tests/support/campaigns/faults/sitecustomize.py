@@ -50,16 +50,16 @@ def do(kind: str, cell: str) -> None:
 
 
 def poison_cells(module: ModuleType) -> None:
-    read = module.Campaign.read_cell
+    read = module.Campaign.read_unit
 
-    def read_cell(self: Any, cell: Any) -> Any:
+    def read_unit(self: Any, cell: Any) -> Any:
         if multiprocessing.parent_process() is not None:
             for fault in FAULTS:
                 if fault["kind"] in ("crash", "hang", "memory", "exception") and fault["cell"] in ("*", cell.name):
                     do(fault["kind"], cell.name)
         return read(self, cell)
 
-    module.Campaign.read_cell = read_cell
+    module.Campaign.read_unit = read_unit
 
 
 def spoil_lanes(module: ModuleType) -> None:

@@ -18,8 +18,8 @@ from phloem.io.drivers.store import open_store, seal_store
 from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
 from phloem.io.grids.placed_cells import EARTH_RADIUS
 from phloem.io.merge.read_slices import MergedSlices
-from phloem.jobs.analyse.member_runs import read_members
 from phloem.jobs.analyse.predictors import gather_predictors
+from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.config.attribution_file import load_attribution_file
@@ -32,6 +32,7 @@ from tests.support.campaigns.merged_maps import (
     write_store,
 )
 from tests.support.drivers.grid_files import dataset
+from tests.support.kernels.dalec_names import GRID
 
 COUNT = 5
 """Cells: a row of three, and two to the north of it."""
@@ -79,7 +80,7 @@ def test_maps_are_read_over_cells_of_the_stores_step(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(
         '[attribution]\nclimate = []\nstatics = []\n[[predictors]]\nname = "mine"\ngroup = "soil"\npath = "map.nc"\n'
     )
-    (found,) = gather_predictors(campaign, load_attribution_file(tmp_path / "a.toml"), tmp_path)
+    (found,) = gather_predictors(campaign, load_attribution_file(tmp_path / "a.toml", GRID), tmp_path)
     np.testing.assert_allclose(found.values, 0.2, atol=1e-9, err_msg="the middle half degree of each cell has none")
 
 

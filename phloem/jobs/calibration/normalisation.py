@@ -13,7 +13,7 @@ from phloem.errors import InputError
 from phloem.io.campaign.normalisation import write_normalisation
 from phloem.io.drivers.variables import VARIABLES
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
-from phloem.jobs.campaign.cell_table import PlannedCell
+from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.progress import ProgressBar
 from phloem.names import FORCING, STREAMS
 from phloem.sharding.processes.exact_moments import (
@@ -122,8 +122,8 @@ def _read(campaign: Campaign, positions: Sequence[int]) -> tuple[list[list[Momen
     return batch, ""
 
 
-def _cell_moments(campaign: Campaign, planned: PlannedCell) -> list[Moments]:
-    cell = campaign.read_cell(planned)
+def _cell_moments(campaign: Campaign, planned: PlannedUnit) -> list[Moments]:
+    cell = campaign.read_unit(planned)
     values = {**cell.forcing, **cell.observations}
     return [moments(values[name]) for name in NAMES]
 

@@ -1,0 +1,55 @@
+"""The merge of a calibration: all tiles into merged.nc, by cell or on the grid of their store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from phloem.io.grids.placed_cells import PlacedCells, place_cells
+from phloem.io.merge.write_merged import merge_tiles
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.progress import ProgressBar
+
+
+def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
+    """Write merged.nc from the committed tiles.
+
+    Raises:
+        WorkError: a tile is missing or damaged, and holes were not asked for.
+    """
+    attributes = {
+        "title": f"phloem calibration {campaign.configuration.campaign.name}",
+        "version": campaign.version,
+        "configuration_hash": campaign.configuration.fingerprint(),
+        "seed": campaign.configuration.campaign.seed,
+        "experiment": campaign.configuration.experiment.name,
+        "mode": campaign.configuration.calibration.mode,
+        "precision": campaign.configuration.calibration.precision,
+    }
+    plan: list[Sequence[str]] = [
+        [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
+    ]
+    with ProgressBar("merging", len(plan)) as bar:
+        return merge_tiles(
+            campaign.paths,
+            plan,
+            campaign.configuration.calibration.tables,
+            attributes,
+            retries=range(len(campaign.tiles), len(campaign.all_tiles)),
+            allow_holes=allow_holes,
+            on_progress=lambda done, _total: bar.update(done),
+            grid=grid_of(campaign),
+        )
+
+
+def grid_of(campaign: Campaign) -> PlacedCells | None:
+    """Return where the cells of a grid campaign lie; None for towers and other places, whose product has one dimension
+    of cells.
+
+    Raises:
+        InputError: cells that are on no regular grid, or two in one place.
+    """
+    if not campaign.configuration.data.is_store or campaign.places:
+        return None
+    columns = campaign.cells.columns
+    return place_cells(columns["name"], columns["latitude"], columns["longitude"], campaign.step)

@@ -1,0 +1,207 @@
+"""Kinds of work: what a campaign computes. What plans, schedules, checkpoints and commits asks them, and knows none.
+
+A kind says what its units are, how a tile of them is calculated in steps that can be kept and taken up again, which
+arrays it commits, how they are merged, and what a report shows (docs/structure.md, "A kind of work").
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from phloem.io.campaign.tile_schema import TileSchema
+from phloem.jobs.campaign.unit_table import PlannedUnit, UnitTable
+from phloem.jobs.config.campaign_file import Configuration
+
+if TYPE_CHECKING:
+    from phloem.jobs.campaign.campaign import Campaign
+
+Arrays = dict[str, np.ndarray]
+
+Lane = tuple[int, int, int]
+"""Position of a unit, member, redraws used before."""
+
+KINDS = {"calibration": "phloem.jobs.kinds.calibration:Calibrations"}
+"""Module and class of each kind, by the name that experiments give."""
+
+
+class TileWork(Protocol):
+    """Lanes of a tile under way. No bit of a result depends on how it is cut into steps, devices and attempts."""
+
+    in_flight: int
+    """Lanes worked on at once, at most."""
+
+    @property
+    def running(self) -> bool:
+        """Whether any lane still has steps to take."""
+
+    @property
+    def stage(self) -> int:
+        """What is worked on; a step of another stage may take many times as long."""
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of all lanes so far."""
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all lanes when all is done, at most."""
+
+    def advance(self, steps: int) -> int:
+        """Take up to so many steps in every lane that is worked on; return how many were taken."""
+
+    def halve(self) -> bool:
+        """Halve the lanes in flight and go on from where they stand; return whether fewer are in flight than before."""
+
+    def saved(self) -> Arrays:
+        """Return everything that a checkpoint must hold."""
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go back to what was saved."""
+
+    def arrays(self) -> Arrays:
+        """Return the arrays of the tile's file."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of a campaign as they are planned.
+
+    Attributes:
+        table: all units, in the order of the merged product; sources inside the campaign directory are relative to it.
+        facts: what else the plan holds, by keys of the sealed table.
+    """
+
+    table: UnitTable
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class CheckedInput(Protocol):
+    """All input of a campaign, read and found good; nothing is on disk yet."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """The complete configuration, its paths absolute."""
+
+    def units(self, root: Path) -> Units:
+        """Return the units; input that is made for this campaign alone is written into its directory first."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a campaign will need: hours, memory, disk, files.
+
+    Attributes:
+        facts: for scripts.
+        lines: for people.
+    """
+
+    facts: Mapping[str, Any]
+    lines: Sequence[str]
+
+
+class KindOfWork(ABC):
+    """What a campaign computes. A unit has as many lanes as the campaign has members.
+
+    Attributes:
+        name: in `ExperimentTable.kind_of_work`.
+        doing: what a progress bar says.
+    """
+
+    name: ClassVar[str]
+    doing: ClassVar[str]
+
+    @abstractmethod
+    def check(self, configuration: Configuration, base: Path) -> CheckedInput:
+        """Read and check all input, before anything is written.
+
+        Args:
+            configuration: of the campaign.
+            base: folder from which its relative paths count.
+
+        Raises:
+            InputError: whatever is wrong: file, variable and unit are named.
+        """
+
+    @abstractmethod
+    def moved(self, campaign: Campaign, wanted: Configuration, base: Path) -> Units | None:
+        """Return the units with their input where a campaign file says it is now; None where it is where it was.
+
+        Raises:
+            InputError: input is not there, or is another.
+        """
+
+    @abstractmethod
+    def read_unit(self, campaign: Campaign, unit: PlannedUnit) -> Any:
+        """Read a unit's input again.
+
+        Raises:
+            InputError: it is not what it was when the campaign was planned.
+        """
+
+    @abstractmethod
+    def begin(
+        self, configuration: Configuration, units: Sequence[Any], lanes: Sequence[Lane] | None, devices: int
+    ) -> TileWork:
+        """Return the lanes of some units at their first step.
+
+        Args:
+            configuration: of the campaign.
+            units: as `read_unit` returns them.
+            lanes: those to compute, units by their position among these; None: all, from their first draw.
+            devices: devices of this process to lay them over.
+        """
+
+    @abstractmethod
+    def steps(self, configuration: Configuration) -> int:
+        """Return the steps that a lane takes, at most."""
+
+    @property
+    @abstractmethod
+    def most_redraws(self) -> int:
+        """The most redraws that a lane which is taken up again may have used before."""
+
+    @abstractmethod
+    def schema(self, configuration: Configuration) -> TileSchema:
+        """Return what a tile holds."""
+
+    @abstractmethod
+    def merge(self, campaign: Campaign, allow_holes: bool = False) -> Path:
+        """Merge the committed tiles into the campaign's product.
+
+        Raises:
+            WorkError: a tile is missing or damaged, and holes were not asked for.
+        """
+
+    @abstractmethod
+    def report(self, campaign: Campaign, as_is: bool = False) -> Path:
+        """Write the campaign's page.
+
+        Args:
+            campaign: whose product is merged first where it is not.
+            as_is: show what is there, and compute nothing first.
+        """
+
+    @abstractmethod
+    def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
+        """Return what the campaign will need.
+
+        Args:
+            campaign: planned.
+            rate: pace of this machine, in microseconds a lane and year; None: as it is measured here.
+        """
+
+
+@cache
+def kind_of(name: str) -> KindOfWork:
+    """Return a kind of work by the name that an experiment gives."""
+    module, _, attribute = KINDS[name].partition(":")
+    found: KindOfWork = getattr(import_module(module), attribute)()
+    return found

@@ -1,0 +1,97 @@
+"""Calibration of cells: each cell is a unit, each of its random restarts a lane (calibration.md).
+
+What computes, merges or draws is imported when it is asked for: a worker needs no figures, `status` no kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from phloem.io.campaign.calibration_schema import calibration_schema
+from phloem.io.campaign.tile_schema import TileSchema
+from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.kind_of_work import CheckedInput, Estimate, KindOfWork, Lane, TileWork, Units
+from phloem.jobs.campaign.unit_table import PlannedUnit
+from phloem.jobs.config.campaign_file import Configuration
+
+if TYPE_CHECKING:
+    from phloem.io.drivers.grid_cell import GridCell
+    from phloem.io.drivers.tower_cell import Cell
+
+
+class Calibrations(KindOfWork):
+    """Parameters and initial pools of a model, in every cell, from several random starts."""
+
+    name: ClassVar[str] = "calibration"
+    doing: ClassVar[str] = "calibrating"
+
+    def check(self, configuration: Configuration, base: Path) -> CheckedInput:
+        """Read and check the drivers of all cells."""
+        from phloem.jobs.calibration.planned_cells import check_cells
+
+        return check_cells(configuration, base)
+
+    def moved(self, campaign: Campaign, wanted: Configuration, base: Path) -> Units | None:
+        """Return the cells with their drivers where they are now."""
+        from phloem.jobs.calibration.planned_cells import moved_cells
+
+        return moved_cells(campaign, wanted, base)
+
+    def read_unit(self, campaign: Campaign, unit: PlannedUnit) -> Cell | GridCell:
+        """Read a cell's drivers again."""
+        from phloem.jobs.calibration.planned_cells import read_cell
+
+        return read_cell(campaign, unit)
+
+    def begin(
+        self,
+        configuration: Configuration,
+        units: Sequence[Cell | GridCell],
+        lanes: Sequence[Lane] | None,
+        devices: int,
+    ) -> TileWork:
+        """Return the lanes of some cells at their first step."""
+        from phloem.jobs.calibration.tile_calibration import TileCalibration
+
+        return TileCalibration(configuration, units, lanes, devices)
+
+    def steps(self, configuration: Configuration) -> int:
+        """Return the steps of the optimiser, at most."""
+        return configuration.optimiser.steps
+
+    @property
+    def most_redraws(self) -> int:
+        """The most redraws that a tile file can count, less those of another attempt."""
+        from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS
+
+        return MOST_REDRAWS
+
+    def schema(self, configuration: Configuration) -> TileSchema:
+        """Return what a tile holds of the model's parameters, pools, streams and terms."""
+        return calibration_schema(configuration.calibration.tables)
+
+    def merge(self, campaign: Campaign, allow_holes: bool = False) -> Path:
+        """Write merged.nc."""
+        from phloem.jobs.calibration.merge_cells import merge_cells
+
+        return merge_cells(campaign, allow_holes)
+
+    def report(self, campaign: Campaign, as_is: bool = False) -> Path:
+        """Attribute and benchmark what has not been, and write the page."""
+        from phloem.jobs.analyse.report import report_campaign
+        from phloem.jobs.analyse.report_parts import see_to_parts
+
+        if not as_is:
+            see_to_parts(campaign.paths.root)
+        return report_campaign(campaign)
+
+    def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
+        """Project hours from the pace of a gradient."""
+        from phloem.jobs.estimate.gradient_pace import pace
+        from phloem.jobs.estimate.projection import describe, project
+
+        needs = project(campaign, pace(campaign) if rate is None else rate)
+        return Estimate(asdict(needs), describe(campaign, needs))

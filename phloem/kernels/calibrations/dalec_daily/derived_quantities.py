@@ -1,0 +1,122 @@
+"""Quantities that follow from a parameter set of the daily DALEC, and what a benchmark adds its pools up to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phloem.kernels.models.dalec_daily.parameters import PARAMETER_NAMES
+from phloem.model_tables import Derived, Quantity, Stock, Strategy
+from phloem.names import PERIOD
+
+CARBON_POOLS = ("labile", "foliar", "root", "wood", "litter", "som")
+LIVE_POOLS = CARBON_POOLS[:4]
+
+MG_HA = 0.01
+"""Mg ha-1 in a g m-2."""
+
+
+def derive(parameters: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what modellers compare: turnover a year, leaf lifespan, shares of NPP; each of shape (...).
+
+    Args:
+        parameters: the physical values, (..., 30).
+    """
+    import jax.numpy as jnp
+
+    from phloem.kernels.models.dalec_daily.phenology import yearly
+
+    p = {name: np.asarray(parameters, float)[..., row] for row, name in enumerate(PARAMETER_NAMES)}
+    rest = 1 - p["f_foliar"]
+    below = rest * (1 - p["f_labile"])
+    turnover = np.asarray(yearly(jnp.asarray(p["leaf_lifespan"] - 1), jnp.asarray(p["leaf_fall_period"])))
+    return {
+        "turnover_wood": PERIOD * p["turnover_wood"],
+        "turnover_root": PERIOD * p["turnover_root"],
+        "leaf_lifespan": 1 / turnover,
+        "npp_leaf": p["f_foliar"] + rest * p["f_labile"],
+        "npp_wood": below * (1 - p["f_root"]),
+        "npp_root": below * p["f_root"],
+    }
+
+
+DERIVED = Derived(
+    quantities=(
+        Quantity("turnover_wood", "yr-1", "wood turnover"),
+        Quantity("turnover_root", "yr-1", "fine-root turnover"),
+        Quantity("leaf_lifespan", "yr", "leaf lifespan, 1 / A"),
+        Quantity("npp_leaf", "1", "share of NPP to leaves, labile carbon included"),
+        Quantity("npp_wood", "1", "share of NPP to wood"),
+        Quantity("npp_root", "1", "share of NPP to fine roots"),
+    ),
+    compute=derive,
+    reads=("f_foliar", "f_labile", "f_root", "leaf_lifespan", "leaf_fall_period", "turnover_wood", "turnover_root"),
+)
+
+ATTRIBUTED = ("leaf_lifespan", "turnover_wood", "turnover_root", "npp_leaf", "npp_wood", "npp_root")
+"""Derived quantities that are attributed where nobody names others (attribution.md)."""
+
+
+def strategies(parameters: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the 13 ecological variables of parameter sets (attribution.md 4), each of shape (...).
+
+    GPP goes, in the model's order, to respiration, foliage, labile carbon, roots and wood (dalec_daily.md 5.6): what is
+    left after each step is shared by the next.
+
+    Args:
+        parameters: the physical values, (..., 30).
+    """
+    p = {name: np.asarray(parameters, float)[..., column] for column, name in enumerate(PARAMETER_NAMES)}
+    npp = 1.0 - p["f_auto"]
+    rest = npp * (1.0 - p["f_foliar"])
+    below = rest * (1.0 - p["f_labile"])
+    return {
+        "ce": p["canopy_efficiency"],
+        "uwue": p["uwue"],
+        "q10": np.exp(10.0 * p["temperature_sensitivity"]),
+        "f_auto": p["f_auto"],
+        "k_lit": p["turnover_litter"],
+        "lcma": p["lcma"],
+        "leaf_onset_period": p["labile_release_period"],
+        "leaf_fall_period": p["leaf_fall_period"],
+        "leaf_lifespan": p["leaf_lifespan"],
+        "gpp_labile": rest * p["f_labile"],
+        "gpp_foliar": npp * p["f_foliar"],
+        "gpp_wood": below * (1.0 - p["f_root"]),
+        "gpp_root": below * p["f_root"],
+    }
+
+
+STRATEGY = Strategy(
+    quantities=(
+        Quantity("ce", "1", "canopy efficiency"),
+        Quantity("uwue", "g hPa0.5 kg-1", "underlying water-use efficiency"),
+        Quantity("q10", "1", "Q10 of decomposition, exp(10 x temperature sensitivity)"),
+        Quantity("f_auto", "1", "share of GPP respired by plants"),
+        Quantity("k_lit", "d-1", "litter mineralisation"),
+        Quantity("lcma", "g m-2", "leaf carbon mass per area"),
+        Quantity("leaf_onset_period", "d", "labile release period"),
+        Quantity("leaf_fall_period", "d", "leaf-fall period"),
+        Quantity("leaf_lifespan", "yr", "leaf lifespan"),
+        Quantity("gpp_labile", "1", "share of GPP to labile carbon"),
+        Quantity("gpp_foliar", "1", "share of GPP to foliage"),
+        Quantity("gpp_wood", "1", "share of GPP to wood"),
+        Quantity("gpp_root", "1", "share of GPP to fine roots"),
+    ),
+    compute=strategies,
+    leading=("lcma", "gpp_wood", "ce"),
+)
+
+STOCKS = (
+    Stock("biomass", "Mg ha-1", "live biomass, carbon: labile, foliar, fine roots and wood", LIVE_POOLS, MG_HA),
+    Stock("agb", "Mg ha-1", "carbon of wood and leaves", ("foliar", "wood"), MG_HA),
+    *(Stock(pool, "g m-2", f"{pool}, carbon", (pool,)) for pool in CARBON_POOLS),
+)
+
+COMPARED = (
+    Quantity("gpp", "g m-2 d-1", "gross primary production, carbon"),
+    Quantity("reco", "g m-2 d-1", "ecosystem respiration, carbon"),
+    Quantity("et", "mm d-1", "evapotranspiration"),
+    Quantity("lai", "1", "leaf area index"),
+    Quantity("nee", "g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
+)
+"""Daily outputs that are compared with observations which no calibration saw."""
