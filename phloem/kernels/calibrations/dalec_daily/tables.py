@@ -11,7 +11,7 @@ from phloem.kernels.calibrations.dalec_daily.derived_quantities import (
 )
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.model_tables import ModelTables, Quantity
-from phloem.names import ALL_STREAMS, STREAMS
+from phloem.names import ALL_STREAMS, FORCING, STREAMS
 
 TERMS = ("observations", "prior", "edc", "steady_state", "violation")
 """Parts of the loss (calibration.md section 4), the fields of `site_objective.Terms`."""
@@ -40,6 +40,7 @@ def _tables(streams: tuple[str, ...]) -> ModelTables:
         POOLS,
         streams,
         TERMS,
+        FORCING,
         fluxes=FLUXES,
         derived=DERIVED,
         attributed=ATTRIBUTED,
