@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from phloem.errors import WorkError
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import OnFull, when_there_is_room, write_atomically
@@ -85,6 +87,11 @@ def _started(pid: int) -> int | None:
             return None
         return 0
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def process_exists(pid: str) -> bool:
+    """Tell whether a process of this machine has an id, as a file name gives it; also a dead one not yet reaped."""
+    return pid.isdecimal() and len(pid) < 10 and psutil.pid_exists(int(pid))  # more digits overflow: no process
 
 
 def holder(worker: str, job: str = "", restart: int = 0, host: str = "") -> Holder:

@@ -33,6 +33,7 @@ from phloem.io.campaign.attempts import (
     is_alive,
     keep_floor,
     list_attempts,
+    process_exists,
     read_attempt,
     read_beat,
     read_end,
@@ -414,3 +415,17 @@ def test_whatever_happens_numbers_grow_and_the_open_attempt_is_held(steps: list[
             assert (numbers.newest, bool(numbers.open)) == (newest, is_open)
             found = [(end["attempt"], end["class"]) for end in unforgiven_ends(paths, 0, numbers)]
             assert found == [end for end in counted if end[0] > forgiven], "also what ends after it was forgiven"
+
+
+def test_a_process_exists_until_it_is_reaped() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    assert process_exists(str(child.pid))
+    child.kill()
+    end = time.monotonic() + 20
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        assert time.monotonic() < end
+    assert process_exists(str(child.pid)), "as long as its number cannot be another's"
+    child.wait()
+    assert not process_exists(str(child.pid))
+    for name in ("", "x", "-1", "12a", "9" * 9, "9" * 30):
+        assert not process_exists(name), name
