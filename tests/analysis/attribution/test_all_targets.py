@@ -154,6 +154,15 @@ def test_folds() -> None:
     assert edge[1] == edge[2] != edge[0], "longitudes of either convention; no block across the date line"
 
 
+def test_r2_is_of_weighted_cells_and_nan_where_they_are_constant() -> None:
+    rng = np.random.default_rng(3)
+    y, weights = rng.normal(size=50), rng.uniform(0.1, 2.0, 50)
+    predicted = y + 0.3 * rng.normal(size=50)
+    spread = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
+    assert boosting.r2_score(y, predicted, weights) == 1 - np.sum(weights * (y - predicted) ** 2) / spread
+    assert np.isnan(boosting.r2_score(np.full(3, 0.1), np.arange(3.0), np.ones(3))), "whose mean is not quite 0.1"
+
+
 def test_held_out_cells_are_not_seen() -> None:
     """A target that is pure noise: any leak would show as an R2 above 0."""
     rng = np.random.default_rng(1)
