@@ -310,20 +310,7 @@ def take_tile(
         if is_alive(paths, before, file_system_now(paths.attempts_dir), me, verdict):
             raise TakenError(f"tile {index} is held by {before.holder.worker} (attempt {before.number})")
         end_lost(paths, before, me.worker, on_full, verdict)
-    return _claim(paths, index, numbers.newest + 1, me, on_full)
-
-
-def claim_attempt(paths: CampaignPaths, index: int, me: Holder | None = None, on_full: OnFull | None = None) -> int:
-    """Claim the next attempt of a tile whoever holds it: the holder's commit is stale from now on.
-
-    Returns:
-        1 for the first attempt; no two callers ever get the same number.
-    """
-    while True:
-        try:
-            return _claim(paths, index, count_attempts(paths, index) + 1, me or holder("nobody"), on_full)
-        except TakenError:
-            continue
+    return claim(paths, index, numbers.newest + 1, me, on_full)
 
 
 def count_attempts(paths: CampaignPaths, index: int) -> int:
@@ -331,7 +318,22 @@ def count_attempts(paths: CampaignPaths, index: int) -> int:
     return attempt_numbers(paths, index).newest
 
 
-def _claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None) -> int:
+def claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None = None) -> int:
+    """Claim one attempt of a tile, whoever holds the tile: a commit of an earlier one is stale from now on.
+
+    Args:
+        paths: the campaign.
+        index: the tile.
+        number: the attempt, above all that there are.
+        me: who claims it.
+        on_full: called while the disk is full.
+
+    Returns:
+        The attempt.
+
+    Raises:
+        TakenError: another has claimed it.
+    """
     path = paths.claim(index, number)
     when_there_is_room(lambda: path.parent.mkdir(parents=True, exist_ok=True), path, on_full)
     try:
@@ -369,7 +371,7 @@ def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
     """See that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
     number = max(number, count_attempts(paths, index)) + 1
     try:
-        _claim(paths, index, number, holder("nobody"), None)
+        claim(paths, index, number, holder("nobody"))
     except TakenError:
         return
     end_attempt(paths, index, number, COMMITTED, "its file went bad")

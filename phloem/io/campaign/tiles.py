@@ -162,16 +162,6 @@ def _has_bytes(path: Path, image: bytes) -> bool:
         return False
 
 
-def read_tile(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and attributes of a tile file.
-
-    Raises:
-        CorruptFile: its bytes, shapes or values are not those of a tile.
-        FileNotFoundError: there is no such file.
-    """
-    return _parse_tile(read_bytes(path), str(path))
-
-
 def _parse_tile(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays, attributes = parse_hdf5(data, name)
     if attributes.get("schema") != SCHEMA_VERSION:

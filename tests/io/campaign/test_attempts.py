@@ -24,7 +24,6 @@ from phloem.io.campaign.attempts import (
     Holder,
     TakenError,
     attempt_numbers,
-    claim_attempt,
     end_attempt,
     file_system_now,
     forget_attempts,
@@ -45,6 +44,7 @@ from phloem.io.campaign.tiles import StaleAttempt, TileState, inspect_tile, writ
 from phloem.io.files.journals import read_events
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, cells_of, commit, tile_arrays
 from tests.support.campaigns.claimants import Claimant, can_be_elsewhere
+from tests.support.campaigns.claims import claim_next
 
 AWAY = Holder("away", "elsewhere", 4711, 99, "another boot pid:[1]")
 """Somebody on a machine that cannot be looked at."""
@@ -86,7 +86,7 @@ def made() -> Iterator[CampaignPaths]:
 
 def claim_as(paths: CampaignPaths, index: int, who: Holder) -> int:
     """Claim a tile in somebody's name."""
-    return claim_attempt(paths, index, who)
+    return claim_next(paths, index, who)
 
 
 def age(path: Path, seconds: float) -> None:

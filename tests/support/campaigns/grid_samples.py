@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.grids.placed_cells import Grid, PlacedCells
 from phloem.names import PARAMETERS
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, tile_arrays
+from tests.support.campaigns.claims import claim_next
 
 STEP = 0.5
 ROWS, COLUMNS = 9, 13
@@ -61,7 +61,7 @@ def arrays(cells: Sequence[str], **options: Any) -> dict[str, np.ndarray]:
 
 def commit(paths: CampaignPaths, index: int, tile: dict[str, np.ndarray], **attributes: Any) -> None:
     """Claim and commit a tile."""
-    write_tile(paths, index, claim_attempt(paths, index), tile, {**ATTRIBUTES, **attributes})
+    write_tile(paths, index, claim_next(paths, index), tile, {**ATTRIBUTES, **attributes})
 
 
 def campaign(root: Path, plan: Sequence[Sequence[str]]) -> CampaignPaths:

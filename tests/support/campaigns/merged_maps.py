@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
+from phloem.io.campaign.attempts import holder, take_tile
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
@@ -112,5 +112,5 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
         for name in ("loss", "raw"):
             filled = np.nan_to_num(arrays[name])
             arrays[name] = np.where(lost.reshape(lost.shape + (1,) * (filled.ndim - 2)), np.nan, filled)
-        write_tile(campaign.paths, tile, claim_attempt(campaign.paths, tile), arrays, attributes)
+        write_tile(campaign.paths, tile, take_tile(campaign.paths, tile, holder("nobody")), arrays, attributes)
     merge(campaign)
