@@ -27,6 +27,7 @@ from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.experiments import run_forward as forward
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.engines import run
+from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.names import ALL_STREAMS, PARAMETERS, STATUS
 
 PAGE = "index.html"
@@ -77,7 +78,10 @@ def run_experiments(
         keys += ['data.kind="grid"', f"data.path={json.dumps(str(store.resolve()))}"]
     for name in GRID_EXPERIMENTS:
         say(f"experiment {name}")
-        run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
+        outcome = run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
+        if isinstance(outcome, ToldElsewhere) and outcome.status:
+            failure = InputError if outcome.status == 2 else WorkError
+            raise failure(f"experiment {name} ended with status {outcome.status}: its ranks have said why")
     campaigns = [open_campaign(out / name) for name in GRID_EXPERIMENTS]
     if lacking := [str(one.paths.root) for one in campaigns if not one.paths.merged.exists()]:
         raise WorkError(f"{lacking[0]} is not merged: phloem run {lacking[0]}")
