@@ -16,8 +16,6 @@ from phloem.kernels.objective.site_objective import SiteData, SiteObjective
 from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
 from phloem.names import STOP
 
-INITS = ("normal", "uniform_u")
-
 
 class Options(ABC):
     """An optimiser with its settings; equal ones are hashed alike, so that they share compiled programs.
