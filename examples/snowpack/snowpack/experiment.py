@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from snowpack.tables import TABLES
-
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.model_tables import ModelTables
+from snowpack.tables import TABLES
 
 if TYPE_CHECKING:
-    from snowpack.site import SnowObjective, SnowSite
-
     from phloem.io.drivers.tower_cell import Cell
+    from snowpack.site import SnowObjective, SnowSite
 
 
 class SnowpackExperiment(Calibration):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from snowpack.tables import PARAMETERS, POOLS
 
 from phloem.kernels.models.model import Model
+from snowpack.tables import PARAMETERS, POOLS
 
 HALF_DRY = 50.0
 """mm of soil water at which evaporation is half of what the air would take."""

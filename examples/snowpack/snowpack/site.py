@@ -10,13 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from snowpack.model import SNOWPACK, Observed, Weather
-from snowpack.tables import PARAMETERS, TABLES
 
 from phloem.io.drivers.tower_cell import Cell
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import Objective, SiteData, nnse
 from phloem.kernels.objective.site import Site, weighted
+from snowpack.model import SNOWPACK, Observed, Weather
+from snowpack.tables import PARAMETERS, TABLES
 
 USUAL_MELT = 3.0
 """mm degC-1 d-1, about which the melt factor is expected."""

@@ -68,20 +68,6 @@ def total_biomass(agb: ArrayLike, root_shoot: ArrayLike, carbon_fraction: float 
     return np.asarray(agb, np.float64) * (1.0 + np.asarray(root_shoot)) * (GRAMS_PER_AREA * carbon_fraction)
 
 
-def dry_matter(carbon: ArrayLike, root_shoot: ArrayLike = 0.0, carbon_fraction: float = CARBON_FRACTION) -> np.ndarray:
-    """Dry matter of a carbon stock: the inverse of `total_biomass`.
-
-    Args:
-        carbon: carbon above and below ground, gC m-2.
-        root_shoot: root:shoot ratio of which the part above ground is wanted; 0 gives the total.
-        carbon_fraction: carbon in dry matter, g g-1.
-
-    Returns:
-        Mg ha-1: above ground, or in total where `root_shoot` is 0.
-    """
-    return np.asarray(carbon, np.float64) / ((1.0 + np.asarray(root_shoot)) * (GRAMS_PER_AREA * carbon_fraction))
-
-
 @dataclass(frozen=True)
 class RichardsChapman:
     """A curve given by its parameters.

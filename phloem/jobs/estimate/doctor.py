@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from phloem.hpc.local_engine import default_workers
 from phloem.io.files.atomic import write_atomically
@@ -70,7 +71,7 @@ def _packages() -> tuple[str, str]:
 
 
 def _processor() -> tuple[str, str]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = psutil.virtual_memory().total / 2**30
     return "ok", f"{default_workers()} cores usable, {memory:.1f} GiB of memory"
 
 

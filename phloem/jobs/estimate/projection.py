@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
+
+import psutil
 
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
@@ -149,7 +150,7 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
         found.append(f"the disk has {free / 2**30:.1f} GiB free, {needs.disk_bytes / 2**30:.1f} GiB are needed")
     if needs.files > MANY_FILES:
         found.append(f"{needs.files} files may exceed a quota of inodes: larger tiles.cells makes fewer")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory().total
     if engine.name != "slurm" and needs.workers * (needs.bytes_per_worker + PROGRAM_BYTES) > memory:
         found.append(
             f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"

@@ -237,7 +237,7 @@ def test_only_what_stands_out_from_the_noise_is_told(tmp_path):
     assert '<details class="fold" open><summary>wood turnover' not in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("wrong", ["{}", "[]", "null", '{"WANTED": [1]}', '{"WANTED": [{"slug": "x"}]}'])
+@pytest.mark.parametrize("wrong", ["{}", "{", "[]", "null", '{"WANTED": [1]}', '{"WANTED": [{"slug": "x"}]}'])
 @pytest.mark.parametrize("place", [ATTRIBUTION, BENCHMARK])
 def test_json_of_another_shape_is_refused_with_the_command_that_mends_it(tmp_path, place, wrong):
     what, command, wanted = place
