@@ -144,7 +144,7 @@ def test_a_stand_begins_below_its_caps() -> None:
     highest = physical(jnp.full((len(UNKNOWNS), 1), 1e9), one.unknowns)[30:, 0]
     np.testing.assert_allclose(highest[:4], NEAR_ZERO, rtol=1e-6)
     np.testing.assert_allclose(highest[4:], [p.upper for p in UNKNOWNS[34:]], rtol=1e-6)
-    assert objective().calibrated == UNKNOWNS
+    assert objective().unknowns == UNKNOWNS
 
 
 def test_nan_stays_in_its_lane() -> None:
