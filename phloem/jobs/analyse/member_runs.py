@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.benchmark.skill_scores import cell_area
+from phloem.arithmetic import ceil_div
 from phloem.io.campaign.tile_schema import GOOD
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, StorePaths, open_store
@@ -276,7 +277,7 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
             seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]
             if not seats:
                 continue
-            size = -(-share * width // BLOCK) * BLOCK
+            size = ceil_div(share * width, BLOCK) * BLOCK
             lanes = (seats * size)[:size]
             runs = yearly_pools(
                 weather, _spans(sites[0])[: max(wanted) + 1],

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.lane_results import Arrays, fill_tile, lane_results
@@ -58,7 +59,7 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         first, last = experiment.protocol.forcing
         rows = min(days, round((last - first + 1) * PERIOD))
     return projected_bytes(
-        -(-days // SEGMENT) * SEGMENT,
+        ceil_div(days, SEGMENT) * SEGMENT,
         max(cells, 2),  # a lone cell stands twice in its table
         fields,
         states,

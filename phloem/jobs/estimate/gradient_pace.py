@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell, calendar_days
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.files.atomic import write_atomically
@@ -75,7 +76,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
         made = _grid_cell(experiment)
     else:
         made, _ = make_cell("pace", 60.0, YEARS, 0)
-    cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
+    cells = [replace(made, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
+from phloem.arithmetic import ceil_div
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
@@ -93,7 +94,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
     state = _number_bytes(campaign) * 38 * 5 + optimiser.extra_bytes
     tiles = len(campaign.tiles)
     width = at_once(campaign)
-    tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
+    tasks = ceil_div(tiles, engine.tiles_per_task or width) if engine.name == "slurm" else 1
     busy = sum(seconds) / engine.devices / (tasks * min(width, tiles))
     needs = Projection(
         tiles=tiles,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
 from phloem.kernels.models.dalec_daily.mode_switches import Switches
 from phloem.kernels.models.dalec_daily.records import Observed
@@ -204,4 +205,4 @@ def weighted(seen: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _row(numbers: Any, dtype: Any) -> Array:
     """Return one number (or row) a cell, repeated from the first cell on up to the next multiple of ROW cells."""
     values = np.array(numbers, dtype)
-    return jnp.asarray(np.resize(values, (-(-len(values) // ROW) * ROW, *values.shape[1:])))
+    return jnp.asarray(np.resize(values, (ceil_div(len(values), ROW) * ROW, *values.shape[1:])))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.objective.site_objective import SiteData, SiteObjective
 from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
 from phloem.names import STOP
@@ -45,7 +46,7 @@ class Options(ABC):
     @property
     def stride(self) -> int:
         """Steps between two kept losses."""
-        return max(1, -(-self.steps // self.trace))
+        return max(1, ceil_div(self.steps, self.trace))
 
     @property
     def trace_iteration(self) -> np.ndarray:

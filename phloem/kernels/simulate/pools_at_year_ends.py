@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 from phloem.kernels.models.dalec_daily.records import Observed
@@ -51,7 +52,7 @@ def yearly_pools(
         After each year: the eight pools at its end, (lanes, 8), and its GPP, gC m-2, (lanes,).
     """
     model = dalec(mode)
-    longest = -(-366 // SEGMENT) * SEGMENT
+    longest = ceil_div(366, SEGMENT) * SEGMENT
     nothing = [Observed(*[np.zeros(1)] * len(Observed._fields))] * len(weather)
     fixed = np.zeros(longest, int)
     table = series(list(weather), nothing, dtype, weather_row=fixed, observed_row=fixed)
