@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.site import tower_site
@@ -71,7 +72,7 @@ def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
     """Return the cell's tables, cycled over the rows."""
     data = site_data([one, one], dtype)
     cycled = data.series
-    days = -(-len(rows) // 64) * 64
+    days = ceil_div(len(rows), 64) * 64
     index = jnp.asarray(np.pad(rows, (0, days - len(rows)), "edge"), jnp.int32)
     live = jnp.asarray((np.arange(days) < len(rows))[:, None].repeat(2, 1), dtype)
     return data._replace(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.findings import Finding
 from phloem.io.drivers.variables import EPOCH
 
@@ -68,7 +69,7 @@ def count_training_days(time: np.ndarray) -> int:
     A series that starts inside a year is cut on the same day and month, so its years are counted from there.
     """
     first = dates(time[:1])[0]
-    years = -(-calendar_years(len(time)) // 2)
+    years = ceil_div(calendar_years(len(time)), 2)
     month = first.astype("datetime64[M]")
     end = (month + 12 * years).astype("datetime64[D]") + (first - month.astype("datetime64[D]"))
     return int(min((end - first).astype(int), len(time)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from phloem.arithmetic import ceil_div
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
@@ -100,7 +101,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
     told = 2 * unknowns + OTHER_NUMBERS
     tiles = len(campaign.tiles)
     width = at_once(campaign)
-    tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
+    tasks = ceil_div(tiles, engine.tiles_per_task or width) if engine.name == "slurm" else 1
     busy = sum(seconds) / engine.devices / (tasks * min(width, tiles))
     needs = Projection(
         tiles=tiles,

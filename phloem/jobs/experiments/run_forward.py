@@ -18,6 +18,7 @@ import numpy as np
 from phloem.analysis.benchmark.cell_scores import Scores, scores
 from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.analysis.style.plot_style import to_png
+from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import write_netcdf
@@ -269,7 +270,7 @@ def _run(
         if np.isfinite(parameters[e][c, m]).all() and np.isfinite(pools[c, m]).all()
     ]
     found = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
-    size = -(-max(1, len(parameters) * len(weather) * width) // BLOCK) * BLOCK
+    size = ceil_div(max(1, len(parameters) * len(weather) * width), BLOCK) * BLOCK
     if not lanes:
         return found
     seats = (lanes * size)[:size]

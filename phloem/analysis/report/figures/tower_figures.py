@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from phloem.analysis.report_data.tower_product import BINS, WEEK, Floats
 from phloem.analysis.style.inline_svg import Drawing
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, styled
+from phloem.arithmetic import ceil_div
 
 STREAM_COLOURS = {"gpp": "#009E73", "reco": "#D55E00", "et": "#0072B2", "lai": "#CC79A7"}
 STREAM_UNITS = {"gpp": "gC m⁻² d⁻¹", "reco": "gC m⁻² d⁻¹", "et": "mm d⁻¹", "lai": "m² m⁻²"}
@@ -167,7 +168,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
         The figure with its name and label.
     """
     across = 6
-    down = -(-len(titles) // across)
+    down = ceil_div(len(titles), across)
     height = 1.75 * down + 0.45
     figure = Figure(figsize=(11.4, height))
     for index, title in enumerate(titles):
