@@ -16,7 +16,8 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.drivers.variables import OUTPUTS
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.calibration.sites import build_site
 from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.config.parameters_file import read_parameters
@@ -33,21 +34,7 @@ from phloem.names import POOLS as POOL_NAMES
 from phloem.names import STREAMS
 from phloem.version import VERSION
 
-FLUXES = {
-    "lai": ("1", "leaf area index at the start of the day"),
-    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
-    "et": ("mm d-1", "evapotranspiration"),
-    "ra": ("g m-2 d-1", "autotrophic respiration, carbon"),
-    "rh_litter": ("g m-2 d-1", "heterotrophic respiration of litter, carbon"),
-    "rh_som": ("g m-2 d-1", "heterotrophic respiration of soil organic matter, carbon"),
-    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
-    "beta": ("1", "water stress factor"),
-    "labile_release": ("g m-2 d-1", "labile carbon released to foliage"),
-    "leaf_litter": ("g m-2 d-1", "leaf litterfall, carbon"),
-    "runoff_paw": ("mm d-1", "runoff from plant-available water"),
-    "violation": ("1", "penalty on water demand that was not met"),
-}
+FLUXES = {**OUTPUTS, "lai": (OUTPUTS["lai"][0], f"{OUTPUTS['lai'][1]} at the start of the day")}
 """Fluxes of a simulation file, with units."""
 
 
@@ -115,7 +102,7 @@ def simulate(
     def fill(file: netCDF4.Dataset) -> None:
         file.setncatts(
             {
-                "Conventions": "CF-1.11",
+                "Conventions": CONVENTIONS,
                 "title": f"phloem simulation of {cell.name}",
                 "source": f"phloem {VERSION}",
             }

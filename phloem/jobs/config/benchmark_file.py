@@ -12,17 +12,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from phloem.analysis.parameters.derived_quantities import DERIVED
 from phloem.errors import InputError
+from phloem.io.drivers.variables import OUTPUTS
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.config.toml_file import Above, Positive, Section, read_toml
-from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS
+from phloem.names import CIRCULAR_PARAMETERS, PARAMETERS, POOLS, STREAMS
 
-FLUXES = {
-    "gpp": ("g m-2 d-1", "gross primary production, carbon"),
-    "reco": ("g m-2 d-1", "ecosystem respiration, carbon"),
-    "et": ("mm d-1", "evapotranspiration"),
-    "lai": ("1", "leaf area index"),
-    "nee": ("g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-}
+FLUXES = {name: OUTPUTS[name] for name in (*STREAMS, "nee")}
 """What can be compared of the years that no calibration saw: units and meaning."""
 
 STOCKS = {
