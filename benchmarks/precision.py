@@ -28,7 +28,7 @@ from phloem.kernels.objective.site_input import site, site_data
 from phloem.kernels.objective.site_objective import SiteData, SiteObjective
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
-from phloem.names import STREAMS
+from phloem.names import PERIOD, STREAMS
 
 ROWS_YEARS = 36
 RECORD = Path(__file__).with_name("precision.md")
@@ -59,7 +59,7 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
             rng.random(len(doy)) < 0.3, np.nan, values + 0.2 * values.std() * rng.standard_normal(len(doy))
         )
     observed = site(time, doy, 61.0, made, seen, np.full(len(doy), np.nan), len(doy), switches("strict"))
-    return observed, np.arange(round(365.25 * years)) % len(doy)
+    return observed, np.arange(round(PERIOD * years)) % len(doy)
 
 
 def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:

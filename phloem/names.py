@@ -56,7 +56,7 @@ CIRCULAR_PARAMETERS = ("bud_burst_day", "leaf_fall_day")
 """Days of a 365.25-day period: their statistics are circular."""
 
 PERIOD = 365.25
-"""Length of the phenological period in days."""
+"""Days of a year: the phenological period, and what a year is in units and in counts of years."""
 
 LOSS_TERMS = ("observations", "prior", "edc", "steady_state", "violation")
 """The parts of the site objective, which add up to the loss."""

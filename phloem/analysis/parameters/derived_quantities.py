@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from phloem.kernels.models.dalec_daily.phenology import yearly
-from phloem.names import PARAMETERS
+from phloem.names import PARAMETERS, PERIOD
 
 DERIVED = {
     "turnover_wood": ("yr-1", "wood turnover"),
@@ -30,8 +30,8 @@ def derived(parameters: np.ndarray) -> dict[str, np.ndarray]:
     below = rest * (1 - p["f_labile"])
     turnover = np.asarray(yearly(jnp.asarray(p["leaf_lifespan"] - 1), jnp.asarray(p["leaf_fall_period"])))
     return {
-        "turnover_wood": 365.25 * p["turnover_wood"],
-        "turnover_root": 365.25 * p["turnover_root"],
+        "turnover_wood": PERIOD * p["turnover_wood"],
+        "turnover_root": PERIOD * p["turnover_root"],
         "leaf_lifespan": 1 / turnover,
         "npp_leaf": p["f_foliar"] + rest * p["f_labile"],
         "npp_wood": below * (1 - p["f_root"]),

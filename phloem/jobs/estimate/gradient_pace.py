@@ -21,14 +21,13 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.experiment import Experiment
 from phloem.jobs.progress import say
 from phloem.jobs.synthetic.weather import boreal_weather
-from phloem.names import FORCING, STREAMS, WINDOW_MEANS
+from phloem.names import FORCING, PERIOD, STREAMS, WINDOW_MEANS
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
 
 YEARS = 3
 SECONDS = 0.5
 REPEATS = 5
-YEAR_DAYS = 365.25
 ENDLESS = 10_000_000
 """Iterations that no measurement comes to the end of."""
 
@@ -80,7 +79,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
-    years = len(made.time) / YEAR_DAYS
+    years = len(made.time) / PERIOD
     work.advance(1)
     wanted = 1
     found: list[float] = []

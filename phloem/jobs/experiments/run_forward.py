@@ -23,7 +23,7 @@ from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.tile_schema import GOOD
 from phloem.io.files.atomic import write_atomically
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
 from phloem.io.merge.read_cells import read_merged
 from phloem.io.references.growth_curves import DRY_MATTER
@@ -308,7 +308,7 @@ def _common(campaigns: Sequence[Campaign]) -> list[str]:
 
 def _fill(file: netCDF4.Dataset, found: Forward) -> None:
     experiments, cells, members, years = found.biomass.shape
-    file.setncatts({"Conventions": "CF-1.11", "title": "phloem forward runs", "source": f"phloem {VERSION}"})
+    file.setncatts({"Conventions": CONVENTIONS, "title": "phloem forward runs", "source": f"phloem {VERSION}"})
     for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
         file.createDimension(name, length)
 

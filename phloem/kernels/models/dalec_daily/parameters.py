@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phloem.kernels.models.model import Parameter
+from phloem.names import PERIOD
 
 _DIFFERLAND = "DifferLand v1.0, daily model 990"
 _CARDAMOM = "CARDAMOM DALEC 1005/1006 (Bloom et al. 2016), kept by DifferLand v1.0"
@@ -19,10 +20,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("turnover_som", "k_som", "d-1", 1e-7, 1e-3, "SOM mineralisation", _CARDAMOM),
     Parameter("temperature_sensitivity", "q", "K-1", 0.018, 0.08, "exponent of decomposition", _CARDAMOM),
     Parameter("canopy_efficiency", "ce", "1", 5.0, 50.0, "canopy efficiency", _CARDAMOM),
-    Parameter("bud_burst_day", "B", "d", 365.25, 1461.0, "day of labile release", _CARDAMOM),
+    Parameter("bud_burst_day", "B", "d", PERIOD, 4 * PERIOD, "day of labile release", _CARDAMOM),
     Parameter("f_labile", "f_lab", "1", 0.01, 0.5, "fraction of NPP - foliage to labile", _CARDAMOM),
     Parameter("labile_release_period", "w_lab", "d", 30.4375, 100.0, "labile release period", _CARDAMOM),
-    Parameter("leaf_fall_day", "S", "d", 365.25, 1461.0, "day of leaf fall", _CARDAMOM),
+    Parameter("leaf_fall_day", "S", "d", PERIOD, 4 * PERIOD, "day of leaf fall", _CARDAMOM),
     Parameter("leaf_fall_period", "w_fall", "d", 30.4375, 150.0, "leaf-fall period", _CARDAMOM),
     Parameter("lcma", "LCMA", "g m-2", 5.0, 200.0, "leaf carbon per leaf area", _CARDAMOM),
     Parameter("uwue", "uWUE", "g hPa0.5 kg-1", 0.5, 30.0, "underlying water-use efficiency", _CARDAMOM),
