@@ -32,7 +32,7 @@ from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
-from phloem.names import STREAMS
+from phloem.names import PERIOD, STREAMS
 
 ROWS_YEARS = 36
 RECORD = Path(__file__).with_name("precision.md")
@@ -63,9 +63,8 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
         seen[name] = np.where(
             rng.random(len(doy)) < 0.3, np.nan, values + 0.2 * values.std() * rng.standard_normal(len(doy))
         )
-    return tower_site(replace(unseen, observations=seen), switches("strict")), np.arange(round(365.25 * years)) % len(
-        doy
-    )
+    days = np.arange(round(PERIOD * years)) % len(doy)
+    return tower_site(replace(unseen, observations=seen), switches("strict")), days
 
 
 def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:

@@ -1,5 +1,6 @@
 """The documents are true of the repository: every file is listed, every link leads somewhere, every command exists."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -51,3 +52,45 @@ def test_every_dependency_is_pinned():
     ]
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()}
     assert [name for name in wanted if re.split(r"[<>=!~ ]", name)[0].lower() not in pinned] == []
+
+
+def _is_ceiling(node):
+    """Whether a node is -(-a // b)."""
+    return (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.BinOp)
+        and isinstance(node.operand.op, ast.FloorDiv)
+        and isinstance(node.operand.left, ast.UnaryOp)
+        and isinstance(node.operand.left.op, ast.USub)
+    )
+
+
+def _is_number(node, low, high):
+    return isinstance(node, ast.Constant) and isinstance(node.value, float | int) and low <= node.value <= high
+
+
+FACTS = {
+    "a quotient rounded up": ("phloem/arithmetic.py", _is_ceiling),
+    "the days of a year": ("phloem/names.py", lambda node: _is_number(node, 365.25, 365.25)),
+    "the Earth's radius": ("phloem/io/grids/placed_cells.py", lambda node: _is_number(node, 6.3e6, 6.4e6)),
+    "the conventions": (
+        "phloem/io/files/netcdf.py",
+        lambda node: isinstance(node, ast.Constant) and str(node.value).startswith("CF-1."),
+    ),
+    "the mass of carbon in CO2": ("phloem/io/files/units.py", lambda node: "12.011" in str(getattr(node, "value", ""))),
+}
+"""Where a fact stands, and how it is told in a program."""
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_fact_has_one_place(fact):
+    home, told = FACTS[fact]
+    trees = {name: ast.walk(ast.parse((ROOT / name).read_text())) for name in CODE}
+    found = {name for name, nodes in trees.items() if any(told(node) for node in nodes if not _is_text(node))}
+    assert found == {home}
+
+
+def _is_text(node):
+    """Whether a node is a docstring or another text of several words."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value

@@ -16,7 +16,7 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.parameters_file import read_parameters
 from phloem.kernels.calibrations.experiment import Calibration
@@ -101,7 +101,7 @@ def simulate(
     def fill(file: netCDF4.Dataset) -> None:
         file.setncatts(
             {
-                "Conventions": "CF-1.11",
+                "Conventions": CONVENTIONS,
                 "title": f"phloem simulation of {cell.name}",
                 "source": f"phloem {VERSION}",
             }

@@ -17,7 +17,7 @@ from phloem.analysis.attribution.all_targets import Attribution
 from phloem.analysis.attribution.attribution_figures import draw_attribution
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.atomic import naming
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.files.whole_folder import whole_folder
 
 JSON = "attribution.json"
@@ -184,7 +184,7 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
     cells = np.unique(np.concatenate([np.empty(0, np.int64), *(found.explained[name].cells for name in names)]))
     file.setncatts(
         {
-            "Conventions": "CF-1.11",
+            "Conventions": CONVENTIONS,
             "title": "SHAP values: what each predictor adds to the modelled value of each target",
             "source": f"phloem {found.document['version']}",
         }

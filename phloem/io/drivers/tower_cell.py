@@ -7,6 +7,7 @@ import numpy as np
 from phloem.arithmetic import ceil_div
 from phloem.io.drivers.findings import Finding
 from phloem.io.drivers.variables import EPOCH
+from phloem.names import PERIOD
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def day_of_year(time: np.ndarray) -> np.ndarray:
 
 def calendar_years(days: int) -> int:
     """Number of calendar years that a series of so many days stands for: round(days / 365.25)."""
-    return round(days / 365.25)
+    return round(days / PERIOD)
 
 
 def count_training_days(time: np.ndarray) -> int:

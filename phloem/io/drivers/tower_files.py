@@ -20,7 +20,7 @@ from phloem.io.drivers.findings import QUALITY, Audit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import EVAPORATIVE_FRACTION, VARIABLES, Variable
 from phloem.io.files.atomic import checksum
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.names import FORCING, STREAMS
 
 TIME_UNITS = "days since 2001-01-01"
@@ -262,7 +262,7 @@ def write_tower(path: Path, cell: Cell) -> None:
 
 def _fill(file: netCDF4.Dataset, cell: Cell) -> None:
     """Put a cell into an empty file."""
-    file.setncatts({"Conventions": "CF-1.11", "title": f"daily drivers and observations of {cell.name}"})
+    file.setncatts({"Conventions": CONVENTIONS, "title": f"daily drivers and observations of {cell.name}"})
     file.createDimension("time", len(cell.time))
 
     def put(name: str, values: np.ndarray, **attributes: str) -> None:
@@ -280,4 +280,4 @@ def _fill(file: netCDF4.Dataset, cell: Cell) -> None:
         spec = VARIABLES.get(name, EVAPORATIVE_FRACTION)
         put(spec.layout, values.astype(np.float64), units=spec.unit, long_name=spec.long_name)
     net = cell.observations["reco"] - cell.observations["gpp"]
-    put("NBE", net, units="gC m-2 d-1", long_name="net exchange, RECO - GPP")
+    put("NBE", net, units=VARIABLES["gpp"].unit, long_name="net exchange, RECO - GPP")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 
+from phloem.arithmetic import ceil_div
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import say

@@ -11,9 +11,9 @@ from phloem.arithmetic import ceil_div
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
+from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK, blocks
 
-YEAR_DAYS = 365.25
 PROGRAM_BYTES = 0.9 * 2**30
 """Of the program and its compiler, beside the tables (measured, resident)."""
 
@@ -89,7 +89,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
             days = max(cells[position].days for position in block.cells)
             memory = max(memory, block_bytes(configuration, days, len(block.cells)))
             # A block costs the same whatever it holds.
-            years = days / YEAR_DAYS
+            years = days / PERIOD
             steps += BLOCK * years * optimiser.gradients(years)
         places += BLOCK * len(layout)
         seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
@@ -106,7 +106,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
     needs = Projection(
         tiles=tiles,
         lanes=lanes,
-        cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
+        cell_years=sum(cell.days for cell in campaign.cells) / PERIOD * members,
         bytes_per_worker=memory,
         disk_bytes=2 * (8 * told + trace) * lanes + 2 * lanes * (state + trace),
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
