@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from phloem.io.files.units import conversion
+from phloem.model_tables import ModelTables
+from phloem.names import FORCING, STREAMS
 
 EPOCH = np.datetime64("2001-01-01")
 """Day 0 of every time axis in this package."""
@@ -68,7 +70,8 @@ class Variable:
         name: Name in this package (CMIP style).
         layout: Name in the tower layout.
         unit: Unit in this package.
-        conversions: Normalised unit -> (factor, offset) that leads to `unit`, and a spelling for people.
+        conversions: Normalised unit -> (factor, offset) that leads to `unit`, and a spelling for people; empty: what
+            `phloem.io.files.units` reads and can convert.
         lowest, highest: Range outside which a value is physically impossible for a daily value on land.
         slack: A negative value of a non-negative quantity down to minus this is instrument noise.
         long_name: For people.
@@ -85,20 +88,26 @@ class Variable:
 
     def convert(self, values: np.ndarray, unit: str) -> np.ndarray | None:
         """Values in this package's unit, or None where `unit` is unknown."""
-        known = self.conversions.get(_unit_key(unit))
+        known = self._conversion(unit)
         if known is None:
             return None
-        factor, offset, _ = known
+        factor, offset = known
         return values if (factor, offset) == (1.0, 0.0) else values * factor + offset
 
     def is_own_unit(self, unit: str) -> bool:
         """Whether `unit` is a spelling of this package's unit."""
-        return self.conversions.get(_unit_key(unit), (0.0, 0.0))[:2] == (1.0, 0.0)
+        return self._conversion(unit) == (1.0, 0.0)
+
+    def _conversion(self, unit: str) -> tuple[float, float] | None:
+        if not self.conversions:
+            return conversion(unit, self.unit)
+        known = self.conversions.get(_unit_key(unit))
+        return known[:2] if known else None
 
     @property
     def accepted(self) -> str:
         """The units that `convert` knows, in words; case, blanks and marks between symbols do not matter."""
-        return ", ".join(spelling for _, _, spelling in self.conversions.values())
+        return ", ".join(spelling for _, _, spelling in self.conversions.values()) or f"those that lead to {self.unit}"
 
 
 # Ranges: records of daily surface weather with a margin (-89.2 and 56.7 degC, 1825 mm in a day), and about
@@ -122,3 +131,41 @@ VARIABLES: dict[str, Variable] = {
 
 EVAPORATIVE_FRACTION = Variable("ef", "EF", "1", _SHARE, -np.inf, np.inf, 0.0, "evaporative fraction")
 """Not a stream of the objective: only the canopy-efficiency prior reads it."""
+
+
+@dataclass(frozen=True)
+class DriverVariables:
+    """The daily variables that a model's drivers have.
+
+    Attributes:
+        forcing: complete on every day.
+        streams: observed on some.
+    """
+
+    forcing: tuple[Variable, ...]
+    streams: tuple[Variable, ...]
+
+    @property
+    def all(self) -> tuple[Variable, ...]:
+        """Forcing and streams, in the order of files."""
+        return self.forcing + self.streams
+
+
+DAILY = DriverVariables(tuple(VARIABLES[name] for name in FORCING), tuple(VARIABLES[name] for name in STREAMS))
+"""The drivers of the package's own models."""
+
+
+def driver_variables(tables: ModelTables) -> DriverVariables:
+    """Return the driver variables of a model: those of the table above, and its own.
+
+    Streams that no driver file has, as one made of several, are left out.
+    """
+    own = {
+        one.name: Variable(one.name, one.name, one.unit, {}, one.lowest, one.highest, one.slack, one.meaning)
+        for one in tables.variables
+    }
+    known = {**VARIABLES, **own}
+    return DriverVariables(
+        forcing=tuple(known[name] for name in tables.forcing),
+        streams=tuple(known[name] for name in tables.streams if name in known),
+    )

@@ -224,7 +224,10 @@ def normalise(
     if found is None:
         return
     if as_json:
-        rows = {name: {key: None if x != x else x for key, x in asdict(row).items()} for name, row in found.items()}
+        rows = {
+            name: {key: None if x != x else x for key, x in asdict(row).items()}
+            for name, row in ((spec.name, row) for spec, row in found)
+        }
         print_json({"file": str(directory / "normalisation.nc"), "variables": rows})
         return
     for line in table(found):
