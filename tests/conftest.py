@@ -1,12 +1,13 @@
 """Fixtures that every part's tests share."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.compiled_programs import CompiledPrograms
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
@@ -15,8 +16,8 @@ COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""
 
 
-MADE = pytest.StashKey[str]()
-"""The folder that this run has made for compiled programs."""
+PROGRAMS = pytest.StashKey[CompiledPrograms]()
+"""What XLA compiles in this run."""
 
 
 @pytest.fixture(scope="session")
@@ -29,28 +30,23 @@ def data_dir() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled in one folder a run, for both processes of the run and for the commands that they start.
+    """Keep all that XLA compiles, for both processes of the run, for the commands that they start, and for later runs.
 
-    Those find tests.support too.
+    Those processes find tests.support too. `--cache-clear` and `make clean` forget what was compiled.
     """
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        config.stash[MADE] = tempfile.mkdtemp(prefix="phloem-compiled-")
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[MADE]
+        cache = getattr(config, "cache", None)  # None with -p no:cacheprovider
+        place = cache.mkdir("compiled") if cache else Path(tempfile.gettempdir()) / "phloem-compiled"
+        config.stash[PROGRAMS] = CompiledPrograms(Path(place))
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.stash[PROGRAMS].folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of it."""
-    if MADE in config.stash:
-        shutil.rmtree(config.stash[MADE], ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def compiled() -> Iterator[None]:
-    """Let the commands keep all that they compile: a worker then starts in seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        yield
+    """Keep what is whole."""
+    if PROGRAMS in config.stash:
+        config.stash[PROGRAMS].keep()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,13 +11,8 @@ from tests.support.campaigns.campaigns import succeed, write_campaign, write_lon
 from tests.support.campaigns.stores import small_store
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick(compiled: None) -> None:
-    """Every command of these tests keeps what it compiles."""
-
-
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished campaign of three tiles of one cell; copy it before you change it."""
     folder = tmp_path_factory.mktemp("finished")
     succeed("run", write_campaign(folder), "--out", "made", folder=folder)
@@ -25,7 +20,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The long campaign, run without a disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     succeed("run", write_long(folder), "--out", "made", folder=folder)
@@ -33,7 +28,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Pat
 
 
 @pytest.fixture
-def planned_long(tmp_path: Path, compiled: None) -> Path:
+def planned_long(tmp_path: Path) -> Path:
     """The long campaign, planned and not yet run."""
     succeed("plan", write_long(tmp_path), "--out", "made", folder=tmp_path)
     return tmp_path / "made"
