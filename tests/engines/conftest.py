@@ -53,7 +53,7 @@ def machines() -> Iterator[SlurmCluster]:
 def undisturbed(machines: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same campaign on the local engine, undisturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    succeed("run", write_trial(folder), "--out", "made", folder=folder)
+    succeed("run", write_trial(folder), "--out", "made", folder=folder, afresh=True)
     return folder / "made"
 
 
@@ -102,7 +102,7 @@ def four_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def four(four_file: Path) -> Path:
     """The campaign of 4 tiles, run without a disturbance on the local engine."""
-    succeed("run", four_file, "--out", "made", folder=four_file.parent)
+    succeed("run", four_file, "--out", "made", folder=four_file.parent, afresh=True)
     return four_file.parent / "made"
 
 

@@ -15,7 +15,7 @@ from tests.support.campaigns.stores import small_store
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished campaign of three tiles of one cell; copy it before you change it."""
     folder = tmp_path_factory.mktemp("finished")
-    succeed("run", write_campaign(folder), "--out", "made", folder=folder)
+    succeed("run", write_campaign(folder), "--out", "made", folder=folder, afresh=True)
     return folder / "made"
 
 
@@ -23,7 +23,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The long campaign, run without a disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    succeed("run", write_long(folder), "--out", "made", folder=folder)
+    succeed("run", write_long(folder), "--out", "made", folder=folder, afresh=True)
     return folder / "made"
 
 

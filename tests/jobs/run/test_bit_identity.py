@@ -11,7 +11,7 @@ CELLS = 11
 
 def run_in_tiles(folder: Path, cells: int, workers: int = 1) -> Path:
     path = write_campaign(folder, data={"cells": CELLS}, tiles={"cells": cells}, engine={"workers": workers})
-    succeed("run", path, "--out", "made", folder=folder)
+    succeed("run", path, "--out", "made", folder=folder, afresh=True)
     root = folder / "made"
     assert len(list((root / "tiles").iterdir())) == -(-CELLS // cells)
     return root
