@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.campaigns.campaigns import WARM
 from tests.support.compiled_programs import CompiledPrograms
+from tests.support.once import once_a_run
 
 TELLS = """
 import os, sys
@@ -85,3 +86,22 @@ def test_folders_of_runs_that_were_killed_are_removed_when_they_are_old(tmp_path
     CompiledPrograms(tmp_path)
     assert young.folder.exists()
     assert not left.folder.exists()
+
+
+def test_what_is_made_once_a_run_is_made_again_only_where_it_failed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = []
+
+    def fail(folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError("no space")
+
+    def make(folder: Path) -> None:
+        assert not list(folder.iterdir())
+        made.append(folder)
+        (folder / "whole").touch()
+
+    with pytest.raises(OSError, match="no space"):
+        once_a_run(tmp_path_factory, "trial", fail)
+    for _ in range(2):
+        assert [path.name for path in once_a_run(tmp_path_factory, "trial", make).iterdir()] == ["whole"]
+    assert len(made) == 1
