@@ -14,6 +14,7 @@ import pytest
 from tests.support.campaigns.campaigns import WARM
 from tests.support.compiled_programs import CompiledPrograms
 from tests.support.once import once_a_run
+from tests.support.rooms import LONG
 
 TELLS = """
 import os, sys
@@ -105,3 +106,7 @@ def test_what_is_made_once_a_run_is_made_again_only_where_it_failed(tmp_path_fac
     for _ in range(2):
         assert [path.name for path in once_a_run(tmp_path_factory, "trial", make).iterdir()] == ["whole"]
     assert len(made) == 1
+
+
+def test_what_make_quick_leaves_out_is_there() -> None:
+    assert [name for name in sorted(LONG) if not (Path(__file__).parent / name).exists()] == []

@@ -1,4 +1,4 @@
-"""Programs that XLA has compiled for tests, kept from run to run.
+"""Programs that XLA has compiled for tests, kept from run to run, beside the C kernels in the user's cache.
 
 JAX knows a program by its text, its options and its own version, and writes it in one go under its name: a process that
 is killed there leaves a torn file, which would be found, warned of and never mended. Tests kill many processes.
@@ -17,7 +17,7 @@ import time
 import zlib
 from pathlib import Path
 
-from phloem.kernels.time_loop.cpu.c_compiler import processor
+from phloem.kernels.time_loop.cpu.c_compiler import cache_folder, processor
 
 KEPT_BYTES = 2_000_000_000
 """Above so many bytes all is forgotten: what old versions of the code were compiled to is never asked for again."""
@@ -33,33 +33,45 @@ class CompiledPrograms:
         folder: where JAX keeps them during the run.
     """
 
-    def __init__(self, cache: Path):
+    def __init__(self, cache: Path | None = None):
         """Begin a run with the programs of those before it.
 
         Args:
-            cache: the folder that lasts. Its inner folder's name tells the processor: programs of another may not run.
+            cache: the folder that lasts; by default in the user's cache, or a temporary one where that cannot be used.
+                An inner folder's name tells the processor: programs of another may not run.
         """
-        place = cache / hashlib.sha256(processor().encode()).hexdigest()[:12]
+        try:
+            place = self._place(cache or cache_folder().parent / "tests")
+        except (OSError, RuntimeError):
+            place = self._place(Path(tempfile.mkdtemp(prefix="phloem-compiled-")))
         self._kept = place / "kept"
-        self._kept.mkdir(parents=True, exist_ok=True)
         for left in place.glob("run-*"):
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-        programs = list(self._kept.iterdir())
-        if sum(program.stat().st_size for program in programs) > KEPT_BYTES:
-            shutil.rmtree(self._kept)
-            self._kept.mkdir()
-            programs = []
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=place))
-        self._known = {program.name for program in programs}
-        for program in programs:
-            os.link(program, self.folder / program.name)
+        size = 0
+        for program in self._kept.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another run has just forgotten all
+                size += program.stat().st_size
+                os.link(program, self.folder / program.name)
+        self._known = {program.name for program in self.folder.iterdir()}
+        self._full = size > KEPT_BYTES
+
+    @staticmethod
+    def _place(cache: Path) -> Path:
+        place = cache / hashlib.sha256(processor().encode()).hexdigest()[:12]
+        (place / "kept").mkdir(parents=True, exist_ok=True)
+        return place
 
     def keep(self) -> None:
         """End the run: keep what is new and whole."""
+        if self._full:
+            shutil.rmtree(self._kept, ignore_errors=True)
+            self._kept.mkdir(exist_ok=True)
         for program in self.folder.iterdir():
             if program.name not in self._known and _whole(program):
-                with contextlib.suppress(FileExistsError):  # another run has kept it
+                with contextlib.suppress(FileExistsError, FileNotFoundError):  # another run keeps it, or forgets all
                     os.link(program, self._kept / program.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
