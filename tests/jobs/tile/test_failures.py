@@ -221,7 +221,7 @@ class Ahead(Engine):
 
 class TestTheSupervisor:
     @pytest.fixture
-    def supervisor(self, tmp_path: Path, compiled: None) -> Supervisor:
+    def supervisor(self, tmp_path: Path) -> Supervisor:
         succeed("plan", write_campaign(tmp_path), "--out", "made", folder=tmp_path)
         return Supervisor(open_campaign(tmp_path / "made"), LocalEngine(1))
 
