@@ -25,7 +25,7 @@ LONG = {
     "jobs/test_single_cell.py",
     "jobs/tile",
     "kernels/models/dalec_daily/test_grid_operators.py",
-    "kernels/objective/test_grid_objective.py",
+    "kernels/calibrations",
     "kernels/optimise/test_lanes.py",
     "kernels/simulate/test_daily_outputs.py",
     "kernels/time_loop/test_backends.py",
