@@ -26,8 +26,7 @@ from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import KINDS, TileWork
 from phloem.jobs.campaign.planning import plan
-from phloem.jobs.config.campaign_file import Campaign as CampaignSection
-from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
+from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data, Tiles
 from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.kinds.calibration import Calibrations
 from phloem.jobs.progress import say

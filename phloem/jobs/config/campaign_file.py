@@ -25,7 +25,7 @@ EXAMPLE = "optimiser.iterations=2500"
 """Of what the command line sets."""
 
 
-class Campaign(Section):
+class CampaignSection(Section):
     """Name, seed and restarts."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -83,7 +83,7 @@ def _default_experiment() -> ExperimentTable:
 class Configuration(Section):
     """A campaign file."""
 
-    campaign: Campaign
+    campaign: CampaignSection
     data: Data
     experiment: SerializeAsAny[ExperimentTable] = Field(default_factory=_default_experiment)
     optimiser: Optimiser = Fast()

@@ -100,11 +100,11 @@ def _gradient() -> Finding:
 
     from phloem.jobs.calibration.tile_calibration import TileCalibration
     from phloem.jobs.campaign.backend import settle_backend
-    from phloem.jobs.config.campaign_file import Campaign, Configuration, Data
+    from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data
     from phloem.jobs.synthetic.transect import make_cell
 
     cell, _ = make_cell("doctor", 60.0, 2, 0)
-    configuration = settle_backend(Configuration(campaign=Campaign(name="doctor"), data=Data(kind="synthetic")))
+    configuration = settle_backend(Configuration(campaign=CampaignSection(name="doctor"), data=Data(kind="synthetic")))
     backend = configuration.experiment.time_loop
     lanes = TileCalibration(configuration, [cell])
     begun = time.perf_counter()

@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.tile_calibration import TileCalibration
-from phloem.jobs.config.campaign_file import Campaign, Configuration, Data
+from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data
 from phloem.jobs.config.optimiser import Adam, Fast
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
@@ -66,7 +66,7 @@ def configuration(
 ) -> Configuration:
     """Return a short schedule of Adam, or the optimiser given."""
     return Configuration(
-        campaign=Campaign(name="made", members=members, seed=3),
+        campaign=CampaignSection(name="made", members=members, seed=3),
         data=Data(kind="synthetic"),
         experiment=DalecExperiment(backend=backend),
         optimiser=optimiser or Adam(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
