@@ -13,9 +13,9 @@ from pydantic import Field, SerializeAsAny, ValidationError, create_model, field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
-from phloem.jobs.config.engine import Engine, Failures
+from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.optimiser import Fast, Optimiser
+from phloem.jobs.config.optimiser import FastSection, Optimiser
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import assign, load_toml, read_toml
 from phloem.kernels.calibrations.experiment import Calibration
@@ -86,10 +86,10 @@ class Configuration(Section):
     campaign: CampaignSection
     data: Data
     experiment: SerializeAsAny[ExperimentTable] = Field(default_factory=_default_experiment)
-    optimiser: Optimiser = Fast()
+    optimiser: Optimiser = FastSection()
     tiles: Tiles = Tiles()
-    engine: Engine = Engine()
-    failures: Failures = Failures()
+    engine: EngineSection = EngineSection()
+    failures: FailuresSection = FailuresSection()
 
     @model_validator(mode="before")
     @classmethod
