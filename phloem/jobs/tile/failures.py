@@ -152,7 +152,7 @@ def failing_alike(paths: CampaignPaths) -> tuple[str, int]:
 
 
 def stop_if_alike(paths: CampaignPaths, budgets: FailuresSection, done: int) -> str:
-    """Stop the campaign where too many tiles failed alike (see `Failures`); return why, or nothing."""
+    """Stop the campaign where too many tiles failed alike (see `FailuresSection`); return why, or nothing."""
     alike, count = failing_alike(paths)
     if count < budgets.max_failures or count <= done:
         return ""

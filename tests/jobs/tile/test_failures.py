@@ -25,7 +25,7 @@ from phloem.io.campaign.attempts import Numbers, attempt_numbers, holder, read_e
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.config.engine import Failures
+from phloem.jobs.config.engine import FailuresSection
 from phloem.jobs.run.execute import describe_set_aside, forgive
 from phloem.jobs.run.state import CampaignState
 from phloem.jobs.run.supervisor import Supervisor
@@ -59,7 +59,7 @@ from tests.support.campaigns.claims import claim_next
 End = tuple[str, bool]
 """How an attempt ended, and whether it had written a checkpoint."""
 
-BUDGETS = Failures()
+BUDGETS = FailuresSection()
 CLASSES = st.sampled_from(list(MENDS))
 ENDS = st.lists(st.tuples(st.sampled_from([*MENDS, *FREE]), st.booleans()), max_size=20)
 QUICK = settings(deadline=None, max_examples=80)
@@ -128,7 +128,7 @@ def test_what_progresses_is_never_given_up(free: list[str], loss: str, losses: i
 
 
 def test_budgets_by_class() -> None:
-    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
+    few = FailuresSection(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
     budgets = {"worker lost": 1, "node lost": 2, "out of memory": 3, "file system": 4, "hang": 5, "bug": 6}
     assert {kind: few.budget(kind) for kind in MENDS} == {**budgets, "bad input": 1}
     assert after([("bad input", False)]).exhausted(few.model_copy(update={"bug": 99}))
@@ -186,7 +186,7 @@ def test_a_campaign_stops_where_many_fail_alike(tiles: list[tuple[str, str]], mo
             keep_traceback(paths, tile, kind, message.replace("7", str(tile)), "Traceback")
         counts = Counter(tiles)
         alike = max(counts.values(), default=0)
-        why = stop_if_alike(paths, Failures(max_failures=most), done)
+        why = stop_if_alike(paths, FailuresSection(max_failures=most), done)
         assert bool(why) is (alike >= most and alike > done)
         assert stopped(paths) == why
         if why:
