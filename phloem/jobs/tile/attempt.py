@@ -57,7 +57,7 @@ def opened(root: str) -> Campaign:
     return _opened(root, stamp)
 
 
-class Attempt:
+class TileAttempt:
     """One execution of a tile, or of a part of one that is computed alone.
 
     Attributes:
@@ -87,7 +87,7 @@ class Attempt:
         self.first = self.total = 0
         self.ready: tuple[float, int] | None = None
 
-    def run(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+    def run(self, compute: Callable[[TileAttempt], Arrays]) -> dict[str, Any]:
         """Claim the tile, go through its life, and write down how the attempt ended.
 
         Args:
@@ -126,7 +126,7 @@ class Attempt:
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
 
-    def live(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+    def live(self, compute: Callable[[TileAttempt], Arrays]) -> dict[str, Any]:
         """Compute the tile's units, and commit."""
         self.log("started", cells=[unit.name for unit in self.planned])
         self.total = self.campaign.count_steps(self.tile)
