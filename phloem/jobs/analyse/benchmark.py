@@ -17,7 +17,7 @@ from phloem.io.files.units import convert
 from phloem.io.references.maps import read_map
 from phloem.io.references.monthly_series import read_months
 from phloem.jobs.analyse.benchmark_cells import (
-    Cells,
+    BenchmarkCells,
     compare_growth,
     compare_map,
     compare_snapshot,
@@ -111,7 +111,7 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
 
 def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
     """All comparisons of one campaign; what can be refused without a simulation is looked at first."""
-    cells = Cells(members, _strata(members, file, base), file.rcv_limit, base)
+    cells = BenchmarkCells(members, _strata(members, file, base), file.rcv_limit, base)
     made: list[Pairs] = []
     streams: list[str] = []
     asked: set[str] = set()
