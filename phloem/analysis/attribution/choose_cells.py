@@ -18,7 +18,7 @@ CELLS_PER_FOLD = 5
 
 
 @dataclass(frozen=True)
-class Cells:
+class ChosenCells:
     """The cells of one target.
 
     Attributes:
@@ -56,7 +56,7 @@ def unroll(members: np.ndarray, period: float) -> np.ndarray:
     return np.asarray(centre + np.mod(members - centre + 0.5 * period, period) - 0.5 * period)
 
 
-def choose_cells(target: Target, predictors: list[Predictor], settings: Settings) -> Cells:
+def choose_cells(target: Target, predictors: list[Predictor], settings: Settings) -> ChosenCells:
     """Choose the cells of a target.
 
     Args:
@@ -73,7 +73,9 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
             count = "1 cell" if len(members) == 1 else f"{len(members)} cells"
             words = f"{count}, and {least} are needed, {CELLS_PER_FOLD} for each of {settings.folds} folds"
         without = int((~np.isfinite(members).any(axis=1)).sum())
-        return Cells(np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words)
+        return ChosenCells(
+            np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words
+        )
     has_result = np.isfinite(members).any(axis=1)
     if target.period:
         members = unroll(members, target.period)
@@ -104,7 +106,7 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
     values, members = median[used], members[used]
     if target.name in settings.log and not refused:
         values, members = np.log(values), np.log(members)
-    return Cells(used, values, members, weights[used], *counts, refused)
+    return ChosenCells(used, values, members, weights[used], *counts, refused)
 
 
 def _agreement(target: Target, members: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:

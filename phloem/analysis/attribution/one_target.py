@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from phloem.analysis.attribution.choose_cells import Cells, choose_cells
+from phloem.analysis.attribution.choose_cells import ChosenCells, choose_cells
 from phloem.analysis.attribution.dependence_curves import (
     bootstrap,
     breakpoint_interval,
@@ -117,7 +117,7 @@ def attribute_target(
 
 
 def _validate(
-    sample: Sample, cells: Cells, blocks: np.ndarray, settings: Settings, estimator: str, seed: int
+    sample: Sample, cells: ChosenCells, blocks: np.ndarray, settings: Settings, estimator: str, seed: int
 ) -> dict[str, Any]:
     """Scores of both cross-validations."""
     rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ def _validate(
     return found
 
 
-def _member_scores(random: Validation, cells: Cells) -> list[float] | None:
+def _member_scores(random: Validation, cells: ChosenCells) -> list[float] | None:
     """Lowest and highest R2 of the held-out predictions against the values of a single member."""
     scores = []
     for values in cells.members.T:
