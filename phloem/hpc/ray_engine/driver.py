@@ -51,7 +51,7 @@ Message = tuple[str, int, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
+class RaySettings:
     """What the driver is told of the engine; see `RayEngine`."""
 
     address: str
@@ -102,7 +102,7 @@ class Driver:
     go on).
     """
 
-    def __init__(self, pipe: Connection, settings: Settings) -> None:
+    def __init__(self, pipe: Connection, settings: RaySettings) -> None:
         self.settings = settings
         self._pipe = pipe
         self._inbox: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
