@@ -25,7 +25,7 @@ from phloem.analysis.trees.boosting import Sample, Validation
 
 if TYPE_CHECKING:
     from phloem.analysis.attribution.inputs import Predictor, Target
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 POINTS_SHOWN = 1000
 """Points of a dependence plot, at most."""
@@ -60,7 +60,11 @@ class Result:
 
 
 def attribute_target(
-    target: Target, predictors: list[Predictor], latitude: np.ndarray, longitude: np.ndarray, settings: Settings
+    target: Target,
+    predictors: list[Predictor],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    settings: AttributionSettings,
 ) -> Result:
     """Attribute one target.
 
@@ -117,7 +121,7 @@ def attribute_target(
 
 
 def _validate(
-    sample: Sample, cells: ChosenCells, blocks: np.ndarray, settings: Settings, estimator: str, seed: int
+    sample: Sample, cells: ChosenCells, blocks: np.ndarray, settings: AttributionSettings, estimator: str, seed: int
 ) -> dict[str, Any]:
     """Scores of both cross-validations."""
     rng = np.random.default_rng(seed)
@@ -229,7 +233,7 @@ def _dependence(
     predictors: list[Predictor],
     fits: Fits,
     blocks: np.ndarray | None,
-    settings: Settings,
+    settings: AttributionSettings,
     seed: int,
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
@@ -249,7 +253,7 @@ def _curve(
     fits: Fits,
     number: int,
     blocks: np.ndarray | None,
-    settings: Settings,
+    settings: AttributionSettings,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Curve, bands and breakpoint of one predictor."""
@@ -281,7 +285,7 @@ def _curve(
 
 
 def _partition(
-    sample: Sample, predictors: list[Predictor], blocks: np.ndarray | None, settings: Settings, seed: int
+    sample: Sample, predictors: list[Predictor], blocks: np.ndarray | None, settings: AttributionSettings, seed: int
 ) -> dict[str, Any]:
     """Share the R2 of held-out cells out among the groups of predictors.
 
