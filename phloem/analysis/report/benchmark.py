@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, variable
 from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image, slug
-from phloem.analysis.report.sections import Section, render, whole
+from phloem.analysis.report.sections import ReportSection, render, whole
 from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import WorkError
 
@@ -39,7 +39,7 @@ MOST_STRATA = 30
 Found = tuple[Path, Mapping[str, Any]]
 
 
-def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section:
+def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> ReportSection:
     """Return the section on benchmarks.
 
     Args:
@@ -65,7 +65,7 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
         files.table("benchmark", columns, rows)
         files.table("benchmark_strata", ["campaign", "comparison", *STRATA], strata)
     heads = [title for _, title, _ in SCORES]
-    return Section("benchmark", "Benchmarks", render("benchmark.html", parts=parts, heads=heads))
+    return ReportSection("benchmark", "Benchmarks", render("benchmark.html", parts=parts, heads=heads))
 
 
 def benchmark_maps(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from phloem.analysis.experiments.forward_product import ForwardRuns
 from phloem.analysis.report.figures.still_maps import Still, still_maps
 from phloem.analysis.report.files import ReportFiles
-from phloem.analysis.report.sections import Section, render
+from phloem.analysis.report.sections import ReportSection, render
 from phloem.analysis.report.tables import agreement_row, failed_lanes
 from phloem.analysis.report.towers import agreement_section, failed_section
 from phloem.analysis.report_data.cell_sets import CellSet, ShownQuantity, Spread, quantities
@@ -181,7 +181,7 @@ class MapParts:
             values.append(np.asarray(numbers, float).tolist())
         self.files.table(f"{self._name(one)}cells", columns, zip(*values, strict=True))
 
-    def section(self) -> Section:
+    def section(self) -> ReportSection:
         """Return the section of the maps."""
         first = self.sets[0]
         body = render(
@@ -194,11 +194,11 @@ class MapParts:
             steps=2**self.page.bits - 2,
             limit=SCREENING_RCV,
         )
-        return Section("maps", "Maps", body)
+        return ReportSection("maps", "Maps", body)
 
-    def cell_sections(self) -> Iterator[Section]:
+    def cell_sections(self) -> Iterator[ReportSection]:
         """Return what stands for the sections of single cells where these are many: a table, failures, agreement."""
-        yield Section("cells", "Cells", render("cells.html", cells=len(self.sets[0].names)))
+        yield ReportSection("cells", "Cells", render("cells.html", cells=len(self.sets[0].names)))
         if len(self.sets) == 1:
             one = self.sets[0]
             failed = failed_lanes(one.names, one.status, one.redraws)

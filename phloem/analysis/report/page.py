@@ -16,7 +16,7 @@ from phloem.analysis.report.benchmark import benchmark_maps, benchmark_section
 from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.forward import biomass_maps, biomass_rows, experiments_section, forward_section
 from phloem.analysis.report.maps import Extra, MapParts
-from phloem.analysis.report.sections import CampaignFacts, Section, render
+from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
 from phloem.analysis.report.towers import SiteSeries, tower_sections
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
@@ -76,7 +76,7 @@ def write_report(
         WorkError: What an attribution or a benchmark has left is damaged.
     """
     with ReportFiles(out) as files:
-        towers: list[Section] = []
+        towers: list[ReportSection] = []
         anchors: list[str] = []
         if contents.towers is not None:
             merged, sites = contents.towers
@@ -216,7 +216,7 @@ def _glance(contents: Contents) -> list[Any]:
     return rows
 
 
-def _facts_section(facts: Sequence[CampaignFacts]) -> Section:
+def _facts_section(facts: Sequence[CampaignFacts]) -> ReportSection:
     body = render(
         "facts.html",
         campaigns=[(one, duration(one.wall_seconds)) for one in facts],
@@ -224,4 +224,4 @@ def _facts_section(facts: Sequence[CampaignFacts]) -> Section:
         endings=sorted({name for one in facts for name in one.hours}),
         versions=sorted({name for one in facts for name in one.versions}),
     )
-    return Section("facts", "Campaign facts", body)
+    return ReportSection("facts", "Campaign facts", body)

@@ -80,7 +80,7 @@ class CampaignFacts:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One part of the page.
 
     Attributes:
