@@ -19,7 +19,7 @@ from phloem.analysis.report_data.tower_product import (
     BINS,
     WEEK,
     Floats,
-    Product,
+    TowerProduct,
     envelope,
     read_product,
     seasonal_means,
@@ -114,7 +114,7 @@ def agreement_section(rows: list[dict[str, Any]]) -> ReportSection:
     return ReportSection("parameters", "Agreement of the members, by parameter", body)
 
 
-def _cell(product: Product, index: int, series: dict[str, Any] | None, files: ReportFiles) -> dict[str, Any]:
+def _cell(product: TowerProduct, index: int, series: dict[str, Any] | None, files: ReportFiles) -> dict[str, Any]:
     best = product.best_member(index)
     lanes = int(product.calibrated[index].sum())
     return {
@@ -131,7 +131,7 @@ def _cell(product: Product, index: int, series: dict[str, Any] | None, files: Re
     }
 
 
-def _series(site: SiteSeries, product: Product, files: ReportFiles) -> dict[str, Any]:
+def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict[str, Any]:
     """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
     index = product.cells.index(site.cell)
     time = np.asarray(site.time).astype("datetime64[D]")
