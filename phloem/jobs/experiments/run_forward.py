@@ -40,7 +40,7 @@ BIOMASS = "biomass"
 
 
 @dataclass(frozen=True)
-class Forward:
+class ForwardBiomass:
     """What the forward runs have come to.
 
     Attributes:
@@ -214,7 +214,7 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
     raise InputError(f"campaigns of one name cannot be told apart: {', '.join(names)}")
 
 
-def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> Forward:
+def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> ForwardBiomass:
     """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
     growth = campaigns[-1]
     given = together(growth.paths.root, campaigns)
@@ -253,7 +253,7 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
             biomass[:, part] = _run(growth, weather, spans, [one.parameters[part] for one in members], pools[part])
             bar.update(part.stop, cells[part.stop - 1])
     parameters = np.stack([one.parameters for one in members])
-    return Forward(experiment.tables, names, tuple(cells), coordinates, biomass, target, parameters)
+    return ForwardBiomass(experiment.tables, names, tuple(cells), coordinates, biomass, target, parameters)
 
 
 def _run(
@@ -301,7 +301,7 @@ def _live(tables: ModelTables) -> list[int]:
     return [tables.pool_names.index(pool) for pool in stock.pools]
 
 
-def _fill(file: netCDF4.Dataset, found: Forward) -> None:
+def _fill(file: netCDF4.Dataset, found: ForwardBiomass) -> None:
     experiments, cells, members, years = found.biomass.shape
     file.setncatts({"Conventions": CONVENTIONS, "title": "phloem forward runs", "source": f"phloem {VERSION}"})
     for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
