@@ -10,7 +10,7 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, cell_name
 from phloem.io.drivers.variables import VARIABLES
-from phloem.io.grids.file_grid import Boxes, Gather, Grid, gather, grid_boxes
+from phloem.io.grids.file_grid import Boxes, FileGrid, Gather, gather, grid_boxes
 from phloem.io.ingest.domain import Domain
 from phloem.io.products.forcing import WEATHER, Forcing, blocks
 from phloem.io.products.observations import Stream, evaporative_fraction, tame, window_starts
@@ -132,7 +132,7 @@ def _read_weather(
 
 def gathers_of(forcing: Forcing, boxes: Boxes) -> dict[str, Gather]:
     """Pixels of boxes by variable of the forcing; grids that are shared are gathered once."""
-    made: dict[Grid, Gather] = {}
+    made: dict[FileGrid, Gather] = {}
     for series in forcing.series.values():
         if series.grid not in made:
             made[series.grid] = gather(series.grid, boxes, len(boxes))

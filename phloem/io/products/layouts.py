@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.grids.file_grid import Axis, Grid, GridError, read_axis
+from phloem.io.grids.file_grid import Axis, FileGrid, GridError, read_axis
 from phloem.io.products.catalogue import STATIC, Choice, Field, any_layer
 from phloem.io.products.raw_files import Header, RawFile
 
@@ -68,7 +68,7 @@ class Layout:
 
     path: Path
     name: str
-    grid: Grid
+    grid: FileGrid
     order: tuple[int, int, int]
     time: str
     steps: int
@@ -163,7 +163,7 @@ def read_layout(
     return Layout(
         path,
         name,
-        Grid(latitude, longitude),
+        FileGrid(latitude, longitude),
         (time, row, column),
         where,
         steps,

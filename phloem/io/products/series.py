@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.variables import Variable
-from phloem.io.grids.file_grid import Gather, Grid
+from phloem.io.grids.file_grid import FileGrid, Gather
 from phloem.io.products.catalogue import SIX_HOURS, STATIC, Choice
 from phloem.io.products.layouts import Layout, find_variable, read_layout
 from phloem.io.products.raw_files import OpenFiles, expand
@@ -49,7 +49,7 @@ class Series:
         return len(self.file)
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> FileGrid:
         """Of all its files."""
         return self.layouts[0].grid
 
