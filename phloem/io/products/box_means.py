@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.grids.file_grid import Axis, overlaps
-from phloem.io.products.layouts import Layout
+from phloem.io.products.layouts import VariableLayout
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.products.series import Series
 
@@ -45,7 +45,13 @@ def box_means(
 
 
 def layout_means(
-    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, tile: float, least: float = 0.0
+    layout: VariableLayout,
+    files: OpenFiles,
+    south: np.ndarray,
+    west: np.ndarray,
+    size: float,
+    tile: float,
+    least: float = 0.0,
 ) -> np.ndarray:
     """Area-weighted means over boxes of a map in one file, read in square tiles.
 
@@ -86,7 +92,7 @@ def _tile(series: Series, budget: int) -> float:
 
 
 def _lattice(
-    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, least: float
+    layout: VariableLayout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, least: float
 ) -> np.ndarray:
     souths, row = np.unique(np.round(south, 9), return_inverse=True)
     wests, column = np.unique(np.round(west, 9), return_inverse=True)
@@ -129,7 +135,7 @@ def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.nd
 
 
 def _sums(
-    layout: Layout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
+    layout: VariableLayout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means over a lattice (rows, columns) of boxes: first along latitude, then along longitude, in order.
 

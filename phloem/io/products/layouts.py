@@ -51,7 +51,7 @@ class Packing:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class VariableLayout:
     """One variable in one file.
 
     Attributes:
@@ -120,7 +120,7 @@ def read_layout(
     choice: Choice,
     layer: float | None = None,
     chosen: Mapping[str, int] | None = None,
-) -> Layout:
+) -> VariableLayout:
     """Understand a variable of a file.
 
     Args:
@@ -160,7 +160,7 @@ def read_layout(
     steps = header.shape[time] if time >= 0 else 1
     chunk = header.chunks[time] if time >= 0 else 1
     where = header.dimensions[time] if time >= 0 else ""
-    return Layout(
+    return VariableLayout(
         path,
         name,
         FileGrid(latitude, longitude),

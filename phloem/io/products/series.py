@@ -12,7 +12,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.variables import Variable
 from phloem.io.grids.file_grid import FileGrid, Gather
 from phloem.io.products.catalogue import SIX_HOURS, STATIC, Choice
-from phloem.io.products.layouts import Layout, find_variable, read_layout
+from phloem.io.products.layouts import VariableLayout, find_variable, read_layout
 from phloem.io.products.raw_files import OpenFiles, expand
 from phloem.io.products.times import Days, Stamps, read_stamps
 
@@ -36,7 +36,7 @@ class Series:
     key: str
     choice: Choice
     quantity: Variable
-    layouts: list[Layout]
+    layouts: list[VariableLayout]
     file: np.ndarray
     place: np.ndarray
     date: np.ndarray
@@ -63,7 +63,7 @@ class Series:
         layout = self.layouts[int(self.file[step])]
         return f"{layout.path}: variable {layout.name}: {self.date[step]}"
 
-    def runs(self, first: int, last: int) -> Iterator[tuple[Layout, slice, slice]]:
+    def runs(self, first: int, last: int) -> Iterator[tuple[VariableLayout, slice, slice]]:
         """Steps first..last-1 as pieces of files: layout, places in the file, places among these steps."""
         file, place = self.file[first:last], self.place[first:last]
         breaks = np.flatnonzero((np.diff(file) != 0) | (np.diff(place) != 1)) + 1
@@ -82,7 +82,7 @@ class Series:
         return means
 
 
-def mean_of(raw: np.ndarray, layout: Layout, gather: Gather, window: tuple[slice, slice]) -> np.ndarray:
+def mean_of(raw: np.ndarray, layout: VariableLayout, gather: Gather, window: tuple[slice, slice]) -> np.ndarray:
     """Masked means: missing pixels count neither above nor below; every cell's terms in one and the same order.
 
     Args:
@@ -126,7 +126,7 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, Series]:
     """
     paths = expand(choice.patterns, f"[products.{choice.name}]")
     product = choice.product
-    found: dict[str, list[tuple[Layout, Stamps | None]]] = {}
+    found: dict[str, list[tuple[VariableLayout, Stamps | None]]] = {}
     for path in paths:
         file = files.get(path)
         any_here = False
@@ -153,7 +153,7 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, Series]:
     return {key: _join(key, choice, parts) for key, parts in found.items()}
 
 
-def _join(key: str, choice: Choice, parts: list[tuple[Layout, Stamps | None]]) -> Series:
+def _join(key: str, choice: Choice, parts: list[tuple[VariableLayout, Stamps | None]]) -> Series:
     layouts = [layout for layout, _ in parts]
     quantity = choice.product.fields[key].quantity
     for layout in layouts[1:]:

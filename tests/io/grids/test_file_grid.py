@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.io.grids.file_grid import Boxes, FileGrid, Gather, GridError, gather, grid_boxes, read_axis
-from phloem.io.products.layouts import Layout, Packing
+from phloem.io.products.layouts import Packing, VariableLayout
 from phloem.io.products.series import mean_of
 
 PLAIN = Packing((), 1.0, 0.0, 1.0, 0.0)
@@ -25,7 +25,7 @@ def longitudes(step: float, west: float = -180.0) -> np.ndarray:
 def mean(field: np.ndarray, lat: np.ndarray, lon: np.ndarray, pixels: Gather) -> np.ndarray:
     """Means of one field (lat, lon) over cells."""
     grid = FileGrid(read_axis(lat, False), read_axis(lon, True))
-    layout = Layout(None, "", grid, (-1, 0, 1), "", 1, {}, PLAIN, "", 8, 1, 8)
+    layout = VariableLayout(None, "", grid, (-1, 0, 1), "", 1, {}, PLAIN, "", 8, 1, 8)
     window = pixels.window
     return mean_of(field[None, window[0], window[1]], layout, pixels, window)[0]
 
