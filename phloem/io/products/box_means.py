@@ -12,7 +12,7 @@ from phloem.errors import InputError
 from phloem.io.grids.file_grid import Axis, overlaps
 from phloem.io.products.layouts import VariableLayout
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series
+from phloem.io.products.series import ProductSeries
 
 TILE = 10.0
 """Degrees that are read at once: ESA CCI Biomass stores chunks of 11,250 x 11,250 pixels, which are 10 x 10 degrees."""
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 4_000_000
 
 
 def box_means(
-    series: Series, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, budget: int
+    series: ProductSeries, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, budget: int
 ) -> np.ndarray:
     """Area-weighted means over boxes; pixels without a value do not count.
 
@@ -76,7 +76,7 @@ def layout_means(
     return values
 
 
-def _tile(series: Series, budget: int) -> float:
+def _tile(series: ProductSeries, budget: int) -> float:
     """Degrees of a tile whose pixels fit into the budget beside one storage chunk."""
     layout = series.layouts[0]
     room = budget - layout.chunk_bytes
