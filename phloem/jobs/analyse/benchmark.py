@@ -25,7 +25,7 @@ from phloem.jobs.analyse.benchmark_cells import (
     greatest_age,
     slug_of,
 )
-from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
+from phloem.jobs.analyse.withheld_years import MonthlyReference, compare_runs, even_draw
 from phloem.jobs.calibration.merged_members import Members, read_members, store_of
 from phloem.jobs.campaign.campaign_set import open_campaigns
 from phloem.jobs.config.benchmark_file import (
@@ -159,7 +159,7 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
     return found
 
 
-def _series(members: Members, one: SeriesReference, base: Path) -> Series:
+def _series(members: Members, one: SeriesReference, base: Path) -> MonthlyReference:
     path = expand_path(one.path, base)
     units = members.tables.compared_output(one.quantity).unit
     plain = one.scale == 1.0 and one.offset == 0.0
@@ -172,7 +172,7 @@ def _series(members: Members, one: SeriesReference, base: Path) -> Series:
         values = replace(
             values, values=convert(values.values * one.scale + one.offset, values.units, units, where), units=units
         )
-    return Series(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
+    return MonthlyReference(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
 
 
 def _together(made: Sequence[Sequence[Pairs]]) -> list[Pairs]:

@@ -53,7 +53,7 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class Series:
+class MonthlyReference:
     """A monthly reference of another file.
 
     Attributes:
@@ -75,7 +75,7 @@ def compare_runs(
     members: Members,
     places: Sequence[int],
     streams: Sequence[str],
-    series: Sequence[Series],
+    series: Sequence[MonthlyReference],
     strata: Mapping[str, np.ndarray],
     notes: Sequence[str],
     label: str = "withheld",
@@ -219,7 +219,7 @@ def _grouped(values: np.ndarray, owner: np.ndarray, count: np.ndarray) -> np.nda
     return np.stack([np.bincount(owner, row, minlength=len(count)) / count for row in np.asarray(values, float)])
 
 
-def _months(run: Run, series: Series, month: np.ndarray, rows: _Rows) -> None:
+def _months(run: Run, series: MonthlyReference, month: np.ndarray, rows: _Rows) -> None:
     """Add a cell's months of a reference and the members' means over all their days."""
     days = np.flatnonzero(run.last)
     months, owner = np.unique(12 * (run.year[days] - 1970) + month[days] - 1, return_inverse=True)
