@@ -33,7 +33,7 @@ SCORES = (
 STRATA = ("by", "name", "pairs", "bias", "pbias", "rmse", "nse", "r2_pearson")
 """Columns of the scores by stratum."""
 
-MOST_STRATA = 30
+MAX_LISTED_STRATA = 30
 """Strata of a kind that the page shows; its data have them all."""
 
 Found = tuple[Path, Mapping[str, Any]]
@@ -203,7 +203,7 @@ def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "by": kind,
-            "more": max(0, len(rows) - MOST_STRATA),
+            "more": max(0, len(rows) - MAX_LISTED_STRATA),
             "rows": [
                 [
                     one["name"],
@@ -215,7 +215,9 @@ def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
                     _text(one.get("r2_pearson"), 2),
                 ]
                 for one in (
-                    rows if len(rows) <= MOST_STRATA else sorted(rows, key=lambda row: -row["pairs"])[:MOST_STRATA]
+                    rows
+                    if len(rows) <= MAX_LISTED_STRATA
+                    else sorted(rows, key=lambda row: -row["pairs"])[:MAX_LISTED_STRATA]
                 )
             ],
         }

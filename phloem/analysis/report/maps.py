@@ -22,7 +22,7 @@ from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.model_tables import ModelTables
 from phloem.names import CELL_STATUS
 
-MOST_FAILED = 100
+MAX_LISTED_FAILURES = 100
 """Groups of failed lanes that the page names one by one."""
 
 Extra = Mapping[str, tuple[str, Floats, str, str]]
@@ -204,5 +204,5 @@ class MapParts:
             failed = failed_lanes(one.names, one.status, one.redraws)
             columns = ["cell", "members", "status", "redraws"]
             self.files.table("failed_lanes", columns, ([lane[key] for key in columns] for lane in failed))
-            yield failed_section(failed[:MOST_FAILED], max(0, len(failed) - MOST_FAILED))
+            yield failed_section(failed[:MAX_LISTED_FAILURES], max(0, len(failed) - MAX_LISTED_FAILURES))
             yield agreement_section(self.agreement)

@@ -16,7 +16,7 @@ from phloem.jobs.analyse.member_runs import Run, late_runs
 from phloem.jobs.calibration.merged_members import Members
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
-MOST_SITES = 200
+MAX_SCORED_SITES = 200
 """Cells up to which scores are given for each of them."""
 
 _CARBON = ("labile", "foliar", "root", "wood", "litter", "som")
@@ -119,7 +119,7 @@ def compare_runs(
     named = {name: np.asarray(labels, object) for name, labels in strata.items()}
     if covers and "pft" not in named:
         named["pft"] = np.array([covers.get(n, "none") for n in range(len(members.cells))], object)
-    if len(places) <= MOST_SITES:
+    if len(places) <= MAX_SCORED_SITES:
         named["site"] = np.array(members.cells, object)
     extra = {"balance": balance.result() if balance else {}}
     made = []
