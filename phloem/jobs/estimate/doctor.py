@@ -101,12 +101,12 @@ def _gradient() -> CheckFinding:
     import numpy as np
 
     from phloem.jobs.calibration.tile_calibration import TileCalibration
-    from phloem.jobs.campaign.backend import settle_backend
+    from phloem.jobs.campaign.backend import resolve_backend
     from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data
     from phloem.jobs.synthetic.transect import make_cell
 
     cell, _ = make_cell("doctor", 60.0, 2, 0)
-    configuration = settle_backend(Configuration(campaign=CampaignSection(name="doctor"), data=Data(kind="synthetic")))
+    configuration = resolve_backend(Configuration(campaign=CampaignSection(name="doctor"), data=Data(kind="synthetic")))
     backend = configuration.experiment.time_loop
     lanes = TileCalibration(configuration, [cell])
     begun = time.perf_counter()

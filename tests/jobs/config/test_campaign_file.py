@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from phloem.errors import InputError
 from phloem.jobs.calibration.planned_cells import check_cells
-from phloem.jobs.campaign.backend import settle_backend
+from phloem.jobs.campaign.backend import resolve_backend
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
 from phloem.jobs.config.engine import EngineSection
 from phloem.jobs.config.paths import expand_path
@@ -287,7 +287,7 @@ def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
     asked = configuration(SYNTHETIC, ("engine", "gpus", 4), ("engine", "devices", 2))
     assert slurm_options(asked).parameters()["gres"] == "gpu:4"
-    assert settle_backend(asked).experiment.backend == "xla"
+    assert resolve_backend(asked).experiment.backend == "xla"
     assert [own_gpus(2, 4, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,3", "0,1"]
     assert own_gpus(2, 0, 1) == {}
     for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3)):
