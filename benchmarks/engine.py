@@ -89,8 +89,8 @@ class _TimingSupervisor(Supervisor):
     def task(self, number: int, failures: TileFailures) -> Task:
         return replace(super().task(number, failures), function="benchmarks.engine:timed_tile")
 
-    def settle(self, outcome: Any) -> None:
-        super().settle(outcome)
+    def record_outcome(self, outcome: Any) -> None:
+        super().record_outcome(outcome)
         self.ends[outcome.value["worker"]].append((outcome.value["ended"], outcome.value["steps"]))
 
 

@@ -1,4 +1,4 @@
-"""What runs the time loop of a campaign: settled when it is planned, the same in every worker."""
+"""The backend that runs the time loop of a campaign: resolved when it is planned, the same in every worker."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Configuration(Section):
         return self.experiment
 
     def with_backend(self, backend: str) -> Configuration:
-        """Return the same configuration with `auto` settled; a backend that was chosen stays."""
+        """Return the same configuration with `auto` resolved; a backend that was chosen stays."""
         return self.model_copy(update={"experiment": self.experiment.with_backend(backend)})
 
     def fingerprint(self) -> str:
@@ -182,7 +182,7 @@ def _read_site(text: str, base: Path) -> dict[str, Any]:
     return site["engine"]
 
 
-def _settle_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
+def _merge_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
     """Put assignments and site files into a tree: a key of the command line outweighs a site file that stands there,
     which outweighs the campaign file, which outweighs a site file that it names itself.
     """
@@ -212,4 +212,4 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
     base = path.resolve().parent
-    return load_toml(path, Configuration, "campaign file", lambda tree: _settle_site(tree, assignments, base))
+    return load_toml(path, Configuration, "campaign file", lambda tree: _merge_site(tree, assignments, base))
