@@ -130,12 +130,12 @@ class Supervisor:
         for tile in tiles:
             if self.engine.flag or stopped(self.paths):
                 return
-            failures = None if tile in self.out else self.look(tile)
+            failures = None if tile in self.out else self.failures_if_free(tile)
             if failures is not None:
                 self.out.add(tile)
                 yield self.task(tile, failures)
 
-    def look(self, tile: int) -> TileFailures | None:
+    def failures_if_free(self, tile: int) -> TileFailures | None:
         """Return the failures so far of a tile that may be tried, None for one that may not."""
         if tile in self.done:
             return None
