@@ -57,9 +57,9 @@ class Check:
         return [f"{found.level:8} {self.name:12} {found.text}", *mend]
 
 
-def look(name: str, at: Callable[[], CheckFinding]) -> Check:
-    """Look at something; whatever goes wrong in looking is a problem."""
+def run_check(name: str, check: Callable[[], CheckFinding]) -> Check:
+    """Run one check; any exception in it is a problem."""
     try:
-        return Check(name, at())
+        return Check(name, check())
     except Exception as error:
         return Check(name, CheckFinding("problem", f"{type(error).__name__}: {error}"))

@@ -13,7 +13,7 @@ import psutil
 
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.config.paths import data_root
-from phloem.jobs.estimate.check import Check, CheckFinding, look
+from phloem.jobs.estimate.check import Check, CheckFinding, run_check
 from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
 from phloem.version import VERSION
@@ -23,22 +23,22 @@ PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
 
 def examine(folder: Path) -> list[Check]:
     """Look at the machine, and at the folder where campaigns would go."""
-    engines = [look("ray", check_ray), look("mpi", check_mpi), look("slurm", check_slurm)]
+    engines = [run_check("ray", check_ray), run_check("mpi", check_mpi), run_check("slurm", check_slurm)]
     return [
         Check("phloem", CheckFinding("ok", VERSION)),
-        look("python", _python),
-        look("packages", _packages),
-        look("processor", _processor),
-        look("devices", _devices),
-        look("gpus", lambda: check_gpus(_seen_gpus())),
-        look("compiler", _compiler),
-        look("file system", lambda: check_folder(folder)),
-        look("data", _data),
-        look("engines", lambda: _engines(engines)),
+        run_check("python", _python),
+        run_check("packages", _packages),
+        run_check("processor", _processor),
+        run_check("devices", _devices),
+        run_check("gpus", lambda: check_gpus(_seen_gpus())),
+        run_check("compiler", _compiler),
+        run_check("file system", lambda: check_folder(folder)),
+        run_check("data", _data),
+        run_check("engines", lambda: _engines(engines)),
         *engines,
-        look("gradient", _gradient),
-        look("kernels", check_kernel_cache),  # after the gradient, which makes the folder
-        look("programs", check_program_cache),
+        run_check("gradient", _gradient),
+        run_check("kernels", check_kernel_cache),  # after the gradient, which makes the folder
+        run_check("programs", check_program_cache),
     ]
 
 
