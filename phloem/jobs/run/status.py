@@ -14,7 +14,7 @@ MAX_LISTED_TILES = 20
 """Tiles that are named one by one."""
 
 
-def look(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
+def status_json(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
     """Return the JSON object of `phloem status`, with what the batch system's queue holds of the campaign.
 
     Args:
