@@ -92,7 +92,7 @@ class RayEngine(Engine):
         try:
             while not self.flag and waiting:
                 for task in reversed((yield from self._session(waiting))):
-                    waiting.back(task)
+                    waiting.put_back(task)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -138,7 +138,7 @@ class RayEngine(Engine):
                 for _ in range(room):
                     if not waiting:
                         break
-                    task = waiting.take()
+                    task = waiting.pop()
                     running[task.key] = task
                     driver.send("task", task)
                 for kind, key, content in driver.receive(0 if room == BATCH else POLL_SECONDS):
