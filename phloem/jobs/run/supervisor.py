@@ -20,13 +20,13 @@ from phloem.io.campaign.attempts import (
     TakenError,
     Verdict,
     attempt_numbers,
+    claim_tile,
     end_attempt,
     end_lost,
     file_system_now,
     holder,
     is_alive,
     read_attempt,
-    take_tile,
 )
 from phloem.io.files.journals import roll_up
 from phloem.jobs.campaign.campaign import Campaign
@@ -215,7 +215,7 @@ class Supervisor:
         number = numbers.open
         if numbers.newest == self.handed.get(tile, 0):  # it died before it could claim an attempt
             with suppress(TakenError):
-                number = take_tile(self.paths, tile, self.me, verdict=self.verdict)
+                number = claim_tile(self.paths, tile, self.me, verdict=self.verdict)
         elif number and not read_attempt(self.paths, tile, number).holder.worker.startswith(f"{self.name}."):
             number = 0  # another run's worker was quicker, and its attempt is not ours to end
         if number:

@@ -16,7 +16,7 @@ import numpy as np
 
 from phloem.endings import LOSSES, Ending
 from phloem.hpc.tasks import Context, Stopped
-from phloem.io.campaign.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
+from phloem.io.campaign.attempts import TakenError, attempt_numbers, claim_tile, end_attempt, forget_attempts, holder
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
@@ -95,7 +95,7 @@ class TileAttempt:
         """
         require_backend(self.configuration)
         me = holder(self.worker, self.task.job, self.task.restart, self.node)
-        self.number = take_tile(self.paths, self.tile, me, self.pause)
+        self.number = claim_tile(self.paths, self.tile, me, self.pause)
         try:
             if self.paths.tile(self.tile).exists():  # committed between the supervisor's look and this claim
                 raise TakenError(f"tile {self.tile} has been committed already")
