@@ -17,7 +17,7 @@ from phloem.analysis.report.figures.attribution_charts import (
     signals,
 )
 from phloem.analysis.report.files import ReportFiles, slug
-from phloem.analysis.report.sections import ReportSection, render, whole
+from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import duration, fixed, number, typeset
 
 PAPER = {
@@ -54,7 +54,7 @@ def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], fil
     """
     parts = []
     for title, (folder, one) in found.items():
-        with whole(folder / "attribution.json", "attribute"):
+        with refuse_malformed(folder / "attribution.json", "attribute"):
             parts.append(_part(title, one, files, len(found) > 1))
     return ReportSection("attribution", "What drives the parameters", render("attribution.html", parts=parts))
 

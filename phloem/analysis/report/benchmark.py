@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, variable
 from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image, slug
-from phloem.analysis.report.sections import ReportSection, render, whole
+from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import WorkError
 
@@ -52,7 +52,7 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> ReportS
     several = len(found) > 1
     parts, rows, strata = [], [], []
     for place, (title, (folder, one)) in enumerate(found.items()):
-        with whole(folder / RESULT, "benchmark"):
+        with refuse_malformed(folder / RESULT, "benchmark"):
             parts.append(_part(title if several else "", folder, one, files, f"benchmark-{place}"))
             for entry in one["comparisons"]:
                 kinds = entry.get("strata") or ()
@@ -86,7 +86,7 @@ def benchmark_maps(
         WorkError: a file is damaged, or not what `phloem benchmark` writes.
     """
     maps: dict[str, tuple[str, np.ndarray, str, str]] = {}
-    with whole(folder / RESULT, "benchmark"):
+    with refuse_malformed(folder / RESULT, "benchmark"):
         chosen = [
             entry
             for entry in found["comparisons"]
