@@ -38,7 +38,7 @@ class MapParts:
         tables: ModelTables,
         files: ReportFiles,
         anchors: Sequence[str] = (),
-        whole: bool = True,
+        with_parameters: bool = True,
     ) -> None:
         """Begin with the cells.
 
@@ -47,10 +47,10 @@ class MapParts:
             tables: of the model.
             files: takes pictures and tables.
             anchors: of the sections about single cells, one a cell, or none.
-            whole: whether maps offer the parameters beside the derived quantities.
+            with_parameters: whether maps offer the parameters beside the derived quantities.
         """
         self.sets, self.tables, self.files = sets, tables, files
-        self.shown = quantities(tables, parameters=whole)
+        self.shown = quantities(tables, parameters=with_parameters)
         self.page = PageData(sets, self.shown, anchors)
         self.agreement: list[dict[str, Any]] = []
         self.stills: list[tuple[str, Markup]] = []

@@ -82,7 +82,7 @@ def write_report(
             merged, sites = contents.towers
             towers = tower_sections(merged, sites, contents.facts[0], contents.tables, files)
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
-        maps = MapParts(contents.sets, contents.tables, files, anchors, whole=len(contents.sets) == 1)
+        maps = MapParts(contents.sets, contents.tables, files, anchors, with_parameters=len(contents.sets) == 1)
         maps.walk(on_progress)
         maps.add_cells(_extras(contents))
         _columns(maps.page, contents)
