@@ -302,7 +302,7 @@ def _partition(
         return {"partition": None, "partition_refused": words}
     rng = np.random.default_rng(seed)
     drawn = draw_evenly(sample.y.size, _PARTITION_CELLS, rng)
-    small = sample.take(drawn)
+    small = sample.subset(drawn)
     if blocks is None:
         fold = boosting.random_folds(small.y.size, _PARTITION_FOLDS, rng)
     else:

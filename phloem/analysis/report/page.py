@@ -105,7 +105,7 @@ def write_report(
             notes=contents.notes,
             nothing=not any(one.good.any() for one in contents.sets),
             tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
-            glance=_glance(contents) if len(contents.sets) > 1 else [],
+            glance=_comparison_rows(contents) if len(contents.sets) > 1 else [],
             sections=sections,
             names=contents.sets[0].names if anchors else [],
             lanes=contents.sets[0].good.all(1).tolist() if anchors else [],
@@ -187,7 +187,7 @@ def _tiles(one: CellSet, contents: Contents) -> list[dict[str, Any]]:
     return tiles
 
 
-def _glance(contents: Contents) -> list[Any]:
+def _comparison_rows(contents: Contents) -> list[Any]:
     """The same for several campaigns: a row of headings, then one row each of texts and whether they are amiss."""
     streams = list(contents.sets[0].scores)
     biomass = {row["name"]: row["rmse"] for row in biomass_rows(contents.runs)} if contents.runs is not None else {}

@@ -40,7 +40,7 @@ class Sample:
     y: np.ndarray
     weights: np.ndarray
 
-    def take(self, cells: np.ndarray) -> Sample:
+    def subset(self, cells: np.ndarray) -> Sample:
         """Return some of the cells: indices or a mask."""
         return Sample(self.x[cells], self.y[cells], self.weights[cells])
 
@@ -200,7 +200,7 @@ def cross_validate(
     r2, rmse = np.empty(count), np.empty(count)
     for number in range(count):
         held = fold == number
-        model = fit(sample.take(~held), settings, estimator, seed + number)
+        model = fit(sample.subset(~held), settings, estimator, seed + number)
         predicted[held] = model.predict(sample.x[held])
         part, weights = sample.y[held], sample.weights[held]
         r2[number] = r2_score(part, predicted[held], weights)

@@ -44,7 +44,7 @@ class _Rows:
         self.year.append(year)
         self.month.append(month)
 
-    def whole(self, name: str, width: int) -> np.ndarray:
+    def concatenated(self, name: str, width: int) -> np.ndarray:
         """One array of a list."""
         parts = getattr(self, name)
         if not parts:
@@ -143,9 +143,9 @@ def _pairs(
     extra: Mapping[str, Any], said: Mapping[str, str],
 ) -> Pairs:  # fmt: skip
     width = members.good.shape[1]
-    cell, month = rows.whole("cell", width).astype(int), rows.whole("month", width).astype(int)
-    values = rows.whole("members", width)
-    year = rows.whole("year", width).astype(int)
+    cell, month = rows.concatenated("cell", width).astype(int), rows.concatenated("month", width).astype(int)
+    values = rows.concatenated("members", width)
+    year = rows.concatenated("year", width).astype(int)
     labels = {"season": np.array(SEASONS, object)[month % 12 // 3], "year": year}
     labels |= {key: each[cell] for key, each in strata.items()}
     return Pairs(
@@ -157,7 +157,7 @@ def _pairs(
         latitude=members.latitude,
         longitude=members.longitude,
         cell=cell,
-        reference=rows.whole("reference", width),
+        reference=rows.concatenated("reference", width),
         simulated=nanmedian(values, 1) if len(values) else np.zeros(0),
         members=values,
         area=members.area,
