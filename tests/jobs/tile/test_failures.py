@@ -231,7 +231,7 @@ class TestTheSupervisor:
         return read_end(supervisor.paths, 0, 1)
 
     def test_it_ends_the_attempt_of_its_own_worker(self, supervisor: Supervisor) -> None:
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": False})
         ended = self.lose(supervisor)
@@ -239,13 +239,13 @@ class TestTheSupervisor:
         assert failing_alike(supervisor.paths) == ("worker lost: worker process # was killed by SIGKILL", 1)
         forgive(supervisor.campaign)
         assert failing_alike(supervisor.paths) == ("", 0)
-        failures = supervisor.look(0)
+        failures = supervisor.failures_if_free(0)
         assert failures is not None
         assert failures.classes == {}
 
     def test_a_loss_after_a_checkpoint_is_none_that_stops_a_campaign(self, supervisor: Supervisor) -> None:
         """All workers of a machine may be killed at once, and every tile have progressed."""
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": True})
         assert self.lose(supervisor)["saved"]
@@ -262,19 +262,19 @@ class TestTheSupervisor:
         assert engine.taken == dict.fromkeys(supervisor.campaign.all_tiles, budget)
 
     def test_it_counts_a_worker_that_died_before_its_claim(self, supervisor: Supervisor) -> None:
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         assert self.lose(supervisor)["class"] == "worker lost"
-        failures = supervisor.look(0)
+        failures = supervisor.failures_if_free(0)
         assert failures is not None
         assert failures.classes == {"worker lost": 1}
 
     def test_it_does_not_end_the_attempt_of_another_run(self, supervisor: Supervisor) -> None:
         """That run was quicker, and its worker lives: two would compute the tile otherwise."""
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder("another.worker"))
         assert self.lose(supervisor) == {}
         assert attempt_numbers(supervisor.paths, 0).open == 1
-        assert supervisor.look(0) is None
+        assert supervisor.failures_if_free(0) is None
 
 
 @pytest.mark.engine
