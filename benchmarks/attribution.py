@@ -99,7 +99,7 @@ def measure(cells: int, targets: int, predictors: int, members: int, settings: A
         "targets": targets,
         "predictors": predictors,
         "members": members,
-        "estimator": found.document["targets"][0].get("estimator"),
+        "estimator": found.to_json()["targets"][0].get("estimator"),
         "processors": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "attribution_seconds": round(seconds, 1),

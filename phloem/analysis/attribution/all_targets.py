@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 import joblib
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from phloem.analysis.attribution.inputs import CHOICES, Predictor, Target
-from phloem.analysis.attribution.one_target import Result, attribute_target
-from phloem.analysis.parameters.strategy_axes import Axes
+from phloem.analysis.attribution.one_target import attribute_target
+from phloem.analysis.attribution.results import Attribution, Explained, PredictorRow, TargetResult
 from phloem.analysis.trees.settings import AttributionSettings
 from phloem.errors import InputError, some
-from phloem.version import VERSION
 
-if TYPE_CHECKING:
-    from phloem.analysis.parameters.strategy_axes import Axes
-
-
-@dataclass(frozen=True)
-class Explained:
-    """SHAP values of one target's final model.
-
-    Attributes:
-        cells: (n,) which of the cells were explained.
-        predictors: names, in the order of `phi`'s columns.
-        phi: (n, predictors), in the unit of the model (the target's, or its natural logarithm).
-        expected: what the model predicts where nothing is known; phi adds up to prediction - expected.
-    """
-
-    cells: np.ndarray
-    predictors: tuple[str, ...]
-    phi: np.ndarray
-    expected: float
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """What was found, as attribution.json has it, and what only shap.nc holds.
-
-    Attributes:
-        document: all of attribution.json but its keys `identifiability` and `pca`.
-        latitude, longitude: (cells,) degrees.
-        values: (cells, predictors) of the predictors that were used, in the order of `Explained.predictors`.
-        explained: by target, those that were refused left out.
-        identifiability: what `screening.identifiability` returns; added with `dataclasses.replace`.
-        pca: what `axes.ecological_axes` returns; added likewise.
-    """
-
-    document: Mapping[str, Any]
-    latitude: np.ndarray
-    longitude: np.ndarray
-    values: np.ndarray
-    explained: Mapping[str, Explained] = field(default_factory=dict)
-    identifiability: Mapping[str, Any] | None = None
-    pca: Axes | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the whole of attribution.json."""
-        return {
-            **self.document,
-            "identifiability": self.identifiability,
-            "pca": self.pca.to_json() if self.pca else None,
-        }
+OneTarget = tuple[TargetResult, Explained | None]
 
 
 def attribute(
@@ -99,35 +48,19 @@ def attribute(
     findings = [_finding(predictor) for predictor in predictors]
     used = [predictor for predictor, finding in zip(predictors, findings, strict=True) if not finding]
     done = _run(list(targets), used, latitude, longitude, settings, on_progress)
-    names = tuple(predictor.name for predictor in used)
-    document = {
-        "version": VERSION,
-        "settings": {**asdict(settings), "log": list(settings.log)},
-        "cells": int(latitude.size),
-        "members": max(target.members.shape[1] for target in targets),
-        "seconds": time.perf_counter() - begun,
-        "predictors": [
-            {
-                "name": predictor.name,
-                "group": predictor.group,
-                "units": predictor.units,
-                "long_name": predictor.long_name,
-                "finding": finding,
-            }
+    return Attribution(
+        settings=settings,
+        members=max(target.members.shape[1] for target in targets),
+        seconds=time.perf_counter() - begun,
+        predictors=[
+            PredictorRow(predictor.name, predictor.group, predictor.units, predictor.long_name, finding)
             for predictor, finding in zip(predictors, findings, strict=True)
         ],
-        "targets": [result.document for result in done],
-    }
-    return Attribution(
-        document=document,
+        targets=[result for result, _ in done],
         latitude=latitude,
         longitude=longitude,
         values=np.reshape([predictor.values for predictor in used], (len(used), latitude.size)).T,
-        explained={
-            target.name: Explained(result.cells, names, result.phi, result.expected)
-            for target, result in zip(targets, done, strict=True)
-            if not result.document["refused"]
-        },
+        explained={result.name: explained for result, explained in done if explained is not None},
     )
 
 
@@ -138,10 +71,10 @@ def _run(
     longitude: np.ndarray,
     settings: AttributionSettings,
     on_progress: Callable[[int, str], None],
-) -> list[Result]:
+) -> list[OneTarget]:
     workers = min(settings.workers or joblib.cpu_count(), len(targets))
     # The longest first would need their lengths; as they come is good enough for a handful of equals.
-    results: list[Result | None] = [None] * len(targets)
+    results: list[OneTarget | None] = [None] * len(targets)
     jobs = (
         joblib.delayed(_one)(n, target, predictors, latitude, longitude, settings) for n, target in enumerate(targets)
     )
@@ -159,7 +92,7 @@ def _one(
     latitude: np.ndarray,
     longitude: np.ndarray,
     settings: AttributionSettings,
-) -> tuple[int, Result]:
+) -> tuple[int, OneTarget]:
     # Sums over several threads end in other bits.
     with threadpool_limits(1):
         return number, attribute_target(target, predictors, latitude, longitude, settings)

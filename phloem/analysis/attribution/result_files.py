@@ -13,12 +13,13 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.analysis.attribution.all_targets import Attribution
 from phloem.analysis.attribution.attribution_figures import draw_attribution
+from phloem.analysis.attribution.results import Attribution
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.atomic import naming
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.files.whole_folder import whole_folder
+from phloem.version import VERSION
 
 JSON = "attribution.json"
 SHAP = "shap.nc"
@@ -186,7 +187,7 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
         {
             "Conventions": CONVENTIONS,
             "title": "SHAP values: what each predictor adds to the modelled value of each target",
-            "source": f"phloem {found.document['version']}",
+            "source": f"phloem {VERSION}",
         }
     )
     for dimension, size in (("cell", cells.size), ("target", len(names)), ("predictor", len(predictors))):
@@ -199,15 +200,15 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
         file[name].setncatts({"standard_name": axis, "units": units})
     file.createVariable("cell", "i4", ("cell",))[:] = cells
     file["cell"].long_name = "number of the cell in the order of the attribution, from 0"
-    about = {target["name"]: target for target in found.document["targets"]}
-    known = {predictor["name"]: predictor for predictor in found.document["predictors"]}
+    results = {result.name: result for result in found.targets}
+    known = {predictor.name: predictor for predictor in found.predictors}
     for name, dimension, words, text in (
         ("target", "target", names, "name of the target"),
         ("predictor", "predictor", list(predictors), "name of the predictor"),
-        ("target_units", "target", [about[name]["units"] for name in names], "units of phi on the natural scale"),
-        ("target_scale", "target", [about[name]["scale"] for name in names], "natural: phi is in the target's units; "
+        ("target_units", "target", [results[name].units for name in names], "units of phi on the natural scale"),
+        ("target_scale", "target", [results[name].scale for name in names], "natural: phi is in the target's units; "
          "log: phi is of its natural logarithm"),
-        ("predictor_units", "predictor", [known[name]["units"] for name in predictors], "units of predictor_value"),
+        ("predictor_units", "predictor", [known[name].units for name in predictors], "units of predictor_value"),
     ):  # fmt: skip
         file.createVariable(name, str, (dimension,))[:] = np.array(words, dtype=object)
         file[name].long_name = text

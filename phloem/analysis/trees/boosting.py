@@ -50,6 +50,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class ValidationScores:
+    """Scores of held-out cells: over all of them together, and mean and standard deviation (ddof 1) over the folds."""
+
+    r2: float
+    rmse: float
+    r2_mean: float
+    r2_sd: float
+    rmse_mean: float
+    rmse_sd: float
+
+
+@dataclass(frozen=True)
 class Validation:
     """How well cells were predicted by models that had not seen them.
 
@@ -66,16 +78,16 @@ class Validation:
     r2_folds: np.ndarray
     rmse_folds: np.ndarray
 
-    def to_json(self) -> dict[str, float]:
-        """Return the pooled values, and mean and standard deviation (ddof 1) over the folds."""
-        return {
-            "r2": self.r2,
-            "rmse": self.rmse,
-            "r2_mean": float(self.r2_folds.mean()),
-            "r2_sd": float(self.r2_folds.std(ddof=1)),
-            "rmse_mean": float(self.rmse_folds.mean()),
-            "rmse_sd": float(self.rmse_folds.std(ddof=1)),
-        }
+    def scores(self) -> ValidationScores:
+        """Return the pooled scores, and those over the folds."""
+        return ValidationScores(
+            r2=self.r2,
+            rmse=self.rmse,
+            r2_mean=float(self.r2_folds.mean()),
+            r2_sd=float(self.r2_folds.std(ddof=1)),
+            rmse_mean=float(self.rmse_folds.mean()),
+            rmse_sd=float(self.rmse_folds.std(ddof=1)),
+        )
 
 
 def in_single_precision(x: np.ndarray) -> np.ndarray:

@@ -12,12 +12,13 @@ import netCDF4
 import numpy as np
 import pytest
 
-from phloem.analysis.attribution.all_targets import Attribution, attribute
+from phloem.analysis.attribution.all_targets import attribute
 from phloem.analysis.attribution.choose_cells import choose_cells, unroll
 from phloem.analysis.attribution.dependence_curves import trend
 from phloem.analysis.attribution.inputs import Predictor, Target
 from phloem.analysis.attribution.member_fits import fit_all, member_band
 from phloem.analysis.attribution.result_files import plain, write_attribution
+from phloem.analysis.attribution.results import Attribution
 from phloem.analysis.parameters.screening import identifiability
 from phloem.analysis.parameters.strategy_axes import strategy_axes
 from phloem.analysis.trees import boosting
@@ -53,11 +54,11 @@ def found(world: World) -> Attribution:
 def run(world: World, settings: AttributionSettings = QUICK, **changes: Any) -> dict[str, Any]:
     given = {"targets": [world.target()], "predictors": world.predictors} | changes
     found = attribute(given["targets"], given["predictors"], world.latitude, world.longitude, settings)
-    return dict(found.document)
+    return found.to_json()
 
 
 def test_drivers_are_found_in_order_with_their_directions(found: Attribution) -> None:
-    target = found.document["targets"][0]
+    target = found.to_json()["targets"][0]
     rows = target["importance"]
     assert [row["predictor"] for row in rows[:3]] == ["falling", "hinge", "bowl"]
     assert {row["predictor"]: row["direction"] for row in rows[:2]} == {"falling": "-", "hinge": "+"}
@@ -67,7 +68,7 @@ def test_drivers_are_found_in_order_with_their_directions(found: Attribution) ->
 
 
 def test_noise_has_no_share_of_the_signal(found: Attribution) -> None:
-    target = found.document["targets"][0]
+    target = found.to_json()["targets"][0]
     signal = {row["predictor"]: row["signal_share"] for row in target["importance"] if row["signal"]}
     assert set(signal) == {"falling", "hinge", "bowl"}
     assert sum(signal.values()) == pytest.approx(100)
@@ -79,7 +80,7 @@ def test_noise_has_no_share_of_the_signal(found: Attribution) -> None:
 
 
 def test_the_threshold_is_found_inside_its_interval(found: Attribution) -> None:
-    curves = {row["predictor"]: row for row in found.document["targets"][0]["dependence"]}
+    curves = {row["predictor"]: row for row in found.to_json()["targets"][0]["dependence"]}
     at = curves["hinge"]["breakpoint"]
     assert at["x"] == pytest.approx(THRESHOLD, abs=0.25)
     assert at["low"] <= THRESHOLD <= at["high"]
@@ -90,7 +91,7 @@ def test_the_threshold_is_found_inside_its_interval(found: Attribution) -> None:
 
 def test_bands_over_members_cover_what_a_fit_without_noise_says(world: World, found: Attribution) -> None:
     """Importance and dependence of the noise-free truth, the mean of four fits that differ in their draws alone."""
-    target = found.document["targets"][0]
+    target = found.to_json()["targets"][0]
     names = [predictor.name for predictor in world.predictors]
     x = np.stack([predictor.values for predictor in world.predictors], axis=1)
     sample = Sample(x, world.truth, np.ones(len(x)))
@@ -173,7 +174,7 @@ def test_held_out_cells_are_not_seen() -> None:
     assert found.r2 < 0.02
     spread = np.sum((sample.y - sample.y.mean()) ** 2)
     assert found.r2 == pytest.approx(1 - np.sum((sample.y - found.predicted) ** 2) / spread)
-    assert found.to_json()["r2_sd"] == pytest.approx(np.std(found.r2_folds, ddof=1))
+    assert found.scores().r2_sd == pytest.approx(np.std(found.r2_folds, ddof=1))
 
 
 @pytest.mark.parametrize("estimator", ["exact", "histogram"])
@@ -348,8 +349,8 @@ def test_logarithm(world: World) -> None:
     settings = replace(QUICK, log=("rate",), convergence="none")
     logged = attribute([target], world.predictors, world.latitude, world.longitude, settings)
     plainly = run(world, replace(QUICK, convergence="none"))["targets"][0]
-    assert logged.document["targets"][0]["scale"] == "log"
-    assert logged.document["targets"][0]["random"]["r2"] == pytest.approx(plainly["random"]["r2"], abs=1e-6)
+    assert logged.to_json()["targets"][0]["scale"] == "log"
+    assert logged.to_json()["targets"][0]["random"]["r2"] == pytest.approx(plainly["random"]["r2"], abs=1e-6)
     negative = replace(target, members=world.members - 6.0)
     refused = run(world, settings, targets=[negative])["targets"][0]["refused"]
     assert "not above 0" in refused
@@ -366,7 +367,7 @@ def test_what_predicts_nothing_has_no_signal(world: World) -> None:
 
 
 def test_the_partition_adds_up_and_follows_the_drivers(found: Attribution) -> None:
-    target = found.document["targets"][0]
+    target = found.to_json()["targets"][0]
     part = target["partition"]
     rows = {row["group"]: row for row in part["groups"]}
     assert sum(row["independent"] for row in rows.values()) == pytest.approx(part["total"])
@@ -443,7 +444,7 @@ def test_a_write_that_fails_leaves_what_was_there(
 
     monkeypatch.setattr("phloem.analysis.attribution.result_files.draw_attribution", fail)
     with pytest.raises(OSError, match="No space"):
-        write_attribution(folder, replace(found, document={**found.document, "seconds": 0.0}))
+        write_attribution(folder, replace(found, seconds=0.0))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["attribution"]
 
@@ -458,3 +459,35 @@ def test_files_of_an_attribution_without_any_model(world: World, tmp_path: Path)
     assert document["targets"][0]["refused"].startswith("0 of 1600")
     assert "26 are needed" in document["pca"]["refused"]
     assert (tmp_path / "attribution" / "importance.csv").read_text().strip() == ""
+
+
+def test_attribution_json_has_its_keys_in_order(found: Attribution) -> None:
+    document = found.to_json()
+    assert list(document) == [
+        "version", "settings", "cells", "members", "seconds", "predictors", "targets", "identifiability", "pca",
+    ]  # fmt: skip
+    assert list(document["predictors"][0]) == ["name", "group", "units", "long_name", "finding"]
+    target = document["targets"][0]
+    assert list(target) == [
+        "name", "units", "long_name", "scale", "refused",
+        "cells_used", "cells_unconverged", "cells_without_predictors", "cells_without_result",
+        "estimator", "random", "blocked", "blocked_refused", "r2_members", "finding", "noise_floor",
+        "importance", "groups", "dependence", "partition", "partition_refused",
+    ]  # fmt: skip
+    assert list(target["random"]) == ["r2", "rmse", "r2_mean", "r2_sd", "rmse_mean", "rmse_sd"]
+    assert list(target["importance"][0]) == [
+        "predictor", "group", "share", "low", "high", "signal", "signal_share", "signal_low", "signal_high",
+        "direction",
+    ]  # fmt: skip
+    assert list(target["dependence"][0]) == [
+        "predictor", "units", "points_x", "points_phi", "x", "trend", "low", "high", "boot_low", "boot_high",
+        "breakpoint",
+    ]  # fmt: skip
+    assert list(target["partition"]) == ["score", "total", "groups", "subsets"]
+    assert list(target["partition"]["groups"][0]) == ["group", "independent", "joint", "alone", "share"]
+
+
+def test_attribution_json_of_a_refused_target_has_no_model(world: World) -> None:
+    gone = replace(world.target(), members=np.full((len(world.truth), 5), np.nan))
+    target = run(world, targets=[gone])["targets"][0]
+    assert list(target)[-1] == "cells_without_result"
