@@ -1,1 +1,1 @@
-"""Reads merged products: attribution, benchmarking, curves, report."""
+"""Merged products, read for attribution, benchmarking, curves and the report."""

@@ -1,1 +1,1 @@
-"""Engines: what executes tasks; knows callables and resources, nothing of carbon."""
+"""Engines that execute tasks: callables and resources, nothing of carbon."""

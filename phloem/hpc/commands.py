@@ -1,4 +1,4 @@
-"""Other programs, run to their end within a bounded time; when they fail, what they said."""
+"""Other programs, run to their end within a bounded time, with their output where they fail."""
 
 from __future__ import annotations
 

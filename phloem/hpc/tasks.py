@@ -1,4 +1,4 @@
-"""What engines and their workers tell one another: tasks, outcomes, and the flag that asks a task to stop."""
+"""Messages between engines and workers: tasks, outcomes, and the flag that asks a task to stop."""
 
 from __future__ import annotations
 

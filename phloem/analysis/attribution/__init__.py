@@ -1,1 +1,1 @@
-"""What drives the parameters: boosting, SHAP, noise floor, dependence, partition (attribution.md)."""
+"""Drivers of the parameters: boosting, SHAP, noise floor, dependence, partition (attribution.md)."""

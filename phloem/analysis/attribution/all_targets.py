@@ -1,4 +1,4 @@
-"""What drives the retrieved parameters: gradient boosting of each on climate, soil, vegetation (attribution.md 1)."""
+"""Attribution of all targets: gradient boosting of each on climate, soil, vegetation (attribution.md 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells a target is modelled on, with which value and weight, and why others are left out."""
+"""Choice of the cells that a target is modelled on: values, weights, and reasons why others are left out."""
 
 from __future__ import annotations
 

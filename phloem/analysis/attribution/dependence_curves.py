@@ -1,4 +1,4 @@
-"""How SHAP values depend on a predictor: LOWESS, where the curve bends most, and how certain both are.
+"""Dependence of SHAP values on a predictor: LOWESS, its sharpest bend, and the uncertainty of both.
 
 LOWESS: Cleveland 1979, doi:10.1080/01621459.1979.10481038; defaults of attribution.md 1.4.
 """

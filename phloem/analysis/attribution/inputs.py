@@ -1,4 +1,4 @@
-"""What an attribution is given: predictors, targets, and the choices there are."""
+"""Inputs of an attribution: predictors, targets, and the valid settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noise floor: what share of the importance a map gets that has nothing to do with the target.
+"""The noise floor: the importance of maps that have nothing to do with the target.
 
 Boruta (Kursa & Rudnicki 2010, doi:10.18637/jss.v036.i11) adds a permuted copy of every predictor. On maps that is too
 easy a rival: neighbouring cells are alike, a smooth map tells a tree where it is, and by that alone one without any

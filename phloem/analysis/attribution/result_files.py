@@ -1,4 +1,4 @@
-"""DIR/attribution: everything an attribution found, as JSON, CSV, NetCDF and figures; whole or not there."""
+"""DIR/attribution: the files of an attribution as JSON, CSV, NetCDF and figures; whole or not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well experiments found what is known of a synthetic domain, in numbers and maps."""
+"""Recovery of the truth of a synthetic domain by experiments, in numbers and maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attribution in the report: how well predictors explain each quantity, which of them, and in which shape."""
+"""Attribution in the report: skill of the predictors for each quantity, the leading ones, and their curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward runs and the three experiments in the report: trajectories, biomass after the last year, what changes."""
+"""The forward runs and the three experiments in the report: trajectories, biomass after the last year, changes."""
 
 from __future__ import annotations
 

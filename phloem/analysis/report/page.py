@@ -1,4 +1,4 @@
-"""The page that a modeller wants to see after a campaign: one HTML file without network, with its figures and data."""
+"""The page of a campaign: one HTML file without network, with its figures and data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a calibration of synthetic cells found the parameters that made their observations."""
+"""Recovery of the true parameters of synthetic cells by a calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the report share: facts of a campaign, sections, and the templates."""
+"""Shared parts of the report: facts of a campaign, sections, and the templates."""
 
 from __future__ import annotations
 

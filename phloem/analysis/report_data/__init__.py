@@ -1,1 +1,1 @@
-"""What the report reads: a checked view of the merged product, cells by quantity, packed layers."""
+"""Input of the report: a checked view of the merged product, cells by quantity, packed layers."""

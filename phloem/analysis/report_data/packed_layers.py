@@ -1,4 +1,4 @@
-"""Numbers of many cells as whole-number codes, compressed, to stand in a page: what the browser unpacks into maps."""
+"""Numbers of many cells as whole-number codes, compressed, for the page's script to unpack into maps."""
 
 from __future__ import annotations
 

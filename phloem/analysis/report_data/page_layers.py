@@ -1,4 +1,4 @@
-"""What the page's script reads: one JSON object of facts, and layers of packed numbers that it unpacks when asked."""
+"""Data of the page's script: one JSON object of facts, and layers of packed numbers."""
 
 from __future__ import annotations
 

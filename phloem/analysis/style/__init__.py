@@ -1,1 +1,1 @@
-"""How figures and pages look and read."""
+"""Style of figures and pages."""

@@ -1,4 +1,4 @@
-"""How figures look: colours, axes, sizes, and figures as PNG and SVG."""
+"""Style of figures: colours, axes, sizes, and figures as PNG and SVG."""
 
 from __future__ import annotations
 

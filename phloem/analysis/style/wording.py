@@ -1,4 +1,4 @@
-"""Numbers, units, durations and streams as readers of a page want them."""
+"""Numbers, units, durations and streams in words for readers of a page."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Gradient-boosted trees, shared by attribution and whoever else fits trees."""
+"""Gradient-boosted trees."""

@@ -1,4 +1,4 @@
-"""Settings of gradient-boosted trees."""
+"""Settings of attribution and of its gradient-boosted trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs inside Ray: one attempt at a task in a Ray worker, and the mailbox through which it talks to the driver."""
+"""The Ray side of a task: one attempt in a Ray worker, and the mailbox through which it talks to the driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SLURM's controller can be asked and told: its limits, scripts to run, jobs to cancel or to keep off a node."""
+"""Questions and orders to SLURM's controller: limits, scripts to run, jobs to cancel or to keep off a node."""
 
 from __future__ import annotations
 

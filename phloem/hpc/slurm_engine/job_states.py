@@ -1,4 +1,4 @@
-"""States of SLURM jobs, as the controller and the accounting know them, and what each means for the work."""
+"""States of SLURM jobs, as the controller and the accounting name them, and the meaning of each for the work."""
 
 from __future__ import annotations
 

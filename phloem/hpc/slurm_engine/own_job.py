@@ -1,4 +1,4 @@
-"""What a process inside a SLURM job knows of it and can do for itself: be requeued, or submit itself anew."""
+"""The SLURM job that this process runs in: its identity, its requeue, its continuation in a new job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts: who computes a tile, until when that is believed, and how it ended.
+"""Attempts at tiles: claims, leases with holder and heartbeat, and ends.
 
 An attempt is claimed by the exclusive creation of a file whose number is one more than the last; it ends by the
 exclusive creation of another, or by its tile, of which then only the last claim is kept. No locks. Where the holder

@@ -1,4 +1,4 @@
-"""What the tiles of a calibration hold: where each lane stands, what it has lost and scored, how it came there."""
+"""Variables of a calibration's tiles: parameters, losses, scores and cost of each lane."""
 
 from __future__ import annotations
 

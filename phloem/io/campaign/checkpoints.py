@@ -1,4 +1,4 @@
-"""Checkpoints: where an attempt may go on, two generations a tile."""
+"""Checkpoints: state of a running attempt, two generations a tile."""
 
 from __future__ import annotations
 

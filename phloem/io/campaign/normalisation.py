@@ -1,4 +1,4 @@
-"""normalisation.nc: what each variable of a campaign is normalised by."""
+"""normalisation.nc: statistics that each variable of a campaign is normalised by."""
 
 from __future__ import annotations
 

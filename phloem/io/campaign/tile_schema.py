@@ -1,4 +1,4 @@
-"""The variables of a tile, in one table: what a tile file holds and what the merged product takes from it."""
+"""The variables of a tile, in one table: name, dimensions, attributes, and their place in the merged product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What quality control says of a file, and what becomes of it by quality mode."""
+"""Findings of quality control in a file, and the repair, report or refusal that follows by quality mode."""
 
 from __future__ import annotations
 

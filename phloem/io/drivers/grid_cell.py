@@ -1,4 +1,4 @@
-"""A cell of a driver store: its days, its drivers, what was observed there, and the checksum of all that."""
+"""A cell of a driver store: its days, its drivers, its observations, and the checksum of all that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The driver store: what `phloem ingest` makes of the public products, and what the tiles of a grid campaign read.
+"""The driver store: files of `phloem ingest` that the tiles of a grid campaign read.
 
 A folder. `store.json` is the sealed table of its cells; each chunk is a CF-NetCDF file of some consecutive cells, all
 days of a cell in one piece, so that a tile reads its cells in one pass. Every cell proves itself by a checksum of its

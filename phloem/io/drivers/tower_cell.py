@@ -1,4 +1,4 @@
-"""The cell that every driver reader returns, what quality control says of it, and the table of variables."""
+"""The cell that every driver reader returns: its days, drivers, observations, and findings of quality control."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""CSV tables that people bring: read row by row, and refused with file, line, column and what was found there."""
+"""CSV tables of users: read row by row, refused with file, line, column and the text found there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder's file system can do of what the files of a campaign rest on: tried, not looked up by its name."""
+"""Abilities of a folder's file system that the files of a campaign rest on: tried, not looked up by its name."""
 
 from __future__ import annotations
 

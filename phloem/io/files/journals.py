@@ -1,4 +1,4 @@
-"""Journals: what happened in a campaign, one checksummed JSON line an event.
+"""Journals: events of a campaign, one checksummed JSON line each.
 
 Each worker appends to its own file. A kill can tear the last line, a bad disk can alter any: such lines are
 skipped and counted, and cost no other line. When its writer is gone a journal is rolled up into one that holds many;

@@ -1,4 +1,4 @@
-"""Units as files write them, and the numbers that lead from one to another.
+"""Units as files write them, and the factors between them.
 
 A unit is a product of powers: `kg m-2 s-1`, `MgC ha-1`, `mm/d`, `g C m**-2 year-1`. The C behind a mass says of what it
 is and changes nothing. A year has 365.25 days and a month is its twelfth. Two bridges are taken where dimensions ask

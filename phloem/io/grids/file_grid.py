@@ -1,4 +1,4 @@
-"""Regular latitude-longitude grids, and area-conserving means of what lies inside boxes of them.
+"""Regular latitude-longitude grids of files, and area-conserving means over boxes of them.
 
 A file's axis may run either way and count longitudes from 0 to 360 or from -180 to 180. All of that ends here: the
 cells of an axis are numbered from the south pole northwards and from 180 W eastwards, edges are multiples of the step,

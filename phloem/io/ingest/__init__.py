@@ -1,1 +1,1 @@
-"""What an ingest writes and checks: the domain, records of cells, plausibility, the folder."""
+"""Parts of an ingest: the domain, records of cells, plausibility, the folder."""

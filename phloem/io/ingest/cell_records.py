@@ -1,4 +1,4 @@
-"""From products to the records of some cells: every file is read in blocks of time, for all these cells at once."""
+"""Records of some cells from products: every file is read in blocks of time, for all these cells at once."""
 
 from __future__ import annotations
 

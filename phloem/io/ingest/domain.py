@@ -1,4 +1,4 @@
-"""Which cells a store has: land with what is required of it, and what is known of each cell once and for all."""
+"""Cells of a store: land that meets the requirements, with the constants of each cell."""
 
 from __future__ import annotations
 

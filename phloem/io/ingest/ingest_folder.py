@@ -1,4 +1,4 @@
-"""A driver store in the making: what it is made of, which chunks are done, and who is at work on it."""
+"""A driver store in the making: its facts, its finished chunks, and the lock of its worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at a few days of all products before an ingest: values beyond all measure show another unit than is said."""
+"""Sample of all products before an ingest: values beyond all measure betray another unit than is stated."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From tiles to merged.nc, and merged.nc read back."""
+"""merged.nc: written from tiles, and read back."""

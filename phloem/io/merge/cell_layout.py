@@ -1,4 +1,4 @@
-"""What merged.nc looks like: its dimensions, variables and CF attributes."""
+"""Layout of merged.nc: its dimensions, variables and CF attributes."""
 
 from __future__ import annotations
 

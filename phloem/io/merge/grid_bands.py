@@ -1,4 +1,4 @@
-"""Streams the tiles of a campaign on a grid into merged.nc, band after band of grid rows.
+"""merged.nc on a grid, streamed from the tiles band after band of grid rows.
 
 Every chunk of the file is written once and whole. The plan's cells are sorted into bands of rows as high as a chunk,
 and neighbouring bands into windows that fit into memory; the tiles of a window are read, and a band is written as soon

@@ -1,4 +1,4 @@
-"""What merged.nc looks like for campaigns on a grid: (lat, lon, ...) in the place of (cell, ...)."""
+"""Layout of merged.nc for campaigns on a grid: (lat, lon, ...) in the place of (cell, ...)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the members of a cell agree on: median and robust coefficient of variation, linear and circular.
+"""Statistics over the members of a cell: median and robust coefficient of variation, linear and circular.
 
 rCV = 1.4826 median(|x - median x|) / |median x| over the members (Wu et al. 2026; 1.4826 makes the median
 absolute deviation consistent with the standard deviation of a Gaussian, Rousseeuw & Croux 1993).

@@ -1,4 +1,4 @@
-"""Reads the tiles of a campaign for the merge, and notes what is wrong with them."""
+"""The tiles of a campaign, read for the merge with notes of what is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From monthly means to days: the smoothest series with these means, rain that adds up, light of clear and dull days.
+"""Days from monthly means: the smoothest series with these means, rain that adds up, light of clear and dull days.
 
 Light that is the same on all days is used better than light that varies, so that days without weather have 7 % too much
 GPP (docs/monthly.md). How much daily clearness varies follows from its monthly mean; on which days it is dull, and on

@@ -1,4 +1,4 @@
-"""From monthly places to cells of a driver store: which are left out, respiration from its parts, and days."""
+"""Cells of a driver store from monthly places: selection, respiration from its parts, and days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of monthly drivers and observations, (time, site) or (time, lat, lon), as one CF-NetCDF file has them.
+"""Files of monthly drivers and observations, (time, site) or (time, lat, lon), in CF-NetCDF.
 
 What is read is arrays of places by months; what becomes of them is in `monthly_cells`. All of a file is in memory.
 """

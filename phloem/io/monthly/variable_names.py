@@ -1,4 +1,4 @@
-"""What files of monthly drivers call their variables: CMIP's names, and those of the CARDAMOM files."""
+"""Variable names in files of monthly drivers: CMIP's, and those of the CARDAMOM files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Raw products of other people: their layouts, units, times, and series on the cells of a store."""
+"""Raw published products: their layouts, units, times, and series on the cells of a store."""

@@ -1,4 +1,4 @@
-"""Atmospheric CO2 by year, from the tables in which it is published."""
+"""Atmospheric CO2 by year, from published tables."""
 
 from __future__ import annotations
 

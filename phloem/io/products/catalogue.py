@@ -1,4 +1,4 @@
-"""The products that `phloem ingest` knows: what they give and how their files are made. Data; no code reads a product.
+"""Catalogue of the products of `phloem ingest`: their variables and the form of their files. Data; no code.
 
 Each entry states what is published: names, units, calendar, time step, fill values, file names. What could be looked up
 and what could not stands in docs/ingest.md. Units of a file count before the stated ones.

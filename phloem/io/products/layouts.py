@@ -1,4 +1,4 @@
-"""How one variable lies in one file: which dimension is what, how values are packed, what their unit is."""
+"""Layout of a variable in a file: its dimensions, the packing of its values, its unit."""
 
 from __future__ import annotations
 

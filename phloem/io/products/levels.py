@@ -1,4 +1,4 @@
-"""Values along the further dimensions of a variable: which there are, and which places a choice means."""
+"""Levels of a variable along further dimensions, and the places that a choice of them means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`attribute`: what drives the parameters of a merged campaign, or of each of the three experiments."""
+"""`attribute`: drivers of the parameters of a merged campaign, or of each of the three experiments."""
 
 from __future__ import annotations
 

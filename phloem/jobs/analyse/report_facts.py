@@ -1,4 +1,4 @@
-"""What the report says of how a campaign went: cost, attempts, failures by class, versions."""
+"""Facts of a campaign for its report: cost, attempts, failures by class, versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report shows besides the campaign itself: attributed and benchmarked before the page is written, once."""
+"""Attribution and benchmark of a campaign, made once before its report is written."""
 
 from __future__ import annotations
 

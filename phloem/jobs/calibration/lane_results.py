@@ -1,4 +1,4 @@
-"""What a tile's file tells of its lanes: evaluated where they stand, and laid out by cell and member."""
+"""Results of a tile's lanes: evaluated where they stand, and laid out by cell and member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a merged calibration has found in some cells: its good members, and the driver store behind them."""
+"""Good members of a merged calibration at some cells, and the driver store behind them."""
 
 from __future__ import annotations
 

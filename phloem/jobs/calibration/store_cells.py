@@ -1,4 +1,4 @@
-"""Cells of a driver store: as a campaign plans them, reads them again, and hands them to the kernels."""
+"""Cells of a driver store: in a campaign's plan, read again, and as arrays for the kernels."""
 
 from __future__ import annotations
 

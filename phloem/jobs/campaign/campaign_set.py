@@ -1,4 +1,4 @@
-"""One campaign, or the several of a directory that are compared: what most commands are given."""
+"""One campaign, or the several of a directory that are compared: the input of most commands."""
 
 from __future__ import annotations
 

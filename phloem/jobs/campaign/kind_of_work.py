@@ -1,4 +1,4 @@
-"""Kinds of work: what a campaign computes. What plans, schedules, checkpoints and commits asks them, and knows none.
+"""Kinds of work, by name: the interface through which a campaign is planned, scheduled, checkpointed and committed.
 
 A kind says what its units are, how a tile of them is calculated in steps that can be kept and taken up again, which
 arrays it commits, how they are merged, and what a report shows (docs/structure.md, "A kind of work").

@@ -1,4 +1,4 @@
-"""`new` and `plan`: from a campaign file to a frozen campaign, or to one clear refusal and nothing on disk."""
+"""`new` and `plan`: a frozen campaign from a campaign file, or one clear refusal and nothing on disk."""
 
 from __future__ import annotations
 

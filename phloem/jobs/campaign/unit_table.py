@@ -1,4 +1,4 @@
-"""The units of a campaign, by column: a hundred thousand are opened in a moment."""
+"""Units of a campaign as a table by column: a hundred thousand are opened in a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `phloem attribute`: what drives the parameters of a campaign."""
+"""The command `phloem attribute`."""
 
 from __future__ import annotations
 

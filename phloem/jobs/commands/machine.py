@@ -1,4 +1,4 @@
-"""The commands that ask nothing of a campaign: doctor and demo."""
+"""The commands that need no campaign: doctor and demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attribution file: which quantities `phloem attribute` explains, by what, and how; read into a typed tree."""
+"""The attribution file: targets, predictors and settings of `phloem attribute`, read into a typed tree."""
 
 from __future__ import annotations
 

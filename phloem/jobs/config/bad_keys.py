@@ -1,4 +1,4 @@
-"""What is wrong in a TOML file: each fault by its key, with the keys that are valid there and the table it belongs to.
+"""Faults of a TOML file in words: each by its key, with the keys that are valid there and the table it belongs to.
 
 Pydantic's path to a fault has the names of alternatives among its keys (`optimiser.fast.beta2`, `path.list[str]`). They
 are left out by following the path through the types, so that nothing here knows the keys of any file.

@@ -1,4 +1,4 @@
-"""The benchmark file: one TOML file that says with what a campaign is compared, read into a typed tree."""
+"""The benchmark file: the references that a campaign is compared with, read into a typed tree."""
 
 from __future__ import annotations
 

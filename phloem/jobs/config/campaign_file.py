@@ -1,4 +1,4 @@
-"""The campaign file: one TOML file read into a typed tree that refuses what it does not know."""
+"""The campaign file: one TOML file read into a typed tree that refuses unknown keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments by name: which table a campaign file's [experiment] is, and so which model and kind of work it has."""
+"""Experiments by name: the type of a campaign file's [experiment] table, and so its model and kind of work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ingest file: one TOML file that says which products make a driver store, read into a typed tree."""
+"""The ingest file: the products that make a driver store, read into a typed tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOML files read into typed trees, with what the command line changes in them."""
+"""TOML files read into typed trees, with the assignments of the command line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a campaign will need, and what this machine can do."""
+"""Needs of a campaign, and abilities of this machine."""

@@ -1,4 +1,4 @@
-"""What `doctor` finds: one thing looked at, how bad it is, and the command that mends it."""
+"""Checks of `doctor`: name, level, text, and the command that mends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: what this machine can do, what is missing, and the command that mends it."""
+"""`doctor`: abilities of this machine, what is missing, and the command that mends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which engines work on this machine: their packages are imported and their commands run, each in a bounded time."""
+"""Checks of the engines: their packages are imported and their commands run, each in a bounded time."""
 
 from __future__ import annotations
 

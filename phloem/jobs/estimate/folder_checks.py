@@ -1,4 +1,4 @@
-"""What the folder for campaigns and the caches can take: room, speed, and what the file system does."""
+"""Checks of the campaigns' folder and of the caches: room, speed, and abilities of the file system."""
 
 from __future__ import annotations
 

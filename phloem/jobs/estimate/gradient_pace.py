@@ -1,4 +1,4 @@
-"""How fast this machine calibrates: measured once by a short run of the real thing, and remembered."""
+"""Microseconds per lane-gradient-year on this machine: measured once by a short calibration, and kept in a file."""
 
 from __future__ import annotations
 

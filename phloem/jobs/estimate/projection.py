@@ -1,4 +1,4 @@
-"""What a campaign will need: memory, disk, files, hours, and the walltime of a batch task; and what is too much."""
+"""Needs of a campaign: memory, disk, files, hours, walltime of a batch task; with warnings of what is too much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`experiments`: baseline, single-year and growth-curve over one driver store, and what comes of comparing them."""
+"""`experiments`: baseline, single-year and growth-curve over one driver store, and their comparison."""
 
 from __future__ import annotations
 

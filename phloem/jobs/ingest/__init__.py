@@ -1,1 +1,1 @@
-"""From raw products and tables to driver stores and fitted curves."""
+"""Driver stores from raw products, and curves fitted to tables."""

@@ -1,4 +1,4 @@
-"""Curves that experiments are constrained by, fitted to tables that people bring: leaf economics and growth."""
+"""Curves that constrain experiments, fitted to users' tables: leaf economics and growth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`phloem ingest --what monthly`: from a file of monthly drivers to a driver store of days."""
+"""`phloem ingest --what monthly`: a driver store of days from a file of monthly drivers."""
 
 from __future__ import annotations
 

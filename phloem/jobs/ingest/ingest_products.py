@@ -1,4 +1,4 @@
-"""`phloem ingest`: from raw products to a driver store, in bounded memory, resumable after any kill."""
+"""`phloem ingest`: a driver store from raw products, in bounded memory, resumable after any kill."""
 
 from __future__ import annotations
 

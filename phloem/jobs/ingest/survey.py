@@ -1,4 +1,4 @@
-"""The survey before an ingest: which products there are, whether they fit, which cells there will be."""
+"""The survey before an ingest: the products, whether they fit together, and the cells there will be."""
 
 from __future__ import annotations
 

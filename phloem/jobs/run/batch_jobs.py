@@ -1,4 +1,4 @@
-"""What the scheduler knows of other jobs: whether a tile's holder is over, and which jobs of a campaign are alive."""
+"""Other batch jobs as the scheduler knows them: whether a tile's holder is over, and a campaign's living jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The merge of a finished campaign, and what is tidied up after it."""
+"""The merge of a finished campaign, and the tidying after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the number of files bounded: what ended workers and finished tiles leave becomes lines of one journal."""
+"""Bounds on the number of files: those of ended workers and finished tiles become lines of one journal."""
 
 from __future__ import annotations
 

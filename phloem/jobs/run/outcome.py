@@ -1,4 +1,4 @@
-"""What comes of a run: a merged product, or an end of which another process has told."""
+"""Outcomes of a run: a merged product, or an end that another process has reported."""
 
 from __future__ import annotations
 

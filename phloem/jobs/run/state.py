@@ -1,4 +1,4 @@
-"""What is known of a campaign's tiles: committed, failed, running, waiting; and of its lanes, hours and pace."""
+"""State of a campaign's tiles: committed, failed, running, waiting; with its lanes, hours and pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `status` and `evaluate` print for people."""
+"""Output of `status` and `evaluate` for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor: hands a campaign's free tiles to an engine and writes down how attempts ended that could not say so.
+"""The supervisor: hands free tiles to an engine, and records the ends of attempts that died without one.
 
 One supervisor serves one engine: a laptop has one, an MPI world one a rank, a SLURM campaign one an array task. They
 share nothing but the campaign's files.

@@ -1,4 +1,4 @@
-"""A synthetic boreal domain: where its cells lie, what grows there, and the true parameters that follow from it."""
+"""A synthetic boreal domain: its cells, their vegetation, and the true parameters that follow from it."""
 
 from __future__ import annotations
 

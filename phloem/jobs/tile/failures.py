@@ -1,4 +1,4 @@
-"""What failed, what that means for the next attempt, and when a campaign stops because everything fails alike."""
+"""Failed attempts: their classes, their bearing on the next attempt, and the stop of a campaign that fails alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units computed apart from each other, after a tile has failed: the one that does it is found and set aside.
+"""Units computed apart from each other after a tile has failed, to find the failing one and set it aside.
 
 The tile is halved again and again, each part in a process of its own that may crash, hang or run out of memory. What
 its neighbours reach is kept in files of the part, so that nothing is computed twice.

@@ -1,4 +1,4 @@
-"""What a supervisor asks of a worker."""
+"""The task that a supervisor hands to a worker: a tile, with its resources and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine calls in a worker process: a tile, or a part of one."""
+"""The function that an engine calls in a worker process: a tile, or a part of one."""
 
 from __future__ import annotations
 

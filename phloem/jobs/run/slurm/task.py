@@ -1,4 +1,4 @@
-"""One task of a round inside its batch job: it works through tiles, and goes on later where its walltime ends."""
+"""One task of a round inside its batch job: tile after tile until its walltime ends, then continued in a new job."""
 
 from __future__ import annotations
 
