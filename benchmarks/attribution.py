@@ -24,7 +24,7 @@ from phloem.analysis.attribution.all_targets import attribute
 from phloem.analysis.attribution.inputs import Predictor, Target
 from phloem.analysis.attribution.noise_shadows import on_sphere
 from phloem.analysis.attribution.result_files import write_attribution
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 
 GROUPS = ("climate", "soil", "vegetation")
 WAVES = 200
@@ -72,7 +72,7 @@ def held(spent: dict[int, float]) -> float:
     return kilobytes / 1024
 
 
-def measure(cells: int, targets: int, predictors: int, members: int, settings: Settings) -> dict[str, Any]:
+def measure(cells: int, targets: int, predictors: int, members: int, settings: AttributionSettings) -> dict[str, Any]:
     """Attribute, write the files, and say what that took."""
     wanted, given, (latitude, longitude) = make(cells, targets, predictors, members)
     spent: dict[int, float] = {}
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--estimator", choices=("auto", "exact", "histogram"), default="auto")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of lines")
     chosen = parser.parse_args()
-    settings = Settings(workers=chosen.workers, estimator=chosen.estimator)
+    settings = AttributionSettings(workers=chosen.workers, estimator=chosen.estimator)
     found = measure(chosen.cells, chosen.targets, chosen.predictors, chosen.members, settings)
     if chosen.json:
         print(json.dumps(found))

@@ -26,8 +26,7 @@ from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import KINDS, TileWork
 from phloem.jobs.campaign.planning import plan
-from phloem.jobs.config.campaign_file import Campaign as CampaignSection
-from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
+from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data, Tiles
 from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.kinds.calibration import Calibrations
 from phloem.jobs.progress import say
@@ -90,8 +89,8 @@ class _TimingSupervisor(Supervisor):
     def task(self, number: int, failures: TileFailures) -> Task:
         return replace(super().task(number, failures), function="benchmarks.engine:timed_tile")
 
-    def settle(self, outcome: Any) -> None:
-        super().settle(outcome)
+    def record_outcome(self, outcome: Any) -> None:
+        super().record_outcome(outcome)
         self.ends[outcome.value["worker"]].append((outcome.value["ended"], outcome.value["steps"]))
 
 

@@ -27,7 +27,7 @@ import netCDF4
 import numpy as np
 
 from phloem.arithmetic import ceil_div
-from phloem.io.campaign.attempts import holder, take_tile
+from phloem.io.campaign.attempts import claim_tile, holder
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
@@ -112,7 +112,7 @@ def _write_tiles(root: Path, first: int, members: int, width: int) -> int:
         part = slice(tile * width, (tile + 1) * width)
         arrays = tile_arrays(table["name"][part], north[part], east[part], members)
         write_tile(
-            paths, tile, take_tile(paths, tile, holder("nobody")), SCHEMA, arrays, ATTRIBUTES, worker=f"dummy-{first}"
+            paths, tile, claim_tile(paths, tile, holder("nobody")), SCHEMA, arrays, ATTRIBUTES, worker=f"dummy-{first}"
         )
     return len(tiles)
 

@@ -29,8 +29,7 @@ from phloem.io.files.journals import append_events
 from phloem.jobs.campaign.campaign import Campaign, freeze
 from phloem.jobs.campaign.kind_of_work import Units
 from phloem.jobs.campaign.unit_table import UnitTable
-from phloem.jobs.config.campaign_file import Campaign as CampaignSection
-from phloem.jobs.config.campaign_file import Configuration, Data, Tiles
+from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data, Tiles
 from phloem.jobs.config.optimiser import Adam
 from phloem.jobs.run.state import read_state
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment

@@ -46,12 +46,12 @@ class ExperimentTable(Section):
         """
 
     def with_backend(self, backend: str) -> ExperimentTable:
-        """Return the same experiment with its choice of a backend settled, where it has one."""
+        """Return the same experiment with its choice of a backend resolved, where it has one."""
         return self
 
     @property
     def time_loop(self) -> str:
-        """The backend that runs its time loop, `auto` before one is settled; empty where it has none."""
+        """The backend that runs its time loop, `auto` before it is resolved; empty where it has none."""
         return ""
 
     def science(self) -> dict[str, Any]:

@@ -152,3 +152,13 @@ def test_a_fact_has_one_place(fact):
 def _is_text(node):
     """Whether a node is a docstring or another text of several words."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+
+
+def test_a_class_name_is_defined_once():
+    definitions = {}
+    for name in CODE:
+        for node in ast.parse((ROOT / name).read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                definitions.setdefault(node.name, []).append(name)
+    assert len(definitions) > 200
+    assert {name: files for name, files in definitions.items() if len(files) > 1} == {}

@@ -198,12 +198,12 @@ class LocalEngine(Engine):
                 slots.append(self._start(folder / f"{place}-{time.monotonic_ns()}", place))
                 idle.append(slots[-1])
             slot = idle.pop()
-            task = waiting.take()
+            task = waiting.pop()
             try:
                 slot.pipe.send(task)
                 slot.task, slot.heard = task, time.monotonic()
             except OSError:
-                waiting.back(task)
+                waiting.put_back(task)
                 return
 
     def _watch(self, slot: _Slot) -> None:

@@ -82,11 +82,11 @@ class Waiting:
             self.ahead.extend(islice(self.tasks, 1))
         return bool(self.ahead)
 
-    def take(self) -> Task:
+    def pop(self) -> Task:
         """Return the next task."""
         return self.ahead.popleft()
 
-    def back(self, task: Task) -> None:
+    def put_back(self, task: Task) -> None:
         """Put a task back in front."""
         self.ahead.appendleft(task)
 
@@ -98,7 +98,7 @@ class StopFlag:
         self.name: str | None = None
 
     def set(self, number: int, _frame: object = None) -> None:
-        """Take note of a signal."""
+        """Record the name of a signal."""
         self.name = signal.Signals(number).name
 
     def __bool__(self) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from phloem.errors import WorkError
 from phloem.hpc.slurm_engine.job_states import queue_states
 from phloem.hpc.tasks import EngineError
-from phloem.io.campaign.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
+from phloem.io.campaign.attempts import claim_tile, end_attempt, end_lost, holder, read_attempt, read_end
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.run.batch_jobs import ANSWERS, alive, living, verdict
 from phloem.jobs.run.slurm.rounds import (
@@ -70,7 +70,7 @@ def asking(campaign: Campaign, **keys: Any) -> Campaign:
 
 def lose(campaign: Campaign, tile: int, node: str, seconds_ago: float) -> None:
     """Have an attempt at a tile end with the loss of a node, last heard so long ago."""
-    number = take_tile(campaign.paths, tile, holder("lost", "999999_1", 0, node))
+    number = claim_tile(campaign.paths, tile, holder("lost", "999999_1", 0, node))
     claim = campaign.paths.claim(tile, number)
     then = claim.stat().st_mtime - seconds_ago
     os.utime(claim, (then, then))
@@ -131,7 +131,7 @@ def test_rounds_that_bring_nothing_forward_end(campaign: Campaign, slurm: SlurmC
 
     def waste(saved: bool) -> None:
         slurm.wait_until_empty()
-        attempt = take_tile(campaign.paths, 0, holder("short"))
+        attempt = claim_tile(campaign.paths, 0, holder("short"))
         assert end_attempt(campaign.paths, 0, attempt, "walltime", saved=saved)
 
     submit_round(campaign, read_state(campaign))

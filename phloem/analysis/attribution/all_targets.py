@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from phloem.analysis.attribution.inputs import CHOICES, Predictor, Target
 from phloem.analysis.attribution.one_target import Result, attribute_target
 from phloem.analysis.parameters.strategy_axes import Axes
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 from phloem.errors import InputError, some
 from phloem.version import VERSION
 
@@ -74,7 +74,7 @@ def attribute(
     predictors: Sequence[Predictor],
     latitude: np.ndarray,
     longitude: np.ndarray,
-    settings: Settings,
+    settings: AttributionSettings,
     on_progress: Callable[[int, str], None] = lambda done, text: None,
 ) -> Attribution:
     """Attribute targets to predictors, one process a target, each on one thread.
@@ -136,7 +136,7 @@ def _run(
     predictors: list[Predictor],
     latitude: np.ndarray,
     longitude: np.ndarray,
-    settings: Settings,
+    settings: AttributionSettings,
     on_progress: Callable[[int, str], None],
 ) -> list[Result]:
     workers = min(settings.workers or joblib.cpu_count(), len(targets))
@@ -158,7 +158,7 @@ def _one(
     predictors: list[Predictor],
     latitude: np.ndarray,
     longitude: np.ndarray,
-    settings: Settings,
+    settings: AttributionSettings,
 ) -> tuple[int, Result]:
     # Sums over several threads end in other bits.
     with threadpool_limits(1):
@@ -180,7 +180,7 @@ def _check(
     predictors: Sequence[Predictor],
     latitude: np.ndarray,
     longitude: np.ndarray,
-    settings: Settings,
+    settings: AttributionSettings,
 ) -> None:
     if not targets or not predictors:
         raise InputError(f"attribution: no {'predictor' if targets else 'target'} was given")

@@ -11,14 +11,14 @@ from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and
 
 if TYPE_CHECKING:
     from phloem.analysis.attribution.inputs import Predictor, Target
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 CELLS_PER_FOLD = 5
 """Fewer cells than this for each fold are not modelled."""
 
 
 @dataclass(frozen=True)
-class Cells:
+class ChosenCells:
     """The cells of one target.
 
     Attributes:
@@ -56,7 +56,7 @@ def unroll(members: np.ndarray, period: float) -> np.ndarray:
     return np.asarray(centre + np.mod(members - centre + 0.5 * period, period) - 0.5 * period)
 
 
-def choose_cells(target: Target, predictors: list[Predictor], settings: Settings) -> Cells:
+def choose_cells(target: Target, predictors: list[Predictor], settings: AttributionSettings) -> ChosenCells:
     """Choose the cells of a target.
 
     Args:
@@ -73,7 +73,9 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
             count = "1 cell" if len(members) == 1 else f"{len(members)} cells"
             words = f"{count}, and {least} are needed, {CELLS_PER_FOLD} for each of {settings.folds} folds"
         without = int((~np.isfinite(members).any(axis=1)).sum())
-        return Cells(np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words)
+        return ChosenCells(
+            np.empty(0, np.int64), nothing, members[:0], nothing, 0, len(members) - without, without, words
+        )
     has_result = np.isfinite(members).any(axis=1)
     if target.period:
         members = unroll(members, target.period)
@@ -104,10 +106,10 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Settings
     values, members = median[used], members[used]
     if target.name in settings.log and not refused:
         values, members = np.log(values), np.log(members)
-    return Cells(used, values, members, weights[used], *counts, refused)
+    return ChosenCells(used, values, members, weights[used], *counts, refused)
 
 
-def _agreement(target: Target, members: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def _agreement(target: Target, members: np.ndarray, settings: AttributionSettings) -> tuple[np.ndarray, np.ndarray]:
     """Median and rCV of each cell; NaN where there are fewer than three members, unless all cells are taken."""
     median, rcv = median_and_rcv(members, np.isfinite(members))
     if target.period:
@@ -119,7 +121,7 @@ def _agreement(target: Target, members: np.ndarray, settings: Settings) -> tuple
     return median, rcv
 
 
-def _weights(rcv: np.ndarray, settings: Settings) -> np.ndarray:
+def _weights(rcv: np.ndarray, settings: AttributionSettings) -> np.ndarray:
     """Weight of each cell: 0 or 1, or Tukey's biweight of rCV / limit."""
     if settings.convergence == "none":
         return np.ones(rcv.size)
@@ -130,7 +132,13 @@ def _weights(rcv: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def _too_few(
-    used: int, cells: int, counts: tuple[int, int, int], least: int, short: int, worst: str, settings: Settings
+    used: int,
+    cells: int,
+    counts: tuple[int, int, int],
+    least: int,
+    short: int,
+    worst: str,
+    settings: AttributionSettings,
 ) -> str:
     unconverged, without_predictors, without_result = counts
     reasons = []

@@ -11,7 +11,7 @@ CHOICES = {
     "convergence": ("mask", "weight", "none"),
     "shap": ("path", "interventional"),
 }
-"""What the words of `Settings` may be."""
+"""What the words of `AttributionSettings` may be."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phloem.analysis.attribution.choose_cells import Cells
+from phloem.analysis.attribution.choose_cells import ChosenCells
 from phloem.analysis.trees import boosting
 from phloem.analysis.trees.boosting import Sample
 
 if TYPE_CHECKING:
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 MEMBER_CELLS = 1000
 """Cells over which the fits to single members are explained, at most."""
@@ -41,7 +41,7 @@ class Fits:
     member_shares: np.ndarray
 
 
-def fit_all(sample: Sample, cells: Cells, settings: Settings, estimator: str, seed: int) -> Fits:
+def fit_all(sample: Sample, cells: ChosenCells, settings: AttributionSettings, estimator: str, seed: int) -> Fits:
     """Fit and explain the final model, and one model for each member that has results in half of the cells."""
     rng = np.random.default_rng(seed)
     model = boosting.fit(sample, settings, estimator, seed)

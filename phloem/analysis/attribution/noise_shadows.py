@@ -20,7 +20,7 @@ from scipy.stats import norm, rankdata
 from phloem.analysis.trees.boosting import Sample, explain, fit, mean_effect, to_shares
 
 if TYPE_CHECKING:
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 DRAWS = 3
 """Fits with shadows."""
@@ -104,7 +104,7 @@ def noise_floor(
     sample: Sample,
     points: np.ndarray,
     shares: np.ndarray,
-    settings: Settings,
+    settings: AttributionSettings,
     estimator: str,
     seed: int,
 ) -> float:

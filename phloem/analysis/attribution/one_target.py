@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from phloem.analysis.attribution.choose_cells import Cells, choose_cells
+from phloem.analysis.attribution.choose_cells import ChosenCells, choose_cells
 from phloem.analysis.attribution.dependence_curves import (
     bootstrap,
     breakpoint_interval,
@@ -25,7 +25,7 @@ from phloem.analysis.trees.boosting import Sample, Validation
 
 if TYPE_CHECKING:
     from phloem.analysis.attribution.inputs import Predictor, Target
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 POINTS_SHOWN = 1000
 """Points of a dependence plot, at most."""
@@ -60,7 +60,11 @@ class Result:
 
 
 def attribute_target(
-    target: Target, predictors: list[Predictor], latitude: np.ndarray, longitude: np.ndarray, settings: Settings
+    target: Target,
+    predictors: list[Predictor],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    settings: AttributionSettings,
 ) -> Result:
     """Attribute one target.
 
@@ -117,7 +121,7 @@ def attribute_target(
 
 
 def _validate(
-    sample: Sample, cells: Cells, blocks: np.ndarray, settings: Settings, estimator: str, seed: int
+    sample: Sample, cells: ChosenCells, blocks: np.ndarray, settings: AttributionSettings, estimator: str, seed: int
 ) -> dict[str, Any]:
     """Scores of both cross-validations."""
     rng = np.random.default_rng(seed)
@@ -141,7 +145,7 @@ def _validate(
     return found
 
 
-def _member_scores(random: Validation, cells: Cells) -> list[float] | None:
+def _member_scores(random: Validation, cells: ChosenCells) -> list[float] | None:
     """Lowest and highest R2 of the held-out predictions against the values of a single member."""
     scores = []
     for values in cells.members.T:
@@ -229,7 +233,7 @@ def _dependence(
     predictors: list[Predictor],
     fits: Fits,
     blocks: np.ndarray | None,
-    settings: Settings,
+    settings: AttributionSettings,
     seed: int,
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
@@ -249,7 +253,7 @@ def _curve(
     fits: Fits,
     number: int,
     blocks: np.ndarray | None,
-    settings: Settings,
+    settings: AttributionSettings,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Curve, bands and breakpoint of one predictor."""
@@ -281,7 +285,7 @@ def _curve(
 
 
 def _partition(
-    sample: Sample, predictors: list[Predictor], blocks: np.ndarray | None, settings: Settings, seed: int
+    sample: Sample, predictors: list[Predictor], blocks: np.ndarray | None, settings: AttributionSettings, seed: int
 ) -> dict[str, Any]:
     """Share the R2 of held-out cells out among the groups of predictors.
 
@@ -298,7 +302,7 @@ def _partition(
         return {"partition": None, "partition_refused": words}
     rng = np.random.default_rng(seed)
     drawn = draw_evenly(sample.y.size, _PARTITION_CELLS, rng)
-    small = sample.take(drawn)
+    small = sample.subset(drawn)
     if blocks is None:
         fold = boosting.random_folds(small.y.size, _PARTITION_FOLDS, rng)
     else:

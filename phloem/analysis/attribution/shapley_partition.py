@@ -11,7 +11,7 @@ import numpy as np
 
 from phloem.errors import InputError
 
-MOST_GROUPS = 16
+MAX_GROUPS = 16
 """2^16 scores; beyond that nobody waits."""
 
 Score = Callable[[frozenset[str]], float | np.ndarray]
@@ -62,9 +62,9 @@ def partition(groups: Sequence[str], score: Score) -> Partition:
         InputError: no group, one named twice, or more than 16.
     """
     names = tuple(groups)
-    if not names or len(set(names)) < len(names) or len(names) > MOST_GROUPS:
+    if not names or len(set(names)) < len(names) or len(names) > MAX_GROUPS:
         raise InputError(
-            f"a partition needs 1 to {MOST_GROUPS} groups, each named once, not {', '.join(names) or 'none'}"
+            f"a partition needs 1 to {MAX_GROUPS} groups, each named once, not {', '.join(names) or 'none'}"
         )
     subsets = [frozenset(some) for size in range(1, len(names) + 1) for some in combinations(names, size)]
     scores = {subset: score(subset) for subset in subsets}

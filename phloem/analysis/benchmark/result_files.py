@@ -21,7 +21,7 @@ from phloem.version import VERSION
 
 RESULT = "benchmark.json"
 DIFFERENCES = "differences.nc"
-MOST_ROWS = 20_000
+MAX_LISTED_ROWS = 20_000
 """Rows of a comparison's table; of more pairs an even draw is written."""
 
 COLUMNS = (
@@ -78,7 +78,7 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
             continue
         usable = pairs.only(pairs.valid)
         drawn.append(usable)
-        result["points"] = {"file": f"{pairs.slug}.csv", "rows": min(len(usable.cell), MOST_ROWS)}
+        result["points"] = {"file": f"{pairs.slug}.csv", "rows": min(len(usable.cell), MAX_LISTED_ROWS)}
         (folder / f"{pairs.slug}.csv").write_text(_points(usable), encoding="utf-8")
         (folder / f"scatter_{pairs.slug}.png").write_bytes(to_png(scatter_figure(usable)))
         (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(usable)))
@@ -93,8 +93,8 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
 def _points(pairs: Pairs) -> str:
     """The table of a comparison's pairs."""
     places = np.arange(len(pairs.cell))
-    if len(places) > MOST_ROWS:
-        places = np.unique(np.linspace(0, len(places) - 1, MOST_ROWS).round().astype(int))
+    if len(places) > MAX_LISTED_ROWS:
+        places = np.unique(np.linspace(0, len(places) - 1, MAX_LISTED_ROWS).round().astype(int))
     part = pairs.only(places)
     low, high = part.range()
     text = io.StringIO()

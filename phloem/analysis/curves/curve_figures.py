@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from phloem.analysis.curves.growth_curves import GrowthFit
-from phloem.analysis.curves.leaf_economics import LeafEconomics, Leaves
+from phloem.analysis.curves.leaf_economics import LeafEconomicsFit, Leaves
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
 from phloem.arithmetic import ceil_div
 
@@ -58,7 +58,7 @@ def growth_figure(fits: Sequence[GrowthFit]) -> Figure:
 
 
 @styled()
-def leaf_economics_figure(leaves: Leaves, line: LeafEconomics) -> Figure:
+def leaf_economics_figure(leaves: Leaves, line: LeafEconomicsFit) -> Figure:
     """Leaves and the line through them, on logarithmic axes, with one residual SD to either side.
 
     Args:

@@ -59,7 +59,7 @@ class Leaves:
 
 
 @dataclass(frozen=True)
-class LeafEconomics:
+class LeafEconomicsFit:
     """The line, by ordinary least squares.
 
     Attributes:
@@ -132,7 +132,7 @@ def read_leaves(
     return Leaves(years, lcma, dict(dropped), Path(path))
 
 
-def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomics:
+def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomicsFit:
     """Fit ln lifespan on ln LCMA by ordinary least squares.
 
     Raises:
@@ -147,7 +147,7 @@ def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomics:
         raise InputError(f"{leaves.source}: all {n} leaves have one mass per area ({leaves.lcma[0]:g} gC m-2)")
     found = linregress(x, y)
     misfit = y - found.intercept - found.slope * x
-    return LeafEconomics(
+    return LeafEconomicsFit(
         alpha=float(found.intercept),
         gamma=float(found.slope),
         sigma=math.sqrt(float(np.sum(misfit**2)) / (n - 2)),

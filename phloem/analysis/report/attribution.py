@@ -17,7 +17,7 @@ from phloem.analysis.report.figures.attribution_charts import (
     signals,
 )
 from phloem.analysis.report.files import ReportFiles, slug
-from phloem.analysis.report.sections import Section, render, whole
+from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import duration, fixed, number, typeset
 
 PAPER = {
@@ -42,7 +42,7 @@ PAPER = {
 """R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5; it contradicts itself)."""
 
 
-def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> Section:
+def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> ReportSection:
     """Return the section on attribution.
 
     Args:
@@ -54,9 +54,9 @@ def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], fil
     """
     parts = []
     for title, (folder, one) in found.items():
-        with whole(folder / "attribution.json", "attribute"):
+        with refuse_malformed(folder / "attribution.json", "attribute"):
             parts.append(_part(title, one, files, len(found) > 1))
-    return Section("attribution", "What drives the parameters", render("attribution.html", parts=parts))
+    return ReportSection("attribution", "What drives the parameters", render("attribution.html", parts=parts))
 
 
 def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, variable
 from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image, slug
-from phloem.analysis.report.sections import Section, render, whole
+from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import WorkError
 
@@ -33,13 +33,13 @@ SCORES = (
 STRATA = ("by", "name", "pairs", "bias", "pbias", "rmse", "nse", "r2_pearson")
 """Columns of the scores by stratum."""
 
-MOST_STRATA = 30
+MAX_LISTED_STRATA = 30
 """Strata of a kind that the page shows; its data have them all."""
 
 Found = tuple[Path, Mapping[str, Any]]
 
 
-def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section:
+def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> ReportSection:
     """Return the section on benchmarks.
 
     Args:
@@ -52,7 +52,7 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
     several = len(found) > 1
     parts, rows, strata = [], [], []
     for place, (title, (folder, one)) in enumerate(found.items()):
-        with whole(folder / RESULT, "benchmark"):
+        with refuse_malformed(folder / RESULT, "benchmark"):
             parts.append(_part(title if several else "", folder, one, files, f"benchmark-{place}"))
             for entry in one["comparisons"]:
                 kinds = entry.get("strata") or ()
@@ -65,7 +65,7 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> Section
         files.table("benchmark", columns, rows)
         files.table("benchmark_strata", ["campaign", "comparison", *STRATA], strata)
     heads = [title for _, title, _ in SCORES]
-    return Section("benchmark", "Benchmarks", render("benchmark.html", parts=parts, heads=heads))
+    return ReportSection("benchmark", "Benchmarks", render("benchmark.html", parts=parts, heads=heads))
 
 
 def benchmark_maps(
@@ -86,7 +86,7 @@ def benchmark_maps(
         WorkError: a file is damaged, or not what `phloem benchmark` writes.
     """
     maps: dict[str, tuple[str, np.ndarray, str, str]] = {}
-    with whole(folder / RESULT, "benchmark"):
+    with refuse_malformed(folder / RESULT, "benchmark"):
         chosen = [
             entry
             for entry in found["comparisons"]
@@ -203,7 +203,7 @@ def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "by": kind,
-            "more": max(0, len(rows) - MOST_STRATA),
+            "more": max(0, len(rows) - MAX_LISTED_STRATA),
             "rows": [
                 [
                     one["name"],
@@ -215,7 +215,9 @@ def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
                     _text(one.get("r2_pearson"), 2),
                 ]
                 for one in (
-                    rows if len(rows) <= MOST_STRATA else sorted(rows, key=lambda row: -row["pairs"])[:MOST_STRATA]
+                    rows
+                    if len(rows) <= MAX_LISTED_STRATA
+                    else sorted(rows, key=lambda row: -row["pairs"])[:MAX_LISTED_STRATA]
                 )
             ],
         }

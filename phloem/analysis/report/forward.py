@@ -12,7 +12,7 @@ from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.analysis.experiments.forward_product import ForwardRuns
 from phloem.analysis.experiments.page import PUBLISHED
 from phloem.analysis.report.files import ReportFiles
-from phloem.analysis.report.sections import Section, render
+from phloem.analysis.report.sections import ReportSection, render
 from phloem.analysis.report_data.cell_sets import nanmedian
 from phloem.analysis.style.wording import fixed, typeset
 from phloem.io.references.growth_curves import DRY_MATTER
@@ -45,7 +45,7 @@ def biomass_rows(runs: ForwardRuns) -> list[dict[str, Any]]:
     return rows
 
 
-def forward_section(runs: ForwardRuns, files: ReportFiles) -> Section:
+def forward_section(runs: ForwardRuns, files: ReportFiles) -> ReportSection:
     """Return the section of the forward runs."""
     last = runs.median[:, :, -1] / DRY_MATTER
     files.table(
@@ -76,10 +76,10 @@ def forward_section(runs: ForwardRuns, files: ReportFiles) -> Section:
     )
     picture = files.picture("forward", forward_figure(runs), label)
     body = render("forward.html", rows=biomass_rows(runs), picture=picture, years=runs.years)
-    return Section("forward", f"Growth: {runs.years} years with the parameters of each experiment", body)
+    return ReportSection("forward", f"Growth: {runs.years} years with the parameters of each experiment", body)
 
 
-def experiments_section(found: Mapping[str, Any], tables: ModelTables, files: ReportFiles) -> Section:
+def experiments_section(found: Mapping[str, Any], tables: ModelTables, files: ReportFiles) -> ReportSection:
     """Return the section on what the experiments change.
 
     Args:
@@ -140,7 +140,7 @@ def experiments_section(found: Mapping[str, Any], tables: ModelTables, files: Re
         truth=truth,
         truths=list(found.get("truth", ())),
     )
-    return Section("experiments", "What the experiments change", body)
+    return ReportSection("experiments", "What the experiments change", body)
 
 
 def biomass_maps(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from phloem.analysis.experiments.forward_product import ForwardRuns
 from phloem.analysis.report.figures.still_maps import Still, still_maps
 from phloem.analysis.report.files import ReportFiles
-from phloem.analysis.report.sections import Section, render
+from phloem.analysis.report.sections import ReportSection, render
 from phloem.analysis.report.tables import agreement_row, failed_lanes
 from phloem.analysis.report.towers import agreement_section, failed_section
 from phloem.analysis.report_data.cell_sets import CellSet, ShownQuantity, Spread, quantities
@@ -22,7 +22,7 @@ from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.model_tables import ModelTables
 from phloem.names import CELL_STATUS
 
-MOST_FAILED = 100
+MAX_LISTED_FAILURES = 100
 """Groups of failed lanes that the page names one by one."""
 
 Extra = Mapping[str, tuple[str, Floats, str, str]]
@@ -38,7 +38,7 @@ class MapParts:
         tables: ModelTables,
         files: ReportFiles,
         anchors: Sequence[str] = (),
-        whole: bool = True,
+        with_parameters: bool = True,
     ) -> None:
         """Begin with the cells.
 
@@ -47,10 +47,10 @@ class MapParts:
             tables: of the model.
             files: takes pictures and tables.
             anchors: of the sections about single cells, one a cell, or none.
-            whole: whether maps offer the parameters beside the derived quantities.
+            with_parameters: whether maps offer the parameters beside the derived quantities.
         """
         self.sets, self.tables, self.files = sets, tables, files
-        self.shown = quantities(tables, parameters=whole)
+        self.shown = quantities(tables, parameters=with_parameters)
         self.page = PageData(sets, self.shown, anchors)
         self.agreement: list[dict[str, Any]] = []
         self.stills: list[tuple[str, Markup]] = []
@@ -182,7 +182,7 @@ class MapParts:
             values.append(np.asarray(numbers, float).tolist())
         self.files.table(f"{self._name(one)}cells", columns, zip(*values, strict=True))
 
-    def section(self) -> Section:
+    def section(self) -> ReportSection:
         """Return the section of the maps."""
         first = self.sets[0]
         body = render(
@@ -195,15 +195,15 @@ class MapParts:
             steps=2**self.page.bits - 2,
             limit=SCREENING_RCV,
         )
-        return Section("maps", "Maps", body)
+        return ReportSection("maps", "Maps", body)
 
-    def cell_sections(self) -> Iterator[Section]:
+    def cell_sections(self) -> Iterator[ReportSection]:
         """Return what stands for the sections of single cells where these are many: a table, failures, agreement."""
-        yield Section("cells", "Cells", render("cells.html", cells=len(self.sets[0].names)))
+        yield ReportSection("cells", "Cells", render("cells.html", cells=len(self.sets[0].names)))
         if len(self.sets) == 1:
             one = self.sets[0]
             failed = failed_lanes(one.names, one.status, one.redraws)
             columns = ["cell", "members", "status", "redraws"]
             self.files.table("failed_lanes", columns, ([lane[key] for key in columns] for lane in failed))
-            yield failed_section(failed[:MOST_FAILED], max(0, len(failed) - MOST_FAILED))
+            yield failed_section(failed[:MAX_LISTED_FAILURES], max(0, len(failed) - MAX_LISTED_FAILURES))
             yield agreement_section(self.agreement)

@@ -16,7 +16,7 @@ from phloem.analysis.report.benchmark import benchmark_maps, benchmark_section
 from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.forward import biomass_maps, biomass_rows, experiments_section, forward_section
 from phloem.analysis.report.maps import Extra, MapParts
-from phloem.analysis.report.sections import CampaignFacts, Section, render
+from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
 from phloem.analysis.report.towers import SiteSeries, tower_sections
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
@@ -76,13 +76,13 @@ def write_report(
         WorkError: What an attribution or a benchmark has left is damaged.
     """
     with ReportFiles(out) as files:
-        towers: list[Section] = []
+        towers: list[ReportSection] = []
         anchors: list[str] = []
         if contents.towers is not None:
             merged, sites = contents.towers
             towers = tower_sections(merged, sites, contents.facts[0], contents.tables, files)
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
-        maps = MapParts(contents.sets, contents.tables, files, anchors, whole=len(contents.sets) == 1)
+        maps = MapParts(contents.sets, contents.tables, files, anchors, with_parameters=len(contents.sets) == 1)
         maps.walk(on_progress)
         maps.add_cells(_extras(contents))
         _columns(maps.page, contents)
@@ -105,7 +105,7 @@ def write_report(
             notes=contents.notes,
             nothing=not any(one.good.any() for one in contents.sets),
             tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
-            glance=_glance(contents) if len(contents.sets) > 1 else [],
+            glance=_comparison_rows(contents) if len(contents.sets) > 1 else [],
             sections=sections,
             names=contents.sets[0].names if anchors else [],
             lanes=contents.sets[0].good.all(1).tolist() if anchors else [],
@@ -187,7 +187,7 @@ def _tiles(one: CellSet, contents: Contents) -> list[dict[str, Any]]:
     return tiles
 
 
-def _glance(contents: Contents) -> list[Any]:
+def _comparison_rows(contents: Contents) -> list[Any]:
     """The same for several campaigns: a row of headings, then one row each of texts and whether they are amiss."""
     streams = list(contents.sets[0].scores)
     biomass = {row["name"]: row["rmse"] for row in biomass_rows(contents.runs)} if contents.runs is not None else {}
@@ -216,7 +216,7 @@ def _glance(contents: Contents) -> list[Any]:
     return rows
 
 
-def _facts_section(facts: Sequence[CampaignFacts]) -> Section:
+def _facts_section(facts: Sequence[CampaignFacts]) -> ReportSection:
     body = render(
         "facts.html",
         campaigns=[(one, duration(one.wall_seconds)) for one in facts],
@@ -224,4 +224,4 @@ def _facts_section(facts: Sequence[CampaignFacts]) -> Section:
         endings=sorted({name for one in facts for name in one.hours}),
         versions=sorted({name for one in facts for name in one.versions}),
     )
-    return Section("facts", "Campaign facts", body)
+    return ReportSection("facts", "Campaign facts", body)

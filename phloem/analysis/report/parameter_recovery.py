@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.report.figures.tower_figures import recovery_figure
-from phloem.analysis.report_data.tower_product import Product, apart, middle, position
+from phloem.analysis.report_data.tower_product import TowerProduct, apart, middle, position
 from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import SCREENING_RCV
@@ -18,7 +18,7 @@ Truth = Mapping[str, Mapping[str, float]]
 """Cell -> parameter -> physical value."""
 
 
-def recovery(product: Product, truth: Truth) -> dict[str, Any] | None:
+def recovery(product: TowerProduct, truth: Truth) -> dict[str, Any] | None:
     """Compare medians and members with the truth.
 
     Args:
@@ -58,7 +58,7 @@ def recovery(product: Product, truth: Truth) -> dict[str, Any] | None:
     }
 
 
-def _pair(product: Product, cell: str, one: Parameter, truth: float) -> dict[str, Any]:
+def _pair(product: TowerProduct, cell: str, one: Parameter, truth: float) -> dict[str, Any]:
     index, slot = product.cells.index(cell), product.tables.column(one.name)
     period = one.period
     values = product.parameters[index, product.calibrated[index], slot]

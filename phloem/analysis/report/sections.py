@@ -24,8 +24,8 @@ SCRIPTS = (
 
 
 @contextmanager
-def whole(path: Path, command: str) -> Iterator[None]:
-    """Say of a file which command writes it anew, where its contents turn out to have another shape than it gives them.
+def refuse_malformed(path: Path, command: str) -> Iterator[None]:
+    """Refuse a file whose contents turn out to have another shape than its command gives them; name that command.
 
     Args:
         path: DIR/command/command.json, as it was read.
@@ -80,7 +80,7 @@ class CampaignFacts:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One part of the page.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.report_data.tower_product import Floats, Integers, Product, middle, position
+from phloem.analysis.report_data.tower_product import Floats, Integers, TowerProduct, middle, position
 from phloem.analysis.style.plot_style import OKABE_ITO
 from phloem.analysis.style.wording import _BLANK, fixed, number, typeset
 from phloem.io.campaign.tile_schema import good_lanes
@@ -34,7 +34,7 @@ def shade(score: float) -> str:
     return f"background:#{mixed[0]:02x}{mixed[1]:02x}{mixed[2]:02x};color:{ink}"
 
 
-def score_rows(product: Product) -> list[dict[str, Any]]:
+def score_rows(product: TowerProduct) -> list[dict[str, Any]]:
     """NNSE by stream of every cell: the members' median and the member of lowest loss."""
     rows = []
     for index, cell in enumerate(product.cells):
@@ -56,15 +56,15 @@ def score_rows(product: Product) -> list[dict[str, Any]]:
     return rows
 
 
-def _why_empty(product: Product, index: int) -> str:
+def _why_empty(product: TowerProduct, index: int) -> str:
     return "no obs." if product.calibrated[index].any() else "not calibrated"
 
 
-def _lane_words(product: Product, index: int) -> str:
+def _lane_words(product: TowerProduct, index: int) -> str:
     return f"{int(product.calibrated[index].sum())}/{product.members}"
 
 
-def member_rows(product: Product, index: int) -> list[dict[str, Any]]:
+def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
     """Status, end loss and its terms of every member of a cell."""
     best = product.best_member(index)
     return [
@@ -86,7 +86,7 @@ def member_rows(product: Product, index: int) -> list[dict[str, Any]]:
     ]
 
 
-def parameter_rows(product: Product, index: int) -> list[dict[str, Any]]:
+def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
     """One row a parameter of a cell: where the members lie between the bounds, median and rCV."""
     rows = []
     for one in product.tables.shown:
@@ -137,7 +137,7 @@ def strip(positions: Floats, median: float, title: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def agreement_rows(product: Product) -> list[dict[str, Any]]:
+def agreement_rows(product: TowerProduct) -> list[dict[str, Any]]:
     """One row a parameter over all cells of a product (`agreement_row`)."""
     rows = []
     for one in product.tables.shown:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from phloem.analysis.report.figures.tower_figures import Panel, loss_figure, seasonal_figure, series_figure
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.parameter_recovery import recovery
-from phloem.analysis.report.sections import CampaignFacts, Section, render
+from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
 from phloem.analysis.report.tables import agreement_rows, failed_lanes, member_rows, parameter_rows, score_rows, shade
 from phloem.analysis.report_data.tower_product import (
     BINS,
     WEEK,
     Floats,
-    Product,
+    TowerProduct,
     envelope,
     read_product,
     seasonal_means,
@@ -58,7 +58,7 @@ class SiteSeries:
 
 def tower_sections(
     merged: xr.Dataset, sites: Iterable[SiteSeries], facts: CampaignFacts, tables: ModelTables, files: ReportFiles
-) -> list[Section]:
+) -> list[ReportSection]:
     """Return the sections of a campaign of towers.
 
     Args:
@@ -83,36 +83,38 @@ def tower_sections(
     failed = failed_lanes(product.cells, product.status, product.redraws)
     terms = [term.replace("_", " ") for term in tables.terms]
     sections = [
-        Section("scores", "Scores", render("towers_scores.html", scores=score_rows(product), legend=legend, **shared)),
+        ReportSection(
+            "scores", "Scores", render("towers_scores.html", scores=score_rows(product), legend=legend, **shared)
+        ),
         failed_section(failed),
-        Section("cells", "Cells", render("towers_cells.html", terms=terms, **shared), bare=True),
+        ReportSection("cells", "Cells", render("towers_cells.html", terms=terms, **shared), bare=True),
         agreement_section(agreement_rows(product)),
     ]
     found = recovery(product, facts.truth) if facts.truth else None
     if found:
         found["figure"] = files.drawing(found["figure"])
         body = render("towers_truth.html", truth=found, limit=SCREENING_RCV)
-        sections.append(Section("truth", "Recovery of the true parameters", body))
+        sections.append(ReportSection("truth", "Recovery of the true parameters", body))
     return sections
 
 
-def failed_section(failed: list[dict[str, Any]], more: int = 0) -> Section:
+def failed_section(failed: list[dict[str, Any]], more: int = 0) -> ReportSection:
     """Return the section of failed lanes.
 
     Args:
         failed: as `report_tables.failed_lanes` gives them.
         more: cells with failed lanes that are not among them.
     """
-    return Section("failed", "Failed lanes", render("failed.html", failed=failed, more=more), warn=bool(failed))
+    return ReportSection("failed", "Failed lanes", render("failed.html", failed=failed, more=more), warn=bool(failed))
 
 
-def agreement_section(rows: list[dict[str, Any]]) -> Section:
+def agreement_section(rows: list[dict[str, Any]]) -> ReportSection:
     """Return the section on how the members agree on each parameter."""
     body = render("agreement.html", agreement=rows, limit=SCREENING_RCV)
-    return Section("parameters", "Agreement of the members, by parameter", body)
+    return ReportSection("parameters", "Agreement of the members, by parameter", body)
 
 
-def _cell(product: Product, index: int, series: dict[str, Any] | None, files: ReportFiles) -> dict[str, Any]:
+def _cell(product: TowerProduct, index: int, series: dict[str, Any] | None, files: ReportFiles) -> dict[str, Any]:
     best = product.best_member(index)
     lanes = int(product.calibrated[index].sum())
     return {
@@ -129,7 +131,7 @@ def _cell(product: Product, index: int, series: dict[str, Any] | None, files: Re
     }
 
 
-def _series(site: SiteSeries, product: Product, files: ReportFiles) -> dict[str, Any]:
+def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict[str, Any]:
     """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
     index = product.cells.index(site.cell)
     time = np.asarray(site.time).astype("datetime64[D]")

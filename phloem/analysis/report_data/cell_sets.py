@@ -200,7 +200,7 @@ def read_cells(
     """
     slots = {name: slot for slot, name in enumerate(merged.labels("parameter"))}
     streams = merged.labels("stream")
-    status = merged.take("status").astype(np.int64)
+    status = merged.read("status").astype(np.int64)
     unknown = ~np.isin(status, list(STATUS.values()))
     return CellSet(
         tables=tables,
@@ -210,16 +210,16 @@ def read_cells(
         longitude=np.asarray(longitude, float),
         lattice=merged.lattice,
         status=np.where(unknown, STATUS["missing"], status),
-        redraws=np.where(unknown, 0, merged.take("redraws").astype(np.int64)),
-        loss=merged.take("loss"),
+        redraws=np.where(unknown, 0, merged.read("redraws").astype(np.int64)),
+        loss=merged.read("loss"),
         scores={
             name: (
-                merged.take("nnse", slice(None), row),
-                merged.take("nnse_validation", slice(None), row),
+                merged.read("nnse", slice(None), row),
+                merged.read("nnse_validation", slice(None), row),
             )
             for row, name in enumerate(streams)
         },
-        parameter=lambda name: merged.take("parameters", slice(None), slots[name]),
+        parameter=lambda name: merged.read("parameters", slice(None), slots[name]),
     )
 
 

@@ -89,7 +89,7 @@ class PageData:
         self.layers.append(payload)
         return len(self.layers) - 1
 
-    def put(self, packed: Packed) -> dict[str, Any]:
+    def add_packed(self, packed: Packed) -> dict[str, Any]:
         """Keep a packed layer; return its number with what unpacking needs."""
         return {"layer": self.add(packed.payload()), **packed.facts()}
 
@@ -98,10 +98,10 @@ class PageData:
         members = pack(spread.members, self.bits)
         self.facts["sets"][number]["values"].append(
             {
-                "median": self.put(pack(spread.median)),
-                "rcv": self.put(pack_rcv(spread.rcv, self.bits)),
-                "range": self.put(pack(spread.high - spread.low, self.bits)),
-                "members": self.put(members),
+                "median": self.add_packed(pack(spread.median)),
+                "rcv": self.add_packed(pack_rcv(spread.rcv, self.bits)),
+                "range": self.add_packed(pack(spread.high - spread.low, self.bits)),
+                "members": self.add_packed(members),
             }
         )
 
@@ -110,10 +110,10 @@ class PageData:
         kept = self.facts["sets"][number]["cell"]
 
         def add(key: str, title: str, values: np.ndarray, kind: str, unit: str = "") -> None:
-            kept.append({"key": key, "title": title, "kind": kind, "unit": unit, **self.put(pack(values))})
+            kept.append({"key": key, "title": title, "kind": kind, "unit": unit, **self.add_packed(pack(values))})
 
         status = pack_between(one.cell_status, 0, 254, 8)
-        kept.append({"key": "status", "title": "status", "kind": "status", "unit": "", **self.put(status)})
+        kept.append({"key": "status", "title": "status", "kind": "status", "unit": "", **self.add_packed(status)})
         add("calibrated", "members calibrated", one.good.sum(1).astype(float), "value")
         add("loss", "least end loss of the members", one.least_loss, "value")
         for window, title in enumerate(("calibration", "validation")):
@@ -121,12 +121,12 @@ class PageData:
                 middle = one.middle_score(stream, window)
                 if np.isfinite(middle).any():
                     add(f"nnse_{stream}_{window}", f"NNSE of {stream_title(stream)}, {title}", middle, "score")
-        self.facts["sets"][number]["lanes"] = self.put(pack_between(one.status, 0, 254, 8))
+        self.facts["sets"][number]["lanes"] = self.add_packed(pack_between(one.status, 0, 254, 8))
 
     def add_map(self, number: int, key: str, title: str, values: np.ndarray, kind: str, unit: str) -> None:
         """Add one more quantity of the cells of a set, such as a difference from a reference."""
         self.facts["sets"][number]["cell"].append(
-            {"key": key, "title": title, "kind": kind, "unit": unit, **self.put(pack(values))}
+            {"key": key, "title": title, "kind": kind, "unit": unit, **self.add_packed(pack(values))}
         )
 
     def add_runs(self, runs: ForwardRuns, names: Sequence[str], experiments: Sequence[str]) -> None:
@@ -138,12 +138,12 @@ class PageData:
         self.facts["runs"] = {
             "ages": ages.tolist(),
             "unit": "Mg ha⁻¹",
-            "target": self.put(pack(target, bits)),
+            "target": self.add_packed(pack(target, bits)),
             "sets": [
                 {
                     "title": name,
                     "colour": COLOURS.get(name, "#0072B2"),
-                    **self.put(pack(runs.trajectories(name, rows, ages), bits)),
+                    **self.add_packed(pack(runs.trajectories(name, rows, ages), bits)),
                 }
                 for name in experiments
             ],

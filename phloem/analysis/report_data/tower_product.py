@@ -45,7 +45,7 @@ _NEEDED = {
 
 
 @dataclass(frozen=True)
-class Product:
+class TowerProduct:
     """A merged product as plain arrays; what is missing is NaN.
 
     Attributes:
@@ -95,7 +95,7 @@ class Product:
         return int(np.argmin(loss)) if np.isfinite(loss).any() else None
 
 
-def read_product(merged: xr.Dataset, tables: ModelTables) -> Product:
+def read_product(merged: xr.Dataset, tables: ModelTables) -> TowerProduct:
     """Check and load what the report needs from a merged product.
 
     Args:
@@ -119,7 +119,7 @@ def read_product(merged: xr.Dataset, tables: ModelTables) -> Product:
         for name in ("redraws", "iterations", "stop")
     )
     cells = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in merged["cell"].values.tolist())
-    return Product(
+    return TowerProduct(
         tables=tables,
         cells=cells,
         trace_iteration=np.asarray(merged["trace_iteration"].values, dtype=np.float64),

@@ -14,7 +14,7 @@ from sklearn import metrics
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
 if TYPE_CHECKING:
-    from phloem.analysis.trees.settings import Settings
+    from phloem.analysis.trees.settings import AttributionSettings
 
 EXACT_CELLS = 3000
 """Cells up to which `auto` takes the exact estimator."""
@@ -40,7 +40,7 @@ class Sample:
     y: np.ndarray
     weights: np.ndarray
 
-    def take(self, cells: np.ndarray) -> Sample:
+    def subset(self, cells: np.ndarray) -> Sample:
         """Return some of the cells: indices or a mask."""
         return Sample(self.x[cells], self.y[cells], self.weights[cells])
 
@@ -104,14 +104,14 @@ def in_bins(x: np.ndarray) -> np.ndarray:
     return binned
 
 
-def choose_estimator(settings: Settings, cells: int) -> str:
+def choose_estimator(settings: AttributionSettings, cells: int) -> str:
     """Return "exact" or "histogram"."""
     if settings.estimator == "auto":
         return "exact" if cells <= EXACT_CELLS else "histogram"
     return settings.estimator
 
 
-def fit(sample: Sample, settings: Settings, estimator: str, seed: int) -> Any:
+def fit(sample: Sample, settings: AttributionSettings, estimator: str, seed: int) -> Any:
     """Fit one model.
 
     Args:
@@ -183,7 +183,9 @@ def blocked_folds(blocks: np.ndarray, folds: int, rng: np.random.Generator) -> n
     return fold[blocks]
 
 
-def cross_validate(sample: Sample, fold: np.ndarray, settings: Settings, estimator: str, seed: int) -> Validation:
+def cross_validate(
+    sample: Sample, fold: np.ndarray, settings: AttributionSettings, estimator: str, seed: int
+) -> Validation:
     """Predict each fold by a model of all others.
 
     Args:
@@ -198,7 +200,7 @@ def cross_validate(sample: Sample, fold: np.ndarray, settings: Settings, estimat
     r2, rmse = np.empty(count), np.empty(count)
     for number in range(count):
         held = fold == number
-        model = fit(sample.take(~held), settings, estimator, seed + number)
+        model = fit(sample.subset(~held), settings, estimator, seed + number)
         predicted[held] = model.predict(sample.x[held])
         part, weights = sample.y[held], sample.weights[held]
         r2[number] = r2_score(part, predicted[held], weights)

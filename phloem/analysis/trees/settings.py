@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
+class AttributionSettings:
     """How to attribute; the defaults are those of attribution.md 1.3 and 1.4.
 
     Attributes:

@@ -51,7 +51,7 @@ Message = tuple[str, int, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
+class RaySettings:
     """What the driver is told of the engine; see `RayEngine`."""
 
     address: str
@@ -102,7 +102,7 @@ class Driver:
     go on).
     """
 
-    def __init__(self, pipe: Connection, settings: Settings) -> None:
+    def __init__(self, pipe: Connection, settings: RaySettings) -> None:
         self.settings = settings
         self._pipe = pipe
         self._inbox: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
@@ -112,7 +112,7 @@ class Driver:
         self._stopping = False
         self._deadline = math.inf
         self._limit = 0
-        self._looked = -math.inf
+        self._counted_at = -math.inf
         self._fitting = time.monotonic()
 
     def run(self) -> None:
@@ -130,9 +130,9 @@ class Driver:
         )(attempt)
         threading.Thread(target=self._listen, daemon=True).start()
         while self._deadline == math.inf or (self._running and time.monotonic() < self._deadline):
-            self._look_at_nodes()
+            self._count_slots()
             self._read_inbox()
-            self._settle()
+            self._pass_on_outcomes()
 
     def _connect(self) -> None:
         import ray
@@ -204,7 +204,7 @@ class Driver:
             else:
                 self._running[self._attempt.remote(task, self._mailbox, period)] = task
 
-    def _settle(self) -> None:
+    def _pass_on_outcomes(self) -> None:
         """Wait a little, then pass on reports, and the outcomes of what has ended after them."""
         import ray
 
@@ -255,13 +255,13 @@ class Driver:
             else:
                 self._say(kind, key, content)
 
-    def _look_at_nodes(self) -> None:
+    def _count_slots(self) -> None:
         """Tell the campaign how many tasks the nodes hold; give up when none has held one for too long."""
         import ray
 
-        if time.monotonic() - self._looked < NODES_SECONDS:
+        if time.monotonic() - self._counted_at < NODES_SECONDS:
             return
-        self._looked = time.monotonic()
+        self._counted_at = time.monotonic()
         alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
         if self._node not in alive:
             raise NodeGone("Ray no longer counts the driver's node among the living")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.hpc.local_engine import default_workers
-from phloem.hpc.ray_engine.driver import GRACE_SECONDS, Message, Settings, end_session
+from phloem.hpc.ray_engine.driver import GRACE_SECONDS, Message, RaySettings, end_session
 from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task, Waiting
 
 POLL_SECONDS = 0.5
@@ -92,7 +92,7 @@ class RayEngine(Engine):
         try:
             while not self.flag and waiting:
                 for task in reversed((yield from self._session(waiting))):
-                    waiting.back(task)
+                    waiting.put_back(task)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -113,8 +113,8 @@ class RayEngine(Engine):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _settings(self, folder: Path) -> Settings:
-        return Settings(
+    def _settings(self, folder: Path) -> RaySettings:
+        return RaySettings(
             self.address,
             self.workers or (0 if self.address else default_workers()),
             {**self.environment, "PYTHONPATH": _import_path(self.environment.get("PYTHONPATH", ""))},
@@ -138,7 +138,7 @@ class RayEngine(Engine):
                 for _ in range(room):
                     if not waiting:
                         break
-                    task = waiting.take()
+                    task = waiting.pop()
                     running[task.key] = task
                     driver.send("task", task)
                 for kind, key, content in driver.receive(0 if room == BATCH else POLL_SECONDS):
@@ -172,7 +172,7 @@ class _DriverDied(Exception):  # noqa: N818
 class _Link:
     """The driver process and the pipe to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RaySettings) -> None:
         self._log = Path(settings.folder, "driver.log")
         self._pipe, theirs = multiprocessing.Pipe()
         variables = {**os.environ, **QUIET, **({} if settings.address else LOOPBACK)}

@@ -281,7 +281,7 @@ def end_attempt(
     return True
 
 
-def take_tile(
+def claim_tile(
     paths: CampaignPaths,
     index: int,
     me: Holder,

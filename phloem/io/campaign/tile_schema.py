@@ -64,12 +64,12 @@ class TileSchema:
         """Variables that become part of the product, one entry a lane."""
         return [name for name in self.per_cell if self.variables[name].dimensions[1:2] == ("member",)]
 
-    def validate(self, arrays: Mapping[str, np.ndarray], whole: bool = True) -> dict[str, np.ndarray]:
+    def validate(self, arrays: Mapping[str, np.ndarray], complete: bool = True) -> dict[str, np.ndarray]:
         """Check the arrays of a tile.
 
         Args:
             arrays: one array a variable, no more and no fewer.
-            whole: every lane of its cells is there; else some may be missing.
+            complete: every lane of its cells is there; else some may be missing.
 
         Returns:
             The same values in the types in which they are stored, in the order of the table.
@@ -87,7 +87,7 @@ class TileSchema:
         if len(set(cells)) != len(cells) or "" in cells:
             raise ValueError("variable 'cell': identifiers must be unique and not empty")
         status = stored["status"]
-        unknown = set(status.flat) - (set(STATUS.values()) - ({STATUS["missing"]} if whole else set()))
+        unknown = set(status.flat) - (set(STATUS.values()) - ({STATUS["missing"]} if complete else set()))
         if unknown:
             raise ValueError(f"variable 'status': {sorted(map(int, unknown))} are not states of a computed lane")
         good = good_lanes(status)

@@ -87,7 +87,7 @@ def write_tile(
     Args:
         paths: the campaign.
         index: the tile.
-        attempt: what `take_tile` gave.
+        attempt: what `claim_tile` gave.
         schema: what a tile of the campaign holds.
         arrays: one array a variable of the schema.
         attributes: of the file; nothing that differs between attempts. `whole` (true) says that every lane of the

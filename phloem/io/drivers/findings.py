@@ -79,7 +79,7 @@ class Audit:
         """The error that names file, cell and variable."""
         return InputError(f"{self.path}: cell {self.path.stem}: variable {variable}: {message}")
 
-    def judge(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
+    def apply_quality(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
         """Report an issue and mend `values` in place as the quality mode says, or raise InputError."""
         if issue is None:
             return

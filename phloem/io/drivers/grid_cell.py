@@ -15,7 +15,7 @@ from phloem.names import PERIOD
 
 CALENDARS = ("standard", "noleap")
 
-MOST_DECIMALS = 5
+MAX_DECIMALS = 5
 """Decimals of a degree in a cell's id, at most: one metre."""
 
 _EXACT = 1e-9
@@ -111,7 +111,7 @@ def cell_name(latitude: float, longitude: float, step: float | None = None) -> s
 
 def place_name(latitude: float, longitude: float) -> str:
     """Return the id of a place on no grid: with as many decimals as its coordinates need, from two to five."""
-    texts = [f"{value:.{MOST_DECIMALS}f}".rstrip("0").partition(".")[2] for value in (latitude, longitude)]
+    texts = [f"{value:.{MAX_DECIMALS}f}".rstrip("0").partition(".")[2] for value in (latitude, longitude)]
     return _name(latitude, longitude, max(2, *map(len, texts)))
 
 
@@ -127,8 +127,8 @@ def _decimals(step: float) -> int:
     """Decimals that tell apart, and if they can write exactly, centres that are multiples of half a step."""
     if step > 0.01 + _EXACT and abs(step * 100.0 - round(step * 100.0)) < _EXACT:
         return 2
-    exact = (d for d in range(2, MOST_DECIMALS) if abs(0.5 * step * 10**d - round(0.5 * step * 10**d)) < _EXACT)
-    return next(exact, MOST_DECIMALS)
+    exact = (d for d in range(2, MAX_DECIMALS) if abs(0.5 * step * 10**d - round(0.5 * step * 10**d)) < _EXACT)
+    return next(exact, MAX_DECIMALS)
 
 
 def _name(latitude: float, longitude: float, decimals: int) -> str:

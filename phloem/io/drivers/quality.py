@@ -262,29 +262,29 @@ def control(
         InputError: A defect that the quality mode does not accept.
     """
     for spec in variables.forcing:
-        audit.judge(names[spec.name], check_gaps(values[spec.name], time), values)
+        audit.apply_quality(names[spec.name], check_gaps(values[spec.name], time), values)
     for spec in variables.all:
-        audit.judge(names[spec.name], check_kelvin(spec, values[spec.name]), values)
-        audit.judge(names[spec.name], check_negative(spec, values[spec.name], time), values)
-        audit.judge(names[spec.name], check_range(spec, values[spec.name], time), values)
+        audit.apply_quality(names[spec.name], check_kelvin(spec, values[spec.name]), values)
+        audit.apply_quality(names[spec.name], check_negative(spec, values[spec.name], time), values)
+        audit.apply_quality(names[spec.name], check_range(spec, values[spec.name], time), values)
     _control_weather(values, names, time, audit)
     window, streams = count_training_days(time), [spec.name for spec in variables.streams]
     if all(np.isnan(values[name][:window]).all() for name in streams):
         said = " ".join(names[name] for name in streams)
         raise audit.error(said, f"empty window: no observation in the first {window} days, the calibration window")
     for name in streams:
-        audit.judge(names[name], check_observation_windows(values[name], window), values)
+        audit.apply_quality(names[name], check_observation_windows(values[name], window), values)
 
 
 def _control_weather(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit) -> None:
     """Run the checks of variables against each other, as far as a model's drivers have them."""
     if {"tasmin", "tasmax"} <= values.keys():
         pair = f"{names['tasmin']} {names['tasmax']}"
-        audit.judge(pair, check_daily_range(values["tasmin"], values["tasmax"], time), values)
+        audit.apply_quality(pair, check_daily_range(values["tasmin"], values["tasmax"], time), values)
         air = values["tasmin"], values["tasmax"]
         if {"vpd", "rsds"} <= values.keys():
-            audit.judge(names["vpd"], check_vapour_pressure(values["vpd"], *air, values["rsds"], time), values)
+            audit.apply_quality(names["vpd"], check_vapour_pressure(values["vpd"], *air, values["rsds"], time), values)
         if "vpd" in values:
-            audit.judge(names["vpd"], check_deficit_scale(values["vpd"], *air), values)
+            audit.apply_quality(names["vpd"], check_deficit_scale(values["vpd"], *air), values)
     if "pr" in values:
-        audit.judge(names["pr"], check_precipitation(values["pr"]), values)
+        audit.apply_quality(names["pr"], check_precipitation(values["pr"]), values)

@@ -122,7 +122,9 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
     for name, length in (("cell", len(cells)), ("time", days), ("age", ages)):
         file.createDimension(name, length)
 
-    def put(name: str, dimensions: tuple[str, ...], values: Any, units: str = "", long_name: str = "") -> Any:
+    def write_variable(
+        name: str, dimensions: tuple[str, ...], values: Any, units: str = "", long_name: str = ""
+    ) -> Any:
         text = np.asarray(values).dtype.kind in "UO"
         options: dict[str, Any] = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
         if text or not dimensions[1:]:
@@ -135,38 +137,42 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
         made[...] = np.asarray(values, object) if text else values
         return made
 
-    put("cell", ("cell",), [cell.name for cell in cells], long_name="cell id")
+    write_variable("cell", ("cell",), [cell.name for cell in cells], long_name="cell id")
     for name in ("latitude", "longitude"):
         unit = "degrees_north" if name == "latitude" else "degrees_east"
-        axis = put(name, ("cell",), np.array([getattr(cell, name) for cell in cells]), unit, name)
+        axis = write_variable(name, ("cell",), np.array([getattr(cell, name) for cell in cells]), unit, name)
         axis.standard_name = name
-    put("checksum", ("cell",), [cell.checksum for cell in cells], long_name="SHA-256 of what a calibration reads")
+    write_variable(
+        "checksum", ("cell",), [cell.checksum for cell in cells], long_name="SHA-256 of what a calibration reads"
+    )
     if one.calendar == "standard":
         stamps = days_since_epoch(one.year, one.doy)
     else:
         stamps = 365 * (one.year.astype(np.int64) - 2001) + one.doy - 1
-    time = put("time", ("time",), stamps.astype(np.int32), "days since 2001-01-01", "time")
+    time = write_variable("time", ("time",), stamps.astype(np.int32), "days since 2001-01-01", "time")
     time.setncatts({"calendar": one.calendar, "standard_name": "time", "axis": "T"})
-    put("window_start", ("time",), one.window_start.astype(np.int8), "1", "first day of a window of reco")
+    write_variable("window_start", ("time",), one.window_start.astype(np.int8), "1", "first day of a window of reco")
     for name in (*FORCING, *STREAMS):
         source = "forcing" if name in FORCING else "observations"
         values = np.stack([np.asarray(getattr(cell, source)[name], np.float32) for cell in cells])
-        made = put(name, ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        made = write_variable(name, ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
         made.coordinates = "latitude longitude"
         if name == "reco":
             made.comment = "mean over a window that ends on this day and begins at the last window_start"
     for name in one.withheld:
         values = np.stack([np.asarray(cell.withheld[name], np.float32) for cell in cells])
-        made = put(f"{name}_withheld", ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        made = write_variable(
+            f"{name}_withheld", ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name
+        )
         made.comment = "withheld from every calibration"
     fraction = np.stack([np.asarray(cell.evaporative_fraction, np.float32) for cell in cells])
-    put("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
+    write_variable("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
     curves = np.stack([np.asarray(cell.trajectory, np.float32) for cell in cells])
-    put("age", ("age",), np.arange(1, ages + 1, dtype=np.int32), "yr", "stand age")
-    put("trajectory", ("cell", "age"), curves, *_TRAJECTORY)
+    write_variable("age", ("age",), np.arange(1, ages + 1, dtype=np.int32), "yr", "stand age")
+    write_variable("trajectory", ("cell", "age"), curves, *_TRAJECTORY)
     for name in one.statics:
         numbers = np.array([float(cell.statics[name]) for cell in cells])
-        put(f"static_{name}", ("cell",), numbers, *units.get(name, ("1", name)))
+        write_variable(f"static_{name}", ("cell",), numbers, *units.get(name, ("1", name)))
 
 
 def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[GridCell]:

@@ -216,7 +216,7 @@ def read_tower(
     file, data = _open(path)
     with file:
         stamps = _read_time(file, audit)
-        audit.judge("time", checks.check_time(stamps), {})
+        audit.apply_quality("time", checks.check_time(stamps), {})
         time, days = stamps.astype(np.int64), len(stamps)
         found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in variables.all}
         values = {
@@ -224,7 +224,7 @@ def read_tower(
             for spec in variables.all
         }
         if "DOY" in file.variables:
-            audit.judge("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
+            audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
         names = {name: variable.name for name, variable in found.items()}
         _note_attributes(found, variables.all, audit)
         fraction = np.full(days, np.nan)

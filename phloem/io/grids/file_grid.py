@@ -132,7 +132,7 @@ def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = No
 
 
 @dataclass(frozen=True)
-class Grid:
+class FileGrid:
     """The two axes of a product.
 
     Attributes:
@@ -254,7 +254,7 @@ class Gather:
             yield rows, np.where(weights > 0, self.columns[:, term] - window[1].start, 0), weights
 
 
-def gather(grid: Grid, boxes: Boxes, cells: int) -> Gather:
+def gather(grid: FileGrid, boxes: Boxes, cells: int) -> Gather:
     """Find the pixels under some boxes; area-conserving, whether or not the grids are aligned.
 
     Args:

@@ -16,7 +16,7 @@ _SINGLE = 2.0 * 360.0 * 2.0**-24
 """Degrees by which the distance of two coordinates may be off in single precision: four rows of 1/120 degree show a
 step that is off by 2e-4 of itself."""
 
-_MOST = 2e-3
+_MAX_SNAP = 2e-3
 """The same share, however few the rows and however fine."""
 
 
@@ -86,7 +86,7 @@ def _square(latitude: np.ndarray, longitude: np.ndarray, sizes: list[float | Non
     if not known or max(known) - min(known) > TOLERANCE * min(known):
         return None
     size = known[0]
-    near = min(max(_SNAP, _SINGLE / (size * max(1, count - 1))), _MOST)
+    near = min(max(_SNAP, _SINGLE / (size * max(1, count - 1))), _MAX_SNAP)
     whole = [1.0 / round(1.0 / size)] if size <= 1.0 else []
     for step in (*whole, ROUND / round(ROUND / size), size):
         if abs(step / size - 1.0) <= near and _fits(latitude, longitude, step):

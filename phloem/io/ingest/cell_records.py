@@ -10,7 +10,7 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, cell_name
 from phloem.io.drivers.variables import VARIABLES
-from phloem.io.grids.file_grid import Boxes, Gather, Grid, gather, grid_boxes
+from phloem.io.grids.file_grid import Boxes, FileGrid, Gather, gather, grid_boxes
 from phloem.io.ingest.domain import Domain
 from phloem.io.products.forcing import WEATHER, Forcing, blocks
 from phloem.io.products.observations import Stream, evaporative_fraction, tame, window_starts
@@ -123,16 +123,16 @@ def _read_weather(
             gone = np.isnan(weather[name]).all(axis=1)
             if gone.any():
                 _refuse_if_everywhere(products, domain, files, name, first + int(np.argmax(gone)))
-            doubts.look(name, weather[name], first)
+            doubts.check_range(name, weather[name], first)
             records.values[name][:, first:last] = weather[name].T
-        doubts.compare(weather["tasmin"], weather["tasmax"], first)
+        doubts.check_order(weather["tasmin"], weather["tasmax"], first)
         progress((last - first) * forcing.a_day * len(forcing.series), forcing.days.date(first)[:4])
     records.reasons |= doubts.reasons()
 
 
 def gathers_of(forcing: Forcing, boxes: Boxes) -> dict[str, Gather]:
     """Pixels of boxes by variable of the forcing; grids that are shared are gathered once."""
-    made: dict[Grid, Gather] = {}
+    made: dict[FileGrid, Gather] = {}
     for series in forcing.series.values():
         if series.grid not in made:
             made[series.grid] = gather(series.grid, boxes, len(boxes))
@@ -175,15 +175,15 @@ class _Doubts:
         )
         self.first = {name: np.full(cells, -1, np.int64) for name in self.missing}
 
-    def look(self, name: str, values: np.ndarray, day: int) -> None:
-        """Look at values (days, cells), which are tamed in place."""
+    def check_range(self, name: str, values: np.ndarray, day: int) -> None:
+        """Count missing and impossible values (days, cells), and set the impossible ones to NaN in place."""
         gone = np.isnan(values)
         tame(values, VARIABLES[name])
         wrong = np.isnan(values)
         self._count(name, gone, wrong & ~gone, day)
 
-    def compare(self, low: np.ndarray, high: np.ndarray, day: int) -> None:
-        """Look for minima above maxima."""
+    def check_order(self, low: np.ndarray, high: np.ndarray, day: int) -> None:
+        """Count minima above maxima."""
         wrong = low > high
         self._count("tasmin and tasmax", np.zeros_like(wrong), wrong, day)
 

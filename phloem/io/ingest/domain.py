@@ -17,7 +17,7 @@ from phloem.io.ingest.mature_forest import LEAST, PERCENTILE, find_mature_forest
 from phloem.io.products.box_means import box_means
 from phloem.io.products.forcing import Forcing
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series
+from phloem.io.products.series import ProductSeries
 from phloem.io.references.growth_curves import read_growth_curves, richards_chapman, total_biomass
 
 CARBON_OF_LEAVES = 0.5
@@ -123,7 +123,7 @@ def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitud
     return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()), step)
 
 
-def check_covered(domain: Domain, series: Series, step: float) -> None:
+def check_covered(domain: Domain, series: ProductSeries, step: float) -> None:
     """Refuse a product whose grid does not meet any cell.
 
     Raises:
@@ -137,7 +137,7 @@ def check_covered(domain: Domain, series: Series, step: float) -> None:
     raise _not_covered(domain, series, step, "covers no cell of the store")
 
 
-def _not_covered(domain: Domain, series: Series, step: float, what: str) -> InputError:
+def _not_covered(domain: Domain, series: ProductSeries, step: float, what: str) -> InputError:
     layout = series.layouts[0]
     return InputError(
         f"{layout.path}: variable {layout.name} of [products.{series.choice.name}] {what}: it reaches over "
@@ -145,7 +145,7 @@ def _not_covered(domain: Domain, series: Series, step: float, what: str) -> Inpu
     )
 
 
-def read_layer(domain: Domain, series: Series, files: OpenFiles, step: float, budget: int) -> np.ndarray:
+def read_layer(domain: Domain, series: ProductSeries, files: OpenFiles, step: float, budget: int) -> np.ndarray:
     """Means of a static layer over the cells, in its unit, NaN outside its physical range; float64 (cells,).
 
     Raises:
@@ -173,7 +173,7 @@ def read_layer(domain: Domain, series: Series, files: OpenFiles, step: float, bu
 
 def add_growth(
     domain: Domain,
-    source: Path | Mapping[str, Series],
+    source: Path | Mapping[str, ProductSeries],
     files: OpenFiles,
     step: float,
     ages: int,
@@ -232,7 +232,7 @@ def add_growth(
 
 def add_mature_forest(
     domain: Domain,
-    series: Series,
+    series: ProductSeries,
     files: OpenFiles,
     step: float,
     budget: int,

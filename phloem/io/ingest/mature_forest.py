@@ -11,7 +11,7 @@ from phloem.errors import InputError
 from phloem.io.grids.file_grid import Boxes
 from phloem.io.products.box_means import TILE, box_means
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series
+from phloem.io.products.series import ProductSeries
 
 PIXEL = 0.05
 """Degrees of a pixel among which the filter chooses."""
@@ -54,7 +54,7 @@ def choose(pixels: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def find_mature_forest(
-    series: Series,
+    series: ProductSeries,
     files: OpenFiles,
     latitude: np.ndarray,
     longitude: np.ndarray,

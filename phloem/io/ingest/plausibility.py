@@ -11,7 +11,7 @@ from phloem.io.grids.file_grid import gather, grid_boxes
 from phloem.io.ingest.cell_records import Products, gathers_of
 from phloem.io.ingest.domain import Domain
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series
+from phloem.io.products.series import ProductSeries
 from phloem.names import PERIOD
 
 _SAMPLE = 2000
@@ -56,7 +56,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
     brightest, wettest = 0.0, np.inf
     for key, series in forcing.series.items():
 
-        def read_day(begin: int, key: str = key, series: Series = series) -> np.ndarray:
+        def read_day(begin: int, key: str = key, series: ProductSeries = series) -> np.ndarray:
             return series.read(files, gathers[key], begin, begin + forcing.a_day)
 
         begins = forcing.starts[key] + forcing.a_day * np.arange(len(forcing.days))
@@ -119,7 +119,7 @@ def is_too_small(values: np.ndarray, dates: np.ndarray, floor: float) -> bool:
     return bool(0.0 < np.nanmax(values) < floor)
 
 
-def _check_rain(series: Series, begins: np.ndarray, read: Read, names: list[str]) -> float:
+def _check_rain(series: ProductSeries, begins: np.ndarray, read: Read, names: list[str]) -> float:
     """Look at rain; return the mean of the wettest cell, mm d-1."""
     wettest = np.inf
     for own in _by_unit(series, begins):
@@ -146,13 +146,13 @@ def _check_rain(series: Series, begins: np.ndarray, read: Read, names: list[str]
     return wettest
 
 
-def _by_unit(series: Series, steps: np.ndarray) -> list[np.ndarray]:
+def _by_unit(series: ProductSeries, steps: np.ndarray) -> list[np.ndarray]:
     """Steps, apart by the units that their files state."""
     units = np.array([layout.unit for layout in series.layouts])[series.file[steps]]
     return [steps[units == unit] for unit in np.unique(units)]
 
 
-def _too_small(series: Series, step: int, most: float, steps: int) -> InputError:
+def _too_small(series: ProductSeries, step: int, most: float, steps: int) -> InputError:
     layout = series.layouts[int(series.file[step])]
     return InputError(
         f"{layout.path}: variable {layout.name}: at most {most:.2g} {series.quantity.unit} in {steps} steps of all "
@@ -160,7 +160,7 @@ def _too_small(series: Series, step: int, most: float, steps: int) -> InputError
     )
 
 
-def _check_sample(series: Series, step: int, values: np.ndarray, names: list[str]) -> None:
+def _check_sample(series: ProductSeries, step: int, values: np.ndarray, names: list[str]) -> None:
     quantity = series.quantity
     wrong = (values < quantity.lowest - quantity.slack) | (values > quantity.highest)
     if wrong.sum() <= 0.01 * np.sum(~np.isnan(values)):

@@ -76,7 +76,7 @@ class _Band:
         self.rows: Rows = {}
         self.waiting = len(cells)
 
-    def put(self, numbers: np.ndarray, rows: Rows, chosen: np.ndarray) -> None:
+    def add(self, numbers: np.ndarray, rows: Rows, chosen: np.ndarray) -> None:
         """Take the chosen entries of some rows as the cells with these numbers."""
         for name in rows:
             if name not in _FROM_THE_PLAN:
@@ -139,7 +139,7 @@ class _Bands:
                 open_bands[number] = self._open(number)
             band = open_bands[number]
             chosen = np.flatnonzero(of_cell == number)
-            band.put(ranks[chosen] - self.edges[number], rows, chosen)
+            band.add(ranks[chosen] - self.edges[number], rows, chosen)
             if not band.waiting:
                 yield open_bands.pop(number)
 

@@ -24,7 +24,7 @@ all that is known of one place are both read in a few milliseconds."""
 
 CHUNK_BYTES = 512 * 2**10
 SMALL_CHUNK_BYTES = 40 * 2**10
-MOST_ROWS = 16
+MAX_ROWS = 16
 
 _NUMBERS: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
     "status_map": (
@@ -109,7 +109,7 @@ def block_shape(columns: int, schema: TileSchema, lengths: Mapping[str, int]) ->
         schema: what a tile holds.
         lengths: of the dimensions of a tile.
     """
-    rows = MOST_ROWS
+    rows = MAX_ROWS
     while rows > 1 and rows * columns * cell_bytes(schema, lengths) > BUFFER_BYTES:
         rows //= 2
     return rows, CHUNK_PLACES // rows

@@ -82,7 +82,7 @@ class MergedSlices:
         """Return the labels along a dimension, such as the parameters."""
         return [str(name) for name in self.file[dimension][...]]
 
-    def take(self, name: str, *rest: int | slice) -> np.ndarray:
+    def read(self, name: str, *rest: int | slice) -> np.ndarray:
         """Read a variable of the cells.
 
         Args:

@@ -61,7 +61,7 @@ class TileReader:
         cells = [cell for tile in plan for cell in tile]
         self.slots = np.arange(len(cells)) if placed is None else placed.slots_of(cells)
 
-    def look_ahead(self) -> None:
+    def read_ahead(self) -> None:
         """Refuses absent tiles before any work; takes lengths and trace from the first tile that is done."""
         for index in range(len(self.plan)):
             if not self.paths.tile(index).exists():

@@ -69,7 +69,7 @@ def merge_tiles(
     """
     _refuse_duplicates(plan)
     reader = TileReader(paths, plan, calibration_schema(tables), campaign_attributes, allow_holes, grid)
-    reader.look_ahead()
+    reader.read_ahead()
     mended = Mended(paths, retries, reader.schema, reader.commits, reader.configuration_hash, reader.lengths)
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:

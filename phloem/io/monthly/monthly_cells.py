@@ -88,7 +88,7 @@ class MonthlyCells:
 def monthly_cells(file: Monthly) -> MonthlyCells:
     """Decide which places become cells, and what is compared and known there."""
     notes = list(file.notes)
-    nothing, dropped, kept = _judge(file)
+    nothing, dropped, kept = _places_with_forcing(file)
     order = np.lexsort((np.array(file.names)[kept], file.longitude[kept], file.latitude[kept]))
     kept = kept[order]
     observations, withheld = (
@@ -101,11 +101,11 @@ def monthly_cells(file: Monthly) -> MonthlyCells:
             notes.append(f"{name}: {int(both.sum())} values stand among the withheld ones too: they are withheld")
     held = {name: values for name, values in withheld.items() if np.isfinite(values[kept]).any()}
     statics, units, year = _statics(file, kept, notes)
-    _look(file, kept, notes)
+    _note_oddities(file, kept, notes)
     return MonthlyCells(file, kept, observations, held, statics, units, dropped, nothing, year, notes)
 
 
-def _judge(file: Monthly) -> tuple[int, list[Dropped], np.ndarray]:
+def _places_with_forcing(file: Monthly) -> tuple[int, list[Dropped], np.ndarray]:
     """Return the number of places without any forcing, those left out with reasons, and positions of the others."""
     lacking = np.stack([~np.isfinite(file.values[name]) for name in FORCING])
     lacking = np.broadcast_to(lacking, (len(FORCING), len(file.names), len(file.lengths)))
@@ -182,7 +182,7 @@ def _statics(
     return found, units, year
 
 
-def _look(file: Monthly, kept: np.ndarray, notes: list[str]) -> None:
+def _note_oddities(file: Monthly, kept: np.ndarray, notes: list[str]) -> None:
     """Note what is odd about the kept places, though possible."""
     if not len(kept):
         return

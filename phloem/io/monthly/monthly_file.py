@@ -28,7 +28,7 @@ from phloem.names import FORCING
 UNDECLARED = -9999.0
 """Stands for a missing value in many files, whether they say so or not."""
 
-MOST_IMPOSSIBLE = 0.01
+MAX_IMPOSSIBLE_SHARE = 0.01
 """Share of impossible values beyond which a variable is taken to have another unit than its file says."""
 
 
@@ -231,7 +231,7 @@ class _Reader:
         if variable.lowest == 0.0:
             values = np.where((values < 0) & (values >= -variable.slack), 0.0, values)
         wrong = (values < variable.lowest) | (values > variable.highest)
-        if wrong.sum() > MOST_IMPOSSIBLE * max(np.isfinite(values).sum(), 1):
+        if wrong.sum() > MAX_IMPOSSIBLE_SHARE * max(np.isfinite(values).sum(), 1):
             least, most = np.nanmin(values), np.nanmax(values)
             raise self._error(
                 name,

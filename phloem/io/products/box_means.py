@@ -10,9 +10,9 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.grids.file_grid import Axis, overlaps
-from phloem.io.products.layouts import Layout
+from phloem.io.products.layouts import VariableLayout
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series
+from phloem.io.products.series import ProductSeries
 
 TILE = 10.0
 """Degrees that are read at once: ESA CCI Biomass stores chunks of 11,250 x 11,250 pixels, which are 10 x 10 degrees."""
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 4_000_000
 
 
 def box_means(
-    series: Series, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, budget: int
+    series: ProductSeries, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, budget: int
 ) -> np.ndarray:
     """Area-weighted means over boxes; pixels without a value do not count.
 
@@ -45,7 +45,13 @@ def box_means(
 
 
 def layout_means(
-    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, tile: float, least: float = 0.0
+    layout: VariableLayout,
+    files: OpenFiles,
+    south: np.ndarray,
+    west: np.ndarray,
+    size: float,
+    tile: float,
+    least: float = 0.0,
 ) -> np.ndarray:
     """Area-weighted means over boxes of a map in one file, read in square tiles.
 
@@ -70,7 +76,7 @@ def layout_means(
     return values
 
 
-def _tile(series: Series, budget: int) -> float:
+def _tile(series: ProductSeries, budget: int) -> float:
     """Degrees of a tile whose pixels fit into the budget beside one storage chunk."""
     layout = series.layouts[0]
     room = budget - layout.chunk_bytes
@@ -86,7 +92,7 @@ def _tile(series: Series, budget: int) -> float:
 
 
 def _lattice(
-    layout: Layout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, least: float
+    layout: VariableLayout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, least: float
 ) -> np.ndarray:
     souths, row = np.unique(np.round(south, 9), return_inverse=True)
     wests, column = np.unique(np.round(west, 9), return_inverse=True)
@@ -129,7 +135,7 @@ def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.nd
 
 
 def _sums(
-    layout: Layout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
+    layout: VariableLayout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means over a lattice (rows, columns) of boxes: first along latitude, then along longitude, in order.
 

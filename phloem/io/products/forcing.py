@@ -12,7 +12,7 @@ from phloem.io.drivers.humidity import vapour_pressure_deficit
 from phloem.io.grids.file_grid import Gather
 from phloem.io.products.catalogue import SIX_HOURS, Choice
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series, check_days, scan
+from phloem.io.products.series import ProductSeries, check_days, scan
 from phloem.io.products.times import Days, days_of
 
 WEATHER = ("tasmin", "tasmax", "rsds", "vpd", "pr")
@@ -35,14 +35,14 @@ class Forcing:
         notes: what was chosen, for the log.
     """
 
-    series: Mapping[str, Series]
+    series: Mapping[str, ProductSeries]
     days: Days
     a_day: int
     starts: Mapping[str, int]
     notes: tuple[str, ...]
 
     @property
-    def lead(self) -> Series:
+    def lead(self) -> ProductSeries:
         """The variable whose files set the pace."""
         return next(iter(self.series.values()))
 
@@ -156,7 +156,7 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
     return Forcing(series, days, a_day, starts, tuple(notes))
 
 
-def blocks(series: Series, start: int, days: slice, a_day: int, most: int) -> Iterator[tuple[int, int]]:
+def blocks(series: ProductSeries, start: int, days: slice, a_day: int, most: int) -> Iterator[tuple[int, int]]:
     """Cut days into blocks that end with files and, where they can, with storage chunks.
 
     Args:

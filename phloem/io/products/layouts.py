@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.grids.file_grid import Axis, Grid, GridError, read_axis
+from phloem.io.grids.file_grid import Axis, FileGrid, GridError, read_axis
 from phloem.io.products.catalogue import STATIC, Choice, Field, any_layer
 from phloem.io.products.raw_files import Header, RawFile
 
@@ -51,7 +51,7 @@ class Packing:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class VariableLayout:
     """One variable in one file.
 
     Attributes:
@@ -68,7 +68,7 @@ class Layout:
 
     path: Path
     name: str
-    grid: Grid
+    grid: FileGrid
     order: tuple[int, int, int]
     time: str
     steps: int
@@ -120,7 +120,7 @@ def read_layout(
     choice: Choice,
     layer: float | None = None,
     chosen: Mapping[str, int] | None = None,
-) -> Layout:
+) -> VariableLayout:
     """Understand a variable of a file.
 
     Args:
@@ -160,10 +160,10 @@ def read_layout(
     steps = header.shape[time] if time >= 0 else 1
     chunk = header.chunks[time] if time >= 0 else 1
     where = header.dimensions[time] if time >= 0 else ""
-    return Layout(
+    return VariableLayout(
         path,
         name,
-        Grid(latitude, longitude),
+        FileGrid(latitude, longitude),
         (time, row, column),
         where,
         steps,

@@ -12,7 +12,7 @@ from phloem.io.drivers.variables import Variable
 from phloem.io.grids.file_grid import Gather
 from phloem.io.products.catalogue import DAY, EIGHT_DAYS, TEN_DAYS, Choice
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import Series, check_days, scan
+from phloem.io.products.series import ProductSeries, check_days, scan
 from phloem.io.products.times import Days
 
 STREAM_PRODUCTS = ("gpp", "et", "potential_et", "reco", "lai")
@@ -36,7 +36,7 @@ class Stream:
     """
 
     key: str
-    series: Series
+    series: ProductSeries
     step: str
     steps: np.ndarray
     day: np.ndarray
@@ -117,7 +117,7 @@ def find_stream(key: str, choice: Choice, days: Days, observed: tuple[int, int] 
     return Stream(key, series, step, used, day, starts, years, (*notes, note))
 
 
-def _step(series: Series, choice: Choice) -> str:
+def _step(series: ProductSeries, choice: Choice) -> str:
     """The time step: the product's, or for plain CF files what the dates say."""
     if choice.product.key != "cf" or len(series) < 2 or series.key not in ("reco", "lai"):
         return choice.product.step
@@ -134,7 +134,7 @@ def _step(series: Series, choice: Choice) -> str:
     )
 
 
-def _composites(series: Series, days: Days, span: slice, whole: bool) -> np.ndarray:
+def _composites(series: ProductSeries, days: Days, span: slice, whole: bool) -> np.ndarray:
     """Steps of the 8-day composites of a span; all must be there, on the days 1, 9, ..., 361 of each year."""
     new_year = series.date.astype("datetime64[Y]").astype("datetime64[D]")
     odd = np.flatnonzero((series.date - new_year).astype(int) % 8 != 0)
@@ -180,7 +180,7 @@ def window_starts(days: Days, stream: Stream | None) -> np.ndarray:
 
 
 def _windows(
-    series: Series, days: Days, span: slice
+    series: ProductSeries, days: Days, span: slice
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...], str]:
     """Steps, last days and first days of the windows of whole years."""
     begins = series.edges[:, 0] if series.edges is not None else series.date
@@ -207,7 +207,7 @@ def _windows(
     return joined[0], joined[1], joined[2], tuple(years), f"windows by {scheme}"
 
 
-def _bounded(series: Series, steps: np.ndarray, year: int) -> tuple[np.ndarray, np.ndarray]:
+def _bounded(series: ProductSeries, steps: np.ndarray, year: int) -> tuple[np.ndarray, np.ndarray]:
     assert series.edges is not None
     if not len(steps):
         raise InputError(f"[products.{series.choice.name}]: a hole in time: no window begins in {year}")
@@ -224,7 +224,7 @@ def _bounded(series: Series, steps: np.ndarray, year: int) -> tuple[np.ndarray, 
     return starts, stops
 
 
-def _counted(series: Series, steps: np.ndarray, year: int) -> tuple[np.ndarray, np.ndarray, str]:
+def _counted(series: ProductSeries, steps: np.ndarray, year: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Windows where there are no bounds: 36 steps are dekads, 37 are ten days each, the last one short."""
     new_year = np.datetime64(f"{year:04d}-01-01")
     if len(steps) == 36:

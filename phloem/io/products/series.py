@@ -10,15 +10,15 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.variables import Variable
-from phloem.io.grids.file_grid import Gather, Grid
+from phloem.io.grids.file_grid import FileGrid, Gather
 from phloem.io.products.catalogue import SIX_HOURS, STATIC, Choice
-from phloem.io.products.layouts import Layout, find_variable, read_layout
+from phloem.io.products.layouts import VariableLayout, find_variable, read_layout
 from phloem.io.products.raw_files import OpenFiles, expand
 from phloem.io.products.times import Days, Stamps, read_stamps
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class ProductSeries:
     """A variable over the files of a product, in the order of time.
 
     Attributes:
@@ -36,7 +36,7 @@ class Series:
     key: str
     choice: Choice
     quantity: Variable
-    layouts: list[Layout]
+    layouts: list[VariableLayout]
     file: np.ndarray
     place: np.ndarray
     date: np.ndarray
@@ -49,7 +49,7 @@ class Series:
         return len(self.file)
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> FileGrid:
         """Of all its files."""
         return self.layouts[0].grid
 
@@ -63,7 +63,7 @@ class Series:
         layout = self.layouts[int(self.file[step])]
         return f"{layout.path}: variable {layout.name}: {self.date[step]}"
 
-    def runs(self, first: int, last: int) -> Iterator[tuple[Layout, slice, slice]]:
+    def runs(self, first: int, last: int) -> Iterator[tuple[VariableLayout, slice, slice]]:
         """Steps first..last-1 as pieces of files: layout, places in the file, places among these steps."""
         file, place = self.file[first:last], self.place[first:last]
         breaks = np.flatnonzero((np.diff(file) != 0) | (np.diff(place) != 1)) + 1
@@ -82,7 +82,7 @@ class Series:
         return means
 
 
-def mean_of(raw: np.ndarray, layout: Layout, gather: Gather, window: tuple[slice, slice]) -> np.ndarray:
+def mean_of(raw: np.ndarray, layout: VariableLayout, gather: Gather, window: tuple[slice, slice]) -> np.ndarray:
     """Masked means: missing pixels count neither above nor below; every cell's terms in one and the same order.
 
     Args:
@@ -111,7 +111,7 @@ def mean_of(raw: np.ndarray, layout: Layout, gather: Gather, window: tuple[slice
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-def scan(choice: Choice, files: OpenFiles) -> dict[str, Series]:
+def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
     """Read the headers of a product's files, and refuse what does not fit together.
 
     Args:
@@ -126,7 +126,7 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, Series]:
     """
     paths = expand(choice.patterns, f"[products.{choice.name}]")
     product = choice.product
-    found: dict[str, list[tuple[Layout, Stamps | None]]] = {}
+    found: dict[str, list[tuple[VariableLayout, Stamps | None]]] = {}
     for path in paths:
         file = files.get(path)
         any_here = False
@@ -153,7 +153,7 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, Series]:
     return {key: _join(key, choice, parts) for key, parts in found.items()}
 
 
-def _join(key: str, choice: Choice, parts: list[tuple[Layout, Stamps | None]]) -> Series:
+def _join(key: str, choice: Choice, parts: list[tuple[VariableLayout, Stamps | None]]) -> ProductSeries:
     layouts = [layout for layout, _ in parts]
     quantity = choice.product.fields[key].quantity
     for layout in layouts[1:]:
@@ -165,7 +165,9 @@ def _join(key: str, choice: Choice, parts: list[tuple[Layout, Stamps | None]]) -
         if len(layouts) > 1:
             raise InputError(f"[products.{choice.name}]: {len(layouts)} files have {key}; one is due")
         none = np.zeros(1, np.int64)
-        return Series(key, choice, quantity, layouts, none, none, np.zeros(1, "datetime64[D]"), np.zeros(1), None, "")
+        return ProductSeries(
+            key, choice, quantity, layouts, none, none, np.zeros(1, "datetime64[D]"), np.zeros(1), None, ""
+        )
     stamps = [_begun(one, choice) for _, one in parts if one is not None]
     calendars = {one.calendar for one in stamps}
     if len(calendars) > 1:
@@ -188,7 +190,7 @@ def _join(key: str, choice: Choice, parts: list[tuple[Layout, Stamps | None]]) -
         raise InputError(f"{' and '.join(names)}: {key} of {date[step]} {hour[step]:g} h stands twice")
     notes = sorted({f"dates from {one.note}" for one in stamps if one.note})
     edges = edges[order] if edges is not None else None
-    return Series(key, choice, quantity, layouts, file, place, date, hour, edges, calendars.pop(), tuple(notes))
+    return ProductSeries(key, choice, quantity, layouts, file, place, date, hour, edges, calendars.pop(), tuple(notes))
 
 
 def _begun(stamps: Stamps, choice: Choice) -> Stamps:
@@ -207,7 +209,7 @@ def _begun(stamps: Stamps, choice: Choice) -> Stamps:
     return replace(stamps, date=date, hour=(stamps.hour - 6.0) % 24.0, note=note)
 
 
-def check_days(series: Series, days: Days, wanted: slice, a_day: int) -> np.ndarray:
+def check_days(series: ProductSeries, days: Days, wanted: slice, a_day: int) -> np.ndarray:
     """Places of a series' steps among the store's days; refuse holes.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.files.csv_table import Table, cell_name, cell_of
-from phloem.io.references.growth_curves import MOST_BIOMASS
+from phloem.io.references.growth_curves import MAX_BIOMASS
 
 STAND_COLUMNS = {
     "latitude": ("latitude", "cell_lat"),
@@ -73,7 +73,7 @@ def read_stands(path: Path) -> dict[tuple[float, float], Stands]:
     repeats: dict[tuple[float, float], int] = {}
     for row in table.rows():
         cell = cell_of(row, columns["latitude"], columns["longitude"])
-        stand = row.number(columns["age"], least=0.0), row.number(columns["agb"], least=0.0, most=MOST_BIOMASS)
+        stand = row.number(columns["age"], least=0.0), row.number(columns["agb"], least=0.0, most=MAX_BIOMASS)
         if seen.setdefault(cell, {}).setdefault(stand, row.line) != row.line:
             repeats[cell] = repeats.get(cell, 0) + 1
     return {cell: _stands(cell, stands, repeats.get(cell, 0)) for cell, stands in sorted(seen.items())}

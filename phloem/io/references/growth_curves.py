@@ -23,7 +23,7 @@ GRAMS_PER_AREA = 100.0
 DRY_MATTER = GRAMS_PER_AREA * CARBON_FRACTION
 """gC m-2 in a Mg ha-1 of dry matter."""
 
-MOST_BIOMASS = 6000.0
+MAX_BIOMASS = 6000.0
 """Mg ha-1. The densest stands measured, of coast redwood, stay below it (Van Pelt et al. 2016, Forest Ecology and
 Management 375, 279-308): more is a mistaken unit."""
 
@@ -230,9 +230,9 @@ def _read_points(table: Table) -> dict[tuple[float, float], GrowthCurve]:
 
 def _biomass(row: Row, name: str, **limits: float) -> float:
     value = row.number(name, **limits)
-    if value > MOST_BIOMASS:
+    if value > MAX_BIOMASS:
         raise InputError(
-            f"{row.where}: {name} = {value:g} is more than any forest holds ({MOST_BIOMASS:g}); it must be dry matter "
+            f"{row.where}: {name} = {value:g} is more than any forest holds ({MAX_BIOMASS:g}); it must be dry matter "
             "in Mg ha-1"
         )
     return value

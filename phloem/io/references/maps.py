@@ -20,7 +20,7 @@ from phloem.errors import InputError, some
 from phloem.io.files.units import convert
 from phloem.io.products.box_means import TILE, layout_means
 from phloem.io.products.catalogue import Choice, layer
-from phloem.io.products.layouts import Layout, horizontal, read_layout
+from phloem.io.products.layouts import VariableLayout, horizontal, read_layout
 from phloem.io.products.levels import Select, decoded, labels, packing, resolve, units_of
 from phloem.io.products.raw_files import Header, OpenFiles, RawFile
 
@@ -176,7 +176,9 @@ class _Plane:
         first = {name: 0 for name in self.header.dimensions if name not in self.plane}
         product = layer(variable, variable)
         choice = Choice(variable, product, (str(path),))
-        self.layout: Layout = read_layout(self.file, path, variable, product.fields[variable], choice, None, first)
+        self.layout: VariableLayout = read_layout(
+            self.file, path, variable, product.fields[variable], choice, None, first
+        )
         grid = self.layout.grid
         self.extent = f"{grid}, {grid.extent}"
         self.known = np.isfinite(latitude) & np.isfinite(longitude)

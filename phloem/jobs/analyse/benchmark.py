@@ -17,7 +17,7 @@ from phloem.io.files.units import convert
 from phloem.io.references.maps import read_map
 from phloem.io.references.monthly_series import read_months
 from phloem.jobs.analyse.benchmark_cells import (
-    Cells,
+    BenchmarkCells,
     compare_growth,
     compare_map,
     compare_snapshot,
@@ -25,7 +25,7 @@ from phloem.jobs.analyse.benchmark_cells import (
     greatest_age,
     slug_of,
 )
-from phloem.jobs.analyse.withheld_years import Series, compare_runs, even_draw
+from phloem.jobs.analyse.withheld_years import MonthlyReference, compare_runs, even_draw
 from phloem.jobs.calibration.merged_members import Members, read_members, store_of
 from phloem.jobs.campaign.campaign_set import open_campaigns
 from phloem.jobs.config.benchmark_file import (
@@ -111,7 +111,7 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
 
 def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
     """All comparisons of one campaign; what can be refused without a simulation is looked at first."""
-    cells = Cells(members, _strata(members, file, base), file.rcv_limit, base)
+    cells = BenchmarkCells(members, _strata(members, file, base), file.rcv_limit, base)
     made: list[Pairs] = []
     streams: list[str] = []
     asked: set[str] = set()
@@ -159,7 +159,7 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
     return found
 
 
-def _series(members: Members, one: SeriesReference, base: Path) -> Series:
+def _series(members: Members, one: SeriesReference, base: Path) -> MonthlyReference:
     path = expand_path(one.path, base)
     units = members.tables.compared_output(one.quantity).unit
     plain = one.scale == 1.0 and one.offset == 0.0
@@ -172,7 +172,7 @@ def _series(members: Members, one: SeriesReference, base: Path) -> Series:
         values = replace(
             values, values=convert(values.values * one.scale + one.offset, values.units, units, where), units=units
         )
-    return Series(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
+    return MonthlyReference(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
 
 
 def _together(made: Sequence[Sequence[Pairs]]) -> list[Pairs]:

@@ -29,7 +29,7 @@ _CARBON_MG_HA = 1.0 / GRAMS_PER_AREA
 
 
 @dataclass(eq=False)
-class Cells:
+class BenchmarkCells:
     """A campaign's members, the labels of its cells, and runs that several comparisons share.
 
     Attributes:
@@ -164,7 +164,7 @@ def slug_of(text: str) -> str:
     return slug if slug[:1].isalpha() else f"x-{slug}"
 
 
-def compare_map(cells: Cells, one: MapReference) -> Pairs:
+def compare_map(cells: BenchmarkCells, one: MapReference) -> Pairs:
     """Compare a quantity with a map; of several years all cell-years are pooled.
 
     Raises:
@@ -223,7 +223,7 @@ def _converted(values: np.ndarray, given: str, wanted: str, path: Path, variable
     return convert(values, given, wanted, f"{path}: variable {variable}")
 
 
-def compare_table(cells: Cells, one: TableReference) -> list[Pairs]:
+def compare_table(cells: BenchmarkCells, one: TableReference) -> list[Pairs]:
     """Compare quantities with the columns of a table.
 
     Raises:
@@ -248,7 +248,7 @@ def compare_table(cells: Cells, one: TableReference) -> list[Pairs]:
     return made
 
 
-def compare_growth(cells: Cells, one: GrowthReference) -> Pairs:
+def compare_growth(cells: BenchmarkCells, one: GrowthReference) -> Pairs:
     """Compare biomass at an age with the store's growth curves, in Mg ha-1 of dry matter (calibration.md section 8).
 
     Raises:
@@ -277,7 +277,7 @@ def compare_growth(cells: Cells, one: GrowthReference) -> Pairs:
     return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", one, "Mg ha-1", meaning, **extra)
 
 
-def compare_snapshot(cells: Cells, one: SnapshotReference) -> Pairs:
+def compare_snapshot(cells: BenchmarkCells, one: SnapshotReference) -> Pairs:
     """Compare biomass at the run's end with the mature forest's, in Mg ha-1 of dry matter.
 
     Raises:

@@ -14,7 +14,7 @@ from phloem.endings import FREE
 from phloem.io.campaign.attempts import list_attempts
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.run.status import look
+from phloem.jobs.run.status import status_json
 from phloem.jobs.synthetic.transect import read_truth
 
 PACKAGES = ("jax", "matplotlib", "netCDF4", "numpy")
@@ -42,7 +42,7 @@ def campaign_facts(campaign: Campaign) -> CampaignFacts:
     events["tiles"] = len(campaign.tiles)
     events["batches of retried lanes"] = len(campaign.retries)
     events.update(_costs(campaign))
-    state = look(campaign, verify=False)
+    state = status_json(campaign, verify=False)
     configuration = campaign.configuration
     return CampaignFacts(
         name=configuration.campaign.name,

@@ -16,7 +16,7 @@ from phloem.jobs.analyse.member_runs import Run, late_runs
 from phloem.jobs.calibration.merged_members import Members
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
-MOST_SITES = 200
+MAX_SCORED_SITES = 200
 """Cells up to which scores are given for each of them."""
 
 _CARBON = ("labile", "foliar", "root", "wood", "litter", "som")
@@ -44,7 +44,7 @@ class _Rows:
         self.year.append(year)
         self.month.append(month)
 
-    def whole(self, name: str, width: int) -> np.ndarray:
+    def concatenated(self, name: str, width: int) -> np.ndarray:
         """One array of a list."""
         parts = getattr(self, name)
         if not parts:
@@ -53,7 +53,7 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class Series:
+class MonthlyReference:
     """A monthly reference of another file.
 
     Attributes:
@@ -75,7 +75,7 @@ def compare_runs(
     members: Members,
     places: Sequence[int],
     streams: Sequence[str],
-    series: Sequence[Series],
+    series: Sequence[MonthlyReference],
     strata: Mapping[str, np.ndarray],
     notes: Sequence[str],
     label: str = "withheld",
@@ -119,7 +119,7 @@ def compare_runs(
     named = {name: np.asarray(labels, object) for name, labels in strata.items()}
     if covers and "pft" not in named:
         named["pft"] = np.array([covers.get(n, "none") for n in range(len(members.cells))], object)
-    if len(places) <= MOST_SITES:
+    if len(places) <= MAX_SCORED_SITES:
         named["site"] = np.array(members.cells, object)
     extra = {"balance": balance.result() if balance else {}}
     made = []
@@ -143,9 +143,9 @@ def _pairs(
     extra: Mapping[str, Any], said: Mapping[str, str],
 ) -> Pairs:  # fmt: skip
     width = members.good.shape[1]
-    cell, month = rows.whole("cell", width).astype(int), rows.whole("month", width).astype(int)
-    values = rows.whole("members", width)
-    year = rows.whole("year", width).astype(int)
+    cell, month = rows.concatenated("cell", width).astype(int), rows.concatenated("month", width).astype(int)
+    values = rows.concatenated("members", width)
+    year = rows.concatenated("year", width).astype(int)
     labels = {"season": np.array(SEASONS, object)[month % 12 // 3], "year": year}
     labels |= {key: each[cell] for key, each in strata.items()}
     return Pairs(
@@ -157,7 +157,7 @@ def _pairs(
         latitude=members.latitude,
         longitude=members.longitude,
         cell=cell,
-        reference=rows.whole("reference", width),
+        reference=rows.concatenated("reference", width),
         simulated=nanmedian(values, 1) if len(values) else np.zeros(0),
         members=values,
         area=members.area,
@@ -219,7 +219,7 @@ def _grouped(values: np.ndarray, owner: np.ndarray, count: np.ndarray) -> np.nda
     return np.stack([np.bincount(owner, row, minlength=len(count)) / count for row in np.asarray(values, float)])
 
 
-def _months(run: Run, series: Series, month: np.ndarray, rows: _Rows) -> None:
+def _months(run: Run, series: MonthlyReference, month: np.ndarray, rows: _Rows) -> None:
     """Add a cell's months of a reference and the members' means over all their days."""
     days = np.flatnonzero(run.last)
     months, owner = np.unique(12 * (run.year[days] - 1970) + month[days] - 1, return_inverse=True)

@@ -34,7 +34,7 @@ LANE_NUMBERS = 6
 on top."""
 
 
-MOST_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
+MAX_EARLIER_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
 """Redraws that a lane may bring along: a tile file counts them in a byte."""
 
 
@@ -327,5 +327,5 @@ def _check(lanes: Sequence[tuple[int, int, int]], cells: int, members: int) -> N
     for cell, member, redraws in lanes:
         if not (0 <= cell < cells and 0 <= member < members):
             raise ValueError(f"no lane ({cell}, {member}): the tile has {cells} cells of {members} members")
-        if not 0 <= redraws <= MOST_REDRAWS:
-            raise ValueError(f"lane ({cell}, {member}): {redraws} redraws before; valid are 0 to {MOST_REDRAWS}")
+        if not 0 <= redraws <= MAX_EARLIER_REDRAWS:
+            raise ValueError(f"lane ({cell}, {member}): {redraws} redraws before; valid are 0 to {MAX_EARLIER_REDRAWS}")

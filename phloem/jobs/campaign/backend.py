@@ -1,4 +1,4 @@
-"""What runs the time loop of a campaign: settled when it is planned, the same in every worker."""
+"""The backend that runs the time loop of a campaign: resolved when it is planned, the same in every worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from phloem.errors import InputError
 from phloem.jobs.config.campaign_file import Configuration
 
 
-def settle_backend(configuration: Configuration) -> Configuration:
+def resolve_backend(configuration: Configuration) -> Configuration:
     """Return a configuration whose backend is `cpu` or `xla`; `auto` is `cpu` where a C compiler works, `xla` on GPUs.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.jobs.campaign.backend import settle_backend
+from phloem.jobs.campaign.backend import resolve_backend
 from phloem.jobs.campaign.campaign import Campaign, freeze, is_campaign, open_campaign, replace_units
 from phloem.jobs.campaign.kind_of_work import kind_of
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
@@ -105,7 +105,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     """
     if root.exists() and not _is_unfinished_plan(root):
         raise InputError(f"{root} exists and holds no campaign; name another directory with --out")
-    configuration = settle_backend(configuration)
+    configuration = resolve_backend(configuration)
     checked = kind_of(configuration.experiment.kind_of_work).check(configuration, base)
     existed = root.exists()
     try:

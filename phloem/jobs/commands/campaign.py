@@ -150,11 +150,11 @@ def status(
     Example: phloem status campaigns/fluxnet --json
     """
     from phloem.jobs.campaign.campaign import open_campaign
-    from phloem.jobs.run.status import look, show
+    from phloem.jobs.run.status import show, status_json
 
     campaign = open_campaign(directory)
     while True:
-        found = look(campaign, verify)
+        found = status_json(campaign, verify)
         if as_json:
             print_json(found)
         else:

@@ -33,7 +33,7 @@ class Backend(StrEnum):
     GPU = "gpu"
 
 
-class Engine(StrEnum):
+class EngineChoice(StrEnum):
     """What executes tiles."""
 
     LOCAL = "local"
@@ -79,7 +79,7 @@ ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, o
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]
 EngineOption = Annotated[
-    Engine | None, typer.Option("--engine", help="What executes tiles; default: as the configuration says.")
+    EngineChoice | None, typer.Option("--engine", help="What executes tiles; default: as the configuration says.")
 ]
 QualityOption = Annotated[Quality, typer.Option("--quality", help="What to do about mendable defects of the drivers.")]
 Rate = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.jobs.config.toml_file import assign, load_toml
@@ -23,7 +23,7 @@ _YEAR = Annotated[int, Field(ge=1, le=9999)]
 
 
 class AttributionSection(Section):
-    """What is attributed and how; the defaults are those of `analysis.attribution.Settings`.
+    """What is attributed and how; the defaults are those of `analysis.trees.settings.AttributionSettings`.
 
     `years` are those of the climate means; by default 1985 to 2020 as far as a store has them, and a tower's whole
     record. `climate` and `statics` choose among what the drivers give: all climate means, and of a store's numbers
@@ -35,25 +35,25 @@ class AttributionSection(Section):
     climate: list[str] = Field(default=list(CLIMATE))
     statics: list[str] | None = None
     estimator: Literal["auto", "exact", "histogram"] = "auto"
-    n_estimators: Positive = Settings.n_estimators
-    learning_rate: _Portion = Settings.learning_rate
-    max_depth: Positive = Settings.max_depth
-    min_samples_leaf: Positive = Settings.min_samples_leaf
-    subsample: _Portion = Settings.subsample
-    max_features: _Portion = Settings.max_features
-    folds: Annotated[int, Field(ge=2)] = Settings.folds
-    block_degrees: Above = Settings.block_degrees
+    n_estimators: Positive = AttributionSettings.n_estimators
+    learning_rate: _Portion = AttributionSettings.learning_rate
+    max_depth: Positive = AttributionSettings.max_depth
+    min_samples_leaf: Positive = AttributionSettings.min_samples_leaf
+    subsample: _Portion = AttributionSettings.subsample
+    max_features: _Portion = AttributionSettings.max_features
+    folds: Annotated[int, Field(ge=2)] = AttributionSettings.folds
+    block_degrees: Above = AttributionSettings.block_degrees
     convergence: Literal["mask", "weight", "none"] = "mask"
-    rcv_limit: Above = Settings.rcv_limit
+    rcv_limit: Above = AttributionSettings.rcv_limit
     shap: Literal["path", "interventional"] = "path"
-    dependence_predictors: _Count = Settings.dependence_predictors
-    bootstrap: _Count = Settings.bootstrap
-    lowess_fraction: _Portion = Settings.lowess_fraction
-    explained_cells: Positive = Settings.explained_cells
-    partition: bool = Settings.partition
+    dependence_predictors: _Count = AttributionSettings.dependence_predictors
+    bootstrap: _Count = AttributionSettings.bootstrap
+    lowess_fraction: _Portion = AttributionSettings.lowess_fraction
+    explained_cells: Positive = AttributionSettings.explained_cells
+    partition: bool = AttributionSettings.partition
     log: list[str] = Field(default_factory=list)
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Settings.seed
-    workers: _Count = Settings.workers
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = AttributionSettings.seed
+    workers: _Count = AttributionSettings.workers
 
     @model_validator(mode="after")
     def _fits(self) -> AttributionSection:
@@ -69,10 +69,10 @@ class AttributionSection(Section):
             raise ValueError(f"log: {odd[0]!r} is no target; the targets are {', '.join(self.targets)}")
         return self
 
-    def settings(self) -> Settings:
+    def settings(self) -> AttributionSettings:
         """Return what the numerics read."""
         given: dict[str, Any] = self.model_dump(exclude={"targets", "years", "climate", "statics"})
-        return Settings(**{**given, "log": tuple(self.log)})
+        return AttributionSettings(**{**given, "log": tuple(self.log)})
 
 
 class PredictorSection(Section):

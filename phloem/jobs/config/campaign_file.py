@@ -13,9 +13,9 @@ from pydantic import Field, SerializeAsAny, ValidationError, create_model, field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
-from phloem.jobs.config.engine import Engine, Failures
+from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.optimiser import Fast, Optimiser
+from phloem.jobs.config.optimiser import FastSection, Optimiser
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import assign, load_toml, read_toml
 from phloem.kernels.calibrations.experiment import Calibration
@@ -25,7 +25,7 @@ EXAMPLE = "optimiser.iterations=2500"
 """Of what the command line sets."""
 
 
-class Campaign(Section):
+class CampaignSection(Section):
     """Name, seed and restarts."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -83,13 +83,13 @@ def _default_experiment() -> ExperimentTable:
 class Configuration(Section):
     """A campaign file."""
 
-    campaign: Campaign
+    campaign: CampaignSection
     data: Data
     experiment: SerializeAsAny[ExperimentTable] = Field(default_factory=_default_experiment)
-    optimiser: Optimiser = Fast()
+    optimiser: Optimiser = FastSection()
     tiles: Tiles = Tiles()
-    engine: Engine = Engine()
-    failures: Failures = Failures()
+    engine: EngineSection = EngineSection()
+    failures: FailuresSection = FailuresSection()
 
     @model_validator(mode="before")
     @classmethod
@@ -150,7 +150,7 @@ class Configuration(Section):
         return self.experiment
 
     def with_backend(self, backend: str) -> Configuration:
-        """Return the same configuration with `auto` settled; a backend that was chosen stays."""
+        """Return the same configuration with `auto` resolved; a backend that was chosen stays."""
         return self.model_copy(update={"experiment": self.experiment.with_backend(backend)})
 
     def fingerprint(self) -> str:
@@ -182,7 +182,7 @@ def _read_site(text: str, base: Path) -> dict[str, Any]:
     return site["engine"]
 
 
-def _settle_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
+def _merge_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) -> None:
     """Put assignments and site files into a tree: a key of the command line outweighs a site file that stands there,
     which outweighs the campaign file, which outweighs a site file that it names itself.
     """
@@ -212,4 +212,4 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
         InputError: unreadable file, unknown key (the valid ones are named), bad value.
     """
     base = path.resolve().parent
-    return load_toml(path, Configuration, "campaign file", lambda tree: _settle_site(tree, assignments, base))
+    return load_toml(path, Configuration, "campaign file", lambda tree: _merge_site(tree, assignments, base))

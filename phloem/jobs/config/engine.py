@@ -10,7 +10,7 @@ from phloem.endings import Ending
 from phloem.typed_tables import Positive, Section
 
 
-class Failures(Section):
+class FailuresSection(Section):
     """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
 
     Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
@@ -31,7 +31,7 @@ class Failures(Section):
         return 1 if kind == Ending.BAD_INPUT else int(getattr(self, kind.replace(" ", "_")))
 
 
-class Engine(Section):
+class EngineSection(Section):
     """What executes tiles.
 
     `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.

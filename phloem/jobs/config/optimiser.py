@@ -64,7 +64,7 @@ class Adam(Section):
         return self.model_copy(update={"iterations": steps})
 
 
-class Fast(Section):
+class FastSection(Section):
     """Quasi-Newton walks on a part of the record, then on all of it, until the loss is steady (docs/optimiser.md)."""
 
     name: Literal["fast"] = "fast"
@@ -80,7 +80,7 @@ class Fast(Section):
     trace: Positive = 250
 
     @model_validator(mode="after")
-    def _fits(self) -> Fast:
+    def _fits(self) -> FastSection:
         if len(self.window_iterations) != len(self.windows):
             raise ValueError(
                 f"window_iterations must have one number a window: {len(self.windows)} for windows = {self.windows}"
@@ -124,9 +124,9 @@ class Fast(Section):
         given |= {"windows": tuple(self.windows), "window_iterations": tuple(self.window_iterations)}
         return FastOptions(**given)
 
-    def endless(self, steps: int) -> Fast:
+    def endless(self, steps: int) -> FastSection:
         """Return an optimiser that is not done within so many steps, each of them over the whole record."""
         return self.model_copy(update={"iterations": steps, "windows": [], "window_iterations": [], "tolerance": -1.0})
 
 
-Optimiser = Annotated[Adam | Fast, Field(discriminator="name")]
+Optimiser = Annotated[Adam | FastSection, Field(discriminator="name")]

@@ -10,7 +10,7 @@ Level = Literal["ok", "note", "problem"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """What was found.
 
     Attributes:
@@ -36,7 +36,7 @@ class Check:
     """
 
     name: str
-    finding: Finding
+    finding: CheckFinding
 
     @property
     def level(self) -> Level:
@@ -57,9 +57,9 @@ class Check:
         return [f"{found.level:8} {self.name:12} {found.text}", *mend]
 
 
-def look(name: str, at: Callable[[], Finding]) -> Check:
-    """Look at something; whatever goes wrong in looking is a problem."""
+def run_check(name: str, check: Callable[[], CheckFinding]) -> Check:
+    """Run one check; any exception in it is a problem."""
     try:
-        return Check(name, at())
+        return Check(name, check())
     except Exception as error:
-        return Check(name, Finding("problem", f"{type(error).__name__}: {error}"))
+        return Check(name, CheckFinding("problem", f"{type(error).__name__}: {error}"))

@@ -14,7 +14,7 @@ from phloem.hpc.commands import run_command
 from phloem.hpc.mpi_engine import AS_ROOT, find_launcher
 from phloem.hpc.slurm_engine.control import limits
 from phloem.hpc.tasks import EngineError
-from phloem.jobs.estimate.check import Finding
+from phloem.jobs.estimate.check import CheckFinding
 
 SECONDS = 60.0
 """How long an import or a world of two ranks may take: on a parallel file system packages are read file by file."""
@@ -33,16 +33,16 @@ if MPI.COMM_WORLD.rank == 0:
 """
 
 
-def check_ray() -> Finding:
+def check_ray() -> CheckFinding:
     """Look for Ray."""
     missing = _package("ray", "ray", "engine ray")
     if missing is not None:
         return missing
     version = importlib.metadata.version("ray")
-    return Finding("ok", f"ray {version}", facts={"version": version})
+    return CheckFinding("ok", f"ray {version}", facts={"version": version})
 
 
-def check_mpi() -> Finding:
+def check_mpi() -> CheckFinding:
     """Look for mpi4py and mpiexec, and start a world of two ranks."""
     missing = _package("mpi4py", "mpi", "engine mpi")
     if missing is not None:
@@ -53,27 +53,27 @@ def check_mpi() -> Finding:
     except EngineError:
         text = f"mpi4py {version}, and no mpiexec or mpirun on PATH: engine mpi cannot be used"
         mend = "pip install 'phloem[mpi]', or load your cluster's MPI module"
-        return Finding("note", text, mend, {"version": version, "launcher": None})
+        return CheckFinding("note", text, mend, {"version": version, "launcher": None})
     facts = {"version": version, "launcher": launcher}
     build = "pip install --force-reinstall --no-binary mpi4py mpi4py, with the MPI of that mpiexec loaded"
     try:
         said = run_command([launcher, "-n", "2", sys.executable, "-c", _WORLD], SECONDS, {**AS_ROOT, **os.environ})
     except EngineError as error:
         text = f"mpi4py {version}, {launcher}: a world of two ranks does not start: {_last(error)}"
-        return Finding("note", text, build, facts)
+        return CheckFinding("note", text, build, facts)
     worlds = re.findall(r"world of (\d+): (.*)", said)
     if [size for size, _ in worlds] != ["2"]:
         text = f"mpi4py {version} is not of the MPI of {launcher}: a world of two ranks is two worlds of one"
-        return Finding("note", text, build, facts)
+        return CheckFinding("note", text, build, facts)
     library = worlds[0][1]
-    return Finding("ok", f"mpi4py {version}, {library}, {launcher}", facts={**facts, "library": library})
+    return CheckFinding("ok", f"mpi4py {version}, {library}, {launcher}", facts={**facts, "library": library})
 
 
-def check_slurm() -> Finding:
+def check_slurm() -> CheckFinding:
     """Look for submitit and SLURM's commands, and ask the controller for its limits."""
     absent = [name for name in SLURM_COMMANDS if shutil.which(name) is None]
     if absent:
-        return Finding(
+        return CheckFinding(
             "note",
             f"no {', '.join(absent)} on PATH: this machine is not of a SLURM cluster",
             "run phloem on a login node of the cluster",
@@ -88,16 +88,18 @@ def check_slurm() -> Finding:
         found = limits(SLURM_SECONDS)
     except EngineError as error:
         text = f"submitit {version}, SLURM's commands are here, and its controller does not answer: {_last(error)}"
-        return Finding("note", text, "scontrol ping", facts)
+        return CheckFinding("note", text, "scontrol ping", facts)
     kinds = [
         f"arrays of {found.max_array_size} tasks" if found.max_array_size > 1 else "no arrays",
         "jobs are requeued" if found.requeue else "jobs are not requeued",
         "accounting" if found.accounting else "no accounting",
     ]
-    return Finding("ok", f"submitit {version}, {', '.join(kinds)}", facts={**facts, "arrays": found.max_array_size})
+    return CheckFinding(
+        "ok", f"submitit {version}, {', '.join(kinds)}", facts={**facts, "arrays": found.max_array_size}
+    )
 
 
-def check_gpus(seen: int, devices: Path = Path("/dev")) -> Finding:
+def check_gpus(seen: int, devices: Path = Path("/dev")) -> CheckFinding:
     """Look for GPUs.
 
     Args:
@@ -107,30 +109,30 @@ def check_gpus(seen: int, devices: Path = Path("/dev")) -> Finding:
     files = sorted(path.name for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name))
     facts = {"devices": files, "seen_by_jax": seen}
     if not files and not seen:
-        return Finding("ok", f"none (no {devices}/nvidia0)", facts=facts)
+        return CheckFinding("ok", f"none (no {devices}/nvidia0)", facts=facts)
     if seen >= len(files):
-        return Finding("ok", f"{seen}, all seen by JAX", facts=facts)
+        return CheckFinding("ok", f"{seen}, all seen by JAX", facts=facts)
     extras = importlib.metadata.metadata("jax").get_all("Provides-Extra") or []
     newest = max((name for name in extras if re.fullmatch(r"cuda\d+", name)), default="cuda")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     text = f"{len(files)} ({', '.join(files)}), of which JAX sees {seen}"
     if hidden is not None:
-        return Finding("note", f"{text}: CUDA_VISIBLE_DEVICES={hidden}", "unset CUDA_VISIBLE_DEVICES", facts)
+        return CheckFinding("note", f"{text}: CUDA_VISIBLE_DEVICES={hidden}", "unset CUDA_VISIBLE_DEVICES", facts)
     jax = importlib.metadata.version("jax")
-    return Finding("note", f"{text}: campaigns run on processors", f'pip install "jax[{newest}]=={jax}"', facts)
+    return CheckFinding("note", f"{text}: campaigns run on processors", f'pip install "jax[{newest}]=={jax}"', facts)
 
 
-def _package(name: str, extra: str, what: str) -> Finding | None:
+def _package(name: str, extra: str, what: str) -> CheckFinding | None:
     """Return what keeps a package from being used; None where nothing does."""
     mend = f"pip install 'phloem[{extra}]'"
     if importlib.util.find_spec(name) is None:
-        return Finding("note", f"{name} is not installed: {what} cannot be used", mend)
+        return CheckFinding("note", f"{name} is not installed: {what} cannot be used", mend)
     try:
         # Elsewhere: a broken one may crash, and a whole one takes a while and leaves threads.
         run_command([sys.executable, "-c", f"import {name}"], SECONDS)
     except EngineError as error:
         text = f"{name} {_version(name)} is installed and cannot be imported: {_last(error)}"
-        return Finding("note", text, f"{mend} --force-reinstall")
+        return CheckFinding("note", text, f"{mend} --force-reinstall")
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from phloem.io.files.atomic import NO_HARD_LINKS, write_atomically
 from phloem.io.files.file_system import Mount, Traits, mount_of, try_folder
-from phloem.jobs.estimate.check import Finding, Level
+from phloem.jobs.estimate.check import CheckFinding, Level
 
 GIB = 2**30
 LEAST_FREE = 1.0
@@ -23,7 +23,7 @@ LEAST_FILES = 10_000
 JAX_CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 
-def check_folder(folder: Path) -> Finding:
+def check_folder(folder: Path) -> CheckFinding:
     """Look at the folder where campaigns would go."""
     place = folder.resolve()
     mount = mount_of(place)
@@ -33,7 +33,9 @@ def check_folder(folder: Path) -> Finding:
         milliseconds = _durable_write(place)
     except OSError as error:
         text = f"{place}: cannot be written ({error.strerror}){_lies_on(mount)}"
-        return Finding("problem", text, "go to a folder that you may write to, and ask there", {"folder": str(place)})
+        return CheckFinding(
+            "problem", text, "go to a folder that you may write to, and ask there", {"folder": str(place)}
+        )
     status = os.statvfs(place)
     few = status.f_files > 0 and status.f_favail < LEAST_FILES
     parts = [f"{place}: {free:.1f} GiB free{_lies_on(mount)}, a durable write of 1 MB takes {milliseconds:.0f} ms"]
@@ -57,7 +59,7 @@ def check_folder(folder: Path) -> Finding:
         "mount": None if mount is None else {**asdict(mount), "network": mount.is_network},
         **asdict(traits),
     }
-    return Finding(level, "; ".join(parts), mend, facts)
+    return CheckFinding(level, "; ".join(parts), mend, facts)
 
 
 def _lies_on(mount: Mount | None) -> str:
@@ -102,7 +104,7 @@ def _lacks(traits: Traits) -> list[tuple[Level, str]]:
     return found
 
 
-def check_kernel_cache() -> Finding:
+def check_kernel_cache() -> CheckFinding:
     """Look at the folder of compiled kernels."""
     from phloem.kernels.time_loop.cpu.c_compiler import cache_folder
 
@@ -110,29 +112,31 @@ def check_kernel_cache() -> Finding:
     try:
         folder = cache_folder()
     except RuntimeError as error:
-        return Finding("note", f"no place for compiled kernels, each process compiles its own: {error}", mend)
+        return CheckFinding("note", f"no place for compiled kernels, each process compiles its own: {error}", mend)
     return _cache(folder, "*.so", "compiled kernels", "each process compiles its own", mend)
 
 
-def check_program_cache() -> Finding:
+def check_program_cache() -> CheckFinding:
     """Look at the folder in which JAX keeps compiled programs."""
     chosen = os.environ.get(JAX_CACHE)
     mend = f"export {JAX_CACHE}=/a/folder/that/you/may/write"
     if not chosen:
-        return Finding("note", f"JAX keeps no programs, each worker compiles its own ({JAX_CACHE} is not set)", mend)
+        return CheckFinding(
+            "note", f"JAX keeps no programs, each worker compiles its own ({JAX_CACHE} is not set)", mend
+        )
     folder = Path(chosen).expanduser().absolute()
     return _cache(folder, "*-cache", "programs of JAX", "each worker compiles its own", mend)
 
 
-def _cache(folder: Path, pattern: str, what: str, otherwise: str, mend: str) -> Finding:
+def _cache(folder: Path, pattern: str, what: str, otherwise: str, mend: str) -> CheckFinding:
     """Where a cache lies, whether it can be written, and what is in it."""
     fault = _unwritable(folder)
     sizes = [path.stat().st_size for path in folder.glob(pattern) if path.is_file()]
     facts = {"folder": str(folder), "files": len(sizes), "bytes": sum(sizes), "writable": not fault}
     text = f"{folder}: {len(sizes)} {what}, {sum(sizes) / 1e6:.1f} MB"
     if fault:
-        return Finding("note", f"{text}; cannot be written ({fault}): {otherwise}", mend, facts)
-    return Finding("ok", text, facts=facts)
+        return CheckFinding("note", f"{text}; cannot be written ({fault}): {otherwise}", mend, facts)
+    return CheckFinding("ok", text, facts=facts)
 
 
 def _unwritable(folder: Path) -> str:

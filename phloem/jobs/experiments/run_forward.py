@@ -40,7 +40,7 @@ BIOMASS = "biomass"
 
 
 @dataclass(frozen=True)
-class Forward:
+class ForwardBiomass:
     """What the forward runs have come to.
 
     Attributes:
@@ -214,7 +214,7 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
     raise InputError(f"campaigns of one name cannot be told apart: {', '.join(names)}")
 
 
-def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> Forward:
+def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> ForwardBiomass:
     """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
     growth = campaigns[-1]
     given = together(growth.paths.root, campaigns)
@@ -253,7 +253,7 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
             biomass[:, part] = _run(growth, weather, spans, [one.parameters[part] for one in members], pools[part])
             bar.update(part.stop, cells[part.stop - 1])
     parameters = np.stack([one.parameters for one in members])
-    return Forward(experiment.tables, names, tuple(cells), coordinates, biomass, target, parameters)
+    return ForwardBiomass(experiment.tables, names, tuple(cells), coordinates, biomass, target, parameters)
 
 
 def _run(
@@ -301,13 +301,13 @@ def _live(tables: ModelTables) -> list[int]:
     return [tables.pool_names.index(pool) for pool in stock.pools]
 
 
-def _fill(file: netCDF4.Dataset, found: Forward) -> None:
+def _fill(file: netCDF4.Dataset, found: ForwardBiomass) -> None:
     experiments, cells, members, years = found.biomass.shape
     file.setncatts({"Conventions": CONVENTIONS, "title": "phloem forward runs", "source": f"phloem {VERSION}"})
     for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
         file.createDimension(name, length)
 
-    def put(name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> None:
+    def write_variable(name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> None:
         text = values.dtype.kind in "UO"
         options: dict[str, Any] = {} if text or len(dimensions) < 2 else {"zlib": True, "complevel": 1, "shuffle": True}
         fill = np.nan if values.dtype.kind == "f" and name not in ("latitude", "longitude") else None
@@ -317,14 +317,18 @@ def _fill(file: netCDF4.Dataset, found: Forward) -> None:
             made.coordinates = "latitude longitude"
         made[...] = values.astype(object) if text else values
 
-    put("experiment", ("experiment",), np.array(found.experiments), "", "experiment that gave the parameters")
-    put("cell", ("cell",), np.array(found.cells), "", "cell id")
-    put("latitude", ("cell",), found.coordinates[:, 0], "degrees_north", "latitude")
-    put("longitude", ("cell",), found.coordinates[:, 1], "degrees_east", "longitude")
-    put("member", ("member",), np.arange(members, dtype=np.int32), "1", "random restart")
-    put("year", ("year",), np.arange(1, years + 1, dtype=np.int32), "1", "simulated year, stand age at its end")
+    write_variable(
+        "experiment", ("experiment",), np.array(found.experiments), "", "experiment that gave the parameters"
+    )
+    write_variable("cell", ("cell",), np.array(found.cells), "", "cell id")
+    write_variable("latitude", ("cell",), found.coordinates[:, 0], "degrees_north", "latitude")
+    write_variable("longitude", ("cell",), found.coordinates[:, 1], "degrees_east", "longitude")
+    write_variable("member", ("member",), np.arange(members, dtype=np.int32), "1", "random restart")
+    write_variable(
+        "year", ("year",), np.arange(1, years + 1, dtype=np.int32), "1", "simulated year, stand age at its end"
+    )
     runs = ("experiment", "cell", "member", "year")
-    put("biomass", runs, found.biomass, "g m-2", "live biomass at the year's end, carbon")
+    write_variable("biomass", runs, found.biomass, "g m-2", "live biomass at the year's end, carbon")
     medians = found.median.astype(np.float32)
-    put("biomass_median", ("experiment", "cell", "year"), medians, "g m-2", "median over the members")
-    put("biomass_target", ("cell", "year"), found.target.astype(np.float32), "g m-2", "growth curve, carbon")
+    write_variable("biomass_median", ("experiment", "cell", "year"), medians, "g m-2", "median over the members")
+    write_variable("biomass_target", ("cell", "year"), found.target.astype(np.float32), "g m-2", "growth curve, carbon")

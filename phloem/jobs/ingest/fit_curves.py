@@ -16,7 +16,7 @@ from phloem.io.references.forest_stands import read_stands
 from phloem.io.references.growth_curves import CARBON_FRACTION
 from phloem.jobs.progress import ProgressBar
 
-MOST_PANELS = 60
+MAX_PANELS = 60
 """Cells that the figure of growth curves shows: those with most stands."""
 
 
@@ -93,7 +93,7 @@ def fit_growth_curves(table: Path, out: Path, unflagged: bool = False) -> list[s
     if not kept:
         why = f"none of {len(fits)} curves is without a flag" if fits else f"no cell can be fitted ({left[0]})"
         raise InputError(f"{table}: {why}; nothing was written")
-    shown = sorted(sorted(kept, key=lambda fit: -len(fit.stands.ages))[:MOST_PANELS], key=_place)
+    shown = sorted(sorted(kept, key=lambda fit: -len(fit.stands.ages))[:MAX_PANELS], key=_place)
     write_atomically(picture, to_png(growth_figure(shown)))
     write_atomically(out, growth_table(kept).encode())
     told = [f"left out: {reason}" for reason in left]

@@ -35,7 +35,7 @@ _FULL = 0.85
 
 
 @dataclass(frozen=True)
-class Finished:
+class IngestSummary:
     """A store that is complete, and what became of the cells.
 
     Attributes:
@@ -83,7 +83,7 @@ class Finished:
         }
 
 
-def ingest(path: Path, out: Path) -> Finished:
+def ingest(path: Path, out: Path) -> IngestSummary:
     """Make a driver store, or go on with one.
 
     Args:
@@ -114,7 +114,7 @@ class _Ingest:
             raise InputError(f"store.memory_gb = {file.store.memory_gb:g} is too little; at least {least:.2f}")
         self.budget = self.blocks = round(self.room * _SHARE_OF_BLOCKS)
 
-    def run(self) -> Finished:
+    def run(self) -> IngestSummary:
         """Check everything, then make what is not made yet."""
         found = survey(self.file, self.base, self.files)
         plan = {"content": self.file.content, "inputs": stamp(found.inputs)}
@@ -178,7 +178,7 @@ class _Ingest:
             )
         return min(ceil_div(len(domain), chunk) * chunk, room // each // chunk * chunk)
 
-    def _make(self, found: Survey, domain: Domain, most: int) -> Finished:
+    def _make(self, found: Survey, domain: Domain, most: int) -> IngestSummary:
         """Make the chunks that are not done, and seal the store."""
         products = found.products
         size = self.file.store.cells_per_chunk
@@ -235,7 +235,7 @@ class _Ingest:
             self.folder.commit(number, columns, dropped, impossible, valued)
             bar.update(begun + start * products.work, f"chunk {number}")
 
-    def _seal(self, found: Survey, domain: Domain, total: int, made: int) -> Finished:
+    def _seal(self, found: Survey, domain: Domain, total: int, made: int) -> IngestSummary:
         """Write the table that makes the folder a store."""
         done = self.folder.done()
         missing = [number for number in range(total) if number not in done]
@@ -259,7 +259,9 @@ class _Ingest:
         empty = self._empty_streams(found, list(done.values()), len(columns["name"]))
         self.folder.write_dropped(dropped)
         store = seal_store(self.folder.paths.root, self._facts(found, domain), columns)
-        finished = Finished(store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()), empty)
+        finished = IngestSummary(
+            store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()), empty
+        )
         odd = [f"{key}: {count} impossible values count as missing" for key, count in impossible.items() if count]
         self.folder.say([*odd, *finished.lines()])
         return finished

@@ -26,7 +26,7 @@ from phloem.io.products.carbon_dioxide import read_co2
 from phloem.io.products.forcing import find_forcing
 from phloem.io.products.observations import STREAM_PRODUCTS, find_stream
 from phloem.io.products.raw_files import OpenFiles, expand
-from phloem.io.products.series import Series, scan
+from phloem.io.products.series import ProductSeries, scan
 from phloem.jobs.config.ingest_file import IngestFile, choices, paths_of
 from phloem.jobs.progress import ProgressBar, say
 
@@ -46,7 +46,7 @@ class Survey:
 
     file: IngestFile
     products: Products
-    maps: dict[str, dict[str, Series]]
+    maps: dict[str, dict[str, ProductSeries]]
     curves: Path | None
     co2: Path
     notes: list[str] = field(default_factory=list)
@@ -129,7 +129,7 @@ def _table(file: IngestFile, name: str, base: Path) -> Path:
     return found[0]
 
 
-def _note(series: Series) -> str:
+def _note(series: ProductSeries) -> str:
     """A product in one line."""
     layout = series.layouts[0]
     same = series.choice.product.key == "layer" or layout.unit == series.quantity.unit
@@ -157,7 +157,7 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
     say("looking at the cells: land, and what is known of them")
     domain = find_land(found.products.forcing, files, *cells, store.step)
 
-    def add(names: Iterable[str], layers: dict[str, Series]) -> None:
+    def add(names: Iterable[str], layers: dict[str, ProductSeries]) -> None:
         for name in names:
             domain.statics[name] = read_layer(domain, layers[name], files, store.step, budget)
 

@@ -65,9 +65,9 @@ class Calibrations(KindOfWork):
     @property
     def most_redraws(self) -> int:
         """The most redraws that a tile file can count, less those of another attempt."""
-        from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS
+        from phloem.jobs.calibration.tile_calibration import MAX_EARLIER_REDRAWS
 
-        return MOST_REDRAWS
+        return MAX_EARLIER_REDRAWS
 
     def schema(self, configuration: Configuration) -> TileSchema:
         """Return what a tile holds of the model's parameters, pools, streams and terms."""

@@ -97,7 +97,7 @@ def read_state(
         state.corrupt = {tile: f"{there[tile]}: no journal knows it" for tile in present if tile not in commits}
     state.done = [tile for tile in present if tile not in state.corrupt] if state.corrupt else present
     _count(campaign, state, {tile: _commit(campaign, tile, commits) for tile in state.done}, events)
-    _look_at_attempts(campaign, state, verdict)
+    _read_attempts(campaign, state, verdict)
     return state
 
 
@@ -128,12 +128,12 @@ def _verify(
 ) -> dict[int, str]:
     """Return the tiles whose file, journal and checksum do not agree, and why."""
 
-    def look(tile: int) -> tuple[int, TileState, str]:
+    def diagnose(tile: int) -> tuple[int, TileState, str]:
         return tile, *diagnose_tile(campaign.paths, tile, commits)
 
     corrupt = {}
     with ThreadPoolExecutor(READERS) as pool:
-        for count, (tile, found, reason) in enumerate(pool.map(look, tiles)):
+        for count, (tile, found, reason) in enumerate(pool.map(diagnose, tiles)):
             if found is TileState.CORRUPT:
                 corrupt[tile] = reason
             if on_progress is not None:
@@ -177,24 +177,24 @@ def _count(
             told.setdefault(event["tile"], {})[event["cell"]] = event
     aside: dict[tuple[str, int], dict[str, Any]] = {}
     for tile in sorted(commits):
-        guilty = told.get(tile, {})
+        events_by_cell = told.get(tile, {})
         if tile < len(campaign.tiles):
             state.count_lanes(commits[tile].lanes, 0, 0)
-            if guilty:
+            if events_by_cell:
                 members = range(campaign.configuration.campaign.members)
-                aside |= {(cell, member): event for cell, event in guilty.items() for member in members}
+                aside |= {(cell, member): event for cell, event in events_by_cell.items() for member in members}
             continue
         cells = campaign.tile_cells(tile)
         lanes = [(cells[place].name, member) for place, member, _ in campaign.tile_lanes(tile) or ()]
         state.count_lanes(commits[tile].lanes, len(lanes), sum(lane in aside for lane in lanes))
         for cell, member in lanes:
             aside.pop((cell, member), None)
-            if cell in guilty:
-                aside[cell, member] = guilty[cell]
+            if cell in events_by_cell:
+                aside[cell, member] = events_by_cell[cell]
     state.set_aside = list({(event["tile"], cell): event for (cell, _), event in sorted(aside.items())}.values())
 
 
-def _look_at_attempts(campaign: Campaign, state: CampaignState, verdict: Verdict | None) -> None:
+def _read_attempts(campaign: Campaign, state: CampaignState, verdict: Verdict | None) -> None:
     """Fill in what runs and what failed among the tiles without result."""
     done, paths = set(state.done), campaign.paths
     now = file_system_now(paths.attempts_dir)

@@ -10,11 +10,11 @@ from phloem.jobs.progress import duration
 from phloem.jobs.run.state import read_state, summary
 from phloem.jobs.tile.failures import describe_classes
 
-MOST = 20
+MAX_LISTED_TILES = 20
 """Tiles that are named one by one."""
 
 
-def look(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
+def status_json(campaign: Campaign, verify: bool | None = None) -> dict[str, Any]:
     """Return the JSON object of `phloem status`, with what the batch system's queue holds of the campaign.
 
     Args:
@@ -48,18 +48,18 @@ def show(campaign: Campaign, found: dict[str, Any]) -> str:
         lines.append(f"pace   {found['steps_per_second']:.0f} steps a second, ETA {duration(found['eta_seconds'])}")
     if not found["verified"]:
         lines.append("       tile files were judged by name; --verify reads every byte")
-    for tile, reason in list(found["corrupt"].items())[:MOST]:
+    for tile, reason in list(found["corrupt"].items())[:MAX_LISTED_TILES]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
     for name, counts in found["failures_by_class"].items():
         lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
-    for tile, failure in list(found["failures"].items())[:MOST]:
+    for tile, failure in list(found["failures"].items())[:MAX_LISTED_TILES]:
         classes = describe_classes(failure["classes"])
         left = "left alone" if failure["exhausted"] else "tried again by itself"
         cells = ", ".join(failure["cells"])
         lines.append(f"  tile {tile} ({cells}) failed ({classes}): {failure['message']}  [{left}]")
-    if len(found["failures"]) > MOST:
-        lines.append(f"  and {len(found['failures']) - MOST} more tiles: --json names them all")
-    for event in found["set_aside"][:MOST]:
+    if len(found["failures"]) > MAX_LISTED_TILES:
+        lines.append(f"  and {len(found['failures']) - MAX_LISTED_TILES} more tiles: --json names them all")
+    for event in found["set_aside"][:MAX_LISTED_TILES]:
         lines.append(f"cell {event['cell']} (tile {event['tile']}) is set aside: {event['class']}: {event['message']}")
     return "\n".join([*lines, *_next(found, root)])
 

@@ -20,13 +20,13 @@ from phloem.io.campaign.attempts import (
     TakenError,
     Verdict,
     attempt_numbers,
+    claim_tile,
     end_attempt,
     end_lost,
     file_system_now,
     holder,
     is_alive,
     read_attempt,
-    take_tile,
 )
 from phloem.io.files.journals import roll_up
 from phloem.jobs.campaign.campaign import Campaign
@@ -119,7 +119,7 @@ class Supervisor:
                 self.failed.clear()  # the pass looks at them, as at all others
                 tiles = self.campaign.all_tiles if self.order is None else self.order
                 for outcome in self.engine.run(_Free(self, self.tasks(tiles))):
-                    self.settle(outcome)
+                    self.record_outcome(outcome)
                 if (len(self.handed), sum(self.handed.values())) == before:
                     return
         finally:
@@ -130,12 +130,12 @@ class Supervisor:
         for tile in tiles:
             if self.engine.flag or stopped(self.paths):
                 return
-            failures = None if tile in self.out else self.look(tile)
+            failures = None if tile in self.out else self.failures_if_free(tile)
             if failures is not None:
                 self.out.add(tile)
                 yield self.task(tile, failures)
 
-    def look(self, tile: int) -> TileFailures | None:
+    def failures_if_free(self, tile: int) -> TileFailures | None:
         """Return the failures so far of a tile that may be tried, None for one that may not."""
         if tile in self.done:
             return None
@@ -180,7 +180,7 @@ class Supervisor:
         return Task(tile, "phloem.jobs.tile.worker:run_tile", asked)
 
     def report(self, tile: int, message: dict[str, Any]) -> None:
-        """Take note of what a tile says."""
+        """Record a report of a tile: its note, and how many steps it has taken."""
         if "note" in message:
             self.watch.note(f"tile {tile}: {message['note']}")
         if "steps" in message:
@@ -188,8 +188,8 @@ class Supervisor:
             self.watch.steps[tile] = int(message["steps"])
             self.watch.show()
 
-    def settle(self, outcome: Outcome) -> None:
-        """Take note of how a task ended."""
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Record the outcome of a task: progress, failure budget, whether to stop the campaign."""
         tile = outcome.key
         self.out.discard(tile)
         if outcome.kind == "done":
@@ -211,17 +211,17 @@ class Supervisor:
         """Write down a failure that the attempt itself could not, and stop where everything fails alike."""
         tile, kind = outcome.key, classify(outcome)
         numbers = attempt_numbers(self.paths, tile)
-        said = self.lately.get(tile, {})
+        report = self.lately.get(tile, {})
         number = numbers.open
         if numbers.newest == self.handed.get(tile, 0):  # it died before it could claim an attempt
             with suppress(TakenError):
-                number = take_tile(self.paths, tile, self.me, verdict=self.verdict)
+                number = claim_tile(self.paths, tile, self.me, verdict=self.verdict)
         elif number and not read_attempt(self.paths, tile, number).holder.worker.startswith(f"{self.name}."):
             number = 0  # another run's worker was quicker, and its attempt is not ours to end
         if number:
             facts: dict[str, Any] = {
-                "seconds": said.get("elapsed", 0.0),
-                "saved": bool(said.get("saved")),
+                "seconds": report.get("elapsed", 0.0),
+                "saved": bool(report.get("saved")),
                 "host": self.me.host,
             }
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
@@ -232,7 +232,7 @@ class Supervisor:
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
         self.failed.append(tile)
-        if kind in LOSSES and not said.get("saved"):
+        if kind in LOSSES and not report.get("saved"):
             self.lost.add(tile)
         if len(self.lost) >= MANY_LOSSES:
             self.watch.note(

@@ -23,7 +23,7 @@ from phloem.io.files.atomic import write_atomically
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
 from phloem.io.references.growth_curves import DRY_MATTER, richards_chapman, total_biomass
-from phloem.jobs.synthetic.boreal_truth import LAPSE, STEP, Place, places, true_parameters
+from phloem.jobs.synthetic.boreal_truth import LAPSE, STEP, DomainCell, places, true_parameters
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.experiment import GROWTH_YEARS
 from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
@@ -80,7 +80,7 @@ class Stand:
     """
 
     name: str
-    place: Place
+    place: DomainCell
     forcing: dict[str, np.ndarray]
     truth: np.ndarray
     site: GridSite
@@ -90,7 +90,7 @@ class Stand:
 PROTOCOL = Protocol((FIRST, LAST), GROWTH_YEARS, (SEEN[0], 2012), (2013, SEEN[1]))
 
 
-def make_stand(place: Place, seed: int) -> Stand:
+def make_stand(place: DomainCell, seed: int) -> Stand:
     """Make a cell's weather and truth."""
     name = cell_name(place.latitude, place.longitude)
     rng = np.random.default_rng(np.random.SeedSequence([seed, cell_number(name)]))

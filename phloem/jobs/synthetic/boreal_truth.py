@@ -31,7 +31,7 @@ LEAF_LINE = LeafLine(alpha=-8.3, gamma=2.06, sigma=0.3)
 
 
 @dataclass(frozen=True)
-class Place:
+class DomainCell:
     """One cell of the domain.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
     fractions: dict[str, float]
 
 
-def places(cells: int, data: Path | None) -> list[Place]:
+def places(cells: int, data: Path | None) -> list[DomainCell]:
     """Choose cells evenly from the domain, from south to north and from west to east.
 
     Args:
@@ -66,7 +66,7 @@ def places(cells: int, data: Path | None) -> list[Place]:
     return [found[int(n)] for n in np.linspace(0, len(found) - 1, cells).round()]
 
 
-def _real(path: Path) -> list[Place]:
+def _real(path: Path) -> list[DomainCell]:
     with netCDF4.Dataset(str(path)) as file:
         file.set_auto_mask(False)
         latitude, longitude = file["lat"][:], file["lon"][:]
@@ -86,7 +86,7 @@ def _real(path: Path) -> list[Place]:
     return found
 
 
-def _analytic() -> list[Place]:
+def _analytic() -> list[DomainCell]:
     found = []
     for latitude in np.arange(SOUTH + STEP / 2, NORTH, STEP):
         for longitude in np.arange(WEST + STEP / 2, EAST, STEP):
@@ -99,13 +99,13 @@ def _analytic() -> list[Place]:
     return found
 
 
-def _place(latitude: float, longitude: float, elevation: float, needle: float, forest: float) -> Place:
+def _place(latitude: float, longitude: float, elevation: float, needle: float, forest: float) -> DomainCell:
     fractions = {
         "pft_needleleaf": float(forest * needle),
         "pft_broadleaf": float(forest * (1 - needle)),
         "pft_other": float(1 - forest),
     }
-    return Place(float(latitude), float(longitude), float(elevation), float(needle), fractions)
+    return DomainCell(float(latitude), float(longitude), float(elevation), float(needle), fractions)
 
 
 def true_parameters(mean_temperature: float, needle: float, rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from phloem.endings import LOSSES, Ending
 from phloem.hpc.tasks import Context, Stopped
-from phloem.io.campaign.attempts import TakenError, attempt_numbers, end_attempt, forget_attempts, holder, take_tile
+from phloem.io.campaign.attempts import TakenError, attempt_numbers, claim_tile, end_attempt, forget_attempts, holder
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
@@ -57,7 +57,7 @@ def opened(root: str) -> Campaign:
     return _opened(root, stamp)
 
 
-class Attempt:
+class TileAttempt:
     """One execution of a tile, or of a part of one that is computed alone.
 
     Attributes:
@@ -87,7 +87,7 @@ class Attempt:
         self.first = self.total = 0
         self.ready: tuple[float, int] | None = None
 
-    def run(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+    def run(self, compute: Callable[[TileAttempt], Arrays]) -> dict[str, Any]:
         """Claim the tile, go through its life, and write down how the attempt ended.
 
         Args:
@@ -95,7 +95,7 @@ class Attempt:
         """
         require_backend(self.configuration)
         me = holder(self.worker, self.task.job, self.task.restart, self.node)
-        self.number = take_tile(self.paths, self.tile, me, self.pause)
+        self.number = claim_tile(self.paths, self.tile, me, self.pause)
         try:
             if self.paths.tile(self.tile).exists():  # committed between the supervisor's look and this claim
                 raise TakenError(f"tile {self.tile} has been committed already")
@@ -126,7 +126,7 @@ class Attempt:
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
 
-    def live(self, compute: Callable[[Attempt], Arrays]) -> dict[str, Any]:
+    def live(self, compute: Callable[[TileAttempt], Arrays]) -> dict[str, Any]:
         """Compute the tile's units, and commit."""
         self.log("started", cells=[unit.name for unit in self.planned])
         self.total = self.campaign.count_steps(self.tile)

@@ -14,7 +14,7 @@ from phloem.hpc.tasks import Outcome
 from phloem.io.campaign.attempts import Numbers, list_attempts, unforgiven_ends
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import write_atomically
-from phloem.jobs.config.engine import Failures
+from phloem.jobs.config.engine import FailuresSection
 from phloem.sharding.lanes.devices import out_of_memory
 
 ALIKE_SHARE = 0.05
@@ -65,7 +65,7 @@ class TileFailures:
     hosts: tuple[str, ...] = ()
     seconds: float = 0.0
 
-    def exhausted(self, budgets: Failures) -> bool:
+    def exhausted(self, budgets: FailuresSection) -> bool:
         """Tell whether the tile is to be left alone until `phloem retry`."""
         return any(count >= budgets.budget(name) for name, count in self.classes.items())
 
@@ -151,8 +151,8 @@ def failing_alike(paths: CampaignPaths) -> tuple[str, int]:
     return counts.most_common(1)[0] if counts else ("", 0)
 
 
-def stop_if_alike(paths: CampaignPaths, budgets: Failures, done: int) -> str:
-    """Stop the campaign where too many tiles failed alike (see `Failures`); return why, or nothing."""
+def stop_if_alike(paths: CampaignPaths, budgets: FailuresSection, done: int) -> str:
+    """Stop the campaign where too many tiles failed alike (see `FailuresSection`); return why, or nothing."""
     alike, count = failing_alike(paths)
     if count < budgets.max_failures or count <= done:
         return ""

@@ -19,7 +19,7 @@ from phloem.hpc.tasks import Outcome, Stopped, Task
 from phloem.io.campaign.checkpoints import load_part
 from phloem.io.files.journals import append_event
 from phloem.jobs.campaign.kind_of_work import Arrays
-from phloem.jobs.tile.attempt import Attempt
+from phloem.jobs.tile.attempt import TileAttempt
 from phloem.jobs.tile.failures import classify
 from phloem.jobs.tile.tile_task import Part
 from phloem.names import STATUS
@@ -49,7 +49,7 @@ class Isolation:
         saved: parts that wrote a checkpoint since they were last tried.
     """
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: TileAttempt) -> None:
         self.attempt = attempt
         self.names = [unit.name for unit in attempt.planned]
         self.set_aside: dict[int, tuple[Ending, str]] = {}
@@ -140,7 +140,7 @@ def _halves(part: Part) -> list[Part]:
     return [half for half in ((first, middle), (middle, stop)) if half[0] < half[1]]
 
 
-def compute_apart(attempt: Attempt) -> Arrays:
+def compute_apart(attempt: TileAttempt) -> Arrays:
     """Compute the units of a tile apart from each other; return its arrays, what cannot be computed marked.
 
     Raises:
@@ -182,7 +182,7 @@ def _gather(isolation: Isolation) -> Arrays:
     return arrays
 
 
-def _mark(attempt: Attempt, arrays: Arrays, position: int) -> None:
+def _mark(attempt: TileAttempt, arrays: Arrays, position: int) -> None:
     """Mark the lanes of a unit as set aside; what the plan knows of it stands in its columns."""
     lanes = attempt.campaign.tile_lanes(attempt.tile)
     arrays["status"][position] = STATUS["set_aside" if lanes is None else "missing"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from phloem.hpc.tasks import Context
 from phloem.io.campaign.checkpoints import save_part
-from phloem.jobs.tile.attempt import Arrays, Attempt
+from phloem.jobs.tile.attempt import Arrays, TileAttempt
 from phloem.jobs.tile.isolation import compute_apart, part_name
 from phloem.jobs.tile.tile_task import TileTask
 
@@ -23,10 +23,10 @@ def run_tile(task: TileTask, context: Context) -> dict[str, Any]:
         StaleAttempt: another worker was given it meanwhile.
         InputError: the tile's input is not what it should be.
     """
-    return Attempt(task, context).run(compute_apart if task.isolate else compute_together)
+    return TileAttempt(task, context).run(compute_apart if task.isolate else compute_together)
 
 
-def compute_together(attempt: Attempt) -> Arrays:
+def compute_together(attempt: TileAttempt) -> Arrays:
     """Compute all units of a tile side by side."""
     units = [attempt.campaign.read_unit(unit) for unit in attempt.planned]
     return attempt.compute(units, attempt.campaign.tile_lanes(attempt.tile))
@@ -37,7 +37,7 @@ def run_part(task: TileTask, context: Context) -> None:
     if task.part is None:
         raise ValueError(f"tile {task.tile}: a part is due")
     first, stop = task.part
-    attempt = Attempt(task, context, part_name(task.part))
+    attempt = TileAttempt(task, context, part_name(task.part))
     planned = attempt.planned[first:stop]
     attempt.log("started", cells=[unit.name for unit in planned])
     attempt.beat(0)

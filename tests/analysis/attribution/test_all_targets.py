@@ -30,14 +30,14 @@ from phloem.analysis.trees.boosting import (
     fit,
     random_folds,
 )
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 from phloem.errors import InputError
 from phloem.kernels.calibrations.dalec_daily.derived_quantities import STRATEGY
 from phloem.names import PERIOD
 from tests.support.analysis.attribution_worlds import QUICK, THRESHOLD, World, make_world
 from tests.support.kernels.dalec_names import GRID
 
-FULL = Settings(estimator="histogram", n_estimators=250, bootstrap=60, workers=1)
+FULL = AttributionSettings(estimator="histogram", n_estimators=250, bootstrap=60, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def found(world: World) -> Attribution:
     return attribute([world.target()], world.predictors, world.latitude, world.longitude, FULL)
 
 
-def run(world: World, settings: Settings = QUICK, **changes: Any) -> dict[str, Any]:
+def run(world: World, settings: AttributionSettings = QUICK, **changes: Any) -> dict[str, Any]:
     given = {"targets": [world.target()], "predictors": world.predictors} | changes
     found = attribute(given["targets"], given["predictors"], world.latitude, world.longitude, settings)
     return dict(found.document)
@@ -202,9 +202,9 @@ def test_bins_keep_what_the_histogram_estimator_sees() -> None:
 
 
 def test_auto_is_exact_for_few_cells() -> None:
-    assert boosting.choose_estimator(Settings(), 3000) == "exact"
-    assert boosting.choose_estimator(Settings(), 3001) == "histogram"
-    assert boosting.choose_estimator(Settings(estimator="exact"), 10**6) == "exact"
+    assert boosting.choose_estimator(AttributionSettings(), 3000) == "exact"
+    assert boosting.choose_estimator(AttributionSettings(), 3001) == "histogram"
+    assert boosting.choose_estimator(AttributionSettings(estimator="exact"), 10**6) == "exact"
 
 
 def without_counts(document: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from phloem.analysis.benchmark.pairs import Pairs
-from phloem.analysis.benchmark.result_files import MOST_ROWS, write_benchmark
+from phloem.analysis.benchmark.result_files import MAX_LISTED_ROWS, write_benchmark
 from phloem.analysis.report.benchmark import benchmark_maps
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.page import Contents, write_report
@@ -222,7 +222,7 @@ def test_benchmarks_are_told_and_mapped(told):
 
 
 def test_difference_maps_have_more_cells_than_the_thinned_table(tmp_path):
-    cells = MOST_ROWS + 5
+    cells = MAX_LISTED_ROWS + 5
     names = [f"c{number}" for number in range(cells)]
     simulated = np.linspace(1, 2, cells)
     made = Pairs(
@@ -231,7 +231,7 @@ def test_difference_maps_have_more_cells_than_the_thinned_table(tmp_path):
         cell=np.arange(cells), reference=np.linspace(3, 1, cells), simulated=simulated, members=simulated[:, None],
     )  # fmt: skip
     found = write_benchmark(tmp_path / "benchmark", [made], {})
-    assert found["comparisons"][0]["points"]["rows"] == MOST_ROWS
+    assert found["comparisons"][0]["points"]["rows"] == MAX_LISTED_ROWS
     shown = benchmark_maps(tmp_path / "benchmark", found, ["elsewhere", *names[::-1]], "baseline")["benchmark_a-map"][1]
     np.testing.assert_allclose(shown, [np.nan, *(simulated - made.reference)[::-1]], atol=1e-6)
 

@@ -23,6 +23,7 @@ from phloem.io.campaign.attempts import (
     Holder,
     TakenError,
     attempt_numbers,
+    claim_tile,
     end_attempt,
     file_system_now,
     forget_attempts,
@@ -35,7 +36,6 @@ from phloem.io.campaign.attempts import (
     read_attempt,
     read_beat,
     read_end,
-    take_tile,
     unforgiven_ends,
 )
 from phloem.io.campaign.paths import CampaignPaths
@@ -135,7 +135,7 @@ class TestWhoLives:
         assert started[0].ask("take", 3) == "1"
         age(paths.claim(3, 1), 10 * LEASE_SECONDS)
         with pytest.raises(TakenError, match="claimant"):
-            take_tile(paths, 3, holder("me"))
+            claim_tile(paths, 3, holder("me"))
         assert attempt_numbers(paths, 3).newest == 1
 
     @pytest.mark.parametrize("reap", [True, False])
@@ -145,7 +145,7 @@ class TestWhoLives:
         assert started[0].ask("take", 3) == "1"
         beat(paths, 3, 1, elapsed=12.5, saved=True)
         started[0].kill(reap)
-        assert take_tile(paths, 3, holder("me")) == 2
+        assert claim_tile(paths, 3, holder("me")) == 2
         end = read_end(paths, 3, 1)
         assert (end["class"], end["found_by"], end["seconds"], end["saved"]) == ("worker lost", "me", 12.5, True)
         assert str(started[0].process.pid) in end["message"]
@@ -157,16 +157,16 @@ class TestWhoLives:
         assert before.pid == os.getpid()
         claim_as(paths, 0, before)
         claim_as(paths, 1, holder("myself"))
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
         with pytest.raises(TakenError):
-            take_tile(paths, 1, holder("me"))
+            claim_tile(paths, 1, holder("me"))
 
     def test_one_who_is_quicker_takes_it(self, paths: CampaignPaths) -> None:
         """The tile was committed while a slow worker was starting: it is not computed once more."""
         commit(paths, 0, cells_of(0))
         end_attempt(paths, 0, 1, Ending.COMMITTED)
         with pytest.raises(TakenError, match="committed"):
-            take_tile(paths, 0, holder("slow"))
+            claim_tile(paths, 0, holder("slow"))
         assert attempt_numbers(paths, 0).newest == 1
 
     def test_an_earlier_life_of_a_requeued_job_is_over(self, paths: CampaignPaths) -> None:
@@ -175,14 +175,14 @@ class TestWhoLives:
         for job, restart, alive in (("77", 1, True), ("77", 0, True), ("78", 9, True), ("", 9, True), ("77", 2, False)):
             me = replace(holder("me"), job=job, restart=restart)
             assert is_alive(paths, attempt, now, me) is alive, (job, restart)
-        assert take_tile(paths, 0, replace(holder("me"), job="77", restart=2)) == 2
+        assert claim_tile(paths, 0, replace(holder("me"), job="77", restart=2)) == 2
         assert read_end(paths, 0, 1)["class"] == "node lost"
 
     def test_the_batch_system_may_know(self, paths: CampaignPaths) -> None:
         claim_as(paths, 0, replace(AWAY, job="77"))
         with pytest.raises(TakenError):
-            take_tile(paths, 0, holder("me"), verdict=lambda who: "")
-        assert take_tile(paths, 0, holder("me"), verdict=lambda who: "preempted" if who.job == "77" else "") == 2
+            claim_tile(paths, 0, holder("me"), verdict=lambda who: "")
+        assert claim_tile(paths, 0, holder("me"), verdict=lambda who: "preempted" if who.job == "77" else "") == 2
         assert read_end(paths, 0, 1)["class"] == "preempted"
 
 
@@ -207,9 +207,9 @@ class TestAnotherMachine:
         for seconds in (0, LEASE_SECONDS - 60):
             age(said, seconds)
             with pytest.raises(TakenError, match="claimant"):
-                take_tile(paths, 0, me)
+                claim_tile(paths, 0, me)
         age(said, LEASE_SECONDS + 5)
-        assert take_tile(paths, 0, me) == 2
+        assert claim_tile(paths, 0, me) == 2
         end = read_end(paths, 0, 1)
         assert (end["class"], end["seconds"], end["saved"]) == ("node lost", 700.0, False)
         assert not said.exists()
@@ -217,15 +217,15 @@ class TestAnotherMachine:
     def test_before_its_first_beat_the_claim_counts(self, paths: CampaignPaths, away: Claimant) -> None:
         age(paths.claim(0, 1), LEASE_SECONDS - 60)
         with pytest.raises(TakenError):
-            take_tile(paths, 0, holder("me"))
+            claim_tile(paths, 0, holder("me"))
         age(paths.claim(0, 1), LEASE_SECONDS + 5)
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
 
     @pytest.mark.parametrize("same", [True, False])
     def test_a_zombie_commits_nothing_new(self, paths: CampaignPaths, away: Claimant, same: bool) -> None:
         """It was given up, but lives: what it brings is refused, or proved equal to what is committed."""
         age(paths.claim(0, 1), LEASE_SECONDS + 5)
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
         assert away.ask("commit", 0, 1, 0).startswith("StaleAttempt: tile 0: attempt 1 is stale")
         assert inspect_tile(paths, 0) is TileState.MISSING
         committed = write_tile(paths, 0, 2, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES)
@@ -266,9 +266,9 @@ class TestDamage:
         paths.claim(0, 1).write_bytes(content)
         assert read_attempt(paths, 0, 1).holder == Holder("")
         with pytest.raises(TakenError):
-            take_tile(paths, 0, holder("me"))
+            claim_tile(paths, 0, holder("me"))
         age(paths.claim(0, 1), LEASE_SECONDS + 5)
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
 
     @pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"class": 3}', b'["bug"]'])
     def test_an_end_that_cannot_be_read_is_a_lost_workers(self, paths: CampaignPaths, content: bytes) -> None:
@@ -278,7 +278,7 @@ class TestDamage:
         assert read_end(paths, 0, 1)["class"] == "worker lost"
         assert attempt_numbers(paths, 0).open == 0
         assert not end_attempt(paths, 0, 1, Ending.COMMITTED)
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\0\0\0"])
     def test_a_beat_that_cannot_be_read_is_a_beat(self, paths: CampaignPaths, content: bytes) -> None:
@@ -287,9 +287,9 @@ class TestDamage:
         paths.beat(0, 1).write_bytes(content)
         assert read_beat(paths, 0, 1) == {}
         with pytest.raises(TakenError):
-            take_tile(paths, 0, holder("me"))
+            claim_tile(paths, 0, holder("me"))
         age(paths.beat(0, 1), LEASE_SECONDS + 5)
-        assert take_tile(paths, 0, holder("me")) == 2
+        assert claim_tile(paths, 0, holder("me")) == 2
         assert read_end(paths, 0, 1)["seconds"] == 0.0
 
     @settings(deadline=None, max_examples=60)
@@ -304,7 +304,7 @@ class TestDamage:
             path.write_bytes(bytes(content[: round(data.draw(st.floats(0, 1)) * len(content))]))
             age(path, data.draw(st.sampled_from([0.0, 2 * LEASE_SECONDS])))
             try:
-                assert take_tile(paths, 0, holder("next")) == 2
+                assert claim_tile(paths, 0, holder("next")) == 2
             except TakenError:
                 assert attempt_numbers(paths, 0).open == 1
 
@@ -363,7 +363,7 @@ class TestEnds:
             keep_floor(paths, 0, floor)
             numbers = attempt_numbers(paths, 0)
             assert (numbers.newest, numbers.open) == (newest, 0), "above the floor and all others, and closed"
-        assert take_tile(paths, 0, holder("me")) == 10
+        assert claim_tile(paths, 0, holder("me")) == 10
 
     def test_forgotten_attempts_leave_no_file(self, paths: CampaignPaths) -> None:
         for _ in range(3):
@@ -391,14 +391,14 @@ def test_whatever_happens_numbers_grow_and_the_open_attempt_is_held(steps: list[
         for step in steps:
             if step == "take":
                 try:
-                    assert take_tile(paths, 0, holder("me")) == newest + 1
+                    assert claim_tile(paths, 0, holder("me")) == newest + 1
                     assert not is_open
                     newest, is_open = newest + 1, True
                 except TakenError:
                     assert is_open
             elif step == "lose" and is_open:
                 paths.claim(0, newest).write_text(json.dumps(asdict(gone())))
-                assert take_tile(paths, 0, holder("me")) == newest + 1
+                assert claim_tile(paths, 0, holder("me")) == newest + 1
                 counted.append((newest, "worker lost"))
                 newest += 1
             elif step == "forgive" and newest:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.grids.file_grid import Boxes, Gather, Grid, GridError, gather, grid_boxes, read_axis
-from phloem.io.products.layouts import Layout, Packing
+from phloem.io.grids.file_grid import Boxes, FileGrid, Gather, GridError, gather, grid_boxes, read_axis
+from phloem.io.products.layouts import Packing, VariableLayout
 from phloem.io.products.series import mean_of
 
 PLAIN = Packing((), 1.0, 0.0, 1.0, 0.0)
@@ -24,8 +24,8 @@ def longitudes(step: float, west: float = -180.0) -> np.ndarray:
 
 def mean(field: np.ndarray, lat: np.ndarray, lon: np.ndarray, pixels: Gather) -> np.ndarray:
     """Means of one field (lat, lon) over cells."""
-    grid = Grid(read_axis(lat, False), read_axis(lon, True))
-    layout = Layout(None, "", grid, (-1, 0, 1), "", 1, {}, PLAIN, "", 8, 1, 8)
+    grid = FileGrid(read_axis(lat, False), read_axis(lon, True))
+    layout = VariableLayout(None, "", grid, (-1, 0, 1), "", 1, {}, PLAIN, "", 8, 1, 8)
     window = pixels.window
     return mean_of(field[None, window[0], window[1]], layout, pixels, window)[0]
 
@@ -86,7 +86,7 @@ def test_mass_is_conserved_and_constants_stay(step, target, seed):
     rng = np.random.default_rng(seed)
     field = rng.gamma(2.0, 3.0, (len(lat), len(lon)))
     boxes = cells_of(target)
-    pixels = gather(Grid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
+    pixels = gather(FileGrid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
     area = np.sin(np.deg2rad(boxes.south + target)) - np.sin(np.deg2rad(boxes.south))
     # The integral over the region, by an independent sum: each pixel's overlap with the region as a whole.
     low, high = lat - step / 2, lat + step / 2
@@ -115,7 +115,7 @@ def test_how_a_file_runs_changes_no_bit(step, seed, holes):
             rows = lat[::-1].astype("f4") if north_first else lat
             columns = longitudes(step, west)
             shifted = np.roll(field, -round(180.0 / step), axis=1) if west == 0.0 else field
-            grid = Grid(read_axis(rows, False), read_axis(columns, True))
+            grid = FileGrid(read_axis(rows, False), read_axis(columns, True))
             there = shifted[::-1] if north_first else shifted
             results.append(mean(there, rows, columns, gather(grid, boxes, len(boxes))))
     for other in results[1:]:
@@ -128,7 +128,7 @@ def test_missing_pixels_do_not_count_and_cells_without_pixels_are_missing():
     field[0, :] = np.nan
     field[:, lon < -29.5] = np.nan
     boxes = cells_of(0.5, rows=6)
-    pixels = gather(Grid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
+    pixels = gather(FileGrid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
     found = mean(field, lat, lon, pixels).reshape(6, 9)
     assert np.isnan(found[:, 0]).all()
     np.testing.assert_array_equal(found[:4, 1:], 7.0)
@@ -139,7 +139,7 @@ def test_a_cell_is_its_own_mean_to_the_bit():
     lat, lon = latitudes(0.5), longitudes(0.5)
     field = np.random.default_rng(1).normal(size=(len(lat), len(lon)))
     boxes = cells_of(0.5)
-    pixels = gather(Grid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
+    pixels = gather(FileGrid(read_axis(lat, False), read_axis(lon, True)), boxes, len(boxes))
     row, column = np.searchsorted(lat, boxes.south), np.searchsorted(lon, boxes.west)
     np.testing.assert_array_equal(mean(field, lat, lon, pixels), field[row, column])
 
@@ -153,7 +153,7 @@ def test_kept_pieces_weight_coarse_pixels_by_their_area():
     south = np.array([60.0, 60.0, 60.05, 60.05, 60.3])
     west = np.array([10.0, 10.05, 10.0, 10.05, 10.0])
     boxes = Boxes(np.zeros(5, np.int64), south, west, 0.05)
-    pixels = gather(Grid(read_axis(lat, False), read_axis(lon, True)), boxes, 1)
+    pixels = gather(FileGrid(read_axis(lat, False), read_axis(lon, True)), boxes, 1)
     assert pixels.weights.shape == (1, 2)
     area = np.diff(np.sin(np.deg2rad([[60.0, 60.1], [60.3, 60.35]])), axis=1)[:, 0] * np.array([0.1, 0.05])
     assert mean(field, lat, lon, pixels)[0] == pytest.approx((area[0] + 3 * area[1]) / area.sum(), rel=1e-12)
@@ -162,6 +162,6 @@ def test_kept_pieces_weight_coarse_pixels_by_their_area():
 def test_a_grid_whose_poles_are_centres_is_clipped_there():
     lat, lon = np.linspace(-90, 90, 181), np.arange(0.0, 360.0, 1.25)
     boxes = grid_boxes(np.array([89.75]), np.array([0.25]), 0.5)
-    pixels = gather(Grid(read_axis(lat, False), read_axis(lon, True)), boxes, 1)
+    pixels = gather(FileGrid(read_axis(lat, False), read_axis(lon, True)), boxes, 1)
     assert pixels.rows[0, 0] == 180
     assert pixels.columns[0, 0] == 0

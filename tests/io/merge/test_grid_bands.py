@@ -67,7 +67,7 @@ def contents(path: Path) -> dict[str, tuple[Any, ...]]:
 
 
 def small_blocks(patch: pytest.MonkeyPatch, rows: int, places: int, held: int) -> None:
-    patch.setattr(merged_grid, "MOST_ROWS", rows)
+    patch.setattr(merged_grid, "MAX_ROWS", rows)
     patch.setattr(merged_grid, "CHUNK_PLACES", places)
     patch.setattr(bands, "BUFFER_BYTES", held)
 

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from phloem.analysis.attribution.inputs import Predictor
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 from phloem.errors import InputError
 from phloem.io.drivers.climate_means import CLIMATE
 from phloem.io.drivers.tower_files import read_tower
@@ -265,8 +265,8 @@ class TestTables:
 
 class TestFile:
     def test_the_settings_are_all_there_with_their_defaults(self):
-        assert load_attribution_file(None, GRID).attribution.settings() == Settings()
-        keys = {one.name for one in fields(Settings)}
+        assert load_attribution_file(None, GRID).attribution.settings() == AttributionSettings()
+        keys = {one.name for one in fields(AttributionSettings)}
         assert set(AttributionSection.model_fields) == keys | {"targets", "years", "climate", "statics"}
 
     def test_the_template_holds_the_defaults(self, tmp_path):

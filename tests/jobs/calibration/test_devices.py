@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from phloem.errors import WorkError
-from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS, TileCalibration
+from phloem.jobs.calibration.tile_calibration import MAX_EARLIER_REDRAWS, TileCalibration
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
 from phloem.sharding.lanes.devices import device_environment
@@ -193,7 +193,7 @@ def test_redraws_are_counted_on_and_end_after_as_many_again() -> None:
         ({"lanes": [(0, 1, 0), (0, 1, 2)]}, "each of them once"),
         ({"lanes": [(1, 0, 0)]}, r"no lane \(1, 0\)"),
         ({"lanes": [(0, 5, 0)]}, r"no lane \(0, 5\)"),
-        ({"lanes": [(0, 0, MOST_REDRAWS + 1)]}, "redraws before"),
+        ({"lanes": [(0, 0, MAX_EARLIER_REDRAWS + 1)]}, "redraws before"),
         ({"in_flight": 0}, "lanes in flight"),
         ({"in_flight": 65}, "lanes in flight"),
     ],

@@ -13,8 +13,8 @@ from phloem.errors import InputError
 from phloem.io.drivers.tower_files import QUALITY
 from phloem.jobs.campaign.planning import KINDS, write_new
 from phloem.jobs.command_line import app
-from phloem.jobs.commands.options import Backend, Engine, Kind, Mode, Precision, Quality, What
-from phloem.jobs.config.engine import Engine as EngineSection
+from phloem.jobs.commands.options import Backend, EngineChoice, Kind, Mode, Precision, Quality, What
+from phloem.jobs.config.engine import EngineSection
 from phloem.jobs.single_cell import check_choices
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.time_loop.backends import BACKENDS
@@ -24,7 +24,7 @@ CHOICES = [
     (("simulate", "evaluate"), "--precision", Precision),
     (("simulate", "evaluate"), "--backend", Backend),
     (("simulate", "evaluate"), "--quality", Quality),
-    (("run", "retry", "experiments"), "--engine", Engine),
+    (("run", "retry", "experiments"), "--engine", EngineChoice),
     (("new",), "--kind", Kind),
     (("ingest",), "--what", What),
 ]
@@ -46,7 +46,7 @@ def test_a_wrong_choice_is_refused_by_its_option_with_the_valid_ones(
 def test_choices_are_those_of_what_they_are_handed_to() -> None:
     assert list(Mode) == list(get_args(Calibration.model_fields["mode"].annotation))
     assert list(Precision) == list(get_args(Calibration.model_fields["precision"].annotation))
-    assert list(Engine) == list(get_args(EngineSection.model_fields["name"].annotation))
+    assert list(EngineChoice) == list(get_args(EngineSection.model_fields["name"].annotation))
     assert list(Backend) == list(BACKENDS)
     assert list(Quality) == list(QUALITY)
     assert list(Kind) == list(KINDS)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from phloem.errors import InputError
 from phloem.jobs.calibration.planned_cells import check_cells
-from phloem.jobs.campaign.backend import settle_backend
+from phloem.jobs.campaign.backend import resolve_backend
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
-from phloem.jobs.config.engine import Engine
+from phloem.jobs.config.engine import EngineSection
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.run.execute import own_gpus
 from phloem.jobs.run.slurm.rounds import slurm_options
@@ -287,7 +287,7 @@ def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
     asked = configuration(SYNTHETIC, ("engine", "gpus", 4), ("engine", "devices", 2))
     assert slurm_options(asked).parameters()["gres"] == "gpu:4"
-    assert settle_backend(asked).experiment.backend == "xla"
+    assert resolve_backend(asked).experiment.backend == "xla"
     assert [own_gpus(2, 4, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,3", "0,1"]
     assert own_gpus(2, 0, 1) == {}
     for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3)):
@@ -307,7 +307,7 @@ def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
     ],
 )
 def test_workers_of_a_machine_of_eight_cores(keys: dict[str, int], workers: int) -> None:
-    assert Engine(**keys).workers_of(8) == workers
+    assert EngineSection(**keys).workers_of(8) == workers
 
 
 def test_gpus_that_are_not_there_are_missed_at_once(tmp_path: Path) -> None:

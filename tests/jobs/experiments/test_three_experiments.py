@@ -15,7 +15,7 @@ from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.config.paths import data_root
-from phloem.jobs.experiments.run_forward import Forward
+from phloem.jobs.experiments.run_forward import ForwardBiomass
 from phloem.jobs.experiments.three_experiments import read_truth
 from phloem.jobs.synthetic.boreal_domain import make_store
 from phloem.jobs.synthetic.boreal_truth import places
@@ -225,7 +225,7 @@ def test_scores_over_common_cells_alone() -> None:
     biomass[0, 1] = np.nan
     target = np.full((3, 4), 50.0 * 20)
     target[2] = np.nan
-    found = Forward(
+    found = ForwardBiomass(
         GRID, ("baseline", "growth-curve"), ("a", "b", "c"), np.zeros((3, 2)), biomass, target, np.ones((2, 3, 2, 30))
     )
     assert found.common.tolist() == [True, False, False]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scale import commit, plan
-from phloem.io.campaign.attempts import LEASE_SECONDS, attempt_numbers, end_attempt, holder, take_tile
+from phloem.io.campaign.attempts import LEASE_SECONDS, attempt_numbers, claim_tile, end_attempt, holder
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.journals import append_event, read_events, roll_up
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
@@ -29,7 +29,7 @@ TILES = 60
 def campaign(tmp_path: Path) -> Campaign:
     made = plan(tmp_path / "made", TILES)
     for tile in range(TILES):
-        take_tile(made.paths, tile, holder("worker-1-0000"))
+        claim_tile(made.paths, tile, holder("worker-1-0000"))
     commit(made)
     return made
 
@@ -71,14 +71,14 @@ def test_after_tidying_the_next_attempt_has_a_higher_number(campaign: Campaign) 
         number = attempt_numbers(campaign.paths, 5).newest
         end_attempt(campaign.paths, 5, number, "interrupted")
         campaign.paths.tile(5).rename(campaign.paths.root / "kept")
-        take_tile(campaign.paths, 5, holder("worker-1-0000"))
+        claim_tile(campaign.paths, 5, holder("worker-1-0000"))
         (campaign.paths.root / "kept").rename(campaign.paths.tile(5))
     assert attempt_numbers(campaign.paths, 5).newest == 3
     tidy(campaign, read_state(campaign), least=1)
     campaign.paths.tile(5).write_bytes(b"bad")
     state = prepare(campaign)
     assert list(state.corrupt) == [5]
-    assert take_tile(campaign.paths, 5, holder("later")) > 3
+    assert claim_tile(campaign.paths, 5, holder("later")) > 3
 
 
 def test_a_roll_up_killed_half_way_counts_nothing_twice(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import load_tile
-from phloem.jobs.calibration.tile_calibration import MOST_REDRAWS, TileCalibration
+from phloem.jobs.calibration.tile_calibration import MAX_EARLIER_REDRAWS, TileCalibration
 from phloem.jobs.campaign.campaign import Lane, add_retries, open_campaign
 from phloem.jobs.run.retry_lanes import failed_lanes, retry_lanes
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
@@ -194,13 +194,13 @@ def test_out_of_memory_in_jax_halves_the_lanes(tmp_path: Path, finished: Path) -
 def test_lanes_that_have_used_up_all_draws_stay_as_they_are(copy: Path) -> None:
     """A tile file counts redraws in a byte: a batch that could not be computed would never be done."""
     campaign = open_campaign(copy)
-    spent: list[Lane] = [(cell, member, MOST_REDRAWS) for cell, member, _ in failed_lanes(campaign)]
+    spent: list[Lane] = [(cell, member, MAX_EARLIER_REDRAWS) for cell, member, _ in failed_lanes(campaign)]
     assert len(spent) == len(SPOILT)
     add_retries(campaign, [spent])
-    below = poison(copy.parent / "marks", MOST_REDRAWS + 1)
+    below = poison(copy.parent / "marks", MAX_EARLIER_REDRAWS + 1)
     succeed("run", copy, folder=copy.parent, **below.environment)
     assert below.done()["diverge"] == len(SPOILT)
-    assert {redraws for *_, redraws in failed_lanes(open_campaign(copy))} == {MOST_REDRAWS + MAX_REDRAWS + 1}
+    assert {redraws for *_, redraws in failed_lanes(open_campaign(copy))} == {MAX_EARLIER_REDRAWS + MAX_REDRAWS + 1}
     kept = rows(copy)
     assert "no failed lane" in succeed("retry", copy, "--lanes", folder=copy.parent)
     assert rows(copy) == kept

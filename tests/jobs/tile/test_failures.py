@@ -25,7 +25,7 @@ from phloem.io.campaign.attempts import Numbers, attempt_numbers, holder, read_e
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.config.engine import Failures
+from phloem.jobs.config.engine import FailuresSection
 from phloem.jobs.run.execute import describe_set_aside, forgive
 from phloem.jobs.run.state import CampaignState
 from phloem.jobs.run.supervisor import Supervisor
@@ -59,7 +59,7 @@ from tests.support.campaigns.claims import claim_next
 End = tuple[str, bool]
 """How an attempt ended, and whether it had written a checkpoint."""
 
-BUDGETS = Failures()
+BUDGETS = FailuresSection()
 CLASSES = st.sampled_from(list(MENDS))
 ENDS = st.lists(st.tuples(st.sampled_from([*MENDS, *FREE]), st.booleans()), max_size=20)
 QUICK = settings(deadline=None, max_examples=80)
@@ -128,7 +128,7 @@ def test_what_progresses_is_never_given_up(free: list[str], loss: str, losses: i
 
 
 def test_budgets_by_class() -> None:
-    few = Failures(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
+    few = FailuresSection(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
     budgets = {"worker lost": 1, "node lost": 2, "out of memory": 3, "file system": 4, "hang": 5, "bug": 6}
     assert {kind: few.budget(kind) for kind in MENDS} == {**budgets, "bad input": 1}
     assert after([("bad input", False)]).exhausted(few.model_copy(update={"bug": 99}))
@@ -186,7 +186,7 @@ def test_a_campaign_stops_where_many_fail_alike(tiles: list[tuple[str, str]], mo
             keep_traceback(paths, tile, kind, message.replace("7", str(tile)), "Traceback")
         counts = Counter(tiles)
         alike = max(counts.values(), default=0)
-        why = stop_if_alike(paths, Failures(max_failures=most), done)
+        why = stop_if_alike(paths, FailuresSection(max_failures=most), done)
         assert bool(why) is (alike >= most and alike > done)
         assert stopped(paths) == why
         if why:
@@ -231,7 +231,7 @@ class TestTheSupervisor:
         return read_end(supervisor.paths, 0, 1)
 
     def test_it_ends_the_attempt_of_its_own_worker(self, supervisor: Supervisor) -> None:
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": False})
         ended = self.lose(supervisor)
@@ -239,13 +239,13 @@ class TestTheSupervisor:
         assert failing_alike(supervisor.paths) == ("worker lost: worker process # was killed by SIGKILL", 1)
         forgive(supervisor.campaign)
         assert failing_alike(supervisor.paths) == ("", 0)
-        failures = supervisor.look(0)
+        failures = supervisor.failures_if_free(0)
         assert failures is not None
         assert failures.classes == {}
 
     def test_a_loss_after_a_checkpoint_is_none_that_stops_a_campaign(self, supervisor: Supervisor) -> None:
         """All workers of a machine may be killed at once, and every tile have progressed."""
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": True})
         assert self.lose(supervisor)["saved"]
@@ -262,19 +262,19 @@ class TestTheSupervisor:
         assert engine.taken == dict.fromkeys(supervisor.campaign.all_tiles, budget)
 
     def test_it_counts_a_worker_that_died_before_its_claim(self, supervisor: Supervisor) -> None:
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         assert self.lose(supervisor)["class"] == "worker lost"
-        failures = supervisor.look(0)
+        failures = supervisor.failures_if_free(0)
         assert failures is not None
         assert failures.classes == {"worker lost": 1}
 
     def test_it_does_not_end_the_attempt_of_another_run(self, supervisor: Supervisor) -> None:
         """That run was quicker, and its worker lives: two would compute the tile otherwise."""
-        assert supervisor.look(0) is not None
+        assert supervisor.failures_if_free(0) is not None
         claim_next(supervisor.paths, 0, holder("another.worker"))
         assert self.lose(supervisor) == {}
         assert attempt_numbers(supervisor.paths, 0).open == 1
-        assert supervisor.look(0) is None
+        assert supervisor.failures_if_free(0) is None
 
 
 @pytest.mark.engine

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from phloem.analysis.attribution.inputs import Predictor, Target
-from phloem.analysis.trees.settings import Settings
+from phloem.analysis.trees.settings import AttributionSettings
 
 THRESHOLD = 0.3
-QUICK = Settings(
+QUICK = AttributionSettings(
     estimator="histogram", n_estimators=50, dependence_predictors=2, bootstrap=2, partition=False, workers=1
 )
 

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from phloem.io.campaign.attempts import TakenError, end_attempt, file_system_now, holder, take_tile
+from phloem.io.campaign.attempts import TakenError, claim_tile, end_attempt, file_system_now, holder
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import StaleAttempt, write_tile
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, tile_arrays
@@ -77,7 +77,7 @@ def main(root: str, *job: str) -> None:
         what, *words = line.split()
         try:
             if what == "take":
-                told = str(take_tile(paths, int(words[0]), me))
+                told = str(claim_tile(paths, int(words[0]), me))
             elif what == "commit":
                 index, number, salt = map(int, words)
                 told = write_tile(paths, index, number, SCHEMA, tile_arrays(cells_of(index), salt=salt), ATTRIBUTES)

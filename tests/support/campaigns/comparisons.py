@@ -12,7 +12,7 @@ import xarray as xr
 
 from phloem.analysis.benchmark.pairs import Pairs
 from phloem.io.merge.read_cells import read_merged
-from phloem.jobs.analyse.benchmark_cells import Cells
+from phloem.jobs.analyse.benchmark_cells import BenchmarkCells
 from phloem.jobs.analyse.withheld_years import compare_runs
 from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import open_campaign
@@ -47,12 +47,12 @@ def check_nnse(campaign_folder: Path, tolerance: float) -> int:
     return checked
 
 
-def cells_of(folder: Path) -> Cells:
+def cells_of(folder: Path) -> BenchmarkCells:
     campaign = open_campaign(folder)
-    return Cells(read_members(campaign, campaign.cells.names), {}, 0.3, folder)
+    return BenchmarkCells(read_members(campaign, campaign.cells.names), {}, 0.3, folder)
 
 
-def write_map(path: Path, cells: Cells, values: np.ndarray, units: str, step: float = 0.5) -> Path:
+def write_map(path: Path, cells: BenchmarkCells, values: np.ndarray, units: str, step: float = 0.5) -> Path:
     """A global map from north to south and from 0 to 360 that has some values at the cells, packed."""
     lat, lon = np.arange(90 - step / 2, -90, -step), np.arange(step / 2, 360, step)
     field = np.full((len(lat), len(lon)), np.nan)

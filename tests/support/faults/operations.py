@@ -16,12 +16,12 @@ from phloem.endings import Ending
 from phloem.io.campaign.attempts import (
     TakenError,
     attempt_numbers,
+    claim_tile,
     count_attempts,
     end_attempt,
     holder,
     read_attempt,
     read_end,
-    take_tile,
 )
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
@@ -233,7 +233,7 @@ class Take(Operation):
         claim_next(paths, 0, dataclasses.replace(holder("gone"), started=1))
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> int:
-        return take_tile(paths, 0, holder("worker"), on_full)
+        return claim_tile(paths, 0, holder("worker"), on_full)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         numbers = attempt_numbers(paths, 0)
@@ -404,7 +404,7 @@ class Life(Operation):
     """A tile's whole life: taken, two checkpoints, commit, checkpoints dropped, attempt ended."""
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> None:
-        attempt = take_tile(paths, 0, holder("worker"), on_full)
+        attempt = claim_tile(paths, 0, holder("worker"), on_full)
         first = (step_of(paths) or 0) + 1
         for step in (first, first + 1):
             save(paths, step, on_full)

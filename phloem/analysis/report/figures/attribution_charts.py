@@ -19,10 +19,10 @@ from phloem.arithmetic import ceil_div
 GROUP_COLOURS = {"climate": OKABE_ITO[0], "soil": OKABE_ITO[4], "vegetation": OKABE_ITO[2]}
 """Of the usual groups of predictors; others take what is left of the palette."""
 
-MOST_BARS = 15
+MAX_BARS = 15
 """Predictors that a chart of importance shows."""
 
-MOST_POINTS = 400
+MAX_POINTS = 400
 """Cells that a chart of dependence shows."""
 
 _BAND, _GRID = "#bcbcb8", "#e4e4e0"
@@ -47,11 +47,11 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
     """
     across = min(3, len(targets))
     down = ceil_div(len(targets), across)
-    bars = max(min(len(one["importance"]), MOST_BARS) for one in targets)
+    bars = max(min(len(one["importance"]), MAX_BARS) for one in targets)
     figure = Figure(figsize=(11.0, down * (0.19 * bars + 0.75)), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     for axes, one in zip(grid.flat, targets, strict=False):
-        rows = one["importance"][:MOST_BARS][::-1]
+        rows = one["importance"][:MAX_BARS][::-1]
         shares = _column(rows, "share")
         low, high = _column(rows, "low"), _column(rows, "high")
         place = np.arange(len(rows))
@@ -86,8 +86,8 @@ def dependence_chart(target: Target) -> Drawing:
     for axes, one in zip(grid.flat, panels, strict=False):
         x = _values(one["x"])
         px, py = _values(one["points_x"]), _values(one["points_phi"])
-        if px.size > MOST_POINTS:
-            chosen = np.linspace(0, px.size - 1, MOST_POINTS).round().astype(int)
+        if px.size > MAX_POINTS:
+            chosen = np.linspace(0, px.size - 1, MAX_POINTS).round().astype(int)
             px, py = px[chosen], py[chosen]
         axes.axhline(0, color="#9a9a9a", lw=0.6, zorder=1)
         # A zero-length round-capped stroke a point: a third of the size of one <use> element a point.

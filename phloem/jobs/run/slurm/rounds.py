@@ -24,7 +24,7 @@ from phloem.jobs.progress import say
 from phloem.jobs.run.execute import todo
 from phloem.jobs.run.state import CampaignState
 
-MOST_TASKS = 1000
+MAX_ARRAY_TASKS = 1000
 """Tasks of a round, at most, where `engine.tiles_per_task` does not say otherwise."""
 
 SUBMIT_SECONDS = 300.0
@@ -224,7 +224,7 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     tiles = todo(campaign, state)
     engine = configuration.engine
     # Where each task is a job of its own, clusters count jobs: no more of them than may run at once.
-    most = engine.throttle if engine.throttle and not engine.arrays else MOST_TASKS
+    most = engine.throttle if engine.throttle and not engine.arrays else MAX_ARRAY_TASKS
     size = engine.tiles_per_task or max(engine.workers_of(engine.cpus_per_task or 1), ceil_div(len(tiles), most))
     tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
     table = {

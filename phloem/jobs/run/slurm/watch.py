@@ -185,7 +185,7 @@ def finish(directory: Path, number: int) -> str:
         arrays = [job for job in jobs if not (campaign.paths.batches_dir / f"round-{number:04d}.again-{job}").exists()]
         write_sealed(jobs_path(campaign, number), {"arrays": arrays, "after": after})
         return f"jobs {', '.join(waiting)} go on; looking again after them, in job {after}"
-    state = _settled(campaign)
+    state = _state_when_free(campaign)
     if not todo(campaign, state):
         merged = f"merged: {_product(campaign, state)}"
         return "\n".join(filter(None, [merged, describe_set_aside(state, campaign.paths.root)]))
@@ -195,7 +195,7 @@ def finish(directory: Path, number: int) -> str:
     return f"round {new} submitted" if new else "somebody else submits the next round"
 
 
-def _settled(campaign: Campaign) -> CampaignState:
+def _state_when_free(campaign: Campaign) -> CampaignState:
     """Return the state of a campaign once something is free, or nothing left to do.
 
     After a round a tile may still be held by one who is gone, where the scheduler cannot say so: until its lease ends.
