@@ -7,6 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 Year = Annotated[int, Field(ge=1, le=9998)]
+Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
+"""First and last."""
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Above = Annotated[float, Field(gt=0)]

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.structure_page import MARK, PAGE, listing
+
 ROOT = Path(__file__).parents[1]
 CODE = sorted(
     path.relative_to(ROOT).as_posix()
@@ -18,20 +20,47 @@ CODE = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.name != "__init__.py"
 )
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks/RESULTS.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
-def test_structure_lists_every_file_once():
-    listed = re.findall(r"^- `((?:phloem|benchmarks)/[^`]+\.py)`", (ROOT / "docs/structure.md").read_text(), re.M)
-    listed = [name for name in listed if not name.endswith("__init__.py")]
-    assert len(CODE) > 40
-    assert sorted(listed) == CODE
+def test_structure_lists_every_file_with_its_first_line():
+    listed = PAGE.read_text().partition(MARK)[2].strip()
+    assert listed == listing().strip(), "python -m tests.support.structure_page writes it anew"
+    assert sorted(re.findall(r"^- `(.+?)`", listed, re.M)) == CODE
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_to_files(document):
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()) if "://" not in link]
     missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_of_the_repository_that_a_document_names_are_there(document):
+    """A name may leave out the first folders, as `fold_cpu.c` does."""
+    folders = ("phloem", "benchmarks", "tests", "examples", "docs", ".ci")
+    files = {f"/{path.relative_to(ROOT).as_posix()}" for name in folders for path in (ROOT / name).rglob("*")}
+    named = re.findall(r"`([\w./-]+\.(?:py|c|js))`", document.read_text())
+    named += re.findall(r"`((?:phloem|benchmarks|tests|examples|docs)/[\w./-]*\w)/?`", document.read_text())
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_modules_that_a_document_names_are_there(document):
+    names = re.findall(r"\b((?:phloem|benchmarks|tests)(?:\.[a-z_]\w*)+)", document.read_text())
+    missing = []
+    for name in names:
+        parts = name.split(".")
+        # The last word may be a thing in a module, or an attribute of one that is public.
+        places = [ROOT.joinpath(*parts[:n]) for n in (len(parts), len(parts) - 1)]
+        if not any(place.with_suffix(".py").exists() or (place / "__init__.py").exists() for place in places):
+            missing.append(name)
     assert missing == []
 
 

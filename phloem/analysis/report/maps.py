@@ -128,7 +128,8 @@ class MapParts:
                 ("Parameters, median of the members", "parameters", [pair for pair in pairs if not pair[0].derived]),
             ):
                 stills = [Still(q.label, s.median, unit=q.unit, circular=q.circular) for q, s in chosen]
-                self._still(title, f"overview_{name}", stills, 3 if name == "derived" else 4)
+                if stills:  # a model may derive nothing
+                    self._still(title, f"overview_{name}", stills, 3 if name == "derived" else 4)
             stills = [Still(q.label, s.rcv, "spread", limits=(0.0, 2 * SCREENING_RCV)) for q, s in pairs]
             title = f"Spread: robust CV of the members; members agree up to {SCREENING_RCV}"
             self._still(title, "overview_spread", stills, 4)

@@ -95,8 +95,8 @@ def _of_towers(campaign: Campaign, file: AttributionFile) -> list[Predictor]:
             months = months_of(year, cell.doy, "standard", years, cell.source)
             if lacking := [name for name in WEATHER if name not in cell.forcing]:
                 raise InputError(
-                    f"climate: {cell.source} has been read without {', '.join(lacking)}, which the model needs not; "
-                    "write climate = [] in [attribution], and bring [[predictors]]"
+                    f"climate: {cell.source} has been read without {', '.join(lacking)}, which the model does not "
+                    "read; write climate = [] in [attribution], and bring [[predictors]]"
                 )
             weather = {name: cell.forcing[name][None] for name in WEATHER}
             for name, values in climate_means(weather, months).items():

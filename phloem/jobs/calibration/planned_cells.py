@@ -92,6 +92,8 @@ class StoreCells:
             path = Path(str(self.configuration.data.path))
             say(f"making a driver store of {path}")
             store = store_of_file(path, root / "drivers")
+            size = f"{store.step:g} degrees wide" if store.step else "on no grid of squares: merged.nc will list them"
+            say(f"its {len(store)} cells are {size}")
         return _units_in(store, self.configuration, root)
 
 

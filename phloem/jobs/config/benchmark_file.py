@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.config.toml_file import assign, load_toml, validate
 from phloem.model_tables import ModelTables
-from phloem.typed_tables import Above, Positive, Section
+from phloem.typed_tables import Above, Positive, Section, Year, Years
 
 GROWTH_AGE = 100
 """Years of age at which biomass is compared with growth curves where the file names no other (calibration.md 8)."""
@@ -21,8 +21,6 @@ KIND = "benchmark file"
 """What messages call it."""
 
 _NAME = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^/\\]*$", max_length=60)]
-Year = Annotated[int, Field(ge=1, le=9998)]
-Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
 Level = int | float | str | list[int]
 Statistic = Literal["median", "mean", "p25", "p75"]
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import TileSchema
 from phloem.io.campaign.tiles import load_tile
 from phloem.io.files.atomic import CorruptFile
 from phloem.io.grids.placed_cells import Grid
@@ -165,9 +166,9 @@ def reads(monkeypatch: pytest.MonkeyPatch, paths: CampaignPaths, plan: list[list
     """How often a merge reads each tile."""
     count: Counter[int] = Counter()
 
-    def counted(paths: CampaignPaths, index: int, commits: Any) -> Any:
+    def counted(paths: CampaignPaths, index: int, schema: TileSchema, commits: Any) -> Any:
         count[index] += 1
-        return load_tile(paths, index, SCHEMA, commits)
+        return load_tile(paths, index, schema, commits)
 
     monkeypatch.setattr(tile_reader, "load_tile", counted)
     merge_tiles(paths, plan, TABLES, GLOBAL, grid=place())

@@ -200,11 +200,15 @@ def test_years_of_a_map(towers: Path) -> None:
     both.assign_coords(valid_time=np.array(days, "datetime64[ns]")).to_netcdf(towers.parent / "both.nc")
     xr.Dataset({"x": ("site", known[1], {"units": "Mg ha-1"})}, places).to_netcdf(towers.parent / "one.nc")
     given = {"kind": "map", "name": "m", "quantity": "agb", "variable": "x", "screened": False}
-    several = MapReference(**given, path="both.nc", years=[year - 1, year])
+
+    def reference(path: str, years: list[int]) -> MapReference:
+        return MapReference.model_validate({**given, "path": path, "years": years}, context=cells.members.tables)
+
+    several = reference("both.nc", [year - 1, year])
     cells.base = towers.parent
     np.testing.assert_array_equal(compare_map(cells, several).reference, known.ravel())
     for path in ("both.nc", "one.nc"):
-        found = compare_map(cells, MapReference(**given, path=path, years=[year]))
+        found = compare_map(cells, reference(path, [year]))
         np.testing.assert_array_equal(found.reference, known[1])
     pools = cells._stocks((year - 1, year))
     pools[0, :, 1] = np.nan

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.synthetic.weather import boreal_weather
+from phloem.kernels.calibrations.dalec_daily.tables import GRID
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import FORCING, STATUS, STREAMS
-from tests.support.campaigns.campaign_samples import SCHEMA, tile_arrays
+from tests.support.campaigns.campaign_samples import tile_arrays
 from tests.support.campaigns.campaigns import write_campaign
 from tests.support.campaigns.claims import claim_next
 
@@ -102,7 +104,7 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
     attributes = {"configuration_hash": campaign.configuration.fingerprint(), "version": campaign.version}
     for tile, positions in enumerate(campaign.tiles):
         planned = campaign.tile_cells(tile)
-        arrays = tile_arrays([cell.name for cell in planned])
+        arrays = tile_arrays([cell.name for cell in planned], streams=len(GRID.streams))
         arrays["latitude"] = np.array([cell.latitude for cell in planned])
         arrays["longitude"] = np.array([cell.longitude for cell in planned])
         lost = rng.random(arrays["status"].shape) < diverged
@@ -111,5 +113,5 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
         for name in ("loss", "raw"):
             filled = np.nan_to_num(arrays[name])
             arrays[name] = np.where(lost.reshape(lost.shape + (1,) * (filled.ndim - 2)), np.nan, filled)
-        write_tile(campaign.paths, tile, claim_next(campaign.paths, tile), SCHEMA, arrays, attributes)
+        write_tile(campaign.paths, tile, claim_next(campaign.paths, tile), calibration_schema(GRID), arrays, attributes)
     campaign.kind.merge(campaign)

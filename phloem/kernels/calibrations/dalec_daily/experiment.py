@@ -12,7 +12,7 @@ from phloem.kernels.calibrations.dalec_daily.tables import GRID, TOWERS
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.model_tables import ModelTables
 from phloem.names import STREAMS, WINDOW_MEANS
-from phloem.typed_tables import Above, Positive, Section, Year
+from phloem.typed_tables import Above, Positive, Section, Years
 
 if TYPE_CHECKING:
     from phloem.kernels.calibrations.dalec_daily.site import DalecSite
@@ -34,7 +34,6 @@ GROWTH_YEARS = 107
 
 CARBON_POOLS = ("labile", "foliar", "root", "wood", "litter", "som")
 
-Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
 Pool = Literal["labile", "foliar", "root", "wood", "litter", "som"]
 Stream = Literal["gpp", "reco", "et", "lai"]
 
