@@ -33,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended.
+    """End of a task.
 
     Attributes:
         key: name of the task.
@@ -111,7 +111,7 @@ class StopFlag:
 
 @dataclass
 class Context:
-    """What a running task knows of its surroundings.
+    """Surroundings of a running task.
 
     Attributes:
         worker: name of the worker process.

@@ -53,7 +53,7 @@ def group_colours(groups: Sequence[str]) -> dict[str, str]:
 
 @styled()
 def importance_figure(document: Row) -> Figure:
-    """Shares of the predictors, one panel a target: bars by group, whiskers over members, and the noise floor."""
+    """Draw shares of the predictors, one panel a target: bars by group, whiskers over members, and the noise floor."""
     targets = document["targets"]
     colours = group_colours([row["group"] for row in document["predictors"]])
     longest = max([len(target["importance"]) for target in targets if not target["refused"]], default=4)
@@ -93,7 +93,7 @@ def importance_figure(document: Row) -> Figure:
 
 @styled()
 def scores_figure(document: Row) -> Figure:
-    """R2 of held-out cells: random folds against whole blocks, one pair of bars a target."""
+    """Draw R2 of held-out cells: random folds against whole blocks, one pair of bars a target."""
     targets = document["targets"]
     figure = Figure(figsize=(1.9 + 1.05 * len(targets), 3.4), layout="constrained")
     axes = figure.subplots()
@@ -129,7 +129,7 @@ def scores_figure(document: Row) -> Figure:
 
 @styled()
 def dependence_figure(target: Row) -> Figure:
-    """SHAP values against each of the most important predictors: points, LOWESS, member band, breakpoint."""
+    """Draw SHAP values against each of the most important predictors: points, LOWESS, member band, breakpoint."""
     curves = target["dependence"]
     figure, panels = _grid(max(len(curves), 1), width=3.1, height=2.35, across=4)
     shares = {row["predictor"]: row for row in target["importance"]}
@@ -171,7 +171,7 @@ def dependence_figure(target: Row) -> Figure:
 
 @styled()
 def partition_figure(document: Row) -> Figure:
-    """Explained variance of held-out cells, shared out among the groups of predictors, one bar a target."""
+    """Draw explained variance of held-out cells, shared out among the groups of predictors, one bar a target."""
     targets = [target for target in document["targets"] if target.get("partition")]
     groups = list(dict.fromkeys(row["group"] for target in targets for row in target["partition"]["groups"]))
     colours = group_colours(groups)
@@ -196,7 +196,7 @@ def partition_figure(document: Row) -> Figure:
 
 @styled()
 def identifiability_figure(screens: Row) -> Figure:
-    """Both screens of the parameters, sorted by the spatial median of the spread of their members."""
+    """Draw both screens of the parameters, sorted by the spatial median of the spread of their members."""
     figure = Figure(figsize=(9.0, 0.9 + 0.17 * len(screens["std"]["rows"])), layout="constrained")
     titles = {"std": "SD / |mean| (kept in the spatial median)", "mad": "robust CV (kept cell by cell)"}
     for axes, kind in zip(figure.subplots(1, 2), ("std", "mad"), strict=True):
@@ -224,7 +224,7 @@ def identifiability_figure(screens: Row) -> Figure:
 
 @styled()
 def pca_figure(pca: Row) -> Figure:
-    """Loadings of the first three components."""
+    """Draw loadings of the first three components."""
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for number, axes in enumerate(panels):

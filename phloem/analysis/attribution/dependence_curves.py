@@ -38,7 +38,7 @@ INSIDE = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What resamples of the cells say.
+    """Curves and breakpoints over resamples of the cells.
 
     Attributes:
         low, high: (200,) 5 and 95 % of the resampled curves.
@@ -63,7 +63,7 @@ def trend(
     weights: np.ndarray | None = None,
     delta: float = DELTA,
 ) -> np.ndarray:
-    """LOWESS of y on x, evaluated at other points by its own local regressions.
+    """Compute LOWESS of y on x, evaluated at other points by its own local regressions.
 
     statsmodels takes either `delta`, without which many cells take long, or `xvals`; and between points `delta` apart
     it interpolates, so that second differences of its curve would be those of the interpolation. Here it finds the
@@ -140,7 +140,7 @@ def _local_lines(x: np.ndarray, y: np.ndarray, weights: np.ndarray, grid: np.nda
 
 
 def breakpoint_of(grid: np.ndarray, curve: np.ndarray, x: np.ndarray, smoothing: float = SMOOTHING) -> float:
-    """Where a curve bends most: its largest absolute second difference (attribution.md 1.4).
+    """Find where a curve bends most: its largest absolute second difference (attribution.md 1.4).
 
     Second differences at 200 points are mostly noise: local lines change with every point that enters or leaves a
     window. So the curve is first smoothed by a Gaussian (SD 2 % of the range), and the ends, where windows are
@@ -177,7 +177,7 @@ def bootstrap(
     rng: np.random.Generator,
     blocks: np.ndarray | None = None,
 ) -> Bootstrap:
-    """Curves and breakpoints of resamples of the cells.
+    """Compute curves and breakpoints of resamples of the cells.
 
     Args:
         x: (n,) predictor.
@@ -205,7 +205,7 @@ def bootstrap(
 
 
 def breakpoint_interval(grid: np.ndarray, at: float, breakpoints: np.ndarray) -> tuple[float, float] | None:
-    """The bootstrap's interval of a breakpoint: 5 to 95 % of the resamples', and 2 % of the range to either side.
+    """Return the bootstrap's interval of a breakpoint: 5 to 95 % of the resamples', 2 % of the range to either side.
 
     The margin is what the curve is smoothed by: nothing is placed more exactly than that. It also holds the bias of the
     method, about 1 % of the range towards where the cells are densest.

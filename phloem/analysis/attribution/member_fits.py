@@ -71,12 +71,12 @@ def fit_all(sample: Sample, cells: ChosenCells, settings: AttributionSettings, e
 
 
 def draw_evenly(cells: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """All cells, or an even draw of so many of them, in order."""
+    """Return all cells, or an even draw of so many of them, in order."""
     return np.arange(cells) if cells <= most else np.sort(rng.choice(cells, most, replace=False))
 
 
 def member_band(value: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Range over the members around the final model's value.
+    """Return the range over the members around the final model's value.
 
     A fit to one member carries restart noise that the median of all has not: it gives noise a larger and drivers a
     smaller share, by itself. So the members' values are shifted by what their mean is off the final model's value; how

@@ -35,7 +35,7 @@ _LAGS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 
 
 @dataclass(frozen=True)
 class Smoothness:
-    """How like one another a predictor's neighbouring values are.
+    """Spatial correlation of a predictor.
 
     Attributes:
         length: of the Gaussian correlation exp(-d^2 / (2 length^2)), as a chord of the unit sphere.
@@ -53,7 +53,7 @@ def on_sphere(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
 
 
 def smoothness(x: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> list[Smoothness]:
-    """Correlation length and roughness of predictors, from the correlogram of their normal scores.
+    """Return correlation length and roughness of predictors, from the correlogram of their normal scores.
 
     Args:
         x: (cells, predictors).
@@ -108,7 +108,7 @@ def noise_floor(
     estimator: str,
     seed: int,
 ) -> float:
-    """The largest share of any shadow, as a share of the final model.
+    """Return the largest share of any shadow, as a share of the final model.
 
     In a fit with shadows twice as many predictors compete, so that one without bearing gets less there than in the
     final model. By how much is seen from the weaker half of the true predictors: the shadows' largest share is

@@ -91,7 +91,7 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 
 
 def tables(document: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """The CSV tables of an attribution, by file name, rows of each with the same keys.
+    """Return the CSV tables of an attribution, by file name, rows of each with the same keys.
 
     Args:
         document: what attribution.json holds.

@@ -19,7 +19,7 @@ _BLUE, _ORANGE, _GREEN = OKABE_ITO[0], OKABE_ITO[1], OKABE_ITO[2]
 
 @styled()
 def scatter_figure(pairs: Pairs) -> Figure:
-    """Simulated against reference values, with the members' range, both regressions and the line of equality.
+    """Draw simulated against reference values, with the members' range, both regressions and the line of equality.
 
     Args:
         pairs: those that are there, at least one.
@@ -59,7 +59,7 @@ def scatter_figure(pairs: Pairs) -> Figure:
 
 @styled()
 def map_figure(pairs: Pairs) -> Figure:
-    """Simulated less reference at the cells, and the same as a share of the reference.
+    """Draw simulated less reference at the cells, and the same as a share of the reference.
 
     Args:
         pairs: those that are there, at least one; of a cell's pairs the means are drawn.

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Scores:
-    """How simulated values compare with a reference over common cells.
+    """Scores of simulated values against a reference over common cells.
 
     Attributes:
         cells: number of them.

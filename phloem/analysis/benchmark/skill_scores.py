@@ -23,7 +23,7 @@ PETAGRAM = 1e15
 
 @dataclass(frozen=True)
 class Metrics:
-    """How simulated values compare with observed ones.
+    """Scores of simulated against observed values.
 
     Attributes:
         pairs: number of them.

@@ -24,7 +24,7 @@ _CURVE, _POINT, _OUTLIER = OKABE_ITO[2], OKABE_ITO[0], OKABE_ITO[1]
 
 @styled()
 def growth_figure(fits: Sequence[GrowthFit]) -> Figure:
-    """Stands, curve and 90 % band of many cells, one small panel a cell, outliers marked.
+    """Draw stands, curve and 90 % band of many cells, one small panel a cell, outliers marked.
 
     Args:
         fits: one a panel, at least one.
@@ -59,7 +59,7 @@ def growth_figure(fits: Sequence[GrowthFit]) -> Figure:
 
 @styled()
 def leaf_economics_figure(leaves: Leaves, line: LeafEconomicsFit) -> Figure:
-    """Leaves and the line through them, on logarithmic axes, with one residual SD to either side.
+    """Draw leaves and the line through them, on logarithmic axes, with one residual SD to either side.
 
     Args:
         leaves: what was fitted.

@@ -84,11 +84,11 @@ class GrowthFit:
     flags: dict[str, str]
 
     def agb(self, ages: np.ndarray) -> np.ndarray:
-        """The curve in Mg ha-1 at ages in years, of their shape."""
+        """Return the curve in Mg ha-1 at ages in years, of their shape."""
         return richards_chapman(ages, self.amax, self.k, self.c)
 
     def band(self, ages: np.ndarray, share: float = 0.9) -> np.ndarray:
-        """Ends of the band that holds the curve with a given probability.
+        """Return ends of the band that holds the curve with a given probability.
 
         Args:
             ages: (ages,) years.
@@ -101,7 +101,7 @@ class GrowthFit:
         return np.quantile(curves, [0.5 - 0.5 * share, 0.5 + 0.5 * share], axis=1)
 
     def told(self) -> list[str]:
-        """What was left out and what to beware of, one line each."""
+        """Return the warnings of the fit and the stands left out, one line each."""
         stands, lines = self.stands, []
         if stands.repeats:
             lines.append(f"{stands.repeats} rows repeat a stand's age and biomass; each counts once")

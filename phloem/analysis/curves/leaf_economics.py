@@ -82,11 +82,11 @@ class LeafEconomicsFit:
     n: int
 
     def lifespan(self, lcma: np.ndarray) -> np.ndarray:
-        """Leaf lifespan in years of leaf carbon mass per area in gC m-2, of its shape."""
+        """Return leaf lifespan in years of leaf carbon mass per area in gC m-2, of its shape."""
         return np.exp(self.alpha + self.gamma * np.log(lcma))
 
     def toml(self) -> str:
-        """Lines of a campaign file."""
+        """Return lines of a campaign file."""
         return (
             "[experiment.leaf_economics]\n"
             f"alpha = {self.alpha:.6g}  # ln years\n"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Runs(Protocol):
-    """What is drawn: `phloem.jobs.experiments.run_forward.ForwardBiomass`."""
+    """Runs as they are drawn: `phloem.jobs.experiments.run_forward.ForwardBiomass`."""
 
     @property
     def experiments(self) -> Sequence[str]:

@@ -53,7 +53,7 @@ def recovery(estimates: Mapping[str, Values], truth: Values) -> dict[str, dict[s
 def truth_figure(
     places: np.ndarray, estimates: Mapping[str, Values], truth: Values, shown: Sequence[Quantity]
 ) -> Figure:
-    """Maps of the truth and of each experiment's medians.
+    """Draw maps of the truth and of each experiment's medians.
 
     Args:
         places: latitude and longitude, (cells, 2).

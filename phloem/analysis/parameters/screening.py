@@ -26,7 +26,7 @@ AGGREGATIONS = ("cell", "median")
 
 @dataclass(frozen=True)
 class Screen:
-    """Which parameters pass a screen.
+    """Result of a screen of the parameters.
 
     Attributes:
         names: what was screened.
@@ -130,7 +130,7 @@ def identifiability(
     std_limit: float = STANDARD_LIMIT,
     mad_limit: float = SCREENING_RCV,
 ) -> Mapping[str, Any]:
-    """Both screens of all parameters that the model reads, and of the initial pools: a part of attribution.json.
+    """Return both screens of all parameters that the model reads, and of the initial pools: a part of attribution.json.
 
     Args:
         parameters: (cells, members, parameters), NaN for lanes without a result.

@@ -52,7 +52,7 @@ class Axes:
 
 
 def strategy_axes(parameters: np.ndarray, strategy: Strategy) -> Axes:
-    """Principal components of the ecological variables of the members' mean parameters, cells unweighted.
+    """Return principal components of the ecological variables of the members' mean parameters, cells unweighted.
 
     Args:
         parameters: (cells, members, parameters), NaN for lanes without a result.

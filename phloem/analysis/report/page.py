@@ -28,7 +28,7 @@ from phloem.names import STATUS
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report is made of; of what is absent the page says which command makes it.
+    """Contents of a report; for absent ones the page names the command that makes them.
 
     Attributes:
         title: Name of the campaign, or of the three experiments.

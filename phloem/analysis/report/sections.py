@@ -47,7 +47,7 @@ def refuse_malformed(path: Path, command: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class CampaignFacts:
-    """What is known about a campaign besides its results.
+    """Facts of a campaign besides its results.
 
     Attributes:
         name, version, configuration_hash, seed, members, optimiser: As in the campaign's files.

@@ -22,7 +22,7 @@ _BETTER, _WORSE = (0, 114, 178), (213, 94, 0)
 
 
 def shade(score: float) -> str:
-    """Background and ink of an NNSE: orange below 0.5 (worse than the mean), blue above, white at 0.5."""
+    """Return the background and ink of an NNSE: orange below 0.5 (worse than the mean), blue above, white at 0.5."""
     if not np.isfinite(score):
         return ""
     depth = min(abs(score - 0.5) / 0.5, 1.0)
@@ -35,7 +35,7 @@ def shade(score: float) -> str:
 
 
 def score_rows(product: TowerProduct) -> list[dict[str, Any]]:
-    """NNSE by stream of every cell: the members' median and the member of lowest loss."""
+    """Return the NNSE by stream of every cell: the members' median and the member of lowest loss."""
     rows = []
     for index, cell in enumerate(product.cells):
         best = product.best_member(index)
@@ -65,7 +65,7 @@ def _lane_words(product: TowerProduct, index: int) -> str:
 
 
 def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
-    """Status, end loss and its terms of every member of a cell."""
+    """Return status, end loss and its terms of every member of a cell."""
     best = product.best_member(index)
     return [
         {
@@ -87,7 +87,7 @@ def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
 
 
 def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
-    """One row a parameter of a cell: where the members lie between the bounds, median and rCV."""
+    """Return one row a parameter of a cell: where the members lie between the bounds, median and rCV."""
     rows = []
     for one in product.tables.shown:
         slot, period = product.tables.column(one.name), one.period
@@ -116,7 +116,7 @@ def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
 
 
 def strip(positions: Floats, median: float, title: str) -> str:
-    """A line from the lower to the upper bound with a dot a member and a tick at the median, as SVG."""
+    """Return a line from the lower to the upper bound with a dot a member and a tick at the median, as SVG."""
     parts = [
         f'<svg class="strip" viewBox="0 0 {_STRIP} 16" role="img">',
         f"<title>{title or 'not calibrated'}</title>",
@@ -138,7 +138,7 @@ def strip(positions: Floats, median: float, title: str) -> str:
 
 
 def agreement_rows(product: TowerProduct) -> list[dict[str, Any]]:
-    """One row a parameter over all cells of a product (`agreement_row`)."""
+    """Return one row a parameter over all cells of a product (`agreement_row`)."""
     rows = []
     for one in product.tables.shown:
         slot = product.tables.column(one.name)
@@ -147,7 +147,7 @@ def agreement_rows(product: TowerProduct) -> list[dict[str, Any]]:
 
 
 def agreement_row(one: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]:
-    """In how many cells the members agree on a parameter, and the range of their medians.
+    """Return in how many cells the members agree on a parameter, and the range of their medians.
 
     Args:
         one: the parameter.
@@ -172,7 +172,7 @@ def agreement_row(one: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]
 
 
 def failed_lanes(cells: Sequence[str], status: Integers, redraws: Integers) -> list[dict[str, Any]]:
-    """Every lane without a result, those of a cell that failed alike together, and what to do.
+    """Return every lane without a result, those of a cell that failed alike together, and what to do.
 
     Args:
         cells: names.

@@ -90,7 +90,7 @@ class TowerProduct:
         return good_lanes(self.status)
 
     def best_member(self, index: int) -> int | None:
-        """Calibrated member with the lowest loss of the cell at `index`, or None where there is none."""
+        """Return the calibrated member with the lowest loss of the cell at `index`, or None where there is none."""
         loss = np.where(self.calibrated[index] & np.isfinite(self.loss[index]), self.loss[index], np.inf)
         return int(np.argmin(loss)) if np.isfinite(loss).any() else None
 
@@ -151,13 +151,13 @@ def _values(variable: xr.DataArray, dimensions: tuple[str, ...], known: Mapping[
 
 
 def middle(values: Floats) -> float:
-    """Median of the finite values, NaN where there is none."""
+    """Return the median of the finite values, NaN where there is none."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else float("nan")
 
 
 def envelope(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Median, lowest and highest of the members, ignoring NaN.
+    """Return median, lowest and highest of the members, ignoring NaN.
 
     Args:
         values: (members, points).
@@ -174,7 +174,7 @@ def envelope(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def weekly_means(values: Floats) -> Floats:
-    """Means of seven-day windows counted from the first day.
+    """Return means of seven-day windows counted from the first day.
 
     Args:
         values: (..., days), NaN = missing.
@@ -192,7 +192,7 @@ def weekly_means(values: Floats) -> Floats:
 
 
 def seasonal_means(values: Floats, time: NDArray[np.datetime64]) -> Floats:
-    """Mean of every week of the year over the whole record.
+    """Return the mean of every week of the year over the whole record.
 
     Args:
         values: (..., days), NaN = missing.
@@ -214,7 +214,7 @@ def seasonal_means(values: Floats, time: NDArray[np.datetime64]) -> Floats:
 
 
 def position(values: Floats, parameter: Parameter) -> Floats:
-    """Where values of a parameter lie between its bounds: 0 at the lower, 1 at the upper.
+    """Return where values of a parameter lie between its bounds: 0 at the lower, 1 at the upper.
 
     Args:
         values: Physical values, any shape.
@@ -231,5 +231,5 @@ def position(values: Floats, parameter: Parameter) -> Floats:
 
 
 def apart(values: Floats, reference: float | Floats, period: float) -> Floats:
-    """Signed shortest way from `reference` to `values` around a period, in [-period / 2, period / 2)."""
+    """Return the signed shortest way from `reference` to `values` around a period, in [-period / 2, period / 2)."""
     return np.mod(values - reference + period / 2, period) - period / 2

@@ -35,7 +35,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def styled() -> Any:
-    """Decorator of a function that draws: the report's style holds inside it and nowhere else."""
+    """Return a decorator of a function that draws: the report's style holds inside it and nowhere else."""
     return matplotlib.rc_context(_STYLE)
 
 

@@ -28,7 +28,7 @@ BACKGROUND = 200
 
 @dataclass(frozen=True)
 class Sample:
-    """What a model is fitted to.
+    """Data that a model is fitted to.
 
     Attributes:
         x: (cells, predictors), all finite.
@@ -63,7 +63,7 @@ class ValidationScores:
 
 @dataclass(frozen=True)
 class Validation:
-    """How well cells were predicted by models that had not seen them.
+    """Predictions of cells by models that had not seen them, with their scores.
 
     Attributes:
         predicted: (cells,), each by the model of the folds that it is not in.
@@ -227,7 +227,7 @@ def cross_validate(
 
 
 def explain(model: Any, x: np.ndarray, background: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Exact SHAP values of a tree model.
+    """Compute exact SHAP values of a tree model.
 
     Args:
         model: from `fit`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AttributionSettings:
-    """How to attribute; the defaults are those of attribution.md 1.3 and 1.4.
+    """Settings of an attribution; the defaults are those of attribution.md 1.3 and 1.4.
 
     Attributes:
         estimator: "exact" (GradientBoostingRegressor), "histogram" (HistGradientBoostingRegressor) or "auto": exact up

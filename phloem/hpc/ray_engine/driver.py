@@ -52,7 +52,7 @@ Message = tuple[str, int, Any]
 
 @dataclass(frozen=True)
 class RaySettings:
-    """What the driver is told of the engine; see `RayEngine`."""
+    """Settings that the engine hands to its driver; see `RayEngine`."""
 
     address: str
     workers: int

@@ -30,7 +30,7 @@ KEPT_VARIABLES = frozenset({"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"})
 
 @dataclass(frozen=True)
 class ClusterLimits:
-    """What differs from cluster to cluster.
+    """Limits of a cluster.
 
     Attributes:
         max_array_size: tasks that one array may have; 0 or 1 where arrays are switched off.

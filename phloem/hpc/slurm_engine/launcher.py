@@ -38,7 +38,7 @@ OWN_OPTIONS = {
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """What jobs ask of a cluster.
+    """Resources and options of batch jobs.
 
     Attributes:
         partition: queue; empty here and below means that the cluster's default holds.

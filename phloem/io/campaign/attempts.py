@@ -35,7 +35,7 @@ _NAME = re.compile(r"tile_([0-9]+)\.([0-9]+)\.(claim|end|beat|forgiven)")
 
 
 class TakenError(WorkError):
-    """Somebody else computes this tile, or has done so."""
+    """Another worker computes this tile, or has done so."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ def claim_tile(
     on_full: OnFull | None = None,
     verdict: Verdict | None = None,
 ) -> int:
-    """Claim the next attempt of a tile that nobody holds; no two callers ever get the same number.
+    """Claim the next attempt of a tile without a holder; no two callers ever get the same number.
 
     An open attempt whose holder is gone is ended as a lost worker's.
 
@@ -296,7 +296,7 @@ def claim_tile(
         1 for the first attempt.
 
     Raises:
-        TakenError: somebody holds it, was quicker, or has committed it while the caller was starting.
+        TakenError: another worker holds it, was quicker, or has committed it while the caller was starting.
     """
     if paths.tile(index).exists():
         raise TakenError(f"tile {index} is committed")
@@ -364,7 +364,7 @@ def end_lost(
 
 
 def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
-    """See that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
+    """Ensure that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
     number = max(number, count_attempts(paths, index)) + 1
     try:
         claim(paths, index, number, holder("nobody"))

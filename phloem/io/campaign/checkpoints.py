@@ -65,7 +65,7 @@ def _is_whole(path: Path) -> bool:
 def load_checkpoint(
     paths: CampaignPaths, index: int, fingerprint: str, part: str = ""
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The newest whole checkpoint of a tile that belongs to a computation.
+    """Return the newest whole checkpoint of a tile that belongs to a computation.
 
     Args:
         paths: the campaign.

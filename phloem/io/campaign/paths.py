@@ -74,7 +74,7 @@ class CampaignPaths:
         return self.root / "failures"
 
     def traceback(self, index: int) -> Path:
-        """The traceback of a tile's last failed attempt."""
+        """Return the traceback of a tile's last failed attempt."""
         return self.failures_dir / f"tile_{index:05d}.txt"
 
     @property
@@ -108,59 +108,59 @@ class CampaignPaths:
         return self.root / "normalisation.nc"
 
     def merged_temporary(self, host: str, pid: int) -> Path:
-        """Where a process writes the product before it gets its name."""
+        """Return the file in which a process writes the product before it gets its name."""
         return self.root / f"merged.nc.{host}.{pid}.tmp"
 
     def tile(self, index: int) -> Path:
-        """The committed file of a tile."""
+        """Return the committed file of a tile."""
         return self.tiles_dir / f"tile_{index:05d}.h5"
 
     def tile_temporary(self, index: int, attempt: int) -> Path:
-        """What an attempt writes before it commits."""
+        """Return the file that an attempt writes before it commits."""
         return self.tiles_dir / f"tile_{index:05d}.{attempt}.tmp"
 
     def checkpoint(self, index: int, part: str = "") -> Path:
-        """The newest checkpoint of a tile, or of a part of it that is computed alone."""
+        """Return the newest checkpoint of a tile, or of a part of it that is computed alone."""
         return self.checkpoints_dir / f"tile_{index:05d}{part}.h5"
 
     def checkpoint_previous(self, index: int, part: str = "") -> Path:
-        """The checkpoint before the newest."""
+        """Return the checkpoint before the newest."""
         return self.checkpoints_dir / f"tile_{index:05d}{part}.previous.h5"
 
     def part(self, index: int, part: str) -> Path:
-        """The result of a part of a tile that was computed alone."""
+        """Return the result of a part of a tile that was computed alone."""
         return self.checkpoints_dir / f"tile_{index:05d}{part}.done.h5"
 
     def attempt_folder(self, index: int) -> Path:
-        """Folder of the attempts of a tile and its neighbours: a thousand tiles share one, so that a look is quick."""
+        """Return the folder of a tile's attempts: a thousand tiles share one, so that listing is quick."""
         return self.attempts_dir / f"{index // TILES_A_FOLDER:03d}"
 
     def claim(self, index: int, attempt: int) -> Path:
-        """The file whose exclusive creation claims an attempt (the first attempt is 1); it says who holds it."""
+        """Return the file whose exclusive creation claims an attempt (the first attempt is 1); it says who holds it."""
         return self.attempt_folder(index) / f"tile_{index:05d}.{attempt:04d}.claim"
 
     def end(self, index: int, attempt: int) -> Path:
-        """The file that says how an attempt ended."""
+        """Return the file that says how an attempt ended."""
         return self.claim(index, attempt).with_suffix(".end")
 
     def beat(self, index: int, attempt: int) -> Path:
-        """The file in which a running attempt says where it stands."""
+        """Return the file in which a running attempt says where it stands."""
         return self.claim(index, attempt).with_suffix(".beat")
 
     def forgiven(self, index: int, attempt: int) -> Path:
-        """The empty file that says: the ends up to this attempt count no more."""
+        """Return the empty file that says: the ends up to this attempt count no more."""
         return self.claim(index, attempt).with_suffix(".forgiven")
 
     def journal(self, worker: str) -> Path:
-        """The journal of a worker, which only that worker appends to."""
+        """Return the journal of a worker, which only that worker appends to."""
         return self.journals_dir / f"{_file_name(worker)}.jsonl"
 
     def log(self, worker: str) -> Path:
-        """The log of a worker."""
+        """Return the log of a worker."""
         return self.logs_dir / f"{_file_name(worker)}.log"
 
     def folders(self) -> Iterator[Path]:
-        """All folders that a campaign writes into, its root first."""
+        """Return all folders that a campaign writes into, its root first."""
         yield self.root
         yield from (self.tiles_dir, self.checkpoints_dir, self.journals_dir, self.attempts_dir)
         yield from (self.quarantine_dir, self.logs_dir, self.failures_dir, self.report_dir)

@@ -44,7 +44,7 @@ class TileVariable:
 
 @dataclass(frozen=True)
 class TileSchema:
-    """What the tiles of a campaign hold. The first dimension is that of the cells, `cell`, or none of them.
+    """Variables of a campaign's tiles. The first dimension is that of the cells, `cell`, or none of them.
 
     Attributes:
         variables: by name, in the order of files; `cell` (text) and `status` (cell, member) are among them.

@@ -38,7 +38,7 @@ from phloem.names import STATUS
 
 
 class Commit(NamedTuple):
-    """What the journals know of one set of bytes.
+    """Entry of the journals about one set of bytes.
 
     Attributes:
         attempt: the first attempt that has it.
@@ -60,7 +60,7 @@ class StaleAttempt(WorkError):  # noqa: N818
 
 
 class TileState(enum.Enum):
-    """What is on disk of a tile."""
+    """State of a tile's file on disk."""
 
     DONE = "done"
     CORRUPT = "corrupt"
@@ -145,7 +145,7 @@ def write_tile(
 
 
 def default_worker() -> str:
-    """The name of this process's journal."""
+    """Return the name of this process's journal."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
@@ -175,12 +175,12 @@ def _parse_tile(data: bytes, name: str, schema: TileSchema) -> tuple[dict[str, n
 
 
 def read_commits(paths: CampaignPaths) -> Commits:
-    """The checksums that the journals know, by tile; read once for many calls of `diagnose_tile`."""
+    """Return the checksums that the journals know, by tile; read once for many calls of `diagnose_tile`."""
     return commits_in(read_events(paths.journals_dir))
 
 
 def commits_in(events: Iterable[Mapping[str, Any]]) -> Commits:
-    """The checksums that some events tell of, by tile."""
+    """Return the checksums that some events tell of, by tile."""
     commits: Commits = {}
     for event in events:
         if event.get("event") in ("prepared", "committed"):
@@ -192,12 +192,12 @@ def commits_in(events: Iterable[Mapping[str, Any]]) -> Commits:
 
 
 def inspect_tile(paths: CampaignPaths, index: int, commits: Commits | None = None) -> TileState:
-    """What is on disk of a tile: done only where journal, file and checksum agree."""
+    """Return the state of a tile on disk: done only where journal, file and checksum agree."""
     return diagnose_tile(paths, index, commits)[0]
 
 
 def diagnose_tile(paths: CampaignPaths, index: int, commits: Commits | None = None) -> tuple[TileState, str]:
-    """As `inspect_tile`, with the reason in words; see `load_tile`."""
+    """Return the same as `inspect_tile`, with the reason in words; see `load_tile`."""
     state, reason, _ = _examine(paths, index, commits)
     return state, reason
 
@@ -205,7 +205,7 @@ def diagnose_tile(paths: CampaignPaths, index: int, commits: Commits | None = No
 def load_tile(
     paths: CampaignPaths, index: int, schema: TileSchema, commits: Commits | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], int]:
-    """Arrays and attributes of a tile that is done, and the attempt that committed it.
+    """Return arrays and attributes of a tile that is done, and the attempt that committed it.
 
     Raises:
         CorruptFile: the tile is not done; the message says why.

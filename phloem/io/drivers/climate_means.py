@@ -138,7 +138,7 @@ def climate_means(weather: Mapping[str, np.ndarray], months: Months) -> dict[str
 
 @dataclass(frozen=True, eq=False)
 class StoreMeans:
-    """What is constant in time of the cells of a driver store.
+    """Time means and constants of the cells of a driver store.
 
     Attributes:
         climate: by the names in `CLIMATE`, float64 (cells,).

@@ -23,7 +23,7 @@ QUALITY = ("repair", "keep", "refuse")
 
 @dataclass(frozen=True)
 class Finding:
-    """What quality control saw in one variable of one cell.
+    """Finding of quality control in one variable of one cell.
 
     Attributes:
         cell: Name of the cell.
@@ -76,7 +76,7 @@ class Audit:
         self.findings.append(Finding(self.path.stem, variable, severity, message))
 
     def error(self, variable: str, message: str) -> InputError:
-        """The error that names file, cell and variable."""
+        """Return the error that names file, cell and variable."""
         return InputError(f"{self.path}: cell {self.path.stem}: variable {variable}: {message}")
 
     def apply_quality(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def vapour_pressure_deficit(air: np.ndarray, moisture: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-    """Vapour pressure deficit in hPa: max(es(T) - e, 0), e = q p / (0.622 + 0.378 q) (dalec_daily.md, section 2).
+    """Return vapour pressure deficit, hPa: max(es(T) - e, 0), e = q p / (0.622 + 0.378 q) (dalec_daily.md, section 2).
 
     Args:
         air: temperature, degC.
@@ -18,7 +18,7 @@ def vapour_pressure_deficit(air: np.ndarray, moisture: np.ndarray, pressure: np.
 
 
 def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
-    """Saturation vapour pressure over water in hPa of a temperature in degC.
+    """Return saturation vapour pressure over water in hPa of a temperature in degC.
 
     es(T) = 6.1078 exp(17.269 T / (T + 237.3)): Murray (1967), On the computation of saturation vapor
     pressure, Journal of Applied Meteorology 6, 203-204.

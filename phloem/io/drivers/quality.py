@@ -13,19 +13,19 @@ from phloem.io.drivers.variables import VARIABLES, DriverVariables, Variable
 
 
 def count_days(bad: np.ndarray, time: np.ndarray) -> str:
-    """How many days a mask marks, and the first of them, in words."""
+    """Return how many days a mask marks, and the first of them, in words."""
     days = np.flatnonzero(bad)
     return f"{len(days)} day{'s' if len(days) > 1 else ''}, first {dates(time[days[:1]])[0]}"
 
 
 def mark_missing(values: np.ndarray) -> np.ndarray:
-    """float64 copy with NaN for the fill value -9999, infinities and masked values."""
+    """Return a float64 copy with NaN for the fill value -9999, infinities and masked values."""
     filled = np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
     return np.where(np.isfinite(filled) & (filled != -9999.0), filled, np.nan)
 
 
 def check_time(time: np.ndarray) -> Issue | None:
-    """Days must be whole, increase by one, and make at least two calendar years. `time`: float64 (days,)."""
+    """Check that days are whole, increase by one, and make at least two calendar years. `time`: float64 (days,)."""
     time = np.asarray(time, dtype=np.float64)
     if not np.all(np.isfinite(time)):
         return Issue("fatal", f"{np.sum(~np.isfinite(time))} time stamps are missing")
@@ -58,7 +58,7 @@ def check_time(time: np.ndarray) -> Issue | None:
 
 
 def check_doy(time: np.ndarray, doy: np.ndarray) -> Issue | None:
-    """The file's day of the year must be that of its time axis; both (days,)."""
+    """Check that the file's day of the year is that of its time axis; both (days,)."""
     wrong = ~(doy == day_of_year(time))
     if not wrong.any():
         return None
@@ -71,13 +71,13 @@ def check_doy(time: np.ndarray, doy: np.ndarray) -> Issue | None:
 
 
 def check_gaps(values: np.ndarray, time: np.ndarray) -> Issue | None:
-    """Forcing must be complete."""
+    """Check that forcing is complete."""
     gap = ~np.isfinite(values)
     return Issue("fatal", f"no value on {count_days(gap, time)}; forcing must be complete") if gap.any() else None
 
 
 def check_kelvin(variable: Variable, values: np.ndarray) -> Issue | None:
-    """A temperature said to be in degC whose every value lies in 150..350 is in kelvin."""
+    """Convert a temperature said to be in degC whose every value lies in 150..350: it is in kelvin."""
     seen = values[np.isfinite(values)]
     if variable.unit != "degC" or not len(seen) or seen.min() < 150.0 or seen.max() > 350.0:
         return None
@@ -90,7 +90,7 @@ def check_kelvin(variable: Variable, values: np.ndarray) -> Issue | None:
 
 
 def check_negative(variable: Variable, values: np.ndarray, time: np.ndarray) -> Issue | None:
-    """Tiny negative values of a non-negative quantity are instrument noise and become zero."""
+    """Set tiny negative values of a non-negative quantity, which are instrument noise, to zero."""
     below = values < 0.0
     if variable.lowest != 0.0 or not below.any():
         return None
@@ -106,7 +106,7 @@ def check_negative(variable: Variable, values: np.ndarray, time: np.ndarray) -> 
 
 
 def check_range(variable: Variable, values: np.ndarray, time: np.ndarray) -> Issue | None:
-    """Values must be physically possible in the package's unit."""
+    """Check that values are physically possible in the package's unit."""
     outside = (values < variable.lowest) | (values > variable.highest)
     if not outside.any():
         return None
@@ -119,7 +119,7 @@ def check_range(variable: Variable, values: np.ndarray, time: np.ndarray) -> Iss
 
 
 def check_daily_range(tasmin: np.ndarray, tasmax: np.ndarray, time: np.ndarray) -> Issue | None:
-    """The minimum must not exceed the maximum.
+    """Check that the minimum does not exceed the maximum.
 
     On nearly every day the two variables are exchanged; on up to 1 % of the days the pair of that day is
     exchanged, which leaves its mean as it was; in between nobody can tell what happened.
@@ -140,20 +140,20 @@ def check_daily_range(tasmin: np.ndarray, tasmax: np.ndarray, time: np.ndarray) 
 
 
 def departures(values: np.ndarray, window: int = 31) -> np.ndarray:
-    """Departures from a centred running mean (days,): what is left is weather, not season."""
+    """Return departures from a centred running mean (days,): what is left is weather, not season."""
     ones = np.ones(window)
     return values - np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r; 0 where either is constant."""
+    """Return Pearson's r; 0 where either is constant."""
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
     return float(np.sum(a * b) / scale) if scale > 0.0 else 0.0
 
 
 def dryness_score(vpd: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray, rsds: np.ndarray) -> float:
-    """How much like a vapour pressure deficit a series behaves, from -2 to 2.
+    """Return how much like a vapour pressure deficit a series behaves, from -2 to 2.
 
     The sum of two correlations of departures from the 31-day mean: with es(Tmax) - es(Tmin) and with
     shortwave. A deficit rises on clear days, vapour pressure falls. Measured: the true deficit scores 0.61 or
@@ -169,7 +169,7 @@ def dryness_score(vpd: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray, rsds:
 def check_vapour_pressure(
     vpd: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray, rsds: np.ndarray, time: np.ndarray
 ) -> Issue | None:
-    """Vapour pressure in the place of its deficit (see `dryness_score`; certain below 0.45).
+    """Find vapour pressure in the place of its deficit (see `dryness_score`; certain below 0.45).
 
     Mended: max((es(Tmin) + es(Tmax)) / 2 - e, 0). Against the measured deficit of AU-Dry (2011-14, 1,461
     days, mean 17.4 hPa) that has r = 0.94, bias +1.1 hPa and rmse 2.8 hPa; with es at the mean of Tmin and
@@ -190,7 +190,7 @@ def check_vapour_pressure(
 
 
 def check_deficit_scale(vpd: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray) -> Issue | None:
-    """A mean deficit out of proportion to (es(Tmax) - es(Tmin)) / 2.
+    """Find a mean deficit out of proportion to (es(Tmax) - es(Tmin)) / 2.
 
     At 105 FLUXNET2015 towers the ratio is 0.52 to 2.53, so that a factor of ten shows.
     """
@@ -206,14 +206,14 @@ def check_deficit_scale(vpd: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray)
 
 
 def check_precipitation(pr: np.ndarray) -> Issue | None:
-    """Years of precipitation must have a day above 1 mm; else the unit is in doubt."""
+    """Check that years of precipitation have a day above 1 mm; else the unit is in doubt."""
     if pr.max() >= 1.0:
         return None
     return Issue("warning", f"the wettest day has {pr.max():.3g} mm: a desert, or not mm d-1")
 
 
 def check_observation_windows(values: np.ndarray, training_days: int) -> Issue | None:
-    """A stream with no value in the calibration window, or missing on more than a fifth of the days."""
+    """Find a stream without value in the calibration window, or missing on more than a fifth of the days."""
     missing = ~np.isfinite(values)
     if missing[:training_days].all():
         return Issue("warning", f"no value in the calibration window (its first {training_days} days)")

@@ -85,7 +85,7 @@ class StorePaths:
         return self.root / "truth.csv"
 
     def chunk(self, number: int) -> Path:
-        """The file of a chunk."""
+        """Return the file of a chunk."""
         return self.root / "chunks" / f"{number // 1000:03d}" / f"chunk_{number:06d}.nc"
 
 

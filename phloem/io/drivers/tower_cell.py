@@ -49,23 +49,23 @@ class Cell:
 
 
 def dates(time: np.ndarray) -> np.ndarray:
-    """Days since 2001-01-01 as datetime64[D]."""
+    """Return days since 2001-01-01 as datetime64[D]."""
     return EPOCH + np.asarray(time).astype("timedelta64[D]")
 
 
 def day_of_year(time: np.ndarray) -> np.ndarray:
-    """Gregorian day of the year 1..366, int64, of days since 2001-01-01."""
+    """Return the Gregorian day of the year 1..366, int64, of days since 2001-01-01."""
     day = dates(time)
     return (day - day.astype("datetime64[Y]")).astype(np.int64) + 1
 
 
 def calendar_years(days: int) -> int:
-    """Number of calendar years that a series of so many days stands for: round(days / 365.25)."""
+    """Return the number of calendar years that a series of so many days stands for: round(days / 365.25)."""
     return round(days / PERIOD)
 
 
 def count_training_days(time: np.ndarray) -> int:
-    """Days in the calibration window: the first ceil(n / 2) of the series' n calendar years.
+    """Return days in the calibration window: the first ceil(n / 2) of the series' n calendar years.
 
     A series that starts inside a year is cut on the same day and month, so its years are counted from there.
     """

@@ -35,7 +35,7 @@ _REFERENCE = {
 
 
 def list_towers(folder: Path, sites: Sequence[str] | None = None) -> dict[str, Path]:
-    """The tower files of a folder by site, sorted by name.
+    """Return the tower files of a folder by site, sorted by name.
 
     Args:
         folder: Folder of `SITE.nc` files.

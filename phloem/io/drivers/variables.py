@@ -87,7 +87,7 @@ class Variable:
     long_name: str
 
     def convert(self, values: np.ndarray, unit: str) -> np.ndarray | None:
-        """Values in this package's unit, or None where `unit` is unknown."""
+        """Return values in this package's unit, or None where `unit` is unknown."""
         known = self._conversion(unit)
         if known is None:
             return None
@@ -95,7 +95,7 @@ class Variable:
         return values if (factor, offset) == (1.0, 0.0) else values * factor + offset
 
     def is_own_unit(self, unit: str) -> bool:
-        """Whether `unit` is a spelling of this package's unit."""
+        """Return whether `unit` is a spelling of this package's unit."""
         return self._conversion(unit) == (1.0, 0.0)
 
     def _conversion(self, unit: str) -> tuple[float, float] | None:

@@ -158,7 +158,7 @@ def _rename_to_new(source: Path, target: Path) -> None:
 
 
 def checksum(data: bytes) -> str:
-    """SHA-256 of bytes, in hexadecimal."""
+    """Return the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -167,7 +167,7 @@ def hdf5_image(
     attributes: Mapping[str, Any],
     describe: Mapping[str, Mapping[str, str]] | None = None,
 ) -> bytes:
-    """The bytes of an HDF5 file: same input, same bytes.
+    """Return the bytes of an HDF5 file: same input, same bytes.
 
     Built in memory, because a full disk in the middle of a write leaves the HDF5 library in a torn state.
 
@@ -222,7 +222,7 @@ def _header(body: bytes) -> bytes:
 
 
 def parse_hdf5(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and attributes of an image made by `hdf5_image`.
+    """Return arrays and attributes of an image made by `hdf5_image`.
 
     Args:
         data: the bytes of the whole file.
@@ -246,7 +246,7 @@ def parse_hdf5(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str,
 
 
 def read_hdf5(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and attributes of a file made by `hdf5_image`.
+    """Return arrays and attributes of a file made by `hdf5_image`.
 
     Raises:
         CorruptFile: anything is wrong with its bytes.
@@ -256,7 +256,7 @@ def read_hdf5(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All bytes of a file; a medium that cannot deliver them is a CorruptFile."""
+    """Return all bytes of a file; a medium that cannot deliver them is a CorruptFile."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -27,7 +27,7 @@ class Row:
     values: dict[str, str]
 
     def number(self, name: str, above: float = -math.inf, least: float = -math.inf, most: float = math.inf) -> float:
-        """A finite number.
+        """Return a finite number.
 
         Args:
             name: its column.
@@ -120,7 +120,7 @@ class Table:
 
 
 def half_degree_cell(latitude: float, longitude: float) -> tuple[float, float]:
-    """Centre of the half-degree cell that holds a point.
+    """Return the centre of the half-degree cell that holds a point.
 
     Args:
         latitude: degrees north, -90..90.
@@ -136,7 +136,7 @@ def half_degree_cell(latitude: float, longitude: float) -> tuple[float, float]:
 
 
 def cell_of(row: Row, latitude: str = "latitude", longitude: str = "longitude") -> tuple[float, float]:
-    """Centre of the half-degree cell of a row.
+    """Return the centre of the half-degree cell of a row.
 
     Raises:
         InputError: coordinates that are not numbers or not on Earth.
@@ -147,6 +147,6 @@ def cell_of(row: Row, latitude: str = "latitude", longitude: str = "longitude") 
 
 
 def cell_name(cell: tuple[float, float]) -> str:
-    """A cell's name for people: 61.75 N 24.25 E."""
+    """Return a cell's name for people: 61.75 N 24.25 E."""
     latitude, longitude = cell
     return f"{abs(latitude):g} {'S' if latitude < 0 else 'N'} {abs(longitude):g} {'W' if longitude < 0 else 'E'}"

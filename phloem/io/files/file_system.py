@@ -29,7 +29,7 @@ _GRAINS = (1, 100, 1_000, 1_000_000, 10_000_000)
 
 @dataclass(frozen=True)
 class Mount:
-    """Where a folder's file system hangs.
+    """Mount point of a folder's file system.
 
     Attributes:
         kind: type, such as ext4 or nfs4.
@@ -56,7 +56,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a trait is absent.
+    """Reason why a trait is absent.
 
     Attributes:
         text: what was said.
@@ -69,7 +69,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a file system did when it was asked to.
+    """Abilities of a file system, as they were tried.
 
     Attributes:
         exclusive_creation: a file that is to be new is refused where one is (claims of tiles).

@@ -75,7 +75,7 @@ def _sealed(body: bytes) -> bytes:
 
 
 def read_events(path: Path, leave_out: str = "") -> Events:
-    """The events of a journal, or of all journals of a folder; none where there is nothing.
+    """Return the events of a journal, or of all journals of a folder; none where there is nothing.
 
     Args:
         path: a journal, or a folder of journals (*.jsonl and *.log, taken in the order of their names).

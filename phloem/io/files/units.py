@@ -106,7 +106,7 @@ def _parse(unit: str) -> tuple[Fraction, Powers] | None:
 
 
 def conversion(given: str, wanted: str) -> tuple[float, float] | None:
-    """Factor and offset that lead from one unit to another, None where they do not go together or are not known.
+    """Return factor and offset that lead from one unit to another, None where they do not go together or are not known.
 
     Args:
         given: unit that the values have.
@@ -137,7 +137,7 @@ def is_same_unit(given: str, wanted: str) -> bool:
 
 
 def convert(values: np.ndarray, given: str, wanted: str, where: str) -> np.ndarray:
-    """Values in another unit; as they are where the unit is the same.
+    """Return values in another unit; as they are where the unit is the same.
 
     Args:
         values: any shape.

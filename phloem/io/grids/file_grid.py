@@ -65,7 +65,7 @@ class Axis:
         return degrees if self.ascending else degrees[::-1]
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
-        """Places in the file of cells by number, -1 where the file does not have one; int64."""
+        """Return places in the file of cells by number, -1 where the file does not have one; int64."""
         found = np.asarray(numbers, np.int64) - self.first
         if self.circular:
             found = found % self.count
@@ -74,12 +74,12 @@ class Axis:
         return np.where(inside, place, -1)
 
     def same(self, other: Axis) -> bool:
-        """Whether two files hold the same cells in the same order."""
+        """Return whether two files hold the same cells in the same order."""
         return self == other
 
 
 def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = None) -> Axis:
-    """Understand the coordinates of an axis.
+    """Read the coordinates of an axis.
 
     Args:
         values: cell centres in degrees, (cells,).
@@ -181,14 +181,14 @@ class Boxes:
         return len(self.owner)
 
     def only(self, owners: np.ndarray) -> Boxes:
-        """The boxes of some owners, which are renumbered 0, 1, ... in their order (ascending)."""
+        """Return the boxes of some owners, which are renumbered 0, 1, ... in their order (ascending)."""
         kept = np.isin(self.owner, owners)
         place = np.searchsorted(owners, self.owner[kept])
         return Boxes(place, self.south[kept], self.west[kept], self.size)
 
 
 def grid_boxes(latitude: np.ndarray, longitude: np.ndarray, step: float) -> Boxes:
-    """The cells themselves as boxes.
+    """Return the cells themselves as boxes.
 
     Args:
         latitude: of the centres, degrees, (cells,).
@@ -199,7 +199,7 @@ def grid_boxes(latitude: np.ndarray, longitude: np.ndarray, step: float) -> Boxe
 
 
 def overlaps(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the axis's cells that each interval meets, and the weight of each: (boxes, most) both.
+    """Return numbers of the axis's cells that each interval meets, and the weight of each: (boxes, most) both.
 
     The weight is the overlap in degrees of longitude, or in the sine of latitude; 0 pads.
     """
@@ -221,7 +221,7 @@ def overlaps(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.n
 
 @dataclass(frozen=True, eq=False)
 class Gather:
-    """Which pixels of a file make up each cell, and how much each counts.
+    """Pixels of a file that make up each cell, with their weights.
 
     Attributes:
         rows, columns: places in the file, int64 (cells, terms), south to north and west to east.

@@ -71,7 +71,7 @@ class Grid:
     def around(
         cls, latitudes: Iterable[float], longitudes: Iterable[float], step: float, longitude_step: float | None = None
     ) -> Grid:
-        """The smallest regular grid that holds some cells.
+        """Return the smallest regular grid that holds some cells.
 
         Args:
             latitudes: of the cells' centres, degrees north.
@@ -104,7 +104,7 @@ class Grid:
         return len(self.latitude), len(self.longitude)
 
     def find(self, latitudes: Coordinates, longitudes: Coordinates) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column of coordinates, both -1 where they are not the centre of a place of the grid."""
+        """Return row and column of coordinates, both -1 where they are not the centre of a place of the grid."""
         offset = np.asarray(latitudes, dtype=np.float64) - self.latitude[0]
         rows, on_row = _nearest(offset / self.latitude_step, len(self.latitude))
         east = np.asarray(longitudes, dtype=np.float64)
@@ -115,7 +115,7 @@ class Grid:
         return np.where(found, rows, -1), np.where(found, columns, -1)
 
     def place(self, names: Sequence[str], latitudes: Sequence[float], longitudes: Sequence[float]) -> PlacedCells:
-        """The cells of a campaign on this grid.
+        """Return the cells of a campaign on this grid.
 
         Args:
             names: of all cells.
@@ -148,12 +148,12 @@ class Grid:
         return f"{self.latitude[row]:g} N, {self.longitude[column]:g} E"
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Southern and northern, western and eastern bounds: (rows, 2) and (columns, 2); poles end the latitudes."""
+        """Return bounds, south and north (rows, 2), west and east (columns, 2); poles end the latitudes."""
         north = np.clip(_edges(self.latitude, self.latitude_step), -90.0, 90.0)
         return north, _edges(self.longitude, self.longitude_step)
 
     def areas(self) -> np.ndarray:
-        """Area of a place in each row, m2: R^2 dlon (sin north - sin south) on a sphere."""
+        """Return the area of a place in each row, m2: R^2 dlon (sin north - sin south) on a sphere."""
         sines = np.sin(np.radians(self.bounds()[0]))
         return EARTH_RADIUS**2 * math.radians(self.longitude_step) * (sines[:, 1] - sines[:, 0])
 
@@ -171,7 +171,7 @@ class PlacedCells:
     slots: Mapping[str, int]
 
     def slots_of(self, cells: Sequence[str]) -> np.ndarray:
-        """The slots of some cells.
+        """Return the slots of some cells.
 
         Raises:
             InputError: a cell has no place; the message names it.

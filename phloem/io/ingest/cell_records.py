@@ -52,7 +52,7 @@ class Products:
 
 @dataclass
 class Records:
-    """What was read of some cells.
+    """Values read for some cells.
 
     Attributes:
         cells: places in the domain, ascending, int64 (cells,).
@@ -131,7 +131,7 @@ def _read_weather(
 
 
 def gathers_of(forcing: Forcing, boxes: Boxes) -> dict[str, Gather]:
-    """Pixels of boxes by variable of the forcing; grids that are shared are gathered once."""
+    """Return pixels of boxes by variable of the forcing; grids that are shared are gathered once."""
     made: dict[FileGrid, Gather] = {}
     for series in forcing.series.values():
         if series.grid not in made:
@@ -195,7 +195,7 @@ class _Doubts:
         self.first[name][new] = day + either.argmax(axis=0)[new]
 
     def reasons(self) -> dict[int, str]:
-        """What is wrong with cells that cannot be used, in words."""
+        """Return the reasons why cells cannot be used, in words."""
         found: dict[int, list[str]] = {}
         for name, first in self.first.items():
             for cell in np.flatnonzero(first >= 0):
@@ -237,7 +237,7 @@ def _read_stream(
 
 
 def make_cells(products: Products, domain: Domain, records: Records, places: np.ndarray) -> list[GridCell]:
-    """Grid cells of some records.
+    """Return grid cells of some records.
 
     Args:
         products: what was read.

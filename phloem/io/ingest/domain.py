@@ -78,7 +78,7 @@ class Domain:
         self.trajectory = self.trajectory[mask]
 
     def extent(self, step: float) -> str:
-        """What its cells cover, for messages."""
+        """Return the extent of the cells, for messages."""
         half = 0.5 * step
         return (
             f"latitude {self.latitude.min() - half:.6g} to {self.latitude.max() + half:.6g}, longitude "
@@ -86,14 +86,14 @@ class Domain:
         )
 
     def boxes(self, cells: np.ndarray, step: float, filtered: bool) -> Boxes:
-        """What means of some cells are taken over: their mature forest, or all of them."""
+        """Return the boxes over which means of some cells are taken: their mature forest, or all of them."""
         if filtered and self.kept is not None:
             return self.kept.only(cells)
         return grid_boxes(self.latitude[cells], self.longitude[cells], step)
 
 
 def region_cells(step: float, south: float, north: float, west: float, east: float) -> tuple[np.ndarray, np.ndarray]:
-    """Centres of the cells of a region, from south to north and from west to east: latitude and longitude."""
+    """Return centres of the cells of a region, from south to north and from west to east: latitude and longitude."""
     lat = -90.0 + (np.arange(round(180.0 / step)) + 0.5) * step
     lon = -180.0 + (np.arange(round(360.0 / step)) + 0.5) * step
     lat = lat[(lat > south) & (lat < north)]
@@ -105,7 +105,7 @@ def region_cells(step: float, south: float, north: float, west: float, east: flo
 
 
 def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitude: np.ndarray, step: float) -> Domain:
-    """The cells in which any variable of the forcing has a value on the first step of the store."""
+    """Return the cells in which any variable of the forcing has a value on the first step of the store."""
     land = np.zeros(len(latitude), bool)
     for first in range(0, len(latitude), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
@@ -146,7 +146,7 @@ def _not_covered(domain: Domain, series: ProductSeries, step: float, what: str) 
 
 
 def read_layer(domain: Domain, series: ProductSeries, files: OpenFiles, step: float, budget: int) -> np.ndarray:
-    """Means of a static layer over the cells, in its unit, NaN outside its physical range; float64 (cells,).
+    """Return means of a static layer over the cells, in its unit, NaN outside its physical range; float64 (cells,).
 
     Raises:
         InputError: no value in any cell, or hardly any value is possible: another unit.

@@ -49,11 +49,11 @@ class IngestFolder:
         return self.paths.root / "ingest.lock"
 
     def is_begun(self) -> bool:
-        """Whether an ingest was begun here."""
+        """Return whether an ingest was begun here."""
         return self.plan.exists()
 
     def is_free(self) -> bool:
-        """Whether a new store can be made here: no folder, or one that holds at most a lock."""
+        """Return whether a new store can be made here: no folder, or one that holds at most a lock."""
         root = self.paths.root
         return not root.exists() or (root.is_dir() and all(path == self.lock for path in root.iterdir()))
 
@@ -167,7 +167,7 @@ class IngestFolder:
         append_event(self.paths.journal, {**event, "dropped": list(dropped), **counts})
 
     def done(self) -> dict[int, dict[str, Any]]:
-        """The chunks whose files are what the journal says, by number."""
+        """Return the chunks whose files are what the journal says, by number."""
         found = {}
         for event in read_events(self.paths.journal):
             if event.get("event") == "chunk":
@@ -227,7 +227,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def stamp(paths: Sequence[Path]) -> list[list[Any]]:
-    """Path, size and time of change (ns) of some files, each once, sorted."""
+    """Return path, size and time of change (ns) of some files, each once, sorted."""
     found = []
     for path in sorted(set(paths)):
         status = path.stat()

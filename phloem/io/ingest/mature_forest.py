@@ -38,7 +38,7 @@ class MatureForest:
 
 
 def choose(pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which pixels of a cell are mature forest.
+    """Choose the pixels of a cell that are mature forest.
 
     Args:
         pixels: above-ground biomass, Mg ha-1, NaN where unknown.

@@ -88,7 +88,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
 
 
 def over_the_seasons(dates: np.ndarray) -> np.ndarray:
-    """Places of some dates that are spread over all years, one in each month of the year; ascending.
+    """Return places of some dates that are spread over all years, one in each month of the year; ascending.
 
     Steps at equal distances would not do: of eleven years, twelve such steps are all in January.
 
@@ -106,7 +106,7 @@ def over_the_seasons(dates: np.ndarray) -> np.ndarray:
 
 
 def is_too_small(values: np.ndarray, dates: np.ndarray, floor: float) -> bool:
-    """Whether a sample is below a floor throughout; zeros alone are no sign of a unit, nor are a few months.
+    """Return whether a sample is below a floor throughout; zeros alone are no sign of a unit, nor are a few months.
 
     Args:
         values: (steps, cells), of `over_the_seasons`.

@@ -148,7 +148,7 @@ def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind:
 
 
 def fixed_values(lengths: Mapping[str, int], tables: ModelTables) -> dict[str, np.ndarray]:
-    """The values of the variables that are the same for all cells."""
+    """Return the values of the variables that are the same for all cells."""
     texts = {
         "parameter": tables.parameter_names,
         "pool": tables.pool_names,

@@ -114,7 +114,7 @@ class _Bands:
         self.most = max(1, BUFFER_BYTES // cell_bytes(reader.schema, reader.lengths))
 
     def windows(self) -> Iterator[tuple[int, int]]:
-        """First band and the one after the last of each window; one band where that alone is too much."""
+        """Return the first band and the one after the last of each window; one band where that alone is too much."""
         first, count = 0, len(self.edges) - 1
         while first < count:
             after = first + 1
@@ -124,7 +124,7 @@ class _Bands:
             first = after
 
     def tiles_of(self, window: tuple[int, int]) -> np.ndarray:
-        """The tiles that have cells in a window, in the plan's order."""
+        """Return the tiles that have cells in a window, in the plan's order."""
         low, high = self.edges[window[0]], self.edges[window[1]]
         return np.unique(self.tiles[self.order[low:high]])
 

@@ -93,7 +93,7 @@ _ANCILLARY = {
 
 
 def cell_bytes(schema: TileSchema, lengths: Mapping[str, int]) -> int:
-    """Bytes of what one tile's cell brings to the product."""
+    """Return the bytes that one tile's cell brings to the product."""
     numbers = [one for one in map(schema.variables.__getitem__, schema.per_cell) if one.dtypes != ("str",)]
     return sum(
         np.dtype(variable.dtypes[0]).itemsize * int(np.prod([lengths[d] for d in variable.dimensions[1:]]))
@@ -102,7 +102,7 @@ def cell_bytes(schema: TileSchema, lengths: Mapping[str, int]) -> int:
 
 
 def block_shape(columns: int, schema: TileSchema, lengths: Mapping[str, int]) -> tuple[int, int]:
-    """Rows and columns of the blocks in which a grid is written, whole chunks each.
+    """Return rows and columns of the blocks in which a grid is written, whole chunks each.
 
     Args:
         columns: of the grid.

@@ -19,7 +19,7 @@ SCREENING_RCV = 0.3
 def member_statistics(
     parameters: np.ndarray, initial_pools: np.ndarray, valid: np.ndarray, tables: ModelTables
 ) -> dict[str, np.ndarray]:
-    """What the merged product says of the members of some cells.
+    """Return the statistics of the merged product over the members of some cells.
 
     Args:
         parameters: (cell, member, parameter).
@@ -48,7 +48,7 @@ def member_statistics(
 
 
 def median_and_rcv(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median and robust coefficient of variation over the members.
+    """Return median and robust coefficient of variation over the members.
 
     Args:
         values: (..., member).
@@ -70,7 +70,7 @@ def median_and_rcv(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, n
 def circular_median_and_rcv(
     values: np.ndarray, valid: np.ndarray, period: float = PERIOD
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Median and spread over the members of a quantity that repeats, such as a day of the year.
+    """Return median and spread over the members of a quantity that repeats, such as a day of the year.
 
     The median is the point of least mean circular distance to the members: a member or, for an even count,
     the midpoint of an arc between neighbours (preferred where it is as good). Its rCV is

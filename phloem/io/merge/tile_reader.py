@@ -62,7 +62,7 @@ class TileReader:
         self.slots = np.arange(len(cells)) if placed is None else placed.slots_of(cells)
 
     def read_ahead(self) -> None:
-        """Refuses absent tiles before any work; takes lengths and trace from the first tile that is done."""
+        """Refuse absent tiles before any work; take lengths and trace from the first tile that is done."""
         for index in range(len(self.plan)):
             if not self.paths.tile(index).exists():
                 self.problems[index] = "missing"
@@ -81,7 +81,7 @@ class TileReader:
         self.refuse_problems()
 
     def read(self, index: int) -> Rows | None:
-        """The cells of a tile in the plan's order; a hole where it has a problem and those are allowed, else None."""
+        """Return a tile's cells in the plan's order; a hole where it has a problem and holes are allowed, else None."""
         cells = self.plan[index]
         loaded = None if index in self.problems else self._load(index)
         if loaded is None:

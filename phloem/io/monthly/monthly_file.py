@@ -34,7 +34,7 @@ MAX_IMPOSSIBLE_SHARE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Monthly:
-    """What a file of monthly drivers holds.
+    """Contents of a file of monthly drivers.
 
     Attributes:
         path: the file.

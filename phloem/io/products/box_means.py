@@ -25,7 +25,7 @@ _ROWS_AT_ONCE = 4_000_000
 def box_means(
     series: ProductSeries, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float, budget: int
 ) -> np.ndarray:
-    """Area-weighted means over boxes; pixels without a value do not count.
+    """Return area-weighted means over boxes; pixels without a value do not count.
 
     Args:
         series: a map.
@@ -53,7 +53,7 @@ def layout_means(
     tile: float,
     least: float = 0.0,
 ) -> np.ndarray:
-    """Area-weighted means over boxes of a map in one file, read in square tiles.
+    """Return area-weighted means over boxes of a map in one file, read in square tiles.
 
     Args:
         layout: of the map.

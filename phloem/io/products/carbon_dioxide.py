@@ -14,7 +14,7 @@ _MEANS = ("mean", "average", "co2", "value", "ppm", "trend")
 
 
 def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
-    """Annual means of CO2.
+    """Return annual means of CO2.
 
     Three layouts: NOAA's annual table (`Year,Mean,...`), its monthly table (`Date,...,Average,...` with dates as
     1979-01, averaged over the twelve months), and two columns of text without a header, year and value (TRENDY).

@@ -72,7 +72,7 @@ SHAPE = _quantity("growth_c", "1", _SHARE, 0.0, 100.0)
 
 
 def any_layer(name: str) -> Variable:
-    """A static layer of which nothing is known: taken as it is, in whatever unit."""
+    """Return a static layer of which nothing is known: taken as it is, in whatever unit."""
     return _quantity(name, "1", _ANY, -np.inf, np.inf)
 
 
@@ -316,7 +316,7 @@ DEFAULT_KIND = {
 
 
 def product_of(kind: str, name: str) -> Product | None:
-    """The product of a kind with the variables that a table of this name can mean; None where there is none such."""
+    """Return the product of a kind with the variables that a table of this name can mean, or None."""
     known = PRODUCTS.get(kind)
     if known is None or name not in known.gives:
         return None
@@ -330,14 +330,14 @@ def product_of(kind: str, name: str) -> Product | None:
 
 
 def layer(name: str, variable: str) -> Product:
-    """A static layer by its own name: nothing is known of it but what the file says."""
+    """Return a static layer by its own name: nothing is known of it but what the file says."""
     one = Field(any_layer(name), (variable, name), unit="1")
     return Product("layer", (name,), LAYER.title, LAYER.files, "", STATIC, {name: one})
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the ingest file says of one product.
+    """Choice of one product in the ingest file.
 
     Attributes:
         name: of the table in the ingest file.

@@ -47,7 +47,7 @@ class Forcing:
         return next(iter(self.series.values()))
 
     def bytes_a_day(self, gathers: Mapping[str, Gather]) -> int:
-        """Memory that a day of a block needs."""
+        """Return the memory that a day of a block needs."""
         total = 0
         for key, one in self.series.items():
             rows, columns = gathers[key].window
@@ -56,7 +56,7 @@ class Forcing:
         return self.a_day * (total + 8 * _TEMPORARIES * len(gathers[self.lead.key].weights))
 
     def read(self, files: OpenFiles, gathers: Mapping[str, Gather], first: int, last: int) -> dict[str, np.ndarray]:
-        """Weather of some days.
+        """Return weather of some days.
 
         Args:
             files: open files.

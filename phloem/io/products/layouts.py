@@ -37,7 +37,7 @@ class Packing:
     shift: float
 
     def unpack(self, raw: np.ndarray) -> np.ndarray:
-        """Values in the unit here, float64, NaN where missing."""
+        """Return values in the unit here, float64, NaN where missing."""
         values = raw.astype(np.float64)
         missing = ~(np.abs(values) < _HUGE)
         for fill in self.fills:
@@ -80,14 +80,14 @@ class VariableLayout:
     chunk_bytes: int
 
     def piece(self, steps: slice, window: tuple[slice, slice]) -> tuple[Any, ...]:
-        """Index of some steps and a window of rows and columns, as the file orders its dimensions."""
+        """Return the index of some steps and a window of rows and columns, as the file orders its dimensions."""
         wanted: dict[int, Any] = {self.order[1]: window[0], self.order[2]: window[1], **self.fixed}
         if self.order[0] >= 0:
             wanted[self.order[0]] = steps
         return tuple(wanted[place] for place in range(len(wanted)))
 
     def arrange(self, raw: np.ndarray) -> np.ndarray:
-        """Stored values as (time, latitude, longitude)."""
+        """Return stored values as (time, latitude, longitude)."""
         left = [place for place in range(len(self.fixed) + 2 + (self.order[0] >= 0)) if place not in self.fixed]
         order = [left.index(place) for place in self.order if place >= 0]
         arranged = np.transpose(raw, order)
@@ -95,7 +95,7 @@ class VariableLayout:
 
 
 def find_variable(file: RawFile, field: Field, override: str) -> str | None:
-    """The file's name of a variable: as overridden, by its names, else by its standard name; None where it has none."""
+    """Return the file's name of a variable: as overridden, by its names, by its standard name, or None."""
     names = file.names()
     if override:
         return override if override in names else None
@@ -121,7 +121,7 @@ def read_layout(
     layer: float | None = None,
     chosen: Mapping[str, int] | None = None,
 ) -> VariableLayout:
-    """Understand a variable of a file.
+    """Read the layout of a variable of a file.
 
     Args:
         file: open.
@@ -177,7 +177,7 @@ def read_layout(
 
 
 def horizontal(file: RawFile, dimension: str) -> str:
-    """Whether a dimension is `latitude` or `longitude` by its coordinate variable; empty where it is neither."""
+    """Return whether a dimension is `latitude` or `longitude` by its coordinate variable; empty where it is neither."""
     if dimension not in file.names():
         return ""
     coordinate = file.header(dimension)

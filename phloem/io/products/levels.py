@@ -20,7 +20,7 @@ Select = Mapping[str, Level]
 
 
 def packing(header: Header) -> Packing:
-    """How values are stored, by the attributes of CF."""
+    """Return how values are stored, by the attributes of CF."""
     fills: list[float] = []
     for key in ("_FillValue", "missing_value"):
         if key in header.attributes and not isinstance(header.attributes[key], str):
@@ -32,12 +32,12 @@ def packing(header: Header) -> Packing:
 
 
 def decoded(file: RawFile, header: Header, name: str) -> np.ndarray:
-    """All values of a variable, float64, NaN where missing."""
+    """Return all values of a variable, float64, NaN where missing."""
     return packing(header).unpack(np.asarray(file.read(name, (slice(None),) * len(header.shape))))
 
 
 def labels(file: RawFile, dimension: str) -> list[str]:
-    """Labels along a dimension: its coordinate variable of texts, else one that says it is a station's name."""
+    """Return labels along a dimension: its coordinate variable of texts, else one that says it is a station's name."""
     candidates = [dimension, *(n for n in file.names() if file.header(n).text("cf_role") == "timeseries_id")]
     for name in candidates:
         if name not in file.names() or file.header(name).dimensions[:1] != (dimension,):
@@ -99,7 +99,7 @@ def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) ->
 
 
 def units_of(file: RawFile, name: str) -> str:
-    """Units of a coordinate variable, empty where there is none."""
+    """Return units of a coordinate variable, empty where there is none."""
     return file.header(name).text("units") if name in file.names() else ""
 
 

@@ -68,7 +68,7 @@ class Stream:
             place = stop
 
     def read(self, files: OpenFiles, gather: Gather, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values of some used steps: the days they stand on, and float64 (steps, cells)."""
+        """Return values of some used steps: the days they stand on, and float64 (steps, cells)."""
         steps = self.steps[first:last]
         values = self.series.read(files, gather, int(steps[0]), int(steps[-1]) + 1)
         return self.day[first:last], values[steps - steps[0]]
@@ -156,13 +156,13 @@ def _composites(series: ProductSeries, days: Days, span: slice, whole: bool) -> 
 
 
 def dekads(year: int) -> np.ndarray:
-    """First days of the dekads of a year: 1, 11 and 21 of each month, datetime64[D] (36,)."""
+    """Return first days of the dekads of a year: 1, 11 and 21 of each month, datetime64[D] (36,)."""
     months = np.datetime64(f"{year:04d}-01") + np.arange(12)
     return (months.astype("datetime64[D]")[:, None] + np.array([0, 10, 20])).reshape(-1)
 
 
 def window_starts(days: Days, stream: Stream | None) -> np.ndarray:
-    """Flags of the first day of each window of `reco`: the product's, and dekads in the years it does not cover."""
+    """Return flags of the first days of `reco`'s windows: the product's, and dekads in years it does not cover."""
     flags = np.zeros(len(days), np.int8)
     covered = set(stream.years) if stream else set()
     for year in range(days.first_year, days.last_year + 1):
@@ -261,7 +261,7 @@ def tame(values: np.ndarray, variable: Variable) -> tuple[np.ndarray, int]:
 
 
 def evaporative_fraction(actual: np.ndarray, potential: np.ndarray) -> np.ndarray:
-    """E / Ep, NaN where Ep is not positive or either is missing (calibration.md, section 5); float32 of their shape."""
+    """Return E / Ep, float32, NaN where Ep is not positive or either is missing (calibration.md, section 5)."""
     fraction = np.full(actual.shape, np.nan, np.float32)
     np.divide(actual, potential, out=fraction, where=potential > 0)
     return fraction

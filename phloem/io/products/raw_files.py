@@ -21,7 +21,7 @@ _CHUNK_CACHE = 1_000_000
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of one variable.
+    """Header of one variable in a file.
 
     Attributes:
         dimensions, shape: names and lengths.
@@ -39,7 +39,7 @@ class Header:
     attributes: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """A text attribute, empty where there is none."""
+        """Return a text attribute, empty where there is none."""
         value = self.attributes.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
@@ -48,13 +48,13 @@ class RawFile(Protocol):
     """An open file."""
 
     def names(self) -> list[str]:
-        """Names of its variables."""
+        """Return names of its variables."""
 
     def header(self, name: str) -> Header:
-        """What it says of a variable."""
+        """Return the header of a variable."""
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
-        """Values as they are stored, neither unpacked nor masked."""
+        """Return values as they are stored, neither unpacked nor masked."""
 
     def close(self) -> None:
         """Close it."""
@@ -69,11 +69,11 @@ class NetCDFFile:
         self.ready: set[str] = set()
 
     def names(self) -> list[str]:
-        """Names of its variables."""
+        """Return names of its variables."""
         return list(self.file.variables)
 
     def header(self, name: str) -> Header:
-        """What it says of a variable."""
+        """Return the header of a variable."""
         variable = self.file.variables[name]
         chunks = variable.chunking()
         plain = isinstance(chunks, str) or chunks is None
@@ -84,7 +84,7 @@ class NetCDFFile:
         return Header(variable.dimensions, variable.shape, size, integer, cells, attributes)
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
-        """Values as they are stored."""
+        """Return values as they are stored."""
         variable = self.file.variables[name]
         if name not in self.ready and self.file.data_model.startswith("NETCDF4"):
             variable.set_var_chunk_cache(_CHUNK_CACHE)
@@ -110,11 +110,11 @@ class HDF4File:
         self.file = SD(str(path))
 
     def names(self) -> list[str]:
-        """Names of its variables."""
+        """Return names of its variables."""
         return list(self.file.datasets())
 
     def header(self, name: str) -> Header:
-        """What it says of a variable."""
+        """Return the header of a variable."""
         dimensions, shape, _, _ = self.file.datasets()[name]
         variable = self.file.select(name)
         shape = shape if isinstance(shape, tuple) else (shape,)
@@ -123,7 +123,7 @@ class HDF4File:
         return Header(tuple(dimensions), lengths, kind.itemsize, kind.kind in "iu", cells, variable.attributes())
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
-        """Values as they are stored."""
+        """Return values as they are stored."""
         return np.asarray(self.file.select(name)[piece])
 
     def close(self) -> None:
@@ -185,7 +185,7 @@ class OpenFiles:
 
 
 def expand(patterns: Sequence[str], where: str) -> list[Path]:
-    """Files of some paths or globs, sorted; each once.
+    """Return files of some paths or globs, sorted; each once.
 
     Raises:
         InputError: a pattern without any file.

@@ -59,12 +59,12 @@ class ProductSeries:
         return [layout.path for layout in self.layouts]
 
     def where(self, step: int) -> str:
-        """File, variable and date of a step, for messages."""
+        """Return file, variable and date of a step, for messages."""
         layout = self.layouts[int(self.file[step])]
         return f"{layout.path}: variable {layout.name}: {self.date[step]}"
 
     def runs(self, first: int, last: int) -> Iterator[tuple[VariableLayout, slice, slice]]:
-        """Steps first..last-1 as pieces of files: layout, places in the file, places among these steps."""
+        """Return steps first..last-1 as pieces of files: layout, places in the file, places among these steps."""
         file, place = self.file[first:last], self.place[first:last]
         breaks = np.flatnonzero((np.diff(file) != 0) | (np.diff(place) != 1)) + 1
         for begin, end in zip(np.append(0, breaks), np.append(breaks, len(file)), strict=True):
@@ -73,7 +73,7 @@ class ProductSeries:
                 yield self.layouts[int(file[begin])], slice(start, start + int(end - begin)), slice(begin, end)
 
     def read(self, files: OpenFiles, gather: Gather, first: int = 0, last: int = 1) -> np.ndarray:
-        """Means over cells at steps first..last-1: float64 (steps, cells), NaN where no pixel has a value."""
+        """Return means over cells at steps first..last-1: float64 (steps, cells), NaN where no pixel has a value."""
         window = gather.window
         means = np.empty((last - first, len(gather.weights)))
         for layout, places, steps in self.runs(first, last):
@@ -83,7 +83,7 @@ class ProductSeries:
 
 
 def mean_of(raw: np.ndarray, layout: VariableLayout, gather: Gather, window: tuple[slice, slice]) -> np.ndarray:
-    """Masked means: missing pixels count neither above nor below; every cell's terms in one and the same order.
+    """Return masked means: missing pixels count neither above nor below; every cell's terms in one and the same order.
 
     Args:
         raw: stored values (steps, rows, columns) of the window.
@@ -210,7 +210,7 @@ def _begun(stamps: Stamps, choice: Choice) -> Stamps:
 
 
 def check_days(series: ProductSeries, days: Days, wanted: slice, a_day: int) -> np.ndarray:
-    """Places of a series' steps among the store's days; refuse holes.
+    """Return places of a series' steps among the store's days; refuse holes.
 
     Args:
         series: daily or finer.

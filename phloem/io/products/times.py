@@ -22,7 +22,7 @@ _MONTH_ENDS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
 def calendar_of(text: str) -> str | None:
-    """The store's name of a CF calendar: `standard`, `noleap`, or None where there is no such thing as its days."""
+    """Return the store's name of a CF calendar, `standard` or `noleap`, or None where it has no such days."""
     text = text.strip().lower() or "standard"
     return "standard" if text in _STANDARD else "noleap" if text in _NOLEAP else None
 
@@ -47,7 +47,7 @@ class Days:
         return len(self.year)
 
     def places(self, dates: np.ndarray) -> np.ndarray:
-        """Places of dates among the days, -1 for those outside and for 29 February where there is none.
+        """Return places of dates among the days, -1 for those outside and for 29 February where there is none.
 
         Args:
             dates: datetime64[D] of the Gregorian calendar.
@@ -64,7 +64,7 @@ class Days:
         return np.where((year >= self.first_year) & (year <= self.last_year), place, -1)
 
     def date(self, place: int) -> str:
-        """A day for people."""
+        """Return a day for people."""
         year, doy = int(self.year[place]), int(self.doy[place])
         if self.calendar == "noleap":
             month = int(np.searchsorted(_MONTH_ENDS, doy, "left"))
@@ -72,19 +72,19 @@ class Days:
         return str(np.datetime64(f"{year:04d}-01-01") + (doy - 1))
 
     def span(self, first: int, last: int) -> slice:
-        """Places of the days of some years."""
+        """Return places of the days of some years."""
         kept = np.flatnonzero((self.year >= first) & (self.year <= last))
         return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
 
 
 def days_of(first_year: int, last_year: int, calendar: str) -> Days:
-    """The days of whole years."""
+    """Return the days of whole years."""
     return Days(first_year, last_year, calendar, *calendar_days(first_year, last_year, calendar))
 
 
 @dataclass(frozen=True, eq=False)
 class Stamps:
-    """When the steps of one file are.
+    """Times of the steps of one file.
 
     Attributes:
         date: datetime64[D] of each step by year, month and day of its own calendar, (steps,).
@@ -111,7 +111,7 @@ def _decoded(data: bytes, units: str, calendar: str) -> tuple[np.ndarray, np.nda
 
 
 def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern: str, known: str) -> Stamps:
-    """When the steps of a file are: by its time axis, else by its name.
+    """Read the times of a file's steps: from its time axis, else from its name.
 
     Args:
         file: open.

@@ -35,7 +35,7 @@ TABLE_COLUMNS = ("latitude", "longitude", "age", "agb")
 
 
 def richards_chapman(age: ArrayLike, amax: ArrayLike, k: ArrayLike, c: ArrayLike) -> np.ndarray:
-    """Above-ground biomass of a stand: AGB(age) = Amax (1 - exp(-k age))^c, and 0 at age 0.
+    """Return above-ground biomass of a stand: AGB(age) = Amax (1 - exp(-k age))^c, and 0 at age 0.
 
     Richards (1959), doi:10.1093/jxb/10.2.290; Chapman (1961) for forest yield.
 
@@ -55,7 +55,7 @@ def richards_chapman(age: ArrayLike, amax: ArrayLike, k: ArrayLike, c: ArrayLike
 
 
 def total_biomass(agb: ArrayLike, root_shoot: ArrayLike, carbon_fraction: float = CARBON_FRACTION) -> np.ndarray:
-    """Carbon of a whole stand: AGB (1 + RS) x 100 x carbon fraction (calibration.md, section 3.5).
+    """Return the carbon of a whole stand: AGB (1 + RS) x 100 x carbon fraction (calibration.md, section 3.5).
 
     Args:
         agb: above-ground dry matter, Mg ha-1.
@@ -83,7 +83,7 @@ class RichardsChapman:
     c: float
 
     def agb(self, age: ArrayLike) -> np.ndarray:
-        """Above-ground biomass in Mg ha-1 at ages in years, of the ages' shape."""
+        """Return above-ground biomass in Mg ha-1 at ages in years, of the ages' shape."""
         return richards_chapman(age, self.amax, self.k, self.c)
 
 
@@ -111,7 +111,7 @@ class TabulatedCurve:
             raise InputError(f"biomass at age 0 must be 0, not {self.values[0]:g} Mg ha-1")
 
     def agb(self, age: ArrayLike) -> np.ndarray:
-        """Above-ground biomass in Mg ha-1 at ages in years, of the ages' shape.
+        """Return above-ground biomass in Mg ha-1 at ages in years, of the ages' shape.
 
         Raises:
             InputError: an age beyond the table: nothing is extrapolated.
@@ -147,7 +147,7 @@ class GrowthCurve:
         return cell_name((self.latitude, self.longitude))
 
     def yearly(self, years: int) -> np.ndarray:
-        """Above-ground biomass at ages 1..years.
+        """Return above-ground biomass at ages 1..years.
 
         Returns:
             Mg ha-1, (years,): the end of simulation year y is age y.

@@ -125,7 +125,7 @@ class Source(Protocol):
         """`mean`, `nearest` or `cells`."""
 
     def read(self, level: Mapping[str, int]) -> np.ndarray:
-        """Values at the cells, float64 (cells,), at an index along each further dimension."""
+        """Return values at the cells, float64 (cells,), at an index along each further dimension."""
 
 
 def open_source(
@@ -196,7 +196,7 @@ class _Plane:
         self.tile = 360.0 if pixels <= _AT_ONCE and boxes <= _LATTICE else max(TILE, self.size)
 
     def read(self, level: Mapping[str, int]) -> np.ndarray:
-        """Values at the cells."""
+        """Return values at the cells."""
         fixed = {place: level.get(self.header.dimensions[place], 0) for place in self.layout.fixed}
         layout = replace(self.layout, fixed=fixed)
         values = layout_means(layout, self.files, self.south, self.west, self.size, self.tile, self.least)
@@ -231,7 +231,7 @@ class _Sites:
                 self.place[cell] = int(np.argmin(away))
 
     def read(self, level: Mapping[str, int]) -> np.ndarray:
-        """Values at the cells."""
+        """Return values at the cells."""
         index = tuple(slice(None) if name in self.plane else level.get(name, 0) for name in self.header.dimensions)
         raw = self.files.read(self.path, self.variable, index)
         values = packing(self.header).unpack(np.atleast_1d(raw))
@@ -251,7 +251,7 @@ def _listed(file: RawFile, header: Header) -> tuple[str, str, str] | None:
 
 
 def level_mean(levels: Iterator[np.ndarray]) -> np.ndarray:
-    """Mean of what is there, level by level; of one level that level, to the bit."""
+    """Return the mean of what is there, level by level; of one level that level, to the bit."""
     total = next(levels)
     count = np.isfinite(total).astype(float)
     total = np.where(count > 0, total, 0.0)

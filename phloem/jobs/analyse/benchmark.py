@@ -97,7 +97,7 @@ def benchmark(
 
 
 def default_references(members: Members, assignments: Sequence[str] = ()) -> BenchmarkFile:
-    """What can be compared without any other file: the withheld years, and the store's biomass."""
+    """Return the references that need no other file: the withheld years, and the store's biomass."""
     tree: dict[str, Any] = {"reference": [{"kind": "withheld"}]}
     store = store_of(members.campaign)
     if store is not None:

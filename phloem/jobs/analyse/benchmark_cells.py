@@ -46,7 +46,7 @@ class BenchmarkCells:
     _pools: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
     def values(self, quantity: str, years: Sequence[int] = ()) -> tuple[np.ndarray, str, str]:
-        """Every member's value, NaN where it has no result, with unit and meaning.
+        """Return every member's value, NaN where it has no result, with unit and meaning.
 
         Args:
             quantity: name.
@@ -303,7 +303,7 @@ def _of_store(members: Members, number: Any) -> np.ndarray:
 
 
 def forward_file(members: Members) -> Path | None:
-    """The forward runs of an experiment, beside or above its campaign; None where there are none with it."""
+    """Return the forward runs of an experiment, beside or above its campaign; None where there are none with it."""
     root = members.campaign.paths.root.resolve()
     for path in (root / "forward.nc", root.parent / "forward.nc"):
         if path.is_file():
@@ -333,7 +333,7 @@ def greatest_age(members: Members, wanted: int) -> int | None:
 
 
 def forward_biomass(members: Members, age: int) -> tuple[np.ndarray, np.ndarray]:
-    """Live biomass of the forward runs and of the growth curves at an age, gC m-2: (cells, members) and (cells,).
+    """Return live biomass at an age, gC m-2: of the forward runs (cells, members) and of the growth curves (cells,).
 
     Raises:
         InputError: no forward runs, or shorter ones.

@@ -45,7 +45,7 @@ class _Rows:
         self.month.append(month)
 
     def concatenated(self, name: str, width: int) -> np.ndarray:
-        """One array of a list."""
+        """Return one array of a list."""
         parts = getattr(self, name)
         if not parts:
             return np.zeros((0, width) if name == "members" else 0)
@@ -235,7 +235,7 @@ def _months(run: Run, series: MonthlyReference, month: np.ndarray, rows: _Rows) 
 
 
 def dominant(statics: Mapping[str, float]) -> str:
-    """The cover with the largest share of a cell, of numbers named pft_... or igbp_...; empty where there is none."""
+    """Return the cover with the largest share of a cell, among pft_... and igbp_... numbers; empty where none."""
     shares = {
         name: value
         for name, value in statics.items()
@@ -247,7 +247,7 @@ def dominant(statics: Mapping[str, float]) -> str:
 
 
 class _Balance:
-    """Whether the runs conserve carbon: fluxes by the identities, and NEP against the change of the stocks by year."""
+    """Carbon balance of the runs: fluxes by the identities, and NEP against the change of the stocks by year."""
 
     def __init__(self, members: Members) -> None:
         self.members = members
@@ -272,7 +272,7 @@ class _Balance:
             self.years.append((np.diff(total[ends]), stock[ends]))
 
     def result(self) -> dict[str, Any]:
-        """The residuals, as of `metrics.mass_balance` over the cells' means, and the closure of the stocks."""
+        """Return the residuals, as of `metrics.mass_balance` over the cells' means, and the closure of the stocks."""
         if not self.places:
             return {}
         weighs = self.members.area is not None

@@ -18,7 +18,7 @@ from phloem.model_tables import ModelTables
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """What a campaign has found at some cells.
+    """Results of a campaign's good members at some cells.
 
     Attributes:
         campaign: merged.

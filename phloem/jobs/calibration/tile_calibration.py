@@ -69,7 +69,7 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
 
 
 class Aloft(NamedTuple):
-    """What the devices hold of a round: its window, its lanes, their tables, where they stand, what advances them."""
+    """Arrays of a round on the devices: its window, its lanes, their tables, where they stand, what advances them."""
 
     stage: int
     flight: Flight

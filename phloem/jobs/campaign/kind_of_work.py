@@ -96,7 +96,7 @@ class CheckedInput(Protocol):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a campaign will need: hours, memory, disk, files.
+    """Needs of a campaign: hours, memory, disk, files.
 
     Attributes:
         facts: for scripts.
@@ -108,7 +108,7 @@ class Estimate:
 
 
 class KindOfWork(ABC):
-    """What a campaign computes. A unit has as many lanes as the campaign has members.
+    """Interface of a kind of work. A unit has as many lanes as the campaign has members.
 
     Attributes:
         name: in `ExperimentTable.kind_of_work`.

@@ -25,7 +25,7 @@ class Precision(StrEnum):
 
 
 class Backend(StrEnum):
-    """What executes the time loop."""
+    """Backends of the time loop."""
 
     AUTO = "auto"
     XLA = "xla"
@@ -34,7 +34,7 @@ class Backend(StrEnum):
 
 
 class EngineChoice(StrEnum):
-    """What executes tiles."""
+    """Engines that execute tiles."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -43,7 +43,7 @@ class EngineChoice(StrEnum):
 
 
 class Quality(StrEnum):
-    """What happens to mendable defects of drivers."""
+    """Treatments of mendable defects of drivers."""
 
     REPAIR = "repair"
     KEEP = "keep"
@@ -59,7 +59,7 @@ class Kind(StrEnum):
 
 
 class What(StrEnum):
-    """What an ingest makes."""
+    """Products of an ingest."""
 
     DRIVERS = "drivers"
     MONTHLY = "monthly"

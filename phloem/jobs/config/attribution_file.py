@@ -23,7 +23,7 @@ _YEAR = Annotated[int, Field(ge=1, le=9999)]
 
 
 class AttributionSection(Section):
-    """What is attributed and how; the defaults are those of `analysis.trees.settings.AttributionSettings`.
+    """Targets and settings of an attribution; the defaults are those of `analysis.trees.settings.AttributionSettings`.
 
     `years` are those of the climate means; by default 1985 to 2020 as far as a store has them, and a tower's whole
     record. `climate` and `statics` choose among what the drivers give: all climate means, and of a store's numbers

@@ -36,7 +36,7 @@ class _Choice:
 
 @dataclass
 class _Place:
-    """Where pydantic met an error: `parts` are the keys as `--set` takes them, `section` the table of the last one."""
+    """Place of a fault: `parts` are the keys as `--set` takes them, `section` the table of the last one."""
 
     parts: list[str] = field(default_factory=list)
     section: Table | None = None

@@ -62,7 +62,7 @@ def _check_statistic(quantity: str, statistic: str, tables: ModelTables) -> None
 
 
 class _Values(Section):
-    """How values of a file become those of a quantity: (value in its unit) x scale + offset, converted."""
+    """Conversion of a file's values to those of a quantity: (value in its unit) x scale + offset, converted."""
 
     units: str = ""
     scale: float = 1.0
@@ -70,7 +70,7 @@ class _Values(Section):
 
 
 class _Screened(Section):
-    """Which members speak for a cell."""
+    """Conditions on the members that speak for a cell."""
 
     screened: bool = True
     statistic: Statistic = "median"

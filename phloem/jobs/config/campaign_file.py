@@ -34,7 +34,7 @@ class CampaignSection(Section):
 
 
 class Data(Section):
-    """Where drivers and observations come from.
+    """Source of drivers and observations.
 
     `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `synthetic` is made when the campaign
     is planned: a transect of towers, or a `boreal` domain, which is a driver store.
@@ -70,7 +70,7 @@ class Data(Section):
 
 
 class Tiles(Section):
-    """How cells are grouped, and how often a tile writes down where it stands."""
+    """Cells in a tile, and minutes between its checkpoints."""
 
     cells: Positive = 12
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0

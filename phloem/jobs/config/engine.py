@@ -11,7 +11,7 @@ from phloem.typed_tables import Positive, Section
 
 
 class FailuresSection(Section):
-    """How often a tile may fail, by class, before it is left to `phloem retry`; and when the campaign stops.
+    """Failures that a tile may have, by class, before it is left to `phloem retry`; and those that stop the campaign.
 
     Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
     interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
@@ -32,7 +32,7 @@ class FailuresSection(Section):
 
 
 class EngineSection(Section):
-    """What executes tiles.
+    """Engine that executes tiles, with its resources.
 
     `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.
     `devices` are what each of them lays its lanes over; with `gpus` (of this machine, or of a task) they are GPUs, and

@@ -145,7 +145,7 @@ class IngestFile(Section):
 
 
 def layer_names(table: str, layers: Mapping[str, float]) -> list[str]:
-    """Names of the numbers of a cell that a table of a user's own layers gives."""
+    """Return the names of the numbers that a table of a user's own layers gives a cell."""
     return [f"{table}_{part}" for part in layers] or [table]
 
 
@@ -154,7 +154,7 @@ def _is_table(path: str | Sequence[str]) -> bool:
 
 
 def choices(file: IngestFile, base: Path) -> dict[str, Choice]:
-    """What is to be read, by the name of the product's table; CO2 and growth tables are not among them.
+    """Return the products to be read, by the name of their table; CO2 and growth tables are not among them.
 
     Args:
         file: the ingest file.
@@ -172,7 +172,7 @@ def choices(file: IngestFile, base: Path) -> dict[str, Choice]:
 
 
 def paths_of(section: ProductSection, base: Path) -> tuple[str, ...]:
-    """The files or globs of a product, absolute."""
+    """Return the files or globs of a product, absolute."""
     given = [section.path] if isinstance(section.path, str) else section.path
     return tuple(str(expand_path(text, base)) for text in given)
 

@@ -11,7 +11,7 @@ Level = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """What was found.
+    """Result of a check.
 
     Attributes:
         level: `ok`; `note` for what is absent and not needed by everybody; `problem` for what stops campaigns.
@@ -28,10 +28,10 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """One check and its result.
 
     Attributes:
-        name: what.
+        name: of the thing checked.
         finding: what was found.
     """
 

@@ -32,7 +32,7 @@ MANY_HOURS = 100_000
 
 @dataclass(frozen=True)
 class Projection:
-    """What a campaign will need.
+    """Needs of a campaign.
 
     Attributes:
         tiles: number of tiles.

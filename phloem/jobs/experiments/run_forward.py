@@ -41,7 +41,7 @@ BIOMASS = "biomass"
 
 @dataclass(frozen=True)
 class ForwardBiomass:
-    """What the forward runs have come to.
+    """Biomass of the forward runs, and their parameters.
 
     Attributes:
         tables: of the model.

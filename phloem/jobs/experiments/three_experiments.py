@@ -121,7 +121,7 @@ def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
 
 
 def forward_years(growth: Campaign) -> int:
-    """Years that are run forward: no more than the growth-curve run and the store's growth curves have."""
+    """Return years that are run forward: no more than the growth-curve run and the store's growth curves have."""
     cell = growth.read_unit(growth.cells[0])
     assert isinstance(cell, GridCell)
     return min(forward.YEARS, growth.configuration.calibration.protocol.simulated, len(cell.trajectory))

@@ -35,7 +35,7 @@ class MadeMonthly:
     found: MonthlyCells
 
     def lines(self) -> list[str]:
-        """What a person wants to know at the end."""
+        """Return the closing lines for people."""
         facts, dropped = self.store.facts, Counter(reason for *_, reason, _ in self.found.dropped)
         said = [
             f"{len(self.store)} {'places' if facts.get('places') else 'cells'}, {facts['first_year']} to "
@@ -50,7 +50,7 @@ class MadeMonthly:
         return said + [f"note: {note}" for note in self.found.notes]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Months with a value, months withheld, and places without a value, by stream."""
+        """Return months with a value, months withheld, and places without a value, by stream."""
         kept, found = self.found.kept, {}
         for name in STREAMS:
             known = np.isfinite(self.found.observations[name][kept])
@@ -60,7 +60,7 @@ class MadeMonthly:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """Return the same as a JSON object."""
         return {
             "directory": str(self.store.paths.root),
             "cells": len(self.store),

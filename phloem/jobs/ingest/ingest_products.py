@@ -55,7 +55,7 @@ class IngestSummary:
     empty: dict[str, int]
 
     def lines(self) -> list[str]:
-        """What a person wants to know at the end."""
+        """Return the closing lines for people."""
         facts = self.store.facts
         said = [
             f"{len(self.store)} cells, {facts['first_year']} to {facts['last_year']} ({facts['calendar']} calendar), "
@@ -69,7 +69,7 @@ class IngestSummary:
         return said
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """Return the same as a JSON object."""
         return {
             "directory": str(self.store.paths.root),
             "cells": len(self.store),

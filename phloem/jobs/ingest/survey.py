@@ -33,7 +33,7 @@ from phloem.jobs.progress import ProgressBar, say
 
 @dataclass
 class Survey:
-    """What an ingest file names, found and checked by its headers.
+    """Products that an ingest file names, found and checked by their headers.
 
     Attributes:
         file: the ingest file.
@@ -183,7 +183,7 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
 
 
 def leaf_mass(area: np.ndarray) -> np.ndarray:
-    """Leaf carbon per leaf area in gC m-2 of specific leaf area in m2 kg-1: 0.5 g C a g of leaf (calibration.md, 1)."""
+    """Return leaf carbon per area, gC m-2, of specific leaf area, m2 kg-1: 0.5 g C a g of leaf (calibration.md, 1)."""
     with np.errstate(divide="ignore"):
         mass = np.where(area > 0, CARBON_OF_LEAVES * 1000.0 / area, np.nan)
     return mass.astype(np.float32).astype(np.float64)

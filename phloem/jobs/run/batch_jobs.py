@@ -29,7 +29,7 @@ OVER = (
 
 @dataclass
 class SchedulerAnswers:
-    """What the scheduler has said of jobs.
+    """Answers of the scheduler about jobs.
 
     Attributes:
         known: when the controller was last asked about an array, and what it said of its tasks; "" is all that it was

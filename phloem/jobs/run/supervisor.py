@@ -111,7 +111,7 @@ class Supervisor:
         self.failed: list[int] = []
 
     def run(self) -> None:
-        """Compute until nothing is free any more, or somebody asks to stop."""
+        """Compute until nothing is free any more, or a stop is asked for."""
         try:
             while not self.engine.flag:
                 before = len(self.handed), sum(self.handed.values())

@@ -25,7 +25,7 @@ _MEMORY = 128  # 0.82**128 = 1e-11: further back the past is forgotten
 
 
 def extraterrestrial_radiation(latitude: float, doy: np.ndarray) -> np.ndarray:
-    """Daily shortwave at the top of the atmosphere, MJ m-2 d-1 (days,).
+    """Return daily shortwave at the top of the atmosphere, MJ m-2 d-1 (days,).
 
     Allen et al. (1998), FAO Irrigation and Drainage Paper 56, equations 21 to 25; holds in polar
     night and polar day.
@@ -67,7 +67,7 @@ def _wet_days(rng: np.random.Generator, days: int) -> np.ndarray:
 def boreal_weather(
     latitude: float, years: int, rng: np.random.Generator, first_year: int = 2001
 ) -> dict[str, np.ndarray]:
-    """Daily weather of whole Gregorian years at a latitude between 45 and 70 degrees north.
+    """Return daily weather of whole Gregorian years at a latitude between 45 and 70 degrees north.
 
     Temperature is an annual cycle plus AR(1) anomalies; a Markov chain of wet and dry days with gamma amounts
     gives precipitation; dry days have more sun, a wider range of temperature and drier air.

@@ -269,7 +269,7 @@ class TileAttempt:
             temporary.unlink(missing_ok=True)
 
     def be_watched(self) -> None:
-        """Where nobody sees this process hang: unless called again in time it says where it is, and ends."""
+        """Restart the watchdog where no supervisor sees this process hang; it prints a traceback and exits."""
         if not self.task.watched:
             faulthandler.dump_traceback_later(self.task.hang_seconds, exit=True)
 

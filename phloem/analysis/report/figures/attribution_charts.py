@@ -39,7 +39,7 @@ def group_colours(groups: Sequence[str]) -> dict[str, str]:
 
 @styled()
 def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Drawing:
-    """Bars of the shares of each target's predictors, with whiskers over the members and the noise floor.
+    """Draw bars of the shares of each target's predictors, with whiskers over the members and the noise floor.
 
     Args:
         targets: of attribution.json, none refused.
@@ -77,7 +77,7 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
 
 @styled()
 def dependence_chart(target: Target) -> Drawing:
-    """Dependence on the leading predictors: cells, LOWESS trend, band over members; breakpoints only of signals."""
+    """Draw dependence on the leading predictors: cells, LOWESS, band over members; breakpoints only of signals."""
     panels, known = target["dependence"], signals(target)
     across = min(4, len(panels))
     down = ceil_div(len(panels), across)
@@ -127,7 +127,7 @@ def dependence_chart(target: Target) -> Drawing:
 
 @styled()
 def partition_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Drawing:
-    """Stacked bars of what each group of predictors explains of each target by itself, all orders averaged."""
+    """Draw stacked bars of what each group of predictors explains of each target by itself, all orders averaged."""
     figure = Figure(figsize=(7.6, 0.42 * len(targets) + 0.95), layout="constrained")
     axes = figure.subplots()
     named: set[str] = set()
@@ -153,7 +153,7 @@ def partition_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Dr
 
 @styled()
 def screen_chart(rows: Mapping[str, Any]) -> Drawing:
-    """Median CV of each parameter over the cells, by both screens, with their limits."""
+    """Draw median CV of each parameter over the cells, by both screens, with their limits."""
     names = [row["parameter"] for row in rows["mad"]["rows"]]
     figure = Figure(figsize=(9.5, 0.165 * len(names) + 0.85), layout="constrained")
     place = np.arange(len(names))[::-1]
@@ -178,7 +178,7 @@ def screen_chart(rows: Mapping[str, Any]) -> Drawing:
 
 @styled()
 def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
-    """Loadings of the first components as a grid of coloured numbers."""
+    """Draw loadings of the first components as a grid of coloured numbers."""
     loadings = np.array(found["loadings"], float)
     if loadings.shape[0] == len(found["variables"]) and loadings.shape[1] != len(found["variables"]):
         loadings = loadings.T  # components in rows

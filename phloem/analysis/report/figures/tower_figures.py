@@ -58,7 +58,7 @@ class Panel:
 
 @styled()
 def series_figure(name: str, start: np.datetime64, days: int, training_days: int, panels: Sequence[Panel]) -> Drawing:
-    """Seven-day means over the whole record, one row a stream, with the validation period shaded.
+    """Draw seven-day means over the whole record, one row a stream, with the validation period shaded.
 
     Args:
         name: Identifier, unique on the page.
@@ -90,7 +90,7 @@ def series_figure(name: str, start: np.datetime64, days: int, training_days: int
 
 @styled()
 def seasonal_figure(name: str, panels: Sequence[Panel]) -> Drawing:
-    """Mean seasonal cycle by week of the year, one row a stream.
+    """Draw mean seasonal cycle by week of the year, one row a stream.
 
     Args:
         name: Identifier, unique on the page.
@@ -112,7 +112,7 @@ def seasonal_figure(name: str, panels: Sequence[Panel]) -> Drawing:
 
 @styled()
 def loss_figure(name: str, iterations: Floats, traces: Floats) -> Drawing:
-    """Loss of every member while it was optimised: linear to +5, logarithmic above.
+    """Draw loss of every member while it was optimised: linear to +5, logarithmic above.
 
     Args:
         name: Identifier, unique on the page.
@@ -158,7 +158,7 @@ def loss_figure(name: str, iterations: Floats, traces: Floats) -> Drawing:
 
 @styled()
 def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: Floats) -> Drawing:
-    """Recovered against true positions between the bounds, one small panel a parameter.
+    """Draw recovered against true positions between the bounds, one small panel a parameter.
 
     Args:
         name: Identifier, unique on the page.

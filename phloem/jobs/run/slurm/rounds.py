@@ -84,7 +84,7 @@ def _highest(campaign: Campaign, suffix: str) -> int:
 
 
 def being_submitted(campaign: Campaign) -> int:
-    """Return the number of the round that somebody submits at this moment, 0 where nobody does."""
+    """Return the number of the round that another process submits at this moment, 0 where none does."""
     number = _highest(campaign, "")
     if number <= newest_round(campaign):
         return 0
@@ -196,7 +196,7 @@ def submit_round(campaign: Campaign, state: CampaignState, after: int | None = N
         idle: rounds in a row so far that brought nothing forward.
 
     Returns:
-        The number of the round; 0 where somebody else submits it at this moment, or has done so since.
+        The number of the round; 0 where another process submits it at this moment, or has done so since.
 
     Raises:
         EngineError: SLURM refused; nothing of the round is in the queue.

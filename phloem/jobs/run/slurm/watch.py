@@ -128,7 +128,7 @@ def go_on(campaign: Campaign, state: CampaignState, number: int) -> int:
     """Submit the round after one that has ended with tiles left to do.
 
     Returns:
-        The number of the new round; 0 where somebody else submits it.
+        The number of the new round; 0 where another process submits it.
 
     Raises:
         WorkError: another round would do no better, or nobody wants one; the message says what to do.
