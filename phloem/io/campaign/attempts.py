@@ -134,18 +134,18 @@ class Numbers:
 
 
 def _numbers_in(folder: Path) -> dict[int, Numbers]:
-    found: dict[int, Numbers] = {}
+    numbers: dict[int, Numbers] = {}
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
-        return found
+        return numbers
     for name in names:
         named = _NAME.fullmatch(name)
         if named is None:
             continue
         tile, number, what = named.groups()
-        getattr(found.setdefault(int(tile), Numbers()), f"{what}s").add(int(number))
-    return found
+        getattr(numbers.setdefault(int(tile), Numbers()), f"{what}s").add(int(number))
+    return numbers
 
 
 def list_attempts(paths: CampaignPaths) -> dict[int, Numbers]:
@@ -276,8 +276,8 @@ def end_attempt(
     paths.beat(index, number).unlink(missing_ok=True)
     if journal is not None and kind != Ending.COMMITTED:
         event = {"event": "ended", "tile": index, "attempt": number, "class": kind, "message": message}
-        told = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
-        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **told}, on_full)
+        origin = {name: facts[name] for name in ("host", "job", "last") if facts.get(name)}
+        append_event(journal, {**event, "seconds": facts.get("seconds", 0.0), **origin}, on_full)
     return True
 
 
@@ -352,11 +352,11 @@ def end_lost(
     if not kind:
         kind = Ending.WORKER_LOST if who.place == _place() and not who.job else Ending.NODE_LOST
     message = f"process {who.pid} on {who.host or 'an unknown host'} is gone"
-    said = read_beat(paths, attempt.tile, attempt.number)
+    beat = read_beat(paths, attempt.tile, attempt.number)
     facts: dict[str, Any] = {"host": who.host, "worker": who.worker, "job": who.job, "found_by": found_by}
     facts |= {
-        "seconds": said.get("elapsed", 0.0),
-        "saved": bool(said.get("saved")),
+        "seconds": beat.get("elapsed", 0.0),
+        "saved": bool(beat.get("saved")),
         "last": _last_heard(paths, attempt),
     }
     journal = paths.journal(found_by)

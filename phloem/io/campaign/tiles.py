@@ -128,8 +128,8 @@ def write_tile(
 
     while not _has_bytes(path, image):
         _refuse_stale(paths, index, attempt)
-        state, reason, found = _examine(paths, index, None)
-        if state is TileState.DONE and found == image:
+        state, reason, committed = _examine(paths, index, None)
+        if state is TileState.DONE and committed == image:
             break
         if state is TileState.DONE:
             raise StaleAttempt(f"tile {index}: attempt {attempt} differs from the committed tile, which stays")

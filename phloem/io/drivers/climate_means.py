@@ -80,8 +80,8 @@ def months_of(year: np.ndarray, doy: np.ndarray, calendar: str, years: tuple[int
     inside = slice(int(begin), int(end))
     month = _month(year[inside], doy[inside], calendar)
     starts = np.append(0, np.flatnonzero(np.diff(month) != 0) + 1)
-    whole = calendar_days(int(year[begin]), int(year[end - 1]), calendar)
-    lengths = np.bincount(_month(*whole, calendar), minlength=12) / len(np.unique(whole[0]))
+    days = calendar_days(int(year[begin]), int(year[end - 1]), calendar)
+    lengths = np.bincount(_month(*days, calendar), minlength=12) / len(np.unique(days[0]))
     return Months(inside, starts, month[starts], lengths)
 
 
@@ -176,7 +176,7 @@ def store_means(
     for place, source in enumerate(sources):
         chunk, _, row = source.rpartition("#")
         rows.setdefault(chunk, []).append((int(row), place))
-    found = StoreMeans({name: np.full(len(names), np.nan) for name in CLIMATE})
+    means = StoreMeans({name: np.full(len(names), np.nan) for name in CLIMATE})
     calendars: dict[tuple[str, bytes], Months] = {}
     done = 0
     for chunk, wanted in rows.items():
@@ -186,20 +186,20 @@ def store_means(
                 file.set_auto_mask(False)
                 _check(file, path, wanted, names, checksums)
                 months = _months(file, years, str(path), calendars)
-                _read_statics(file, wanted, found)
+                _read_statics(file, wanted, means)
                 for begin in range(0, len(wanted), _AT_ONCE):
                     part = wanted[begin : begin + _AT_ONCE]
                     weather = {key: np.stack([file[key][one] for one, _ in part]) for key in WEATHER}
                     places = [place for _, place in part]
                     for key, values in climate_means(weather, months).items():
-                        found.climate[key][places] = values
+                        means.climate[key][places] = values
                     done += len(part)
                     on_progress(done, names[places[-1]])
         except (OSError, RuntimeError, KeyError, IndexError, AttributeError) as error:
             raise InputError(
                 f"{path}: not a readable chunk of a driver store ({error}); run `phloem ingest` again"
             ) from error
-    return found
+    return means
 
 
 def _check(

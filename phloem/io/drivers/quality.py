@@ -270,8 +270,8 @@ def control(
     _control_weather(values, names, time, audit)
     window, streams = count_training_days(time), [spec.name for spec in variables.streams]
     if all(np.isnan(values[name][:window]).all() for name in streams):
-        said = " ".join(names[name] for name in streams)
-        raise audit.error(said, f"empty window: no observation in the first {window} days, the calibration window")
+        affected = " ".join(names[name] for name in streams)
+        raise audit.error(affected, f"empty window: no observation in the first {window} days, the calibration window")
     for name in streams:
         audit.apply_quality(names[name], check_observation_windows(values[name], window), values)
 

@@ -100,14 +100,14 @@ def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple
     Raises:
         ValueError: cells of different days, ages or statics, no age, or forcing that is not finite.
     """
-    one = cells[0]
-    if not len(one.trajectory):
-        raise ValueError(f"cell {one.name}: a trajectory has at least one age, NaN where there is none")
+    first = cells[0]
+    if not len(first.trajectory):
+        raise ValueError(f"cell {first.name}: a trajectory has at least one age, NaN where there is none")
     for cell in cells:
-        same = cell.calendar == one.calendar and np.array_equal(cell.year, one.year)
-        same = same and list(cell.statics) == list(one.statics) and list(cell.withheld) == list(one.withheld)
-        if not same or len(cell.trajectory) != len(one.trajectory):
-            raise ValueError(f"cells {one.name} and {cell.name} have other days, ages, statics or withheld streams")
+        same = cell.calendar == first.calendar and np.array_equal(cell.year, first.year)
+        same = same and list(cell.statics) == list(first.statics) and list(cell.withheld) == list(first.withheld)
+        if not same or len(cell.trajectory) != len(first.trajectory):
+            raise ValueError(f"cells {first.name} and {cell.name} have other days, ages, statics or withheld streams")
         for name in FORCING:
             if not np.isfinite(cell.forcing[name]).all():
                 raise ValueError(f"cell {cell.name}: {name} is not finite")
@@ -116,8 +116,8 @@ def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple
 
 
 def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, tuple[str, str]]) -> None:
-    one = cells[0]
-    days, ages = len(one.doy), len(one.trajectory)
+    first = cells[0]
+    days, ages = len(first.doy), len(first.trajectory)
     file.setncatts({"Conventions": CONVENTIONS, "title": "phloem driver store, one chunk", "format": FORMAT})
     for name, length in (("cell", len(cells)), ("time", days), ("age", ages)):
         file.createDimension(name, length)
@@ -132,10 +132,10 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
         else:
             options["chunksizes"] = (1, len(file.dimensions[dimensions[1]]))
         fill = np.nan if np.asarray(values).dtype.kind == "f" else None
-        made = file.createVariable(name, str if text else values.dtype, dimensions, fill_value=fill, **options)
-        made.setncatts({key: word for key, word in (("units", units), ("long_name", long_name)) if word})
-        made[...] = np.asarray(values, object) if text else values
-        return made
+        variable = file.createVariable(name, str if text else values.dtype, dimensions, fill_value=fill, **options)
+        variable.setncatts({key: word for key, word in (("units", units), ("long_name", long_name)) if word})
+        variable[...] = np.asarray(values, object) if text else values
+        return variable
 
     write_variable("cell", ("cell",), [cell.name for cell in cells], long_name="cell id")
     for name in ("latitude", "longitude"):
@@ -145,32 +145,32 @@ def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, 
     write_variable(
         "checksum", ("cell",), [cell.checksum for cell in cells], long_name="SHA-256 of what a calibration reads"
     )
-    if one.calendar == "standard":
-        stamps = days_since_epoch(one.year, one.doy)
+    if first.calendar == "standard":
+        stamps = days_since_epoch(first.year, first.doy)
     else:
-        stamps = 365 * (one.year.astype(np.int64) - 2001) + one.doy - 1
+        stamps = 365 * (first.year.astype(np.int64) - 2001) + first.doy - 1
     time = write_variable("time", ("time",), stamps.astype(np.int32), "days since 2001-01-01", "time")
-    time.setncatts({"calendar": one.calendar, "standard_name": "time", "axis": "T"})
-    write_variable("window_start", ("time",), one.window_start.astype(np.int8), "1", "first day of a window of reco")
+    time.setncatts({"calendar": first.calendar, "standard_name": "time", "axis": "T"})
+    write_variable("window_start", ("time",), first.window_start.astype(np.int8), "1", "first day of a window of reco")
     for name in (*FORCING, *STREAMS):
         source = "forcing" if name in FORCING else "observations"
         values = np.stack([np.asarray(getattr(cell, source)[name], np.float32) for cell in cells])
-        made = write_variable(name, ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
-        made.coordinates = "latitude longitude"
+        variable = write_variable(name, ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name)
+        variable.coordinates = "latitude longitude"
         if name == "reco":
-            made.comment = "mean over a window that ends on this day and begins at the last window_start"
-    for name in one.withheld:
+            variable.comment = "mean over a window that ends on this day and begins at the last window_start"
+    for name in first.withheld:
         values = np.stack([np.asarray(cell.withheld[name], np.float32) for cell in cells])
-        made = write_variable(
+        variable = write_variable(
             f"{name}_withheld", ("cell", "time"), values, VARIABLES[name].unit, VARIABLES[name].long_name
         )
-        made.comment = "withheld from every calibration"
+        variable.comment = "withheld from every calibration"
     fraction = np.stack([np.asarray(cell.evaporative_fraction, np.float32) for cell in cells])
     write_variable("ef", ("cell", "time"), fraction, "1", EVAPORATIVE_FRACTION.long_name)
     curves = np.stack([np.asarray(cell.trajectory, np.float32) for cell in cells])
     write_variable("age", ("age",), np.arange(1, ages + 1, dtype=np.int32), "yr", "stand age")
     write_variable("trajectory", ("cell", "age"), curves, *_TRAJECTORY)
-    for name in one.statics:
+    for name in first.statics:
         numbers = np.array([float(cell.statics[name]) for cell in cells])
         write_variable(f"static_{name}", ("cell",), numbers, *units.get(name, ("1", name)))
 
@@ -276,14 +276,14 @@ class Store:
         by_chunk: dict[int, list[int]] = {}
         for position in positions:
             by_chunk.setdefault(self.columns["chunk"][position], []).append(position)
-        found = {}
+        columns = {}
         for number, wanted in by_chunk.items():
             path = self.paths.chunk(number)
             for position, cell in zip(wanted, read_chunk(path, [self.columns["row"][p] for p in wanted]), strict=True):
                 if cell.checksum != self.columns["checksum"][position]:
                     raise InputError(f"{path}: cell {cell.name} is not what {self.paths.index} says; ingest anew")
-                found[position] = cell
-        return [found[position] for position in positions]
+                columns[position] = cell
+        return [columns[position] for position in positions]
 
 
 def chunk_columns(number: int, cells: Sequence[GridCell]) -> dict[str, list[Any]]:

@@ -28,12 +28,12 @@ def unit_table(unit: str, *groups: tuple[str, str]) -> dict[str, tuple[float, fl
         unit: to come to.
         groups: what spellings mean, as `phloem.io.files.units` reads it, and the spellings between semicolons.
     """
-    found: dict[str, tuple[float, float, str]] = {}
+    table: dict[str, tuple[float, float, str]] = {}
     for meaning, spellings in groups:
         numbers = conversion(meaning, unit)
         assert numbers is not None, f"{meaning!r} does not lead to {unit!r}"
-        found |= {_unit_key(spelling): (*numbers, spelling) for spelling in spellings.split(";")}
-    return found
+        table |= {_unit_key(spelling): (*numbers, spelling) for spelling in spellings.split(";")}
+    return table
 
 
 _TEMPERATURE = unit_table(

@@ -94,9 +94,9 @@ def read_events(path: Path, leave_out: str = "") -> Events:
         own = [line for line in lines if line and line not in seen] if seen else list(filter(None, lines))
         unwanted = f'"event":"{leave_out}"'.encode()
         own = [line for line in own if unwanted not in line] if leave_out else own
-        whole = _unsealed(own)
-        events.skipped += len(own) - len(whole)
-        events.extend(whole)
+        own_events = _unsealed(own)
+        events.skipped += len(own) - len(own_events)
+        events.extend(own_events)
         seen.update(own)
     return events
 
@@ -109,10 +109,10 @@ def _unsealed(lines: Sequence[bytes]) -> list[dict[str, Any]]:
         if seal and tail == b'%08x"}' % zlib.crc32(b"}", zlib.crc32(head)):
             bodies.append(head)
     try:
-        found = json.loads(b"[" + b"},".join(bodies) + b"}]") if bodies else []
+        events = json.loads(b"[" + b"},".join(bodies) + b"}]") if bodies else []
     except ValueError:  # a line can be sealed by chance and still be no event
-        found = [event for body in bodies if (event := _parsed(body + b"}")) is not None]
-    return [event for event in found if isinstance(event, dict)]
+        events = [event for body in bodies if (event := _parsed(body + b"}")) is not None]
+    return [event for event in events if isinstance(event, dict)]
 
 
 def _parsed(body: bytes) -> Any:

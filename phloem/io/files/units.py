@@ -92,32 +92,30 @@ def _parse(unit: str) -> tuple[Fraction, Powers] | None:
             continue
         if last and (word in ("C", "H2O") or (word == "CO2" and last.endswith("mol"))):
             continue  # "g C m-2": says of what
-        found = re.fullmatch(r"([A-Za-z%][A-Za-z_]*?(?:CO2|H2O)?)([+-]?\d+)?", word)
-        if found is None:
+        match = re.fullmatch(r"([A-Za-z%][A-Za-z_]*?(?:CO2|H2O)?)([+-]?\d+)?", word)
+        if match is None:
             return None
-        last = found[1]
-        one = _symbol(found[1])
-        if one is None:
+        last = match[1]
+        symbol = _symbol(match[1])
+        if symbol is None:
             return None
-        exponent = sign * int(found[2] or 1)
-        size *= one[0] ** exponent
-        powers = [have + exponent * power for have, power in zip(powers, one[1], strict=True)]
+        exponent = sign * int(match[2] or 1)
+        size *= symbol[0] ** exponent
+        powers = [have + exponent * power for have, power in zip(powers, symbol[1], strict=True)]
     return size, (powers[0], powers[1], powers[2], powers[3], powers[4])
 
 
-def conversion(given: str, wanted: str) -> tuple[float, float] | None:
+def conversion(unit: str, wanted: str) -> tuple[float, float] | None:
     """Return factor and offset that lead from one unit to another, None where they do not go together or are not known.
 
     Args:
-        given: unit that the values have.
+        unit: unit that the values have.
         wanted: unit that they are to have.
     """
-    if given.strip() == wanted.strip():
+    if unit.strip() == wanted.strip():
         return 1.0, 0.0
-    celsius = [text.strip() in _CELSIUS for text in (given, wanted)]
-    have, wish = (
-        _parse("K" if is_celsius else text) for text, is_celsius in zip((given, wanted), celsius, strict=True)
-    )
+    celsius = [text.strip() in _CELSIUS for text in (unit, wanted)]
+    have, wish = (_parse("K" if is_celsius else text) for text, is_celsius in zip((unit, wanted), celsius, strict=True))
     if have is None or wish is None:
         return None
     (size, powers), (due, wished) = have, wish
@@ -136,27 +134,27 @@ def is_same_unit(given: str, wanted: str) -> bool:
     return conversion(given, wanted) == (1.0, 0.0)
 
 
-def convert(values: np.ndarray, given: str, wanted: str, where: str) -> np.ndarray:
+def convert(values: np.ndarray, unit: str, wanted: str, where: str) -> np.ndarray:
     """Return values in another unit; as they are where the unit is the same.
 
     Args:
         values: any shape.
-        given: unit that they have.
+        unit: unit that they have.
         wanted: unit that they are to have.
         where: file and variable, for the message.
 
     Raises:
         InputError: a unit that is not known, or of another kind; it names those that are.
     """
-    found = conversion(given, wanted)
-    if found is None:
+    factors = conversion(unit, wanted)
+    if factors is None:
         known = ", ".join([*_BASE, "degC"])
-        why = "is not understood" if _parse(given) is None and given.strip() not in _CELSIUS else "is of another kind"
+        why = "is not understood" if _parse(unit) is None and unit.strip() not in _CELSIUS else "is of another kind"
         raise InputError(
-            f"{where}: unit {given!r} {why}; due is {wanted!r} or what converts to it, products of powers of {known} "
+            f"{where}: unit {unit!r} {why}; due is {wanted!r} or what converts to it, products of powers of {known} "
             '(as "kg m-2 s-1"); say what the values are with units = "..."'
         )
-    factor, offset = found
+    factor, offset = factors
     if (factor, offset) == (1.0, 0.0):
         return values
     return values * factor + offset

@@ -109,8 +109,8 @@ def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = No
     south = values.min()
     steps = (south - (-180.0 if circular else -90.0)) / step - 0.5
     shift = steps - np.floor(steps + _STRAIGHT)
-    for whole in (0.0, 0.5):
-        shift = whole if abs(shift - whole) <= _STRAIGHT else shift
+    for exact in (0.0, 0.5):
+        shift = exact if abs(shift - exact) <= _STRAIGHT else shift
     shift = round(float(shift), 3)
     first = round(steps - shift)
     if circular:
@@ -292,8 +292,8 @@ def gather(grid: FileGrid, boxes: Boxes, cells: int) -> Gather:
     counts = np.bincount(owner, minlength=cells)
     most = max(int(counts.max()) if len(counts) else 1, 1)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    made = [np.zeros((cells, most), kind) for kind in (np.int64, np.int64, np.float64)]
-    for target, values in zip(made, (row, column, summed), strict=True):
+    arrays = [np.zeros((cells, most), kind) for kind in (np.int64, np.int64, np.float64)]
+    for target, values in zip(arrays, (row, column, summed), strict=True):
         target[owner, place] = values
-    made[2][counts == 1, 0] = 1.0  # the mean of one pixel is that pixel, to the bit
-    return Gather(*made)
+    arrays[2][counts == 1, 0] = 1.0  # the mean of one pixel is that pixel, to the bit
+    return Gather(*arrays)

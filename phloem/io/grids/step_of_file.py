@@ -87,8 +87,8 @@ def _square(latitude: np.ndarray, longitude: np.ndarray, sizes: list[float | Non
         return None
     size = known[0]
     near = min(max(_SNAP, _SINGLE / (size * max(1, count - 1))), _MAX_SNAP)
-    whole = [1.0 / round(1.0 / size)] if size <= 1.0 else []
-    for step in (*whole, ROUND / round(ROUND / size), size):
+    divisors = [1.0 / round(1.0 / size)] if size <= 1.0 else []
+    for step in (*divisors, ROUND / round(ROUND / size), size):
         if abs(step / size - 1.0) <= near and _fits(latitude, longitude, step):
             return step
     return None

@@ -144,8 +144,8 @@ def _refuse_if_everywhere(products: Products, domain: Domain, files: OpenFiles, 
     for first in range(0, len(domain), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         boxes = grid_boxes(domain.latitude[some], domain.longitude[some], products.step)
-        found = products.forcing.read(files, gathers_of(products.forcing, boxes), day, day + 1)[name]
-        if not np.isnan(found).all():
+        values = products.forcing.read(files, gathers_of(products.forcing, boxes), day, day + 1)[name]
+        if not np.isnan(values).all():
             return
     forcing = products.forcing
     sources = {"tasmin": ("tasmin", "tas"), "tasmax": ("tasmax", "tas"), "vpd": ("vpd", "huss", "ps", "tas")}
@@ -196,7 +196,7 @@ class _Doubts:
 
     def reasons(self) -> dict[int, str]:
         """Return the reasons why cells cannot be used, in words."""
-        found: dict[int, list[str]] = {}
+        words: dict[int, list[str]] = {}
         for name, first in self.first.items():
             for cell in np.flatnonzero(first >= 0):
                 gone, wrong = int(self.missing[name][cell]), int(self.impossible[name][cell])
@@ -205,8 +205,8 @@ class _Doubts:
                     kind = "the minimum exceeds the maximum" if " and " in name else "impossible"
                     what.append(f"{kind} on {_days(wrong)}")
                 date = self.forcing.days.date(int(first[cell]))
-                found.setdefault(int(cell), []).append(f"{name}: {', '.join(what)}, first {date}")
-        return {cell: "; ".join(parts) for cell, parts in found.items()}
+                words.setdefault(int(cell), []).append(f"{name}: {', '.join(what)}, first {date}")
+        return {cell: "; ".join(parts) for cell, parts in words.items()}
 
 
 def _days(count: int) -> str:
@@ -246,14 +246,14 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
         places: among the records.
     """
     days = products.forcing.days
-    made = []
+    cells = []
     for place in places:
         cell = int(records.cells[place])
         values = {name: array[place] for name, array in records.values.items()}
         fraction = np.full(len(days), np.nan, np.float32)
         if "potential_et" in values:
             fraction = evaporative_fraction(values["et"], values["potential_et"])
-        made.append(
+        cells.append(
             GridCell(
                 name=cell_name(float(domain.latitude[cell]), float(domain.longitude[cell]), domain.step),
                 latitude=float(domain.latitude[cell]),
@@ -269,4 +269,4 @@ def make_cells(products: Products, domain: Domain, records: Records, places: np.
                 statics={name: float(numbers[cell]) for name, numbers in domain.statics.items()},
             )
         )
-    return made
+    return cells

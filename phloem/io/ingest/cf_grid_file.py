@@ -113,11 +113,11 @@ def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
         dates = cftime.num2date(file["time"].values, str(attributes["units"]), kind)
     except (KeyError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: variable time: units {attributes.get('units')!r} are not understood") from error
-    found = np.array([(date.year, date.dayofyr) for date in dates])
-    year, doy = calendar_days(int(found[0, 0]), int(found[-1, 0]), calendar)
-    if len(found) != len(year) or not (found == np.stack([year, doy], 1)).all():
-        short = min(len(found), len(year))
-        odd = np.flatnonzero((found[:short] != np.stack([year, doy], 1)[:short]).any(1))
+    days = np.array([(date.year, date.dayofyr) for date in dates])
+    year, doy = calendar_days(int(days[0, 0]), int(days[-1, 0]), calendar)
+    if len(days) != len(year) or not (days == np.stack([year, doy], 1)).all():
+        short = min(len(days), len(year))
+        odd = np.flatnonzero((days[:short] != np.stack([year, doy], 1)[:short]).any(1))
         place = dates[int(odd[0])] if len(odd) else dates[-1]
         raise InputError(f"{path}: variable time: whole years of days one after another are due; not so at {place}")
     return calendar, year, doy
@@ -129,15 +129,15 @@ def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
     Raises:
         InputError: there are none of one dimension.
     """
-    found = []
+    axes = []
     for short, standard in (("lat", "latitude"), ("lon", "longitude")):
         names = [
             str(n) for n in file.variables if file[n].attrs.get("standard_name") == standard or n in (short, standard)
         ]
         if not names or file[names[0]].ndim != 1:
             raise InputError(f"{path}: variable {short}: one axis of {standard}s, or one {standard} a cell, is due")
-        found.append(names[0])
-    return found[0], found[1]
+        axes.append(names[0])
+    return axes[0], axes[1]
 
 
 def _values(part: xr.Dataset, path: Path, spec: Variable, units: dict[str, str]) -> np.ndarray:
@@ -164,15 +164,15 @@ def _forcing(part: xr.Dataset, path: Path, units: dict[str, str]) -> dict[str, n
     if missing:
         due = f"{', '.join(FORCING)} (or huss and ps for vpd)"
         raise InputError(f"{path}: variable {missing[0]}: is missing; due are {due}")
-    found = {name: _values(part, path, VARIABLES[name], units) for name in wanted}
+    forcing = {name: _values(part, path, VARIABLES[name], units) for name in wanted}
     for name in ("rsds", "pr"):
-        found[name] = np.maximum(found[name], 0)
+        forcing[name] = np.maximum(forcing[name], 0)
     if moist:
         pressure = Variable("ps", "ps", "hPa", VARIABLES["vpd"].conversions, 300.0, 1200.0, 0.0, "surface pressure")
         q, p = _values(part, path, MOISTURE, units), _values(part, path, pressure, units)
-        ends = [vapour_pressure_deficit(found[key], q, p) for key in ("tasmin", "tasmax")]
-        found["vpd"] = np.maximum(0.5 * (ends[0] + ends[1]), 0)
-    return found
+        ends = [vapour_pressure_deficit(forcing[key], q, p) for key in ("tasmin", "tasmax")]
+        forcing["vpd"] = np.maximum(0.5 * (ends[0] + ends[1]), 0)
+    return forcing
 
 
 def _cells(
@@ -243,6 +243,6 @@ def window_means(values: np.ndarray, start: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     total, count = (np.add.reduceat(np.where(known, field, 0.0), first) for field in (values, np.ones_like(values)))
     enough = count >= LEAST_OF_WINDOW * (stops - first)[:, None]
-    found = np.full(values.shape, np.nan)
-    found[stops - 1] = np.where(enough, total / np.maximum(count, 1), np.nan)
-    return found
+    means = np.full(values.shape, np.nan)
+    means[stops - 1] = np.where(enough, total / np.maximum(count, 1), np.nan)
+    return means

@@ -182,7 +182,7 @@ def _cell_status(status: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """One value of `CELL_STATUS` for each cell, from status and validity of its members (cell, member)."""
     count = valid.sum(axis=1)
     names = ("missing", "all_calibrated", "some_calibrated", "too_few_calibrated", "set_aside")
-    found = np.select(
+    code = np.select(
         [
             (status == STATUS["missing"]).all(axis=1),
             valid.all(axis=1),
@@ -193,4 +193,4 @@ def _cell_status(status: np.ndarray, valid: np.ndarray) -> np.ndarray:
         [CELL_STATUS[name] for name in names],
         CELL_STATUS["none_calibrated"],
     )
-    return found.astype(np.int8)
+    return code.astype(np.int8)

@@ -38,12 +38,12 @@ def read_merged(path: Path, names: Sequence[str], cells: Sequence[str] | None = 
             if absent := [name for name in wanted if name not in places]:
                 raise InputError(f"{path}: has no cell {', '.join(absent[:5])}")
             index = np.array([places[name] for name in wanted], int)
-            found = {"cell": np.array(wanted)}
+            arrays = {"cell": np.array(wanted)}
             for name in names:
                 values = file[name][...]
                 values = np.ma.filled(values, np.nan) if values.dtype.kind == "f" else np.ma.filled(values)
-                found[name] = values.reshape(-1, *values.shape[leading:])[index]
-            return found
+                arrays[name] = values.reshape(-1, *values.shape[leading:])[index]
+            return arrays
     except (OSError, RuntimeError) as error:
         if isinstance(error, (InputError, WorkError)):
             raise

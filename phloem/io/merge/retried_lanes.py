@@ -74,11 +74,11 @@ class Mended:
             rows[name] = rows[name].copy()
         for place, cell in enumerate(rows["cell"].tolist()):
             for tile, row, members in self.lanes.get(cell, ()):
-                given = self.arrays[tile]
-                good = members[good_lanes(given["status"][row, members])]
+                retried = self.arrays[tile]
+                good = members[good_lanes(retried["status"][row, members])]
                 for name in self.per_lane:
-                    rows[name][place, good] = given[name][row, good]
+                    rows[name][place, good] = retried[name][row, good]
                 worse = np.setdiff1d(members, good)
                 for name in ("redraws", "status"):
-                    rows[name][place, worse] = given[name][row, worse]
+                    rows[name][place, worse] = retried[name][row, worse]
                 rows["retried"][place, members] = tile

@@ -82,17 +82,17 @@ def smooth_days(means: np.ndarray, lengths: np.ndarray, positive: bool = False) 
     days = int(lengths.sum())
     if days == 1:
         return means.copy()
-    found: np.ndarray = _solver(tuple(int(n) for n in lengths)).solve(np.concatenate([np.zeros(days), means]))[:days]
+    daily: np.ndarray = _solver(tuple(int(n) for n in lengths)).solve(np.concatenate([np.zeros(days), means]))[:days]
     if not positive:
-        return found
+        return daily
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    lowest = np.minimum.reduceat(found, starts)
+    lowest = np.minimum.reduceat(daily, starts)
     for month in np.flatnonzero(lowest < 0):
         part = slice(starts[month], starts[month] + lengths[month])
-        kept = np.maximum(found[part], 0.0)
+        kept = np.maximum(daily[part], 0.0)
         total = kept.sum()
-        found[part] = kept * (means[month] * lengths[month] / total) if total > 0 else means[month]
-    return found
+        daily[part] = kept * (means[month] * lengths[month] / total) if total > 0 else means[month]
+    return daily
 
 
 def _draws(cell: str, year: int, month: int, count: int) -> np.ndarray:
@@ -126,7 +126,7 @@ def rain_days(means: np.ndarray, lengths: np.ndarray, cell: str, first_year: int
     means = np.asarray(means, float)
     if manner == "even":
         return np.repeat(means, lengths).astype(np.float32)
-    found = np.zeros(int(lengths.sum()), np.float32)
+    rain = np.zeros(int(lengths.sum()), np.float32)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     for number, (mean, length, start) in enumerate(zip(means, lengths.tolist(), starts, strict=True)):
         if mean <= 0:
@@ -138,8 +138,8 @@ def rain_days(means: np.ndarray, lengths: np.ndarray, cell: str, first_year: int
         amounts = (amounts * (mean * length / amounts.sum())).astype(np.float32)
         most = int(np.argmax(amounts))
         amounts[most] += np.float32(mean * length - amounts.sum(dtype=float))
-        found[start + days] = amounts
-    return found
+        rain[start + days] = amounts
+    return rain
 
 
 def above_the_atmosphere(latitude: float, doy: np.ndarray) -> np.ndarray:
@@ -199,8 +199,8 @@ def light_days(
     Returns:
         MJ m-2 d-1, float64 (days,), and clearness over the month's mean, (days,); 1 where the sun hardly rises.
     """
-    found = smooth_days(means, lengths, positive=True)
-    ratio = np.ones(len(found))
+    light = smooth_days(means, lengths, positive=True)
+    ratio = np.ones(len(light))
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     for number, (mean, length, start) in enumerate(zip(means, lengths.tolist(), starts, strict=True)):
         days = slice(start, start + length)
@@ -214,8 +214,8 @@ def light_days(
         daily[order] = clearness(mean / above.mean(), length)
         ratio[days] = daily / daily.mean()
         daily *= above
-        found[days] = daily * (mean / daily.mean())
-    return found, ratio
+        light[days] = daily * (mean / daily.mean())
+    return light, ratio
 
 
 def daily_forcing(
@@ -251,14 +251,14 @@ def daily_forcing(
         raise ValueError(f"light {light!r}; valid are {', '.join(LIGHT)}")
     middle = smooth_days(0.5 * (monthly["tasmin"] + monthly["tasmax"]), lengths)
     half = 0.5 * smooth_days(monthly["tasmax"] - monthly["tasmin"], lengths, positive=True)
-    found = {"tasmin": middle - half, "tasmax": middle + half}
-    found |= {name: smooth_days(monthly[name], lengths, positive=True) for name in ("rsds", "co2", "vpd")}
-    found["pr"] = rain_days(monthly["pr"], lengths, cell, first_year, rain)
+    forcing = {"tasmin": middle - half, "tasmax": middle + half}
+    forcing |= {name: smooth_days(monthly[name], lengths, positive=True) for name in ("rsds", "co2", "vpd")}
+    forcing["pr"] = rain_days(monthly["pr"], lengths, cell, first_year, rain)
     if light == "cloudy":
-        found["rsds"], ratio = light_days(monthly["rsds"], lengths, latitude, cell, first_year, found["pr"])
-        drier = found["vpd"] * (1 + DRYING * (ratio - 1))
+        forcing["rsds"], ratio = light_days(monthly["rsds"], lengths, latitude, cell, first_year, forcing["pr"])
+        drier = forcing["vpd"] * (1 + DRYING * (ratio - 1))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        made = np.add.reduceat(drier, starts) / lengths
-        scale = np.where(made > 0, monthly["vpd"] / np.where(made > 0, made, 1), 1)
-        found["vpd"] = drier * np.repeat(scale, lengths)
-    return {name: values.astype(np.float32) for name, values in found.items()}
+        dried = np.add.reduceat(drier, starts) / lengths
+        scale = np.where(dried > 0, monthly["vpd"] / np.where(dried > 0, dried, 1), 1)
+        forcing["vpd"] = drier * np.repeat(scale, lengths)
+    return {name: values.astype(np.float32) for name, values in forcing.items()}

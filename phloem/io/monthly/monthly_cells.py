@@ -113,16 +113,16 @@ def _places_with_forcing(file: Monthly) -> tuple[int, list[Dropped], np.ndarray]
     empty = lacking[[FORCING.index(name) for name in ("tasmin", "tasmax", "rsds", "pr")]].all(axis=(0, 2))
     dropped: list[Dropped] = []
     for place in np.flatnonzero((lacking.any(axis=(0, 2)) | crossed.any(axis=1)) & ~empty).tolist():
-        said = []
+        reasons = []
         for row, name in enumerate(FORCING):
             months = np.flatnonzero(lacking[row, place])
             if len(months):
-                said.append(f"{name} is missing in {len(months)} months, first {_month(file, int(months[0]))}")
+                reasons.append(f"{name} is missing in {len(months)} months, first {_month(file, int(months[0]))}")
         months = np.flatnonzero(crossed[place])
         if len(months):
-            said.append(f"tasmin exceeds tasmax in {len(months)} months, first {_month(file, int(months[0]))}")
+            reasons.append(f"tasmin exceeds tasmax in {len(months)} months, first {_month(file, int(months[0]))}")
         where = float(file.latitude[place]), float(file.longitude[place])
-        dropped.append((file.names[place], *where, INCOMPLETE, "; ".join(said)))
+        dropped.append((file.names[place], *where, INCOMPLETE, "; ".join(reasons)))
     fine = ~lacking.any(axis=(0, 2)) & ~crossed.any(axis=1)
     return int(empty.sum()), dropped, np.flatnonzero(fine)
 
@@ -155,31 +155,31 @@ def _statics(
     file: Monthly, kept: np.ndarray, notes: list[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, str]], int | None]:
     """Return the numbers of the places, units of those that the program does not know, and the year of the biomass."""
-    found: dict[str, np.ndarray] = {}
+    statics: dict[str, np.ndarray] = {}
     units: dict[str, tuple[str, str]] = {}
     year = None
     if "biomass" in file.values:
         values = file.values["biomass"]
         known = np.isfinite(values)
         last = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-        found["biomass_snapshot"] = np.where(known.any(1), values[np.arange(len(values)), last], np.nan).astype(float)
+        statics["biomass_snapshot"] = np.where(known.any(1), values[np.arange(len(values)), last], np.nan).astype(float)
         years = np.unique(file.first_year + last[known.any(1)] // 12)
         year = int(years[0]) if len(years) == 1 and values.shape[1] > 1 else None
         if year is not None:
             notes.append(f"biomass_snapshot: the last value of each place, of {year}")
     if "soil_carbon" in file.values:
-        found["soil_carbon"] = file.values["soil_carbon"][:, -1].astype(float)
+        statics["soil_carbon"] = file.values["soil_carbon"][:, -1].astype(float)
         units["soil_carbon"] = (SOIL_CARBON.unit, SOIL_CARBON.long_name)
     for name, (numbers, unit) in file.numbers.items():
-        if name not in found:
-            found[name] = numbers
+        if name not in statics:
+            statics[name] = numbers
             units |= {} if name in STATICS else {name: (unit, name)}
     present = sorted({file.classes[place] for place in kept.tolist()}) if file.classes else []
-    for one in present:
-        name = "pft_" + re.sub(r"[^a-z0-9]+", "_", one.lower()).strip("_")
-        found[name] = np.array([float(other == one) for other in file.classes])
-        units[name] = ("1", f"vegetation class {one}")
-    return found, units, year
+    for label in present:
+        name = "pft_" + re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+        statics[name] = np.array([float(other == label) for other in file.classes])
+        units[name] = ("1", f"vegetation class {label}")
+    return statics, units, year
 
 
 def _note_oddities(file: Monthly, kept: np.ndarray, notes: list[str]) -> None:

@@ -142,10 +142,10 @@ class _Reader:
             raise self._error("time", f"one axis of months is due; {self._there()}")
         axis = self.file["time"]
         kind = str(axis.attrs.get("calendar", "standard")).lower()
-        found = calendar_of(kind)
-        if found is None:
+        calendar = calendar_of(kind)
+        if calendar is None:
             raise self._error("time", f"calendar {kind!r}; accepted are standard (Gregorian) and noleap")
-        self.calendar = found
+        self.calendar = calendar
         bounds = self.file.get(str(axis.attrs.get("bounds", "")))
         stamps = axis.values if bounds is None or bounds.ndim != 2 else bounds.values.mean(axis=1)
         try:
@@ -205,9 +205,9 @@ class _Reader:
             raise self._error(name, f"dimensions {data.dims}; (time, {', '.join(self.dims)}) are due")
         if data.dtype.kind not in "fiu":
             raise self._error(name, f"numbers are due, not {data.dtype}")
-        whole = data.astype(float)
-        whole = whole.broadcast_like(self._places()).transpose(*self.dims, ...)
-        values = whole.values.reshape(self._places().size, -1)
+        full = data.astype(float)
+        full = full.broadcast_like(self._places()).transpose(*self.dims, ...)
+        values = full.values.reshape(self._places().size, -1)
         values = values[:, self.months] if "time" in dims else values
         return self._clean(name, variable, self._converted(name, key, variable, values))
 
@@ -268,7 +268,7 @@ class _Reader:
             InputError: a prior with another unit.
         """
         known = {name for key in QUANTITIES for name in (*names_of(key), *names_of(key, True))}
-        found = {}
+        numbers = {}
         for name, data in self.file.variables.items():
             text = str(name)
             if data.dims != self.dims or data.dtype.kind not in "fiu" or text in known | apart | set(self.dims):
@@ -279,8 +279,8 @@ class _Reader:
             unit = str(data.attrs.get("units", "1"))
             if text in STATICS and not is_same_unit(unit, STATICS[text][0]):
                 raise self._error(text, f"unit {unit!r}; due is {STATICS[text][0]!r}")
-            found[text.lower()] = (values, unit)
-        return found
+            numbers[text.lower()] = (values, unit)
+        return numbers
 
 
 def _is_id(variable: xr.DataArray) -> bool:

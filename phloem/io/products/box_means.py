@@ -126,9 +126,9 @@ def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.nd
     """
     numbers, weights = overlaps(axis, low, size)
     places = axis.places(numbers)
-    whole = weights.sum(axis=1)
+    total = weights.sum(axis=1)
     weights = np.where(places >= 0, weights, 0.0)
-    inside = np.divide(weights.sum(axis=1), whole, out=np.zeros(len(low)), where=whole > 0)
+    inside = np.divide(weights.sum(axis=1), total, out=np.zeros(len(low)), where=total > 0)
     single = (weights > 0).sum(axis=1) == 1
     weights[single] = (weights[single] > 0).astype(float)
     return places, weights, inside

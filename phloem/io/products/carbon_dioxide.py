@@ -38,13 +38,13 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
     if not rows:
         raise InputError(f"{path}: empty; years and ppm are due")
     head = [name.strip().lower() for name in rows[0]]
-    first, column, said = 0, 1, "year and value"
+    first, column, expected = 0, 1, "year and value"
     if not _is_number(head[0]) and not _is_month(head[0]):
         named = [head.index(name) for name in _MEANS if name in head]
         if head[0] not in ("year", "yr", "date", "time") or not named:
             raise InputError(f"{path}: columns {', '.join(rows[0])}; due are Year and Mean, or Date and Average")
-        first, column, said = 1, named[0], f"columns {rows[0][0]} and {rows[0][named[0]]}"
-    found: dict[int, list[float]] = {}
+        first, column, expected = 1, named[0], f"columns {rows[0][0]} and {rows[0][named[0]]}"
+    values: dict[int, list[float]] = {}
     monthly = len(rows) > first and _is_month(rows[first][0])
     low, high = VARIABLES["co2"].lowest, VARIABLES["co2"].highest
     for line, row in enumerate(rows[first:], 1):
@@ -54,19 +54,19 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
             raise InputError(f"{path}: row {line}: {', '.join(row)!r} is not a year and a number") from None
         if not low <= value <= high:
             raise InputError(f"{path}: row {line}: {value:g} ppm in {year}, outside {low:g}..{high:g}")
-        found.setdefault(year, []).append(value)
+        values.setdefault(year, []).append(value)
     due = 12 if monthly else 1
     wanted = range(years[0], years[1] + 1)
-    wrong = [year for year in wanted if len(found.get(year, [])) != due]
+    wrong = [year for year in wanted if len(values.get(year, [])) != due]
     if wrong:
         what = f"{due} months" if monthly else "one value"
         raise InputError(
             f"{path}: a hole in time: {what} a year are due; {', '.join(str(y) for y in wrong[:10])} "
-            f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(found.get(y, []))) for y in wrong[:10])} "
-            f"(the table goes from {min(found)} to {max(found)})"
+            f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(values.get(y, []))) for y in wrong[:10])} "
+            f"(the table goes from {min(values)} to {max(values)})"
         )
-    means = np.array([np.mean(found[year]) for year in wanted])
-    return means, f"{said}{', mean of twelve months' if monthly else ''}"
+    means = np.array([np.mean(values[year]) for year in wanted])
+    return means, f"{expected}{', mean of twelve months' if monthly else ''}"
 
 
 def _is_number(text: str) -> bool:

@@ -116,15 +116,15 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
     Raises:
         InputError: a variable that no file has, calendars that differ, a hole in time.
     """
-    found = scan(choice, files)
+    scanned = scan(choice, files)
     a_day = 4 if choice.product.step == SIX_HOURS else 1
     notes: list[str] = []
     wanted = list(choice.product.fields)
     if a_day == 1:
-        wanted = [*_DAILY, "vpd"] if "vpd" in found else [*_DAILY, "huss", "ps"]
-        if "vpd" not in found:
+        wanted = [*_DAILY, "vpd"] if "vpd" in scanned else [*_DAILY, "huss", "ps"]
+        if "vpd" not in scanned:
             notes.append("vpd from daily humidity and pressure: the mean of the deficits at tasmin and tasmax")
-    missing = [key for key in wanted if key not in found]
+    missing = [key for key in wanted if key not in scanned]
     if missing:
         fields = choice.product.fields
         named = ", ".join(choice.variables.get(key) or " or ".join(fields[key].names) for key in missing)
@@ -133,24 +133,24 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
         )
         raise InputError(
             f"[products.{choice.name}]: no file has {named}{alternative}; there are "
-            f"{', '.join(one.layouts[0].name for one in found.values())} in {', '.join(choice.patterns)}"
+            f"{', '.join(variable.layouts[0].name for variable in scanned.values())} in {', '.join(choice.patterns)}"
         )
-    series = {key: found[key] for key in wanted}
+    series = {key: scanned[key] for key in wanted}
     lead = next(iter(series.values()))
-    for one in series.values():
-        if one.calendar != lead.calendar:
-            raise InputError(f"{one.paths[0]}: calendar {one.calendar}; {lead.paths[0]} has {lead.calendar}")
+    for variable in series.values():
+        if variable.calendar != lead.calendar:
+            raise InputError(f"{variable.paths[0]}: calendar {variable.calendar}; {lead.paths[0]} has {lead.calendar}")
     days = days_of(*years, lead.calendar)
     starts = {}
-    for key, one in series.items():
-        places = check_days(one, days, slice(0, len(days)), a_day)
+    for key, variable in series.items():
+        places = check_days(variable, days, slice(0, len(days)), a_day)
         starts[key] = int(np.flatnonzero(places == 0)[0])
-        hours = one.hour[starts[key] : starts[key] + len(days) * a_day].reshape(-1, a_day)
+        hours = variable.hour[starts[key] : starts[key] + len(days) * a_day].reshape(-1, a_day)
         uneven = np.flatnonzero((hours != hours[0]).any(axis=1))
         if a_day > 1 and (len(uneven) or (np.diff(hours[0]) != 24.0 / a_day).any()):
             day = int(uneven[0]) if len(uneven) else 0
             raise InputError(
-                f"{one.where(starts[key] + a_day * day)}: hours {', '.join(f'{h:g}' for h in hours[day])}; "
+                f"{variable.where(starts[key] + a_day * day)}: hours {', '.join(f'{h:g}' for h in hours[day])}; "
                 f"{a_day} values a day, {24 // a_day} hours apart, at the same hours every day, are due"
             )
     return Forcing(series, days, a_day, starts, tuple(notes))

@@ -82,9 +82,9 @@ def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) ->
         first, last = wanted if isinstance(wanted, (list, tuple)) else (wanted, wanted)
         if isinstance(first, str) or isinstance(last, str):
             raise InputError(f'{path}: {name}: {wanted!r}; a year, [first, last] or "mean" is due')
-        found = np.flatnonzero((years >= first) & (years <= last))
+        places = np.flatnonzero((years >= first) & (years <= last))
     elif texts := labels(file, name):
-        found = np.flatnonzero(np.array(texts) == str(wanted))
+        places = np.flatnonzero(np.array(texts) == str(wanted))
     else:
         values = np.arange(length, dtype=float) if name not in file.names() else decoded(file, file.header(name), name)
         try:
@@ -92,10 +92,10 @@ def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) ->
         except ValueError:
             low = high = np.nan
         slack = 1e-6 * max(abs(low), abs(high))
-        found = np.flatnonzero((values >= low - slack) & (values <= high + slack))
-    if not len(found):
+        places = np.flatnonzero((values >= low - slack) & (values <= high + slack))
+    if not len(places):
         raise InputError(f"{path}: {name} has no {wanted!r}; it has {_shown(file, path, name, length)}")
-    return [int(place) for place in found]
+    return [int(place) for place in places]
 
 
 def units_of(file: RawFile, name: str) -> str:

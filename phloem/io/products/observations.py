@@ -87,13 +87,13 @@ def find_stream(key: str, choice: Choice, days: Days, observed: tuple[int, int] 
     Raises:
         InputError: no such variable, a hole in time, years that are not covered, windows that do not tile.
     """
-    found = scan(choice, files)
-    if key not in found:
+    scanned = scan(choice, files)
+    if key not in scanned:
         raise InputError(
             f"[products.{choice.name}]: {', '.join(choice.patterns)}: no variable for {key}; there are "
-            f"{', '.join(one.layouts[0].name for one in found.values())}"
+            f"{', '.join(one.layouts[0].name for one in scanned.values())}"
         )
-    series = found[key]
+    series = scanned[key]
     step = _step(series, choice)
     notes: list[str] = []
     if series.calendar != days.calendar:
@@ -134,7 +134,7 @@ def _step(series: ProductSeries, choice: Choice) -> str:
     )
 
 
-def _composites(series: ProductSeries, days: Days, span: slice, whole: bool) -> np.ndarray:
+def _composites(series: ProductSeries, days: Days, span: slice, complete: bool) -> np.ndarray:
     """Steps of the 8-day composites of a span; all must be there, on the days 1, 9, ..., 361 of each year."""
     new_year = series.date.astype("datetime64[Y]").astype("datetime64[D]")
     odd = np.flatnonzero((series.date - new_year).astype(int) % 8 != 0)
@@ -142,7 +142,7 @@ def _composites(series: ProductSeries, days: Days, span: slice, whole: bool) -> 
         raise InputError(f"{series.where(int(odd[0]))}: not the first day of an 8-day composite (1, 9, ..., 361)")
     years = range(int(days.year[span.start]), int(days.year[span.stop - 1]) + 1)
     due = np.concatenate([np.datetime64(f"{year:04d}-01-01") + 8 * np.arange(46) for year in years])
-    if not whole:
+    if not complete:
         due = due[(due >= series.date[0]) & (due <= series.date[-1])]
     missing = due[~np.isin(due, series.date)]
     if len(missing):

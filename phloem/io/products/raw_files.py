@@ -190,7 +190,7 @@ def expand(patterns: Sequence[str], where: str) -> list[Path]:
     Raises:
         InputError: a pattern without any file.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for pattern in patterns:
         path = Path(pattern)
         parts = path.parts
@@ -201,5 +201,5 @@ def expand(patterns: Sequence[str], where: str) -> list[Path]:
             matches = sorted(one for one in Path(*parts[:first]).glob(str(Path(*parts[first:]))) if one.is_file())
         if not matches:
             raise InputError(f"{where}: no file {pattern}")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        files.update(dict.fromkeys(matches))
+    return list(files)

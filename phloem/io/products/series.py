@@ -126,7 +126,7 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
     """
     paths = expand(choice.patterns, f"[products.{choice.name}]")
     product = choice.product
-    found: dict[str, list[tuple[VariableLayout, Stamps | None]]] = {}
+    by_key: dict[str, list[tuple[VariableLayout, Stamps | None]]] = {}
     for path in paths:
         file = files.get(path)
         any_here = False
@@ -143,14 +143,14 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
                 stamps = read_stamps(file, path, layout.time, layout.steps, product.stamp, known)
                 if len(stamps.date) != layout.steps:
                     raise InputError(f"{path}: {len(stamps.date)} times for {layout.steps} steps of {name}")
-            found.setdefault(key, []).append((layout, stamps))
+            by_key.setdefault(key, []).append((layout, stamps))
         if not any_here:
             sought = [choice.variables.get(key) or field.names[0] for key, field in product.fields.items()]
             raise InputError(
                 f"{path}: no variable {' or '.join(sought)} ({product.title}); the file has "
                 f'{", ".join(sorted(file.names())) or "none"}; another name is given by variable = "..."'
             )
-    return {key: _join(key, choice, parts) for key, parts in found.items()}
+    return {key: _join(key, choice, parts) for key, parts in by_key.items()}
 
 
 def _join(key: str, choice: Choice, parts: list[tuple[VariableLayout, Stamps | None]]) -> ProductSeries:

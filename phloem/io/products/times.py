@@ -127,17 +127,17 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
     name = dimension if dimension in file.names() else "time" if "time" in file.names() else ""
     if name:
         header = file.header(name)
-        units, said = header.text("units"), header.text("calendar")
+        units, stated = header.text("units"), header.text("calendar")
         if " since " in units:
-            calendar = calendar_of(said)
+            calendar = calendar_of(stated)
             if calendar is None:
-                raise InputError(f"{path}: {name}: calendar {said!r}; usable are {', '.join(_STANDARD + _NOLEAP)}")
+                raise InputError(f"{path}: {name}: calendar {stated!r}; usable are {', '.join(_STANDARD + _NOLEAP)}")
             values = _read_times(file, path, name).reshape(-1)
             try:
-                date, hour = _decoded(values.tobytes(), units, said or "standard")
+                date, hour = _decoded(values.tobytes(), units, stated or "standard")
             except (ValueError, OverflowError) as error:
                 raise InputError(f"{path}: {name}: units {units!r} are not understood ({error})") from error
-            edges = _edges(file, header.text("bounds"), units, said or "standard", path)
+            edges = _edges(file, header.text("bounds"), units, stated or "standard", path)
             return Stamps(date, hour, calendar, edges)
     match = re.search(pattern, path.name) if pattern else None
     if match is None:
@@ -175,21 +175,21 @@ def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> n
 
 def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[str], known: str) -> Stamps:
     """Dates from a file's name: a composite's own date, days of the year along an axis, or a year of equal steps."""
-    found = match.groupdict()
-    new_year = np.datetime64(f"{found['year']}-01-01")
-    if found.get("doy"):
+    parts = match.groupdict()
+    new_year = np.datetime64(f"{parts['year']}-01-01")
+    if parts.get("doy"):
         if length != 1:
             raise InputError(f"{path}: {length} steps in a file whose name is the date of one")
-        return Stamps(np.array([new_year + (int(found["doy"]) - 1)]), np.zeros(1), "standard", note="file names")
+        return Stamps(np.array([new_year + (int(parts["doy"]) - 1)]), np.zeros(1), "standard", note="file names")
     if axis:
         values = np.asarray(file.read(axis, (slice(None),)), np.float64)
         if len(values) and values.min() >= 1 and values.max() <= 366 and (np.diff(values) > 0).all():
             dates = new_year + (values.astype(np.int64) - 1)
             return Stamps(dates, np.zeros(len(values)), "standard", note=f"{axis} (day of the year) and file names")
     if known == "noleap" and length % 365 == 0:
-        days = calendar_days(int(found["year"]), int(found["year"]), "noleap")[1]
+        days = calendar_days(int(parts["year"]), int(parts["year"]), "noleap")[1]
         month = np.searchsorted(_MONTH_ENDS, days, "left")
-        first = np.array([f"{found['year']}-{m:02d}-01" for m in month], "datetime64[D]")
+        first = np.array([f"{parts['year']}-{m:02d}-01" for m in month], "datetime64[D]")
         dates = first + (days - _MONTH_ENDS[month - 1] - 1)
         steps = length // 365
         hours = np.tile(np.arange(steps) * 24.0 / steps, 365)

@@ -93,11 +93,11 @@ def read_map(
         source = open_source(files, path, variable, latitude, longitude, step, method, names)
         levels = resolve(source.file, path, source.header, source.plane, select or {})
         values = level_mean(source.read(level) for level in levels)
-        given = stated or source.header.text("units")
+        unit = stated or source.header.text("units")
         if units:
-            values = convert(values, given, units, f"{path}: variable {variable}")
+            values = convert(values, unit, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or source.header.text("standard_name") or variable
-        return MapValues(values, units or given, title, source.regrid, source.extent)
+        return MapValues(values, units or unit, title, source.regrid, source.extent)
 
 
 def time_axis(path: Path, variable: str) -> str | None:

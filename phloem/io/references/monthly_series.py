@@ -110,11 +110,11 @@ def read_months(
             length_of = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
             enough &= count * days >= LEAST_OF_MONTH * length_of.astype(float)
         means = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough & (count > 0))
-        given = stated or source.header.text("units")
+        unit = stated or source.header.text("units")
         if units:
-            means = convert(means, given, units, f"{path}: variable {variable}")
+            means = convert(means, unit, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or variable
-        return MonthlyValues(means, months, units or given, title, source.regrid, source.extent)
+        return MonthlyValues(means, months, units or unit, title, source.regrid, source.extent)
 
 
 def _step_days(stamps: Stamps) -> float:
@@ -198,9 +198,9 @@ def read_points(
         used += 1
         values = {name: _number(row, column) for name, column in columns.items()}
         if renormalise:
-            whole = math.fsum(values[name] for name in renormalise)
+            sum_of_parts = math.fsum(values[name] for name in renormalise)
             for name in renormalise:
-                values[name] = values[name] / whole if whole > 0 else math.nan
+                values[name] = values[name] / sum_of_parts if sum_of_parts > 0 else math.nan
         for name, value in values.items():
             if math.isfinite(value):
                 total[name][place] += value
