@@ -46,8 +46,8 @@ def run_command(
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"`{shown}` did not answer within {seconds:g} s and was stopped") from error
     if done.returncode:
-        said = "\n".join(text for text in (done.stderr.strip(), done.stdout.strip()) if text)
+        output = "\n".join(text for text in (done.stderr.strip(), done.stdout.strip()) if text)
         raise EngineError(
-            f"`{shown}` failed with status {done.returncode}: {said or 'it said nothing'}", said, answered=True
+            f"`{shown}` failed with status {done.returncode}: {output or 'it said nothing'}", output, answered=True
         )
     return done.stdout

@@ -161,13 +161,13 @@ class LocalEngine(Engine):
         return _Slot(process, ours, trace, place)
 
     def _serve(self, slots: list[_Slot], waiting: Waiting, folder: Path) -> Iterator[Outcome]:
-        told = False
+        signalled = False
         kills = _out_of_memory_kills()
         while True:
             if self.stopping():
                 self.flag.name = self.flag.name or "parent gone"
-            if self.flag and not told:
-                told = True
+            if self.flag and not signalled:
+                signalled = True
                 for slot in slots:
                     if slot.process.is_alive() and slot.process.pid:
                         os.kill(slot.process.pid, _same_signal(self.flag))

@@ -218,9 +218,9 @@ def breakpoint_interval(grid: np.ndarray, at: float, breakpoints: np.ndarray) ->
     Returns:
         Lowest and highest, within the range of the predictor; None where most resamples have no breakpoint.
     """
-    found = breakpoints[np.isfinite(breakpoints)]
-    if 2 * found.size < max(breakpoints.size, 1):
+    known = breakpoints[np.isfinite(breakpoints)]
+    if 2 * known.size < max(breakpoints.size, 1):
         return None
     margin = SMOOTHING * float(grid[1] - grid[0])
-    low, high = np.percentile(found, BAND)
+    low, high = np.percentile(known, BAND)
     return max(float(min(low, at)) - margin, float(grid[0])), min(float(max(high, at)) + margin, float(grid[-1]))

@@ -57,8 +57,8 @@ def fit_all(sample: Sample, cells: ChosenCells, settings: AttributionSettings, e
         there = np.flatnonzero(np.isfinite(values))
         if 2 * there.size < sample.y.size or np.ptp(values[there]) == 0.0:
             continue
-        one = Sample(sample.x[there], values[there], sample.weights[there])
-        other = boosting.fit(one, settings, estimator, seed + 1 + number)
+        member = Sample(sample.x[there], values[there], sample.weights[there])
+        other = boosting.fit(member, settings, estimator, seed + 1 + number)
         member_phi.append(boosting.explain(other, sample.x[chosen[near]], background)[0])
     if len(member_phi) < 2:
         member_phi = []

@@ -66,13 +66,13 @@ def smoothness(x: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> l
     lag = np.clip(np.searchsorted(edges, apart, side="right") - 1, 0, max(edges.size - 2, 0))
     count = np.maximum(np.bincount(lag), 1)
     middle = np.bincount(lag, apart) / count
-    found = []
+    smoothnesses = []
     for column in x[chosen].T:
         scores = norm.ppf((rankdata(column) - 0.5) / column.size)
         scores = scores / (scores.std() or 1.0)
         alike = 1.0 - np.bincount(lag, 0.5 * pdist(scores[:, None], "sqeuclidean")) / count
-        found.append(_gaussian(middle, alike))
-    return found
+        smoothnesses.append(_gaussian(middle, alike))
+    return smoothnesses
 
 
 def _gaussian(apart: np.ndarray, alike: np.ndarray) -> Smoothness:
@@ -129,13 +129,13 @@ def noise_floor(
     known = sample.x.shape[1]
     smooth = smoothness(sample.x, points, rng)
     chosen = rng.choice(len(points), min(len(points), EXPLAINED), replace=False)
-    found = np.empty((DRAWS, 2 * known))
+    competing = np.empty((DRAWS, 2 * known))
     for draw in range(DRAWS):
         shadows = make_shadows(sample.x, points, smooth, rng)
         both = Sample(np.hstack([sample.x, shadows]), sample.y, sample.weights)
         phi, _ = explain(fit(both, settings, estimator, seed + draw), both.x[chosen])
-        found[draw] = to_shares(mean_effect(phi, sample.weights[chosen]))
+        competing[draw] = to_shares(mean_effect(phi, sample.weights[chosen]))
     weak = np.argsort(shares, kind="stable")[: max(1, (known + 1) // 2)]
-    diluted = float(found[:, weak].sum(axis=1).mean())
+    diluted = float(competing[:, weak].sum(axis=1).mean())
     scale = max(1.0, float(shares[weak].sum()) / diluted) if diluted > 0 else 1.0
-    return scale * float(found[:, known:].max())
+    return scale * float(competing[:, known:].max())

@@ -29,7 +29,7 @@ DIGITS = 7
 Row = Mapping[str, Any]
 
 
-def write_attribution(folder: Path, found: Attribution) -> Path:
+def write_attribution(folder: Path, attribution: Attribution) -> Path:
     """Write all files of an attribution into a folder of their own.
 
     They are written into a folder beside it, which then takes its place: what was there before is replaced as a whole,
@@ -37,7 +37,7 @@ def write_attribution(folder: Path, found: Attribution) -> Path:
 
     Args:
         folder: where they shall be; its parent is made where it is not there.
-        found: what was found.
+        attribution: what was found.
 
     Returns:
         The path of attribution.json.
@@ -46,7 +46,7 @@ def write_attribution(folder: Path, found: Attribution) -> Path:
         OSError: the disk is full, or the place may not be written to.
     """
     with whole_folder(folder) as draft:
-        _write_all(draft, found)
+        _write_all(draft, attribution)
     return folder / JSON
 
 
@@ -65,13 +65,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _write_all(folder: Path, found: Attribution) -> None:
-    document = plain(found.to_json())
+def _write_all(folder: Path, attribution: Attribution) -> None:
+    document = plain(attribution.to_json())
     _write(folder / JSON, json.dumps(document, indent=1, allow_nan=False).encode())
     for name, rows in tables(document).items():
         _write(folder / name, to_csv(rows))
-    _write(folder / "pca_scores.csv", to_csv(_pca_scores(found)))
-    write_netcdf(folder / SHAP, lambda file: _fill_shap(file, found))
+    _write(folder / "pca_scores.csv", to_csv(_pca_scores(attribution)))
+    write_netcdf(folder / SHAP, lambda file: _fill_shap(file, attribution))
     for name, figure in draw_attribution(document).items():
         _write(folder / name, to_png(figure, dpi=150))
 
@@ -178,11 +178,11 @@ def _pca_scores(found: Attribution) -> list[Row]:
     ]
 
 
-def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
+def _fill_shap(file: netCDF4.Dataset, attribution: Attribution) -> None:
     """Put in phi of every target, where any was explained, with the predictors' values there."""
-    names = list(found.explained)
-    predictors = next(iter(found.explained.values())).predictors if names else ()
-    cells = np.unique(np.concatenate([np.empty(0, np.int64), *(found.explained[name].cells for name in names)]))
+    names = list(attribution.explained)
+    predictors = next(iter(attribution.explained.values())).predictors if names else ()
+    cells = np.unique(np.concatenate([np.empty(0, np.int64), *(attribution.explained[name].cells for name in names)]))
     file.setncatts(
         {
             "Conventions": CONVENTIONS,
@@ -193,15 +193,15 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
     for dimension, size in (("cell", cells.size), ("target", len(names)), ("predictor", len(predictors))):
         file.createDimension(dimension, size)
     for name, axis, values, units in (
-        ("lat", "latitude", found.latitude, "degrees_north"),
-        ("lon", "longitude", found.longitude, "degrees_east"),
+        ("lat", "latitude", attribution.latitude, "degrees_north"),
+        ("lon", "longitude", attribution.longitude, "degrees_east"),
     ):
         file.createVariable(name, "f8", ("cell",))[:] = values[cells]
         file[name].setncatts({"standard_name": axis, "units": units})
     file.createVariable("cell", "i4", ("cell",))[:] = cells
     file["cell"].long_name = "number of the cell in the order of the attribution, from 0"
-    results = {result.name: result for result in found.targets}
-    known = {predictor.name: predictor for predictor in found.predictors}
+    results = {result.name: result for result in attribution.targets}
+    known = {predictor.name: predictor for predictor in attribution.predictors}
     for name, dimension, words, text in (
         ("target", "target", names, "name of the target"),
         ("predictor", "predictor", list(predictors), "name of the predictor"),
@@ -212,15 +212,15 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
     ):  # fmt: skip
         file.createVariable(name, str, (dimension,))[:] = np.array(words, dtype=object)
         file[name].long_name = text
-    file.createVariable("expected", "f8", ("target",))[:] = [found.explained[name].expected for name in names]
+    file.createVariable("expected", "f8", ("target",))[:] = [attribution.explained[name].expected for name in names]
     file["expected"].long_name = "what the model predicts where nothing is known; with the sum of phi, its prediction"
     file.createVariable("phi", "f4", ("target", "cell", "predictor"), zlib=True, complevel=1, fill_value=np.nan)
     file["phi"].setncatts({"long_name": "SHAP value; missing where a cell was not explained", "coordinates": "lat lon"})
     for number, name in enumerate(names):
         rows = np.full((cells.size, len(predictors)), np.nan, np.float32)
-        rows[np.searchsorted(cells, found.explained[name].cells)] = found.explained[name].phi
+        rows[np.searchsorted(cells, attribution.explained[name].cells)] = attribution.explained[name].phi
         file["phi"][number] = rows
     file.createVariable("predictor_value", "f8", ("cell", "predictor"), zlib=True, complevel=1, fill_value=np.nan)
     file["predictor_value"].setncatts({"long_name": "value of the predictor", "coordinates": "lat lon"})
     if cells.size and predictors:
-        file["predictor_value"][:] = found.values[cells]
+        file["predictor_value"][:] = attribution.values[cells]

@@ -25,7 +25,7 @@ def scatter_figure(pairs: Pairs) -> Figure:
         pairs: those that are there, at least one.
     """
     x, y = pairs.reference, pairs.simulated
-    found = metrics(y, x)
+    skill = metrics(y, x)
     figure = Figure(figsize=(4.6, 4.5), layout="constrained")
     axes = figure.subplots()
     low, high = np.percentile(np.concatenate([x, y]), [0.1, 99.9])
@@ -39,21 +39,21 @@ def scatter_figure(pairs: Pairs) -> Figure:
         axes.plot(x, y, "o", color=_BLUE, ms=max(1.6, min(4.0, 60 / np.sqrt(len(x)))), mew=0, alpha=0.6, zorder=2)
     ends = np.array([low, high])
     axes.plot(ends, ends, color=MUTED, lw=0.9, ls=":", zorder=3, label="1:1")
-    if np.isfinite(found.slope_pred_on_obs):
-        line = found.slope_pred_on_obs * ends + found.intercept_pred_on_obs
+    if np.isfinite(skill.slope_pred_on_obs):
+        line = skill.slope_pred_on_obs * ends + skill.intercept_pred_on_obs
         axes.plot(
-            ends, line, color=_ORANGE, lw=1.4, zorder=4, label=f"simulated on reference {found.slope_pred_on_obs:.2f}"
+            ends, line, color=_ORANGE, lw=1.4, zorder=4, label=f"simulated on reference {skill.slope_pred_on_obs:.2f}"
         )
-    if np.isfinite(found.slope_obs_on_pred) and found.slope_obs_on_pred:
-        line = (ends - found.intercept_obs_on_pred) / found.slope_obs_on_pred
-        label = f"reference on simulated {found.slope_obs_on_pred:.2f}"
+    if np.isfinite(skill.slope_obs_on_pred) and skill.slope_obs_on_pred:
+        line = (ends - skill.intercept_obs_on_pred) / skill.slope_obs_on_pred
+        label = f"reference on simulated {skill.slope_obs_on_pred:.2f}"
         axes.plot(ends, line, color=_GREEN, lw=1.4, ls="--", zorder=4, label=label)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel(f"reference: {pairs.name}{_units(pairs)}")
     axes.set_ylabel(f"simulated {pairs.quantity}{_units(pairs)}")
     axes.legend(frameon=False, fontsize=7.5, loc="upper left", title="slopes", title_fontsize=7.5)
-    said = [f"n {found.pairs}", f"r² {_two(found.r2_pearson)}", f"NSE {_two(found.nse)}", f"RMSE {found.rmse:.3g}"]
-    axes.set_title(",  ".join([*said, f"PBIAS {found.pbias:+.1f} %"]), fontsize=8, color=INK)
+    words = [f"n {skill.pairs}", f"r² {_two(skill.r2_pearson)}", f"NSE {_two(skill.nse)}", f"RMSE {skill.rmse:.3g}"]
+    axes.set_title(",  ".join([*words, f"PBIAS {skill.pbias:+.1f} %"]), fontsize=8, color=INK)
     return figure
 
 

@@ -159,14 +159,14 @@ def compare(pairs: Pairs) -> dict[str, Any]:
     if refused:
         return head
     x, y = usable.simulated, usable.reference
-    found = metrics(x, y)
+    skill = metrics(x, y)
     weights = None if usable.area is None else usable.area[usable.cell]
     weighted = None if weights is None else metrics(x, y, weights).to_json()
     low, high = usable.range()
-    few = [f"{found.pairs} pair: nothing can be said of correlation"] if found.pairs == 1 else []
+    few = [f"{skill.pairs} pair: nothing can be said of correlation"] if skill.pairs == 1 else []
     return head | {
         "warnings": [*unit_warnings(x, y, usable.units), *few],
-        "scores": found.to_json() | _variability(usable),
+        "scores": skill.to_json() | _variability(usable),
         "weighted": None if weighted is None else {key: weighted[key] for key in WEIGHTED},
         "members": _of_members(usable),
         "within_members": finite(float(np.mean((y >= low) & (y <= high)))),
@@ -259,16 +259,16 @@ def _trends(pairs: Pairs) -> dict[str, Any] | None:
     place = row * len(years) + column
     size = len(pairs.cells) * len(years)
     count = np.bincount(place, minlength=size).reshape(-1, len(years))
-    whole = (count > 0).all(1)
-    if not whole.any():
+    complete = (count > 0).all(1)
+    if not complete.any():
         return None
     weights = np.ones(len(pairs.cells)) if pairs.area is None else pairs.area
-    found: dict[str, Any] = {"cells": int(whole.sum())}
+    trends: dict[str, Any] = {"cells": int(complete.sum())}
     for key, values in (("observed", pairs.reference), ("simulated", pairs.simulated)):
-        means = np.bincount(place, values, minlength=size).reshape(-1, len(years))[whole] / count[whole]
-        one = trend(years, np.average(means, axis=0, weights=weights[whole]))
-        found[key] = {name: finite(value) for name, value in asdict(one).items()}
-    return found
+        means = np.bincount(place, values, minlength=size).reshape(-1, len(years))[complete] / count[complete]
+        fitted = trend(years, np.average(means, axis=0, weights=weights[complete]))
+        trends[key] = {name: finite(value) for name, value in asdict(fitted).items()}
+    return trends
 
 
 def _strata(pairs: Pairs) -> Iterator[dict[str, Any]]:

@@ -82,12 +82,12 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
         (folder / f"{pairs.slug}.csv").write_text(_points(usable), encoding="utf-8")
         (folder / f"scatter_{pairs.slug}.png").write_bytes(to_png(scatter_figure(usable)))
         (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(usable)))
-    whole = {"version": VERSION, **facts, "comparisons": results}
+    document = {"version": VERSION, **facts, "comparisons": results}
     (folder / "scores.csv").write_text(_scores(results), encoding="utf-8")
     if drawn:
         write_netcdf(folder / DIFFERENCES, lambda file: _differences(file, drawn))
-    (folder / RESULT).write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return whole
+    (folder / RESULT).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return document
 
 
 def _points(pairs: Pairs) -> str:
@@ -134,17 +134,17 @@ def _differences(file: netCDF4.Dataset, comparisons: Sequence[Pairs]) -> None:
         degrees = np.empty(len(names))
         for pairs in comparisons:
             degrees[[place[cell] for cell in pairs.cells]] = getattr(pairs, name)
-        made = file.createVariable(name, "f8", ("cell",))
-        made.setncatts({"units": units, "standard_name": name})
-        made[:] = degrees
+        target = file.createVariable(name, "f8", ("cell",))
+        target.setncatts({"units": units, "standard_name": name})
+        target[:] = degrees
     for pairs in comparisons:
         cells, reference, simulated = by_cell(pairs)
         rows = [place[pairs.cells[cell]] for cell in cells.tolist()]
         fields = {"reference": reference, "simulated": simulated, "difference": simulated - reference}
         for word, values in fields.items():
-            whole = np.full(len(names), np.nan, np.float32)
-            whole[rows] = values
-            made = file.createVariable(variable(pairs.slug, word), "f4", ("cell",), fill_value=np.nan, zlib=True)
+            difference = np.full(len(names), np.nan, np.float32)
+            difference[rows] = values
+            target = file.createVariable(variable(pairs.slug, word), "f4", ("cell",), fill_value=np.nan, zlib=True)
             title = f"{pairs.long_name}, {word}: {pairs.name}"
-            made.setncatts({"units": pairs.units or "1", "long_name": title, "coordinates": "latitude longitude"})
-            made[:] = whole
+            target.setncatts({"units": pairs.units or "1", "long_name": title, "coordinates": "latitude longitude"})
+            target[:] = difference

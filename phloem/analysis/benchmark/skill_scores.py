@@ -217,15 +217,15 @@ def mass_balance(fluxes: Mapping[str, np.ndarray], area: np.ndarray) -> dict[str
         By identity: `residual`, of all cells together (PgC yr-1); `rmse`, the median over cells of the root mean
         square of a cell's residual (gC m-2 d-1); and `worst`, the largest.
     """
-    found = {}
+    residuals = {}
     for name, terms in IDENTITIES.items():
         if not all(flux in fluxes for flux in terms):
             continue
         rest = np.zeros(fluxes[next(iter(terms))].shape)
         for flux, sign in terms.items():
             rest = rest + sign * np.asarray(fluxes[flux], float)
-        found[name] = _rest(rest, area, PERIOD)
-    return found
+        residuals[name] = _rest(rest, area, PERIOD)
+    return residuals
 
 
 def stock_closure(nep: np.ndarray, stocks: np.ndarray, area: np.ndarray) -> dict[str, float | None]:

@@ -200,12 +200,12 @@ def _fit(ages: np.ndarray, agb: np.ndarray, robust: bool) -> np.ndarray:
     best, least = np.clip(np.zeros(3), _LOW, _HIGH), np.inf
     for k, c in _STARTS:
         start = np.clip(np.log([1.2 * agb.max() + 1e-9, k, c]), _LOW + 1e-3, _HIGH - 1e-3)
-        found = least_squares(
+        solution = least_squares(
             _residuals, start, _slopes, (_LOW, _HIGH), args=(ages, roots),
             loss="soft_l1" if robust else "linear", f_scale=0.3 * scale, xtol=1e-10, ftol=1e-12,
         )  # fmt: skip
-        if found.cost < least:
-            best, least = found.x, found.cost
+        if solution.cost < least:
+            best, least = solution.x, solution.cost
     return best
 
 

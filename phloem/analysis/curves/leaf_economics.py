@@ -145,16 +145,16 @@ def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomicsFit:
     x, y = np.log(leaves.lcma), np.log(leaves.lifespan)
     if np.ptp(x) <= 1e-9:
         raise InputError(f"{leaves.source}: all {n} leaves have one mass per area ({leaves.lcma[0]:g} gC m-2)")
-    found = linregress(x, y)
-    misfit = y - found.intercept - found.slope * x
+    line = linregress(x, y)
+    misfit = y - line.intercept - line.slope * x
     return LeafEconomicsFit(
-        alpha=float(found.intercept),
-        gamma=float(found.slope),
+        alpha=float(line.intercept),
+        gamma=float(line.slope),
         sigma=math.sqrt(float(np.sum(misfit**2)) / (n - 2)),
-        alpha_se=float(found.intercept_stderr),
-        gamma_se=float(found.stderr),
-        r2=float(found.rvalue**2),
-        p=float(found.pvalue),
+        alpha_se=float(line.intercept_stderr),
+        gamma_se=float(line.stderr),
+        r2=float(line.rvalue**2),
+        p=float(line.pvalue),
         n=n,
     )
 
@@ -172,20 +172,20 @@ def _fault(row: Row, column: str) -> str:
 
 
 def _choose(
-    table: Table, what: str, given: str | None, usual: tuple[str, ...], units: dict[str, Callable[[float], float]]
+    table: Table, what: str, column: str | None, usual: tuple[str, ...], units: dict[str, Callable[[float], float]]
 ) -> tuple[str, Callable[[float], float]]:
     """The column of a quantity, and what turns its values into our unit."""
-    if given is None:
+    if column is None:
         there = [name for name in usual if name in table.columns]
         if len(there) != 1:
-            found = f"several columns of {what}: {', '.join(there)}" if there else f"no column of {what}"
+            problem = f"several columns of {what}: {', '.join(there)}" if there else f"no column of {what}"
             raise InputError(
-                f"{table.path}: {found}; name one (by default one of {', '.join(usual)} is taken). The table has: "
+                f"{table.path}: {problem}; name one (by default one of {', '.join(usual)} is taken). The table has: "
                 f"{', '.join(table.columns)}"
             )
-        given = there[0]
-    name, _, unit = given.rpartition(":") if given not in table.columns else (given, "", given)
-    table.require([name or given])
+        column = there[0]
+    name, _, unit = column.rpartition(":") if column not in table.columns else (column, "", column)
+    table.require([name or column])
     known = next((known for known in units if unit.lower().endswith(known)), None)
     if known is None:
         raise InputError(

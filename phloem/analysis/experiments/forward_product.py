@@ -68,7 +68,7 @@ class ForwardRuns:
             WorkError: the file cannot be read.
         """
         which = self.experiments.index(experiment)
-        found = np.full((len(rows), self.members, len(ages)), np.nan, np.float32)
+        biomass = np.full((len(rows), self.members, len(ages)), np.nan, np.float32)
         order = np.argsort(rows, kind="stable")
         order = order[rows[order] >= 0]
         try:
@@ -77,10 +77,10 @@ class ForwardRuns:
                     inside = order[(rows[order] >= begin) & (rows[order] < begin + BLOCK)]
                     if inside.size:
                         values = np.ma.filled(file["biomass"][which, begin : begin + BLOCK], np.nan)
-                        found[inside] = values[rows[inside] - begin][:, :, ages - 1] / DRY_MATTER
+                        biomass[inside] = values[rows[inside] - begin][:, :, ages - 1] / DRY_MATTER
         except (OSError, RuntimeError) as error:
             raise _unreadable(self.path, error) from error
-        return found
+        return biomass
 
 
 def read_forward(path: Path) -> ForwardRuns:

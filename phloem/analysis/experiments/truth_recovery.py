@@ -30,23 +30,23 @@ def recovery(estimates: Mapping[str, Values], truth: Values) -> dict[str, dict[s
         cells whose truth lies between the least and the greatest member, and `spread`, the median over cells of
         (greatest - least) / median.
     """
-    found: dict[str, dict[str, Any]] = {}
+    scores_by_name: dict[str, dict[str, Any]] = {}
     for experiment, values in estimates.items():
-        found[experiment] = {}
+        scores_by_name[experiment] = {}
         for name in truth:
             known = np.isfinite(values[name]).any(1)
             members, true = values[name][known], truth[name][known]
             middle, low, high = (f(members, axis=1) for f in (np.nanmedian, np.nanmin, np.nanmax))
             r = np.corrcoef(middle, true)[0, 1] if len(true) > 1 and middle.std() > 0 and true.std() > 0 else None
             inside = (true >= low * (1 - SLACK)) & (true <= high * (1 + SLACK))
-            found[experiment][name] = {
+            scores_by_name[experiment][name] = {
                 "cells": int(known.sum()),
                 "pbias": float(100 * (middle.mean() / true.mean() - 1)),
                 "r": None if r is None else float(r),
                 "within": float(inside.mean()),
                 "spread": float(np.median((high - low) / middle)),
             }
-    return found
+    return scores_by_name
 
 
 @styled()
@@ -65,8 +65,8 @@ def truth_figure(
     columns = {"truth": truth, **{key: {n: np.nanmedian(v[n], axis=1) for n in names} for key, v in estimates.items()}}
     figure = Figure(figsize=(2.9 * len(columns), 6.6), layout="constrained")
     grid = figure.subplots(len(names), len(columns), squeeze=False, sharex=True, sharey=True)
-    for row, one in enumerate(shown):
-        name = one.name
+    for row, quantity in enumerate(shown):
+        name = quantity.name
         low, high = np.nanpercentile(truth[name], [0, 100])
         norm = LogNorm(low / 1.6, high * 1.6)
         for column, (title, values) in enumerate(columns.items()):
@@ -79,7 +79,7 @@ def truth_figure(
                 axes.set_ylabel("latitude, °N")
             if row == len(names) - 1:
                 axes.set_xlabel("longitude, °E")
-        label = one.meaning if one.unit == "1" else f"{one.meaning}, {one.unit}"
+        label = quantity.meaning if quantity.unit == "1" else f"{quantity.meaning}, {quantity.unit}"
         bar = figure.colorbar(dots, ax=grid[row], shrink=0.85, pad=0.01, label=label)
         ticks = np.geomspace(low, high, 4).tolist()
         bar.set_ticks(ticks, labels=[f"{value:.2g}" for value in ticks])

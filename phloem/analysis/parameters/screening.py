@@ -119,8 +119,8 @@ def _spread(members: np.ndarray, cv: str, period: float) -> np.ndarray:
     squares = np.where(valid, away, 0.0) ** 2
     deviation = np.sqrt(squares.sum(axis=-1) / np.maximum(count - 1, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(deviation == 0.0, 0.0, deviation / scale)
-    return np.where(enough, found, np.nan)
+        spread = np.where(deviation == 0.0, 0.0, deviation / scale)
+    return np.where(enough, spread, np.nan)
 
 
 def identifiability(

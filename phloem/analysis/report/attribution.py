@@ -42,26 +42,26 @@ PAPER = {
 """R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5; it contradicts itself)."""
 
 
-def attribution_section(found: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> ReportSection:
+def attribution_section(documents: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> ReportSection:
     """Return the section on attribution.
 
     Args:
-        found: by campaign, the folder and the attribution.json of `phloem attribute`; empty where it was not run.
+        documents: by campaign, the folder and the attribution.json of `phloem attribute`; empty where it was not run.
         files: takes charts and tables.
 
     Raises:
         WorkError: an attribution.json is not what `phloem attribute` writes.
     """
     parts = []
-    for title, (folder, one) in found.items():
+    for title, (folder, document) in documents.items():
         with refuse_malformed(folder / "attribution.json", "attribute"):
-            parts.append(_part(title, one, files, len(found) > 1))
+            parts.append(_part(title, document, files, len(documents) > 1))
     return ReportSection("attribution", "What drives the parameters", render("attribution.html", parts=parts))
 
 
-def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: bool) -> dict[str, Any]:
-    targets = [one for one in found["targets"] if not one.get("refused")]
-    colours = group_colours([entry["group"] for entry in found["predictors"]])
+def _part(title: str, document: Mapping[str, Any], files: ReportFiles, several: bool) -> dict[str, Any]:
+    targets = [one for one in document["targets"] if not one.get("refused")]
+    colours = group_colours([entry["group"] for entry in document["predictors"]])
     lead = f"{slug(title)}_" if several else ""
     charts: dict[str, Any] = {"importance": None, "partition": None, "screen": None, "pca": None}
     if targets:
@@ -69,20 +69,22 @@ def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: boo
     parted = [one for one in targets if one.get("partition")]
     if parted:
         charts["partition"] = _keep(files, partition_chart(parted, colours), lead)
-    screens, pca = found.get("identifiability"), found.get("pca")
+    screens, pca = document.get("identifiability"), document.get("pca")
     if screens and screens["mad"]["rows"]:
         charts["screen"] = _keep(files, screen_chart(screens), lead)
     if pca and not pca.get("refused") and pca.get("loadings"):
         charts["pca"] = _keep(files, pca_chart(pca), lead)
-    _tables(found, targets, files, lead)
+    _tables(document, targets, files, lead)
     return {
         "title": title if several else "",
-        "cells": found["cells"],
-        "seconds": duration(found.get("seconds")),
-        "left_out": [(entry["name"], entry["finding"]) for entry in found["predictors"] if entry.get("finding")],
-        "rows": [_row(one) for one in found["targets"]],
+        "cells": document["cells"],
+        "seconds": duration(document.get("seconds")),
+        "left_out": [(entry["name"], entry["finding"]) for entry in document["predictors"] if entry.get("finding")],
+        "rows": [_row(one) for one in document["targets"]],
         "groups": [
-            (name, colour) for name, colour in colours.items() if any(e["group"] == name for e in found["predictors"])
+            (name, colour)
+            for name, colour in colours.items()
+            if any(e["group"] == name for e in document["predictors"])
         ],
         "charts": charts,
         "dependence": [
@@ -97,7 +99,7 @@ def _part(title: str, found: Mapping[str, Any], files: ReportFiles, several: boo
             if one["dependence"]
         ],
         "pca_refused": (pca or {}).get("refused"),
-        "settings": _settings(found.get("settings") or {}),
+        "settings": _settings(document.get("settings") or {}),
     }
 
 
@@ -106,41 +108,41 @@ def _keep(files: ReportFiles, drawing: Any, lead: str) -> Any:
     return files.drawing(type(drawing)(drawing.figure, f"{lead}{drawing.name}", drawing.label), own_size=True)
 
 
-def _row(one: Mapping[str, Any]) -> dict[str, Any]:
+def _row(target: Mapping[str, Any]) -> dict[str, Any]:
     """How well the predictors explain a target, and the shares of the groups."""
-    paper = PAPER.get(one["name"], ("", ""))
+    paper = PAPER.get(target["name"], ("", ""))
     row: dict[str, Any] = {
-        "title": one["long_name"] or one["name"],
-        "unit": "" if one["units"] == "1" else typeset(one["units"]),
-        "refused": one.get("refused"),
+        "title": target["long_name"] or target["name"],
+        "unit": "" if target["units"] == "1" else typeset(target["units"]),
+        "refused": target.get("refused"),
         "paper": paper[0],
     }
     if row["refused"]:
         return row
-    random, blocked = one["random"], one.get("blocked")
-    members = (one.get("r2_members") or {}).get("random")
+    random, blocked = target["random"], target.get("blocked")
+    members = (target.get("r2_members") or {}).get("random")
     return {
         **row,
-        "cells": f"{one['cells_used']:,}",
-        "unconverged": f"{one['cells_unconverged']:,}",
+        "cells": f"{target['cells_used']:,}",
+        "unconverged": f"{target['cells_unconverged']:,}",
         "r2": _fixed(random["r2"], 2),
         "r2_sd": _fixed(random.get("r2_sd"), 2),
         "members": f"{_fixed(members[0], 2)} to {_fixed(members[1], 2)}" if members else "–",
         "blocked": _fixed(blocked["r2"], 2) if blocked else "–",
-        "blocked_refused": one.get("blocked_refused") or "",
+        "blocked_refused": target.get("blocked_refused") or "",
         "rmse": _number(random["rmse"]),
-        "floor": _fixed(one.get("noise_floor"), 1),
+        "floor": _fixed(target.get("noise_floor"), 1),
         "groups": ", ".join(
             f"{group['group']} {_fixed(group['signal_share'], 1)} "
             f"({_fixed(group.get('signal_low'), 0)} to {_fixed(group.get('signal_high'), 0)})"
-            for group in one["groups"]
+            for group in target["groups"]
             if group["signal_share"]
         )
         or "–",
-        "finding": one.get("finding") or "",
+        "finding": target.get("finding") or "",
         "leading": ", ".join(
             f"{entry['predictor']} {_fixed(entry['share'], 0)} % ({direction(entry) or '–'})"
-            for entry in [entry for entry in one["importance"] if entry["signal"]][:3]
+            for entry in [entry for entry in target["importance"] if entry["signal"]][:3]
         )
         or "none stands out from the noise",
     }
@@ -168,7 +170,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items() if value not in ([], None))
 
 
-def _tables(found: Mapping[str, Any], targets: list[Mapping[str, Any]], files: ReportFiles, lead: str) -> None:
+def _tables(document: Mapping[str, Any], targets: list[Mapping[str, Any]], files: ReportFiles, lead: str) -> None:
     keys = ["predictor", "group", "share", "low", "high", "signal", "direction"]
     rows = ([one["name"], *(entry.get(key) for key in keys)] for one in targets for entry in one["importance"])
     files.table(f"{lead}attribution_importance", ["target", *keys], rows)

@@ -51,10 +51,10 @@ def benchmark_section(found: Mapping[str, Found], files: ReportFiles) -> ReportS
     """
     several = len(found) > 1
     parts, rows, strata = [], [], []
-    for place, (title, (folder, one)) in enumerate(found.items()):
+    for place, (title, (folder, document)) in enumerate(found.items()):
         with refuse_malformed(folder / RESULT, "benchmark"):
-            parts.append(_part(title if several else "", folder, one, files, f"benchmark-{place}"))
-            for entry in one["comparisons"]:
+            parts.append(_part(title if several else "", folder, document, files, f"benchmark-{place}"))
+            for entry in document["comparisons"]:
                 kinds = entry.get("strata") or ()
                 strata += [[title, entry["slug"], *(part.get(key) for key in STRATA)] for part in kinds]
                 scores = entry.get("scores") or {}
@@ -198,8 +198,8 @@ def _scores(scores: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 def _strata(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the scores by kind of stratum, the strata with most pairs first where there are too many."""
     kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for one in entry.get("strata") or ():
-        kinds.setdefault(one["by"], []).append(one)
+    for stratum in entry.get("strata") or ():
+        kinds.setdefault(stratum["by"], []).append(stratum)
     return [
         {
             "by": kind,

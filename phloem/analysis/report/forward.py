@@ -28,16 +28,16 @@ def biomass_rows(runs: ForwardRuns) -> list[dict[str, Any]]:
     common = np.isfinite(last).all(0) & np.isfinite(target)
     rows = []
     for number, name in enumerate(runs.experiments):
-        found = scores(last[number][common], target[common])
+        skill = scores(last[number][common], target[common])
         paper = PUBLISHED.get(name)
         rows.append(
             {
                 "name": name,
-                "cells": found.cells,
-                "rmse": fixed(found.rmse, 1),
-                "pearson": fixed(found.r2_pearson, 2),
-                "explained": fixed(found.r2_explained, 2),
-                "pbias": fixed(found.pbias, 1),
+                "cells": skill.cells,
+                "rmse": fixed(skill.rmse, 1),
+                "pearson": fixed(skill.r2_pearson, 2),
+                "explained": fixed(skill.r2_explained, 2),
+                "pbias": fixed(skill.pbias, 1),
                 "paper_rmse": fixed(paper[0], 1) if paper else "",
                 "paper_r2": fixed(paper[1], 2) if paper else "",
             }
@@ -90,14 +90,14 @@ def experiments_section(found: Mapping[str, Any], tables: ModelTables, files: Re
     names = list(found["changes"])
     changes: list[dict[str, Any]] = []
     rows = []
-    for one in tables.derived.quantities:
-        unit = "" if one.unit == "1" else typeset(one.unit)
-        entry: dict[str, Any] = {"meaning": one.meaning, "unit": unit, "cells": []}
+    for derived in tables.derived.quantities:
+        unit = "" if derived.unit == "1" else typeset(derived.unit)
+        entry: dict[str, Any] = {"meaning": derived.meaning, "unit": unit, "cells": []}
         for name in names:
-            every, agreed = found["changes"][name][one.name], found["changes_screened"][name][one.name]
+            every, agreed = found["changes"][name][derived.name], found["changes_screened"][name][derived.name]
             texts = (_number(every["pbias"], 1), _number(agreed["pbias"], 1), agreed["cells"])
             entry["cells"].append(texts)
-            rows.append([one.name, name, every["pbias"], every["cells"], agreed["pbias"], agreed["cells"]])
+            rows.append([derived.name, name, every["pbias"], every["cells"], agreed["pbias"], agreed["cells"]])
         changes.append(entry)
     columns = ["quantity", "experiment", "pbias_percent", "cells", "pbias_screened_percent", "cells_screened"]
     files.table("changes", columns, rows)

@@ -60,8 +60,8 @@ class MapParts:
         """Read every quantity once: pack it, draw it, and keep what the tables need."""
         spreads: list[list[Spread]] = [[] for _ in self.sets]
         for place, quantity in enumerate(self.shown):
-            for number, one in enumerate(self.sets):
-                spread = one.spread(quantity)
+            for number, cells in enumerate(self.sets):
+                spread = cells.spread(quantity)
                 self.page.add_spread(number, spread)
                 # The members are packed; what the tables and pictures need is a fraction of them.
                 spreads[number].append(Spread(np.empty((0, 0)), spread.median, spread.rcv, spread.low, spread.high))
@@ -70,11 +70,11 @@ class MapParts:
                 self.agreement.append(agreement_row(self.tables.parameter(quantity.key), first.median, first.rcv))
             self._draw(quantity, [found[-1] for found in spreads])
             on_progress(place + 1, quantity.label)
-        for one in self.sets:
-            one.forget()
+        for cells in self.sets:
+            cells.forget()
         self._overview(spreads)
-        for one, found in zip(self.sets, spreads, strict=True):
-            self._tables(one, found)
+        for cells, own_spreads in zip(self.sets, spreads, strict=True):
+            self._tables(cells, own_spreads)
 
     def add_cells(self, extra: Sequence[Extra]) -> None:
         """Add status, loss and scores of the cells of each set, and what else is known of them."""
@@ -120,7 +120,7 @@ class MapParts:
 
     def _overview(self, spreads: Sequence[Sequence[Spread]]) -> None:
         """Draw small maps of all quantities of a single set, for print."""
-        one = self.sets[0]
+        cells = self.sets[0]
         if len(self.sets) == 1:
             pairs = list(zip(self.shown, spreads[0], strict=True))
             for title, name, chosen in (
@@ -134,12 +134,12 @@ class MapParts:
             title = f"Spread: robust CV of the members; members agree up to {SCREENING_RCV}"
             self._still(title, "overview_spread", stills, 4)
         stills = []
-        for one in self.sets:
-            title = f", {one.title}" if len(self.sets) > 1 else ""
-            stills.append(Still(f"status{title}", one.cell_status.astype(float), "status"))
-            stills.append(Still(f"least end loss{title}", one.least_loss))
-            for stream in one.scores:
-                middle = one.middle_score(stream, 0)
+        for cells in self.sets:
+            title = f", {cells.title}" if len(self.sets) > 1 else ""
+            stills.append(Still(f"status{title}", cells.cell_status.astype(float), "status"))
+            stills.append(Still(f"least end loss{title}", cells.least_loss))
+            for stream in cells.scores:
+                middle = cells.middle_score(stream, 0)
                 if np.isfinite(middle).any():
                     stills.append(Still(f"NNSE of {stream_title(stream)}{title}", middle, "score"))
         self._still("Status, loss and NNSE of the calibration", "overview_cells", stills, 3)
@@ -149,7 +149,7 @@ class MapParts:
         figure = still_maps(self.sets[0], stills, across)
         self.stills.append((title, self.files.picture(name, figure, label, dpi=90)))
 
-    def _tables(self, one: CellSet, found: Sequence[Spread]) -> None:
+    def _tables(self, cells: CellSet, spreads: Sequence[Spread]) -> None:
         for kind, pick in (
             ("medians", lambda spread: spread.median),
             ("rcv", lambda spread: spread.rcv),
@@ -158,29 +158,33 @@ class MapParts:
         ):
             columns = [quantity.key for quantity in self.shown]
             rows = zip(
-                one.names, one.latitude, one.longitude, *[pick(spread).tolist() for spread in found], strict=True
+                cells.names,
+                cells.latitude,
+                cells.longitude,
+                *[pick(spread).tolist() for spread in spreads],
+                strict=True,
             )
-            self.files.table(f"{self._name(one)}{kind}", ["cell", "latitude", "longitude", *columns], rows)
+            self.files.table(f"{self._name(cells)}{kind}", ["cell", "latitude", "longitude", *columns], rows)
 
-    def _cell_table(self, one: CellSet, more: Extra) -> None:
+    def _cell_table(self, cells: CellSet, more: Extra) -> None:
         words = {code: name for name, code in CELL_STATUS.items()}
         columns = ["cell", "latitude", "longitude", "status", "members_calibrated", "least_loss"]
         values: list[Any] = [
-            one.names,
-            one.latitude,
-            one.longitude,
-            [words[code] for code in one.cell_status.tolist()],
-            one.good.sum(1).tolist(),
-            one.least_loss.tolist(),
+            cells.names,
+            cells.latitude,
+            cells.longitude,
+            [words[code] for code in cells.cell_status.tolist()],
+            cells.good.sum(1).tolist(),
+            cells.least_loss.tolist(),
         ]
         for window, name in enumerate(("nnse", "nnse_validation")):
-            for stream in one.scores:
+            for stream in cells.scores:
                 columns.append(f"{name}_{stream}")
-                values.append(one.middle_score(stream, window).tolist())
+                values.append(cells.middle_score(stream, window).tolist())
         for key, (_, numbers, _, _) in more.items():
             columns.append(key)
             values.append(np.asarray(numbers, float).tolist())
-        self.files.table(f"{self._name(one)}cells", columns, zip(*values, strict=True))
+        self.files.table(f"{self._name(cells)}cells", columns, zip(*values, strict=True))
 
     def section(self) -> ReportSection:
         """Return the section of the maps."""

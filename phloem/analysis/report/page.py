@@ -130,17 +130,17 @@ def _extras(contents: Contents) -> list[Extra]:
     return [{**empty, **extra} for extra in found]
 
 
-def _extra(contents: Contents, one: CellSet) -> Extra:
+def _extra(contents: Contents, cells: CellSet) -> Extra:
     """More maps of the cells of a set: biomass of the forward runs, differences from references."""
     extra: dict[str, tuple[str, np.ndarray, str, str]] = {}
-    place = next(n for n, other in enumerate(contents.sets) if other is one)
+    place = next(n for n, other in enumerate(contents.sets) if other is cells)
     facts = contents.facts[place]
     if contents.runs is not None and facts.experiment in contents.runs.experiments:
-        extra |= biomass_maps(contents.runs, facts.experiment, one.names)
+        extra |= biomass_maps(contents.runs, facts.experiment, cells.names)
     # A benchmark is of one of the campaigns and has its name, or of all, and its comparisons say whose they are.
-    for title, (folder, found) in contents.benchmark.items():
+    for title, (folder, document) in contents.benchmark.items():
         if title == facts.experiment or title not in _experiments(contents):
-            extra |= benchmark_maps(folder, found, one.names, facts.experiment)
+            extra |= benchmark_maps(folder, document, cells.names, facts.experiment)
     return extra
 
 
@@ -154,10 +154,10 @@ def _columns(page: PageData, contents: Contents) -> None:
                 page.add_column(f"{name} {stream_title(stream)}", 0, f"nnse_{stream}_{window}")
         page.add_column("biomass error, Mg ha⁻¹", 0, "biomass_error", 1)
         return
-    for number, one in enumerate(contents.sets):
-        page.add_column(f"{one.title}: members", number, "calibrated")
-        page.add_column(f"{one.title}: biomass, Mg ha⁻¹", number, "biomass", 1)
-        page.add_column(f"{one.title}: less growth curve", number, "biomass_error", 1)
+    for number, cells in enumerate(contents.sets):
+        page.add_column(f"{cells.title}: members", number, "calibrated")
+        page.add_column(f"{cells.title}: biomass, Mg ha⁻¹", number, "biomass", 1)
+        page.add_column(f"{cells.title}: less growth curve", number, "biomass_error", 1)
 
 
 def _tiles(one: CellSet, contents: Contents) -> list[dict[str, Any]]:
@@ -201,15 +201,15 @@ def _comparison_rows(contents: Contents) -> list[Any]:
     head += [f"NNSE of {stream_title(stream)}" for stream in streams]
     head += ["RMSE of biomass, Mg ha⁻¹"] if biomass else []
     rows: list[Any] = [[*head, "wall time"]]
-    for one, facts in zip(contents.sets, contents.facts, strict=True):
-        good = one.good
-        counts = [int((one.status == STATUS[name]).sum()) for name in names]
+    for cells, facts in zip(contents.sets, contents.facts, strict=True):
+        good = cells.good
+        counts = [int((cells.status == STATUS[name]).sum()) for name in names]
         row = [
-            (one.title, False),
+            (cells.title, False),
             (f"{int(good.any(1).sum()):,} / {len(good):,}", not good.any(1).all()),
             (f"{int(good.sum()):,} / {good.size:,}", not good.all()),
             *((f"{count:,}", bool(count)) for count in counts),
-            *((fixed(middle(one.middle_score(stream, 0)), 3), False) for stream in streams),
+            *((fixed(middle(cells.middle_score(stream, 0)), 3), False) for stream in streams),
         ]
         row += [(biomass.get(facts.experiment, "–"), False)] if biomass else []
         rows.append([*row, (duration(facts.wall_seconds), False)])

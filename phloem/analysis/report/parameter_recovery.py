@@ -58,9 +58,9 @@ def recovery(product: TowerProduct, truth: Truth) -> dict[str, Any] | None:
     }
 
 
-def _pair(product: TowerProduct, cell: str, one: Parameter, truth: float) -> dict[str, Any]:
-    index, slot = product.cells.index(cell), product.tables.column(one.name)
-    period = one.period
+def _pair(product: TowerProduct, cell: str, parameter: Parameter, truth: float) -> dict[str, Any]:
+    index, slot = product.cells.index(cell), product.tables.column(parameter.name)
+    period = parameter.period
     values = product.parameters[index, product.calibrated[index], slot]
     values = values[np.isfinite(values)] if np.isfinite(truth) else values[:0]
     median = product.parameters_median[index, slot]
@@ -72,12 +72,12 @@ def _pair(product: TowerProduct, cell: str, one: Parameter, truth: float) -> dic
     below = int((values < truth).sum())
     three = np.array([median, *((values.min(), values.max()) if values.size else (np.nan, np.nan))])
     # Days stay unwrapped round the truth, so that 364 and 2 are neighbours in the figure.
-    places = three / period if period else position(three, one)
+    places = three / period if period else position(three, parameter)
     rcv = product.parameters_rcv[index, slot]
     return {
         "cell": cell,
-        "name": one.name,
-        "unit": typeset(one.unit),
+        "name": parameter.name,
+        "unit": typeset(parameter.unit),
         "truth": fixed(truth, 1) if period else number(truth),
         "median": fixed(float(np.mod(median, period)), 1) if period else number(median),
         "bias": bias,
@@ -86,7 +86,7 @@ def _pair(product: TowerProduct, cell: str, one: Parameter, truth: float) -> dic
         "count": int(values.size),
         "inside": bool(values.size and values.min() <= truth <= values.max()),
         "converged": bool(rcv <= SCREENING_RCV),
-        "place": float(position(np.asarray(truth), one)),
+        "place": float(position(np.asarray(truth), parameter)),
         "places": places,
     }
 
@@ -98,21 +98,21 @@ def _bias(bias: float, circular: bool) -> str:
     return f"{sign}{fixed(bias, 1)} d" if circular else f"{sign}{fixed(bias, 1)} %"
 
 
-def _parameter_row(one: Parameter, pairs: list[dict[str, Any]]) -> dict[str, Any]:
+def _parameter_row(parameter: Parameter, pairs: list[dict[str, Any]]) -> dict[str, Any]:
     judged = [pair for pair in pairs if pair["count"]]
     biases = np.array([pair["bias"] for pair in judged])
-    circular = one.period > 0
+    circular = parameter.period > 0
     true = np.array([pair["place"] for pair in judged])
-    found = np.array([pair["places"][0] for pair in judged])
-    enough = len(judged) >= 3 and np.ptp(true) > 0 and np.ptp(found) > 0
+    recovered = np.array([pair["places"][0] for pair in judged])
+    enough = len(judged) >= 3 and np.ptp(true) > 0 and np.ptp(recovered) > 0
     return {
-        "name": one.name,
-        "unit": typeset(one.unit),
-        "meaning": one.meaning,
+        "name": parameter.name,
+        "unit": typeset(parameter.unit),
+        "meaning": parameter.meaning,
         "cells": len(judged),
         "bias": _bias(middle(biases), circular),
         "error": _bias(middle(np.abs(biases)), circular).lstrip("+"),
         "inside": sum(pair["inside"] for pair in judged),
         "converged": sum(pair["converged"] for pair in judged),
-        "correlation": fixed(float(np.corrcoef(true, found)[0, 1]), 2) if enough and not circular else "–",
+        "correlation": fixed(float(np.corrcoef(true, recovered)[0, 1]), 2) if enough and not circular else "–",
     }

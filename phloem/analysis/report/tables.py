@@ -89,22 +89,22 @@ def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
 def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
     """Return one row a parameter of a cell: where the members lie between the bounds, median and rCV."""
     rows = []
-    for one in product.tables.shown:
-        slot, period = product.tables.column(one.name), one.period
+    for parameter in product.tables.shown:
+        slot, period = product.tables.column(parameter.name), parameter.period
         values = np.where(product.calibrated[index], product.parameters[index, :, slot], np.nan)
         values = np.mod(values, period) if period else values
         median, rcv = product.parameters_median[index, slot], product.parameters_rcv[index, slot]
         median = np.mod(median, period) if period else median
         rows.append(
             {
-                "name": one.name,
-                "unit": typeset(one.unit),
-                "meaning": one.meaning,
-                "low": "0" if period else number(one.lower),
-                "high": number(period, 5) if period else number(one.upper),
+                "name": parameter.name,
+                "unit": typeset(parameter.unit),
+                "meaning": parameter.meaning,
+                "low": "0" if period else number(parameter.lower),
+                "high": number(period, 5) if period else number(parameter.upper),
                 "strip": strip(
-                    position(values, one),
-                    float(position(np.asarray(median), one)),
+                    position(values, parameter),
+                    float(position(np.asarray(median), parameter)),
                     "; ".join(f"member {m}: {number(v)}" for m, v in enumerate(values) if np.isfinite(v)),
                 ),
                 "median": fixed(median, 1) if period else number(median),
@@ -146,11 +146,11 @@ def agreement_rows(product: TowerProduct) -> list[dict[str, Any]]:
     return rows
 
 
-def agreement_row(one: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]:
+def agreement_row(parameter: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]:
     """Return in how many cells the members agree on a parameter, and the range of their medians.
 
     Args:
-        one: the parameter.
+        parameter: the parameter.
         median: (cells,), NaN where fewer than three members are calibrated.
         rcv: (cells,).
     """
@@ -160,14 +160,14 @@ def agreement_row(one: Parameter, median: Floats, rcv: Floats) -> dict[str, Any]
     count = int(judged.sum())
     span = f"{number(medians.min(), 3)} to {number(medians.max(), 3)}" if count else _BLANK
     return {
-        "name": one.name,
-        "unit": typeset(one.unit),
-        "meaning": one.meaning,
+        "name": parameter.name,
+        "unit": typeset(parameter.unit),
+        "meaning": parameter.meaning,
         "agree": agree,
         "count": count,
         "share": f"{100 * agree / count:.0f}" if count else "0",
         "rcv": fixed(middle(rcv), 2),
-        "span": _BLANK if one.period and count > 1 else span,
+        "span": _BLANK if parameter.period and count > 1 else span,
     }
 
 

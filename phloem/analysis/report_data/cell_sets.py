@@ -122,15 +122,15 @@ class CellSet:
         tables = self.tables
         used = tables.derived.reads or tables.parameter_names
         columns = {name: np.where(self.good, self.parameter(name), np.nan) for name in used}
-        found = {name: np.full(self.status.shape, np.nan) for name in tables.derived.names}
+        derived = {name: np.full(self.status.shape, np.nan) for name in tables.derived.names}
         for begin in range(0, len(self.names), BLOCK):
             part = slice(begin, begin + BLOCK)
             values = np.full((*self.status[part].shape, len(tables.parameters)), np.nan)
             for name, column in columns.items():
                 values[..., tables.column(name)] = column[part]
             for name, numbers in tables.derived.compute(values).items():
-                found[name][part] = numbers
-        return found
+                derived[name][part] = numbers
+        return derived
 
     def forget(self) -> None:
         """Let the derived quantities go."""
@@ -141,7 +141,7 @@ class CellSet:
         """What became of the members of each cell, of `names.CELL_STATUS`."""
         count, every = self.good.sum(1), self.status.shape[1]
         kinds = ("missing", "all_calibrated", "some_calibrated", "too_few_calibrated", "set_aside")
-        found: Integers = np.select(
+        codes: Integers = np.select(
             [
                 (self.status == STATUS["missing"]).all(1),
                 count == every,
@@ -152,7 +152,7 @@ class CellSet:
             [CELL_STATUS[kind] for kind in kinds],
             CELL_STATUS["none_calibrated"],
         )
-        return found
+        return codes
 
     def middle_score(self, stream: str, window: int) -> Floats:
         """Return the members' median NNSE of a stream; window 0 is the calibration's, 1 the validation's."""
@@ -171,13 +171,23 @@ def quantities(tables: ModelTables, parameters: bool = True) -> list[ShownQuanti
     def shown(unit: str) -> str:
         return "" if unit == "1" else typeset(unit)
 
-    found = [
+    listed = [
         ShownQuantity(f"derived_{one.name}", one.meaning, shown(one.unit), one.meaning)
         for one in tables.derived.quantities
     ]
-    for one in tables.shown if parameters else ():
-        found.append(ShownQuantity(one.name, one.name, shown(one.unit), one.meaning, one.lower, one.upper, one.period))
-    return found
+    for parameter in tables.shown if parameters else ():
+        listed.append(
+            ShownQuantity(
+                parameter.name,
+                parameter.name,
+                shown(parameter.unit),
+                parameter.meaning,
+                parameter.lower,
+                parameter.upper,
+                parameter.period,
+            )
+        )
+    return listed
 
 
 def read_cells(

@@ -128,9 +128,9 @@ def pack_rcv(rcv: np.ndarray, bits: int = 16) -> Packed:
     values = np.asarray(rcv, dtype=np.float64)
     kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
     step, steps, limit = RCV_STEPS[bits], int(np.iinfo(kind).max) - 1, limit_code(bits) - 1
-    whole = np.ceil(np.clip(np.nan_to_num(values, nan=0.0, posinf=1e9), 0, steps * step) / step)
-    whole = np.where(values <= SCREENING_RCV, np.minimum(whole, limit), np.maximum(whole, limit + 1))
-    codes = np.where(np.isnan(values), MISSING, 1 + np.clip(whole, 0, steps))
+    steps_up = np.ceil(np.clip(np.nan_to_num(values, nan=0.0, posinf=1e9), 0, steps * step) / step)
+    steps_up = np.where(values <= SCREENING_RCV, np.minimum(steps_up, limit), np.maximum(steps_up, limit + 1))
+    codes = np.where(np.isnan(values), MISSING, 1 + np.clip(steps_up, 0, steps))
     return Packed(codes.astype(kind), 0.0, steps * step, False)
 
 

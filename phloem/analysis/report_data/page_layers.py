@@ -105,23 +105,23 @@ class PageData:
             }
         )
 
-    def add_cells(self, number: int, one: CellSet) -> None:
+    def add_cells(self, number: int, cells: CellSet) -> None:
         """Add what is known of the cells of a set beside its quantities: status, loss and scores."""
         kept = self.facts["sets"][number]["cell"]
 
         def add(key: str, title: str, values: np.ndarray, kind: str, unit: str = "") -> None:
             kept.append({"key": key, "title": title, "kind": kind, "unit": unit, **self.add_packed(pack(values))})
 
-        status = pack_between(one.cell_status, 0, 254, 8)
+        status = pack_between(cells.cell_status, 0, 254, 8)
         kept.append({"key": "status", "title": "status", "kind": "status", "unit": "", **self.add_packed(status)})
-        add("calibrated", "members calibrated", one.good.sum(1).astype(float), "value")
-        add("loss", "least end loss of the members", one.least_loss, "value")
+        add("calibrated", "members calibrated", cells.good.sum(1).astype(float), "value")
+        add("loss", "least end loss of the members", cells.least_loss, "value")
         for window, title in enumerate(("calibration", "validation")):
-            for stream in one.scores:
-                middle = one.middle_score(stream, window)
+            for stream in cells.scores:
+                middle = cells.middle_score(stream, window)
                 if np.isfinite(middle).any():
                     add(f"nnse_{stream}_{window}", f"NNSE of {stream_title(stream)}, {title}", middle, "score")
-        self.facts["sets"][number]["lanes"] = self.add_packed(pack_between(one.status, 0, 254, 8))
+        self.facts["sets"][number]["lanes"] = self.add_packed(pack_between(cells.status, 0, 254, 8))
 
     def add_map(self, number: int, key: str, title: str, values: np.ndarray, kind: str, unit: str) -> None:
         """Add one more quantity of the cells of a set, such as a difference from a reference."""

@@ -79,13 +79,13 @@ def outcome_of(error: Exception, key: int, retries: int) -> Outcome:
     from ray import exceptions
 
     tries = f"in each of {retries + 1} attempts" if retries else "once"
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    why = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, exceptions.OutOfMemoryError):
-        return Outcome(key, "lost", error="WorkerLost", message=f"out of memory: worker killed by Ray {tries}: {said}")
+        return Outcome(key, "lost", error="WorkerLost", message=f"out of memory: worker killed by Ray {tries}: {why}")
     if isinstance(error, exceptions.WorkerCrashedError):
-        return Outcome(key, "lost", error="WorkerLost", message=f"its worker process died {tries}: {said}")
+        return Outcome(key, "lost", error="WorkerLost", message=f"its worker process died {tries}: {why}")
     if isinstance(error, exceptions.NodeDiedError | exceptions.ObjectLostError):
-        return Outcome(key, "lost", error="NodeLost", message=f"its node was lost {tries}: {said}")
+        return Outcome(key, "lost", error="NodeLost", message=f"its node was lost {tries}: {why}")
     cause = getattr(error, "cause", None) or error
     return Outcome(key, "failed", value=str(error), error=type(cause).__name__, message=str(cause))
 

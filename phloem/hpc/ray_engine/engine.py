@@ -128,11 +128,11 @@ class RayEngine(Engine):
     def _serve(self, driver: _Link, waiting: Waiting) -> Generator[Outcome, None, list[Task]]:
         running: dict[int, Task] = {}
         begun: set[int] = set()
-        limit, told, useful = 0, False, False
+        limit, stop_sent, useful = 0, False, False
         try:
             while running or (waiting and not self.flag):
-                if self.flag and not told:
-                    told = True
+                if self.flag and not stop_sent:
+                    stop_sent = True
                     driver.send("stop")
                 room = 0 if self.flag else min(BATCH, limit - len(running))
                 for _ in range(room):

@@ -50,9 +50,9 @@ def limits(seconds: float = ASK_SECONDS) -> ClusterLimits:
         EngineError: it does not answer, or not with these.
     """
     text = run_command(["scontrol", "show", "config"], seconds)
-    found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", text, re.M))
+    settings = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", text, re.M))
     try:
-        size, requeue = int(found["MaxArraySize"]), found["JobRequeue"] == "1"
+        size, requeue = int(settings["MaxArraySize"]), settings["JobRequeue"] == "1"
     except (KeyError, ValueError) as error:
         raise EngineError(f"`scontrol show config` does not tell MaxArraySize and JobRequeue: {error}", text) from error
     return ClusterLimits(size, requeue, accounting=_accounting_answers(seconds))
@@ -159,11 +159,11 @@ def exclude_node(ids: Sequence[str], node: str, seconds: float = COMMAND_SECONDS
         EngineError: the controller does not answer, or a task that is still pending could not be changed.
     """
     failure = ""
-    for one, waiting in _pending(ids, seconds).items():
+    for job, waiting in _pending(ids, seconds).items():
         avoided = {host for hosts in set(waiting.values()) for host in _hosts(hosts, seconds)}
         every = ",".join(sorted({*avoided, node}))
         try:
-            run_command(["scontrol", "update", f"JobId={one}", f"ExcNodeList={every}"], seconds)
+            run_command(["scontrol", "update", f"JobId={job}", f"ExcNodeList={every}"], seconds)
         except EngineError as error:
             # an array of which some tasks run: these are refused, the pending ones are changed all the same
             failure = str(error)

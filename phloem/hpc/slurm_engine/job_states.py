@@ -80,8 +80,8 @@ def job_states(ids: Sequence[str], seconds: float = ASK_SECONDS) -> dict[str, st
             if task not in known and end_class(state) not in doubted:
                 known[task] = state
     states: dict[str, str] = {}
-    for one in ids:
-        states |= {task: known[task] for task in _tasks(one, known)} or {one: UNKNOWN}
+    for job in ids:
+        states |= {task: known[task] for task in _tasks(job, known)} or {job: UNKNOWN}
     return states
 
 

@@ -50,8 +50,8 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
     bars = max(min(len(one["importance"]), MAX_BARS) for one in targets)
     figure = Figure(figsize=(11.0, down * (0.19 * bars + 0.75)), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
-    for axes, one in zip(grid.flat, targets, strict=False):
-        rows = one["importance"][:MAX_BARS][::-1]
+    for axes, target in zip(grid.flat, targets, strict=False):
+        rows = target["importance"][:MAX_BARS][::-1]
         shares = _column(rows, "share")
         low, high = _column(rows, "low"), _column(rows, "high")
         place = np.arange(len(rows))
@@ -60,13 +60,13 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
             axes.barh(y, share, color=colours[row["group"]] if signal else "white", edgecolor=colours[row["group"]],
                       height=0.68, lw=0.9, zorder=2)  # fmt: skip
         axes.hlines(place, np.nan_to_num(low, nan=0), np.nan_to_num(high, nan=0), color=INK, lw=1.1, zorder=3)
-        floor = one.get("noise_floor")
+        floor = target.get("noise_floor")
         reach = 1.08 * float(np.nanmax([shares, high]))
         if floor is not None and floor <= reach:
             axes.axvline(floor, color=OKABE_ITO[1], lw=1.1, ls="--", zorder=4)
         axes.set_yticks(place, [f"{row['predictor']} {direction(row)}" for row in rows])
         axes.tick_params(labelsize=7.5, length=2)
-        axes.set_title(textwrap.fill(one["long_name"] or one["name"], 36), fontsize=9, loc="left")
+        axes.set_title(textwrap.fill(target["long_name"] or target["name"], 36), fontsize=9, loc="left")
         _plain(axes)
         axes.set_xlim(0, reach)
         axes.set_xlabel("share of mean |SHAP|, %", fontsize=7.5)
@@ -83,9 +83,9 @@ def dependence_chart(target: Target) -> Drawing:
     down = ceil_div(len(panels), across)
     figure = Figure(figsize=(11.0, 2.25 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
-    for axes, one in zip(grid.flat, panels, strict=False):
-        x = _values(one["x"])
-        px, py = _values(one["points_x"]), _values(one["points_phi"])
+    for axes, curve in zip(grid.flat, panels, strict=False):
+        x = _values(curve["x"])
+        px, py = _values(curve["points_x"]), _values(curve["points_phi"])
         if px.size > MAX_POINTS:
             chosen = np.linspace(0, px.size - 1, MAX_POINTS).round().astype(int)
             px, py = px[chosen], py[chosen]
@@ -94,23 +94,23 @@ def dependence_chart(target: Target) -> Drawing:
         dots = np.column_stack([py, py, np.full(py.size, np.nan)]).ravel()
         axes.plot(np.repeat(px, 3), dots, color=OKABE_ITO[5], lw=2.0, solid_capstyle="round", alpha=0.55, zorder=2)
         # Of a single member there is no band, of too few cells no trend.
-        if one["boot_low"]:
-            low, high = _values(one["boot_low"]), _values(one["boot_high"])
+        if curve["boot_low"]:
+            low, high = _values(curve["boot_low"]), _values(curve["boot_high"])
             axes.fill_between(x, low, high, color=_BAND, alpha=0.55, lw=0, zorder=3)
-        if one["low"]:
-            low, high = _values(one["low"]), _values(one["high"])
+        if curve["low"]:
+            low, high = _values(curve["low"]), _values(curve["high"])
             axes.fill_between(x, low, high, color=OKABE_ITO[0], alpha=0.22, lw=0, zorder=4)
-        if one["trend"]:
-            axes.plot(x, _values(one["trend"]), color=OKABE_ITO[0], lw=1.7, zorder=5)
-        point = one.get("breakpoint")
-        if one["predictor"] not in known:
+        if curve["trend"]:
+            axes.plot(x, _values(curve["trend"]), color=OKABE_ITO[0], lw=1.7, zorder=5)
+        point = curve.get("breakpoint")
+        if curve["predictor"] not in known:
             axes.set_title("noise", fontsize=7.5, loc="right", color=MUTED)
         elif point and point.get("x") is not None:
             if point.get("low") is not None and point.get("high") is not None:
                 axes.axvspan(point["low"], point["high"], color=OKABE_ITO[1], alpha=0.14, lw=0, zorder=0)
             axes.axvline(point["x"], color=OKABE_ITO[1], lw=1.1, ls="--", zorder=6)
-        unit = typeset(one.get("units") or "")
-        axes.set_xlabel(f"{one['predictor']}, {unit}" if unit and unit != "1" else one["predictor"], fontsize=8)
+        unit = typeset(curve.get("units") or "")
+        axes.set_xlabel(f"{curve['predictor']}, {unit}" if unit and unit != "1" else curve["predictor"], fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7.5, length=2)
@@ -131,9 +131,9 @@ def partition_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Dr
     figure = Figure(figsize=(7.6, 0.42 * len(targets) + 0.95), layout="constrained")
     axes = figure.subplots()
     named: set[str] = set()
-    for y, one in enumerate(targets[::-1]):
+    for y, target in enumerate(targets[::-1]):
         ahead = behind = 0.0
-        for group in one["partition"]["groups"]:
+        for group in target["partition"]["groups"]:
             value = group["independent"] or 0.0
             label = None if group["group"] in named else group["group"]
             named.add(group["group"])
@@ -141,7 +141,7 @@ def partition_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> Dr
                 y, value, left=ahead if value >= 0 else behind, color=colours[group["group"]], height=0.62, label=label
             )
             ahead, behind = ahead + max(value, 0.0), behind + min(value, 0.0)
-        axes.plot([one["partition"]["total"]] * 2, [y - 0.4, y + 0.4], color=INK, lw=1.6)
+        axes.plot([target["partition"]["total"]] * 2, [y - 0.4, y + 0.4], color=INK, lw=1.6)
     axes.set_yticks(range(len(targets)), [one["long_name"] or one["name"] for one in targets[::-1]])
     axes.axvline(0, color="#9a9a9a", lw=0.6)
     axes.tick_params(labelsize=8, length=2)
@@ -160,8 +160,8 @@ def screen_chart(rows: Mapping[str, Any]) -> Drawing:
     for number, (axes, (kind, title)) in enumerate(
         zip(figure.subplots(1, 2, sharey=True), (("mad", "robust CV"), ("std", "SD / |mean|")), strict=True)
     ):
-        found = {row["parameter"]: row["median_cv"] for row in rows[kind]["rows"]}
-        values = np.array([np.nan if found.get(name) is None else found[name] for name in names], float)
+        spread = {row["parameter"]: row["median_cv"] for row in rows[kind]["rows"]}
+        values = np.array([np.nan if spread.get(name) is None else spread[name] for name in names], float)
         limit = rows[kind]["limit"]
         shown = np.minimum(values, 2.0)
         axes.barh(place, shown, color=[OKABE_ITO[0] if value <= limit else "#c9c9c4" for value in values], height=0.7)
@@ -177,13 +177,13 @@ def screen_chart(rows: Mapping[str, Any]) -> Drawing:
 
 
 @styled()
-def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
+def pca_chart(pca: Mapping[str, Any], most: int = 3) -> Drawing:
     """Draw loadings of the first components as a grid of coloured numbers."""
-    loadings = np.array(found["loadings"], float)
-    if loadings.shape[0] == len(found["variables"]) and loadings.shape[1] != len(found["variables"]):
+    loadings = np.array(pca["loadings"], float)
+    if loadings.shape[0] == len(pca["variables"]) and loadings.shape[1] != len(pca["variables"]):
         loadings = loadings.T  # components in rows
     loadings = loadings[:most]
-    explained = [float(share) for share in found["explained"]][: len(loadings)]
+    explained = [float(share) for share in pca["explained"]][: len(loadings)]
     percent = 100.0 if sum(explained) <= 1.0 + 1e-9 else 1.0
     figure = Figure(figsize=(9.5, 0.5 * len(loadings) + 1.25), layout="constrained")
     axes = figure.subplots()
@@ -193,7 +193,7 @@ def pca_chart(found: Mapping[str, Any], most: int = 3) -> Drawing:
         axes.text(
             column, row, text, ha="center", va="center", fontsize=7.5, color="white" if abs(value) > 0.62 else INK
         )
-    axes.set_xticks(range(len(found["variables"])), found["variables"], rotation=35, ha="right", fontsize=7.5)
+    axes.set_xticks(range(len(pca["variables"])), pca["variables"], rotation=35, ha="right", fontsize=7.5)
     axes.set_yticks(
         range(len(loadings)), [f"PC{n + 1}, {percent * share:.1f} %" for n, share in enumerate(explained)], fontsize=8
     )
