@@ -70,12 +70,12 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
 def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
     """Return the cell's tables, cycled over the rows."""
     data = site_data([one, one], dtype)
-    cycled = data.series
+    cycled = data.tables
     days = ceil_div(len(rows), 64) * 64
     index = jnp.asarray(np.pad(rows, (0, days - len(rows)), "edge"), jnp.int32)
     live = jnp.asarray((np.arange(days) < len(rows))[:, None].repeat(2, 1), dtype)
     return data._replace(
-        series=cycled._replace(weather_row=index, observed_row=index, live=live),
+        tables=cycled._replace(weather_row=index, observed_row=index, live=live),
         days=jnp.full_like(data.days, len(rows)),
     )
 
@@ -89,9 +89,9 @@ def values(raw: np.ndarray, dtype: Any) -> tuple[Any, Any]:
 def outputs(data: SiteData, raw: np.ndarray, dtype: Any) -> dict[str, np.ndarray]:
     """Return every output of every live day, (days, lanes)."""
     p, first = values(raw, dtype)
-    alive = int(np.asarray(data.series.live)[:, 0].sum())
+    alive = int(np.asarray(data.tables.live)[:, 0].sum())
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
-    found = trajectory(dalec("strict"), p, first, data.series, lanes)
+    found = trajectory(dalec("strict"), p, first, data.tables, lanes)
     return {name: np.asarray(array[:alive], float) for name, array in found._asdict().items()}
 
 
@@ -99,7 +99,7 @@ def reduced(data: SiteData, raw: np.ndarray, dtype: Any, backend: str) -> dict[s
     """Return last state, sums, loss and gradient of a backend."""
     p, first = values(raw, dtype)
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
-    last, sums = jax.jit(lambda p, s: fold(dalec("strict"), p, s, data.series, lanes, backend=backend))(p, first)
+    last, sums = jax.jit(lambda p, s: fold(dalec("strict"), p, s, data.tables, lanes, backend=backend))(p, first)
     objective = SiteObjective(dalec("strict"), backend=backend)
     sharpness = jnp.full(raw.shape[1], 30.0, dtype)
     loss, gradient = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lanes))(

@@ -22,10 +22,10 @@ from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs, state
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, SiteData
-from phloem.kernels.optimise.adam import AdamOptions
+from phloem.kernels.optimise.adam import AnnealedAdam
 from phloem.kernels.optimise.lanes import PADDING, RUNNING
-from phloem.kernels.optimise.optimiser import Options, advance, choose
-from phloem.kernels.optimise.windowed_bfgs import FastOptions
+from phloem.kernels.optimise.optimiser import Optimiser, advance, choose
+from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 from phloem.kernels.time_loop.fold import fold
 from phloem.sharding.lanes.blocks import BLOCK
 
@@ -53,14 +53,14 @@ class Curve(NamedTuple):
 Candidate = Callable[[Bench], Curve]
 
 
-def shipped(options: Options, every: int, bench: Bench) -> Curve:
+def shipped(optimiser: Optimiser, every: int, bench: Bench) -> Curve:
     """Run one of phloem's optimisers, looking at the lanes each `every` gradients of the whole record."""
-    lanes, shares, tables = bench.begin(options), bench.shares(options), bench.windows(options)
+    lanes, shares, tables = bench.begin(optimiser), bench.shares(optimiser), bench.windows(optimiser)
     costs, losses = [], []
     steps = [max(1, round(every / max(share, 1e-9))) for share in shares.mean(0)]
     while True:
-        stage, running = np.asarray(options.stage(lanes)), np.asarray(lanes.phase) == RUNNING
-        costs.append(options.equivalents(lanes, shares))
+        stage, running = np.asarray(optimiser.stage(lanes)), np.asarray(lanes.phase) == RUNNING
+        costs.append(optimiser.gradient_equivalents(lanes, shares))
         losses.append(bench.whole(lanes.raw, SHARPNESS))
         if not running.any():
             break
@@ -73,7 +73,7 @@ def shipped(options: Options, every: int, bench: Bench) -> Curve:
                 continue
             now = int(here.min())
             data, cells = tables[now], jnp.asarray(bench.cell[rows])
-            moved = advance(bench.objective, options, data, cells, block, jnp.int32(steps[now]), jnp.int32(now))
+            moved = advance(bench.objective, optimiser, data, cells, block, jnp.int32(steps[now]), jnp.int32(now))
             for target, source in zip(jax.tree.leaves(lanes), jax.tree.leaves(jax.device_get(moved)), strict=True):
                 target[rows[~spare]] = source[~spare]
     return Curve(np.array(costs), np.array(losses), np.asarray(lanes.best_raw), np.asarray(lanes.stop))
@@ -146,7 +146,7 @@ def lbfgs(bench: Bench, budget: int = 1000, ramp: int = 200, every: int = 10, sc
 
 def _starts(bench: Bench, screen: int) -> tuple[np.ndarray, float]:
     """Return each lane's own first draw, or the best of several by forward runs; and what that cost."""
-    lanes = bench.begin(AdamOptions())
+    lanes = bench.begin(AnnealedAdam())
     if not screen:
         return np.asarray(lanes.raw), 0.0
     from phloem.kernels.optimise.lanes import draw
@@ -161,7 +161,7 @@ def _arguments(objective: SiteObjective, data: SiteData, cell: Array, raw: Array
     """Return what the steady-state walls and the streams see, (arguments, lanes): logarithms, and root errors."""
     logs = log_physical(raw, UNKNOWNS)
     p, pools = inputs_from_logs(logs[: len(PARAMETERS)]), jnp.exp(logs[len(PARAMETERS) :])
-    _, sums = fold(objective.model, p, state(pools), data.series, cell, backend=objective.backend, last=False)
+    _, sums = fold(objective.model, p, state(pools), data.tables, cell, backend=objective.backend, last=False)
     walls = [part for pair in objective.balances(p, sums, pools, data, cell).values() for part in _sides(*pair)]
     errors = [getattr(sums, f"{name}_error") for name in ("gpp", "reco", "et", "lai")]
     roots = [jnp.sqrt(e / jnp.maximum(data.variance[row][cell], 1e-6) + 1e-6) for row, e in enumerate(errors)]
@@ -240,9 +240,9 @@ def _loss(objective: SiteObjective, raw: Array, k: Array, data: SiteData, cell: 
     return objective.loss(raw.T, k, data, cell)
 
 
-def compressed(rate: float, beta2: float, iterations: int) -> AdamOptions:
+def compressed(rate: float, beta2: float, iterations: int) -> AnnealedAdam:
     """Return Adam with its moments compressed like its schedule: k up to 30 over two fifths, then a cosine."""
-    return AdamOptions(
+    return AnnealedAdam(
         iterations=iterations,
         learning_rate=rate,
         beta2=beta2,
@@ -251,10 +251,10 @@ def compressed(rate: float, beta2: float, iterations: int) -> AdamOptions:
     )
 
 
-WHOLE = FastOptions(windows=(), window_iterations=(), sharpness_iterations=200)
+WHOLE = WindowedBfgs(windows=(), window_iterations=(), sharpness_iterations=200)
 
 CANDIDATES: dict[str, Candidate] = {
-    "adam, published": partial(shipped, AdamOptions(), 100),
+    "adam, published": partial(shipped, AnnealedAdam(), 100),
     "adam, 2,500 steps": partial(shipped, compressed(5e-3, 0.99, 2500), 10),
     "adam, 1,000 steps": partial(shipped, compressed(1.25e-2, 0.98, 1000), 10),
     "adam, 250 steps": partial(shipped, compressed(4e-2, 0.93, 250), 10),
@@ -263,10 +263,10 @@ CANDIDATES: dict[str, Candidate] = {
     "levenberg-marquardt": levenberg,
     "bfgs, whole record": partial(shipped, WHOLE, 5),
     "bfgs, 3 years first": partial(
-        shipped, FastOptions(starts=1, windows=(3,), window_iterations=(400,), sharpness_iterations=240), 5
+        shipped, WindowedBfgs(starts=1, windows=(3,), window_iterations=(400,), sharpness_iterations=240), 5
     ),
-    "fast, one start": partial(shipped, FastOptions(starts=1), 5),
-    "fast": partial(shipped, FastOptions(), 5),
-    "fast, uniform starts": partial(shipped, FastOptions(init="uniform_u"), 5),
+    "fast, one start": partial(shipped, WindowedBfgs(starts=1), 5),
+    "fast": partial(shipped, WindowedBfgs(), 5),
+    "fast, uniform starts": partial(shipped, WindowedBfgs(init="uniform_u"), 5),
 }
 """By the names under which they are told of."""

@@ -29,9 +29,9 @@ from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.record_windows import richest_years
 from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import Lanes, cell_number
-from phloem.kernels.optimise.optimiser import Options, begin
+from phloem.kernels.optimise.optimiser import Optimiser, begin
 from phloem.kernels.simulate.daily_outputs import trajectory
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.names import STREAMS
 from phloem.sharding.lanes.blocks import BLOCK
 
@@ -80,11 +80,11 @@ class Bench:
         """Tell which lanes stand on towers that nothing was chosen on, (lanes,)."""
         return np.array([self.names[cell] not in TUNED_ON for cell in self.cell])
 
-    def begin(self, options: Options) -> Lanes:
+    def begin(self, optimiser: Optimiser) -> Lanes:
         """Return all lanes at their first step, host arrays."""
         model = self.objective.model
         one = [
-            begin(options, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
+            begin(optimiser, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
             for seed, cell, member in self.lanes
         ]
         return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *one)
@@ -93,16 +93,16 @@ class Bench:
         """Return the whole records."""
         return site_data(self.sites, np.float32, window)
 
-    def windows(self, options: Options) -> list[SiteData]:
+    def windows(self, optimiser: Optimiser) -> list[SiteData]:
         """Return the tables of an optimiser's windows, the whole record last, all of one shape."""
         longest = max(site.days for site in self.sites)
-        parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in options.windows]
+        parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in optimiser.windows]
         return [site_data(part, np.float32, least=longest) for part in (*parts, self.sites)]
 
-    def shares(self, options: Options) -> np.ndarray:
+    def shares(self, optimiser: Optimiser) -> np.ndarray:
         """Return the length of each lane's windows as a share of its record, (lanes, windows + 1)."""
         rows = [
-            [*(richest_years(site, years).days / site.days for years in options.windows), 1.0] for site in self.sites
+            [*(richest_years(site, years).days / site.days for years in optimiser.windows), 1.0] for site in self.sites
         ]
         return np.array(rows)[self.cell]
 
@@ -194,7 +194,7 @@ def _growing(name: str, latitude: float, seed: int) -> DalecSite:
 def _observed(cell: Cell, blank: DalecSite, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:
     """Run the truth and observe it, with noise of a tenth, on two days of three from the day `late` on."""
     nothing = Observed(*[np.zeros(len(cell.time))] * len(Observed._fields))
-    table = series([blank.weather], [nothing], np.float64)
+    table = day_tables([blank.weather], [nothing], np.float64)
     parameters = inputs(jnp.asarray(truth[: len(PARAMETERS)])[:, None])
     pools = state(jnp.asarray(truth[len(PARAMETERS) :])[:, None])
     run = trajectory(dalec("strict"), parameters, pools, table, jnp.zeros(1, int))

@@ -10,7 +10,7 @@ import numpy as np
 from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.objective import Objective
 from phloem.kernels.optimise.lanes import DIVERGED, Lanes
-from phloem.kernels.optimise.optimiser import Options
+from phloem.kernels.optimise.optimiser import Optimiser
 from phloem.model_tables import Parameter
 from phloem.names import STATUS
 from phloem.sharding.lanes.blocks import BLOCK
@@ -20,7 +20,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def lane_results(
-    objective: Objective, terms: int, options: Options, rounds: Iterable[PlacedRound], lanes: Lanes, shares: np.ndarray
+    objective: Objective,
+    terms: int,
+    options: Optimiser,
+    rounds: Iterable[PlacedRound],
+    lanes: Lanes,
+    shares: np.ndarray,
 ) -> Arrays:
     """Evaluate lanes where they stand.
 
@@ -68,7 +73,7 @@ def lane_results(
         "redraws": lanes.redraws.astype(np.int8),
         "iterations": lanes.step.copy(),
         "gradient_evaluations": lanes.evaluations.copy(),
-        "gradient_equivalents": options.equivalents(lanes, shares),
+        "gradient_equivalents": options.gradient_equivalents(lanes, shares),
         "stop": lanes.stop.astype(np.int8),
         "loss_trace": lanes.trace.copy(),
     }

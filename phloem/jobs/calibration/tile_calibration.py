@@ -189,7 +189,7 @@ class TileCalibration:
     @property
     def steps_taken(self) -> int:
         """Steps of all lanes since their last start; a lane that was given up counts as finished."""
-        taken = self.options.taken(self._state)
+        taken = self.options.progress(self._state)
         return int(np.where(self._state.phase == DIVERGED, self.options.steps, taken).sum())
 
     @property
@@ -224,8 +224,10 @@ class TileCalibration:
             self.device_round = self._to_devices(self._waiting[0])
         stage, placed, data, lanes, program = self.device_round
         before = self._state.evaluations[placed.lanes]
-        moved = program(data, placed.lane_cell, lanes, np.int32(min(steps, self.options.together)), np.int32(stage))
-        placed.from_devices(self.options.glance(moved), self.options.glance(self._state))
+        moved = program(
+            data, placed.lane_cell, lanes, np.int32(min(steps, self.options.steps_between_checks)), np.int32(stage)
+        )
+        placed.from_devices(self.options.progress_arrays(moved), self.options.progress_arrays(self._state))
         self.device_round = self.device_round._replace(lanes=moved)
         taken = int((self._state.evaluations[placed.lanes] - before).max())
         walking = self._walking()[placed.lanes].sum()

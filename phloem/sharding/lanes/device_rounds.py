@@ -19,8 +19,8 @@ from jax.sharding import PartitionSpec as P
 from phloem.kernels.objective.objective import Objective, SiteData, nnse
 from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import PADDING, Lanes
-from phloem.kernels.optimise.optimiser import Options, advance
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.optimise.optimiser import Optimiser, advance
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.sharding.lanes.blocks import BLOCK, Block
 
 AXIS = "lanes"
@@ -31,7 +31,7 @@ BY_CELL: Any = P(None, AXIS)
 ROWS_BY_CELL: Any = P(None, None, AXIS)
 
 TABLES = SiteData(
-    series=Series(
+    tables=DayTables(
         weather=ROWS_BY_CELL, observed=ROWS_BY_CELL, weather_row=REPLICATED, observed_row=REPLICATED, live=BY_CELL
     ),
     variance=BY_CELL,
@@ -154,14 +154,14 @@ class PlacedRound:
 
 
 @functools.cache
-def advance_program(objective: Objective, options: Options, mesh: Mesh) -> Program:
+def advance_program(objective: Objective, optimiser: Optimiser, mesh: Mesh) -> Program:
     """Return the program (tables, lane_cell, lanes, steps, stage) -> lanes: `kernels.advance` on each device.
 
     Its arguments stay valid: a chunk that fails, as for want of memory, leaves the lanes as they were before it.
     """
 
     def shard(data: SiteData, lane_cell: jax.Array, lanes: Lanes, steps: jax.Array, stage: jax.Array) -> Lanes:
-        return advance(objective, options, data, lane_cell, lanes, steps, stage)
+        return advance(objective, optimiser, data, lane_cell, lanes, steps, stage)
 
     specs = (TABLES, BY_LANE, BY_LANE, REPLICATED, REPLICATED)
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
