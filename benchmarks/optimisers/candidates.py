@@ -61,7 +61,7 @@ def shipped(optimiser: Optimiser, every: int, bench: Bench) -> Curve:
     while True:
         stage, running = np.asarray(optimiser.stage(lanes)), np.asarray(lanes.phase) == RUNNING
         costs.append(optimiser.gradient_equivalents(lanes, shares))
-        losses.append(bench.whole(lanes.raw, SHARPNESS))
+        losses.append(bench.record_loss(lanes.raw, SHARPNESS))
         if not running.any():
             break
         for rows in bench.blocks():
@@ -80,7 +80,7 @@ def shipped(optimiser: Optimiser, every: int, bench: Bench) -> Curve:
 
 
 # ---------------------------------------------------------------------------------- others, over the whole record
-class Place(NamedTuple):
+class LbfgsState(NamedTuple):
     """Where the lanes of a block stand, in z = arsinh x."""
 
     z: Array
@@ -99,12 +99,12 @@ def _evaluate(objective: SiteObjective, data: SiteData, cell: Array, z: Array, k
 
 @partial(jax.jit, static_argnames=("objective", "steps", "ramp"))
 def _lbfgs(
-    objective: SiteObjective, data: SiteData, cell: Array, place: Place, begun: Array, steps: int, ramp: int
-) -> Place:
+    objective: SiteObjective, data: SiteData, cell: Array, place: LbfgsState, begun: Array, steps: int, ramp: int
+) -> LbfgsState:
     """Take some steps of optax's L-BFGS (ten pairs), with a line search of one evaluation a step and lane."""
     tx = optax.scale_by_lbfgs(memory_size=10)
 
-    def body(i: Array, place: Place) -> Place:
+    def body(i: Array, place: LbfgsState) -> LbfgsState:
         step = begun + i
         k = jnp.minimum(SHARPNESS, SHARPNESS * ((step // 10 + 1) * 10) / ramp)
         anew = (step % 10 == 0) & (step <= ramp)
@@ -116,7 +116,7 @@ def _lbfgs(
         update, memory = jax.vmap(tx.update)(gradient, place.memory, trial)
         direction = jnp.where(((update * gradient).sum(1) > 0)[:, None], -update, -gradient)
         length = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(direction).max(1), 1e-30))
-        moved = Place(trial, loss, gradient, direction, length, memory)
+        moved = LbfgsState(trial, loss, gradient, direction, length, memory)
         return choose(taken, moved, place._replace(length=place.length / 3))
 
     return lax.fori_loop(0, steps, body, place)
@@ -130,9 +130,9 @@ def lbfgs(bench: Bench, budget: int = 1000, ramp: int = 200, every: int = 10, sc
     zero, width = np.zeros(len(z)), z.shape[1]
     memory = jax.vmap(tx.init)(jnp.asarray(z))
     nothing: Any = (z, zero + np.inf, np.zeros_like(z), np.zeros_like(z), zero, memory)
-    place = jax.tree.map(np.array, Place(*nothing))
+    place = jax.tree.map(np.array, LbfgsState(*nothing))
     assert width == len(UNKNOWNS)
-    costs, losses = [np.full(len(z), spent)], [bench.whole(raw, SHARPNESS)]
+    costs, losses = [np.full(len(z), spent)], [bench.record_loss(raw, SHARPNESS)]
     for begun in range(0, budget, every):
         for rows in bench.blocks():
             block = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), place)
@@ -140,7 +140,7 @@ def lbfgs(bench: Bench, budget: int = 1000, ramp: int = 200, every: int = 10, sc
             for target, source in zip(jax.tree.leaves(place), jax.tree.leaves(jax.device_get(moved)), strict=True):
                 target[rows] = source
         costs.append(np.full(len(z), spent + begun + every))
-        losses.append(bench.whole(np.sinh(place.z), SHARPNESS))
+        losses.append(bench.record_loss(np.sinh(place.z), SHARPNESS))
     return Curve(np.array(costs), np.array(losses), np.sinh(place.z), np.full(len(z), 2))
 
 
@@ -152,7 +152,7 @@ def _starts(bench: Bench, screen: int) -> tuple[np.ndarray, float]:
     from phloem.kernels.optimise.lanes import draw
 
     draws = [np.asarray(draw(lanes.key, jnp.full(len(lanes.phase), n), lanes.start, "normal")) for n in range(screen)]
-    losses = np.array([np.nan_to_num(bench.whole(raw, 1.0), nan=np.inf) for raw in draws])
+    losses = np.array([np.nan_to_num(bench.record_loss(raw, 1.0), nan=np.inf) for raw in draws])
     best = losses.argmin(0)
     return np.array(draws)[best, np.arange(len(best))], screen * FORWARD
 
@@ -198,7 +198,7 @@ def levenberg(bench: Bench, rounds: int = 60, ramp: int = 30) -> Curve:
     raw, _ = _starts(bench, 0)
     z, damping = np.arcsinh(np.asarray(raw, float)), np.full(len(raw), 1.0)
     cost = np.zeros(len(raw))
-    costs, losses = [cost.copy()], [bench.whole(raw, SHARPNESS)]
+    costs, losses = [cost.copy()], [bench.record_loss(raw, SHARPNESS)]
     evaluate = jax.jit(partial(_evaluate, bench.objective))
     for number in range(rounds):
         k = min(SHARPNESS, SHARPNESS * (number + 1) / ramp)
@@ -207,7 +207,7 @@ def levenberg(bench: Bench, rounds: int = 60, ramp: int = 30) -> Curve:
             loss, gradient = (np.asarray(part) for part in evaluate(data, cell, here, jnp.full(BLOCK, k)))
             matrix = np.asarray(_curvature(bench.objective, data, cell, here, jnp.float64(k)))
             scale = np.maximum(np.einsum("lii->li", matrix), 1e-2)
-            best, found, waiting = z[rows].copy(), np.where(np.isfinite(loss), loss, np.inf), np.ones(BLOCK, bool)
+            best, lowest, waiting = z[rows].copy(), np.where(np.isfinite(loss), loss, np.inf), np.ones(BLOCK, bool)
             tries = np.zeros(BLOCK)
             for _ in range(6):
                 damped = matrix + damping[rows][:, None, None] * scale[:, :, None] * np.eye(z.shape[1])
@@ -215,24 +215,24 @@ def levenberg(bench: Bench, rounds: int = 60, ramp: int = 30) -> Curve:
                 step /= np.maximum(1, np.abs(step).max(1))[:, None]
                 trial = np.clip(z[rows] + step, -14, 14)
                 seen = evaluate_loss(bench, data, cell, trial, k)
-                better = waiting & (seen < found)
+                better = waiting & (seen < lowest)
                 tries += waiting
-                best[better], found[better] = trial[better], seen[better]
+                best[better], lowest[better] = trial[better], seen[better]
                 damping[rows] = np.where(better, damping[rows] / 3, np.where(waiting, damping[rows] * 4, damping[rows]))
                 waiting &= ~better
             damping = np.clip(damping, 1e-6, 1e8)
             z[rows] = best
             cost[rows] = costs[-1][rows] + 1 + TANGENTS + FORWARD * tries
         costs.append(cost.copy())
-        losses.append(bench.whole(np.sinh(z), SHARPNESS))
+        losses.append(bench.record_loss(np.sinh(z), SHARPNESS))
     return Curve(np.array(costs), np.array(losses), np.sinh(z), np.full(len(z), 2))
 
 
 def evaluate_loss(bench: Bench, data: SiteData, cell: Array, z: np.ndarray, k: float) -> np.ndarray:
     """Return the loss of a block by a forward run, inf where it is not finite."""
     raw, sharpness = jnp.asarray(np.sinh(z), jnp.float32), jnp.full(BLOCK, k, jnp.float32)
-    found = np.asarray(_loss(bench.objective, raw, sharpness, data, cell))
-    return np.where(np.isfinite(found), found, np.inf)
+    loss = np.asarray(_loss(bench.objective, raw, sharpness, data, cell))
+    return np.where(np.isfinite(loss), loss, np.inf)
 
 
 @partial(jax.jit, static_argnames=("objective",))

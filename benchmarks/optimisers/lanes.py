@@ -69,7 +69,9 @@ class Bench:
     @cached_property
     def lanes(self) -> list[tuple[int, int, int]]:
         """(seed, cell, member) of each lane."""
-        return [(seed, cell, one) for seed in self.seeds for cell in range(len(self.names)) for one in range(MEMBERS)]
+        return [
+            (seed, cell, member) for seed in self.seeds for cell in range(len(self.names)) for member in range(MEMBERS)
+        ]
 
     @cached_property
     def cell(self) -> np.ndarray:
@@ -83,11 +85,11 @@ class Bench:
     def begin(self, optimiser: Optimiser) -> Lanes:
         """Return all lanes at their first step, host arrays."""
         model = self.objective.model
-        one = [
+        alone = [
             begin(optimiser, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
             for seed, cell, member in self.lanes
         ]
-        return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *one)
+        return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *alone)
 
     def data(self, window: str = "calibration") -> SiteData:
         """Return the whole records."""
@@ -113,29 +115,29 @@ class Bench:
             yield np.concatenate([part, np.full(BLOCK - len(part), part[0])])
 
     @cached_property
-    def whole(self) -> Callable[[Any, float], np.ndarray]:
+    def record_loss(self) -> Callable[[Any, float], np.ndarray]:
         """A function of raw values (lanes, 38) and k: the loss over the whole record, (lanes,)."""
         data = self.data()
         loss = jax.jit(lambda raw, k, cell: self.objective.loss(raw.T, k, data, cell))
 
         def evaluate(raw: Any, k: float) -> np.ndarray:
-            found = np.empty(len(self.lanes))
+            values = np.empty(len(self.lanes))
             for rows in self.blocks():
                 block = jnp.asarray(np.asarray(raw)[rows], jnp.float32)
-                found[rows] = loss(block, jnp.full(BLOCK, k, jnp.float32), jnp.asarray(self.cell[rows]))
-            return found
+                values[rows] = loss(block, jnp.full(BLOCK, k, jnp.float32), jnp.asarray(self.cell[rows]))
+            return values
 
         return evaluate
 
     def scores(self, raw: np.ndarray, window: str) -> np.ndarray:
         """Return the sum of the NNSE of all streams, (lanes,)."""
         data = self.data(window)
-        found = np.empty(len(self.lanes))
+        values = np.empty(len(self.lanes))
         run = jax.jit(lambda raw, k, cell: self.objective.terms(raw.T, k, data, cell)[0].observations)
         for rows in self.blocks():
             block = jnp.asarray(raw[rows], jnp.float32)
-            found[rows] = -run(block, jnp.full(BLOCK, 30.0, jnp.float32), jnp.asarray(self.cell[rows]))
-        return found
+            values[rows] = -run(block, jnp.full(BLOCK, 30.0, jnp.float32), jnp.asarray(self.cell[rows]))
+        return values
 
 
 def towers(names: tuple[str, ...], seeds: tuple[int, ...]) -> Bench:
@@ -169,17 +171,17 @@ def growing(cells: int, seed: int = 0) -> Bench:
 
 
 def _growing(name: str, latitude: float, seed: int) -> DalecSite:
-    made, truth = make_cell(name, float(latitude), CYCLE_YEARS, cell_number(name) + seed)
-    ends = np.flatnonzero(np.diff(made.doy) < 0) + 1
-    days = len(made.time)
+    transect, truth = make_cell(name, float(latitude), CYCLE_YEARS, cell_number(name) + seed)
+    ends = np.flatnonzero(np.diff(transect.doy) < 0) + 1
+    days = len(transect.time)
     row = np.tile(np.arange(days), PASSES)[: PASSES * days - (days - int(ends[-1]))]
-    time = made.time[0] + np.arange(len(row))
-    late = int(np.searchsorted(np.cumsum(np.r_[0, made.doy[row][1:] < made.doy[row][:-1]]), OBSERVED_FROM))
+    time = transect.time[0] + np.arange(len(row))
+    late = int(np.searchsorted(np.cumsum(np.r_[0, transect.doy[row][1:] < transect.doy[row][:-1]]), OBSERVED_FROM))
     cell = replace(
-        made,
+        transect,
         time=time,
-        doy=made.doy[row],
-        forcing={key: values[row] for key, values in made.forcing.items()},
+        doy=transect.doy[row],
+        forcing={key: values[row] for key, values in transect.forcing.items()},
         observations={key: np.full(len(row), np.nan) for key in STREAMS},
         evaporative_fraction=np.full(len(row), np.nan),
         training_days=len(row),
@@ -188,7 +190,9 @@ def _growing(name: str, latitude: float, seed: int) -> DalecSite:
     start = truth.copy()
     for offset, pool in enumerate(UNKNOWNS[len(PARAMETERS) :]):
         start[len(PARAMETERS) + offset] = SAPLING.get(pool.name, start[len(PARAMETERS) + offset])
-    return replace(blank, observations=_observed(cell, blank, start, late), ce_opt=DalecExperiment().site(made).ce_opt)
+    return replace(
+        blank, observations=_observed(cell, blank, start, late), ce_opt=DalecExperiment().site(transect).ce_opt
+    )
 
 
 def _observed(cell: Cell, blank: DalecSite, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:
