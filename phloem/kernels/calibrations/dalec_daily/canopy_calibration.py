@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from phloem.kernels.models.dalec_daily.daily_step import photosynthesis
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
@@ -32,9 +33,9 @@ def _errors(trial: Array, lai: Array, gpp: Array, weight: Array, days: Weather) 
 
 def canopy_efficiency(
     weather: Weather,
-    gpp: np.ndarray,
-    lai: np.ndarray,
-    evaporative_fraction: np.ndarray,
+    gpp: Float[np.ndarray, " days"],
+    lai: Float[np.ndarray, " days"],
+    evaporative_fraction: Float[np.ndarray, " days"],
     window: int,
     *,
     refine: bool = True,
