@@ -21,12 +21,16 @@ from phloem.model_tables import Parameter
 from phloem.names import ALL_STREAMS
 
 MAP_WEIGHT = 0.1
+"""Weight of a squared standard score of the priors from maps, 1 (calibration.md section 4.2)."""
+
 LCMA_SPREAD = 0.1
-"""Standard deviation of the mapped leaf carbon per area, as a share of it."""
+"""Standard deviation of the mapped leaf carbon per area, as a share of it (section 4.2)."""
 
 F_AUTO_SPREAD = 0.05
+"""Standard deviation of 1 less the mapped carbon-use efficiency, 1 (section 4.2)."""
+
 NEAR_ZERO = (100.0, 100.0, 100.0, 200.0)
-"""gC m-2: upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero."""
+"""Upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero, gC m-2."""
 
 
 class LeafEconomicsLine(NamedTuple):

@@ -22,12 +22,13 @@ from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import PERIOD, STREAMS
 
 CE_WEIGHT = 0.1
-CE_LEAST = 5.0
-"""The ce prior applies where ce_opt is at least this; below, no pre-calibrated value exists."""
+"""Weight of the squared distance from the pre-calibrated ce, 1 (calibration.md section 4.2)."""
 
+CE_LEAST = 5.0
+"""The ce prior applies where ce_opt is at least this, 1; below, no pre-calibrated value exists."""
 
 LEAST_RATIO_FLUX = 1e-6
-"""gC m-2 d-1: floor of the flux totals under the ratio of inflow to outflow."""
+"""Floor of the mean fluxes under the ratio of inflow to outflow, gC m-2 d-1."""
 
 BALANCE = {
     "labile": (("labile_production",), ("labile_release",)),
