@@ -9,8 +9,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.support.compiled_programs import CompiledPrograms
-from tests.support.rooms import LONG, RAY
+from tests.support import checked_shapes  # first: what is imported before it is not checked
+
+checked_shapes.install()
+
+from tests.support.compiled_programs import CompiledPrograms  # noqa: E402
+from tests.support.rooms import LONG, RAY  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 """The repository."""

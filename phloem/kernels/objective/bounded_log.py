@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from phloem.model_tables import Parameter
@@ -18,7 +19,9 @@ CLIP = 1e-4
 """The inverse keeps u this far from 0 and 1: closer, float32 rounds pi (u - 1/2) past pi/2 and the sign flips."""
 
 
-def log_bounds(table: Sequence[Parameter], dtype: np.dtype | type) -> tuple[np.ndarray, np.ndarray]:
+def log_bounds(
+    table: Sequence[Parameter], dtype: np.dtype | type
+) -> tuple[Float[np.ndarray, "unknowns 1"], Float[np.ndarray, "unknowns 1"]]:
     """Return ln lo and ln(hi / lo) of a table, computed in float64 and rounded once.
 
     Args:
@@ -33,7 +36,7 @@ def log_bounds(table: Sequence[Parameter], dtype: np.dtype | type) -> tuple[np.n
     return np.log(lower).astype(dtype), np.log(upper / lower).astype(dtype)
 
 
-def log_physical(raw: Array, table: Sequence[Parameter]) -> Array:
+def log_physical(raw: Float[Array, "unknowns lanes"], table: Sequence[Parameter]) -> Float[Array, "unknowns lanes"]:
     """Return ln p for unbounded values.
 
     The logarithm is what a float-safe L - 1 = expm1(ln L) needs near L = 1.001.
@@ -49,7 +52,7 @@ def log_physical(raw: Array, table: Sequence[Parameter]) -> Array:
     return start + (jnp.arctan(raw) * (1 / np.pi) + 0.5) * span
 
 
-def physical(raw: Array, table: Sequence[Parameter]) -> Array:
+def physical(raw: Float[Array, "unknowns lanes"], table: Sequence[Parameter]) -> Float[Array, "unknowns lanes"]:
     """Return physical values, inside the bounds, for unbounded values; both of shape (n, lanes)."""
     return jnp.exp(log_physical(raw, table))
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import log_physical
-from phloem.kernels.time_loop.day_tables import DayTables
+from phloem.kernels.time_loop.day_tables import DayTables, LaneCells
 from phloem.kernels.time_loop.fold import fold
 from phloem.model_tables import Parameter
 
@@ -23,6 +24,7 @@ EQUILIBRIUM_FACTOR = 0.6931471805599453
 """ln 2: a pool may drift by this factor (CARDAMOM's EQF = 2)."""
 
 EQUILIBRIUM_TOLERANCE = 0.1
+"""Allowed |ratio x drift - ratio| of a steady pool, 1: CARDAMOM's value (calibration.md section 4.3)."""
 
 
 class SiteData(NamedTuple):
@@ -37,9 +39,9 @@ class SiteData(NamedTuple):
     """
 
     tables: DayTables
-    variance: Array
-    marked: Array
-    days: Array
+    variance: Float[Array, "streams padded_cells"]
+    marked: Float[Array, " padded_cells"]
+    days: Float[Array, " padded_cells"]
     facts: Any
 
 
@@ -69,7 +71,14 @@ class Objective(ABC):
 
     @abstractmethod
     def parts(
-        self, raw: Array, inputs: Any, pools: Array, sums: Any, sharpness: Array, data: SiteData, lane_cell: Array
+        self,
+        raw: Float[Array, "unknowns lanes"],
+        inputs: Any,
+        pools: Float[Array, "pools lanes"],
+        sums: Any,
+        sharpness: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
     ) -> Any:
         """Return the parts of the loss, a NamedTuple of arrays of shape (lanes,), in the order of the model's tables.
 
@@ -84,8 +93,13 @@ class Objective(ABC):
         """
 
     def balances(
-        self, inputs: Any, sums: Any, pools: Array, data: SiteData, lane_cell: Array
-    ) -> dict[str, tuple[Array, Array]]:
+        self,
+        inputs: Any,
+        sums: Any,
+        pools: Float[Array, "pools lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> dict[str, tuple[Float[Array, " lanes"], Float[Array, " lanes"]]]:
         """Return, by steady pool, mean size over initial size, and inflow over outflow; each of shape (lanes,)."""
         return {}
 
@@ -94,7 +108,13 @@ class Objective(ABC):
         """The same loss in a form that is finite wherever a line search may look."""
         return self
 
-    def terms(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Any, Any]:
+    def terms(
+        self,
+        raw: Float[Array, "unknowns lanes"],
+        sharpness: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> tuple[Any, Any]:
         """Evaluate all lanes.
 
         Args:
@@ -114,11 +134,23 @@ class Objective(ABC):
         _, sums = fold(self.model, inputs, first, data.tables, lane_cell, backend=self.backend, last=False)
         return self.parts(raw, inputs, pools, sums, sharpness, data, lane_cell), sums
 
-    def loss(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
+    def loss(
+        self,
+        raw: Float[Array, "unknowns lanes"],
+        sharpness: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> Float[Array, " lanes"]:
         """Return the loss, shape (lanes,); arguments as in `terms`."""
         return reduce(add, self.terms(raw, sharpness, data, lane_cell)[0])
 
-    def loss_and_gradient(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> tuple[Array, Array]:
+    def loss_and_gradient(
+        self,
+        raw: Float[Array, "unknowns lanes"],
+        sharpness: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> tuple[Float[Array, " lanes"], Float[Array, "unknowns lanes"]]:
         """Return the loss (lanes,) and its gradient with respect to `raw` (unknowns, lanes).
 
         Lanes do not mix: the gradient of the sum of losses is each lane's own gradient, and a NaN stays in its lane.
@@ -132,7 +164,7 @@ class Objective(ABC):
         return loss, gradient
 
 
-def nnse(sums: Any, data: SiteData, lane_cell: Array, streams: Sequence[str]) -> dict[str, Array]:
+def nnse(sums: Any, data: SiteData, lane_cell: LaneCells, streams: Sequence[str]) -> dict[str, Float[Array, " lanes"]]:
     """Return the normalised Nash-Sutcliffe efficiency by stream, S / (S + E), each of shape (lanes,).
 
     A stream without observations, or with constant ones, has S = 0 and counts 0.

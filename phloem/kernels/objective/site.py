@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float
 
 from phloem.arithmetic import ceil_div
 from phloem.kernels.objective.objective import SiteData
@@ -156,7 +157,9 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration", le
     )
 
 
-def weighted(seen: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def weighted(
+    seen: Float[np.ndarray, " rows"], inside: Bool[np.ndarray, " rows"]
+) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"], float]:
     """Return observations with 0 where there is none, their weights, and the sum of their squared deviations.
 
     Args:

@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
+from jaxtyping import Bool, Float
 
 from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.optimise.optimiser import Optimiser, choose
+from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
 
 
@@ -61,17 +63,24 @@ class AnnealedAdam(Optimiser):
             rate = optax.join_schedules([optax.constant_schedule(self.learning_rate), fall], [begin])
         return optax.adam(rate, self.beta1, self.beta2, self.epsilon)
 
-    def initial_state(self, raw: Array) -> Any:
+    def initial_state(self, raw: Float[Array, "lanes unknowns"]) -> Any:
         """Return empty moments."""
         return jax.vmap(self.transformation().init)(raw)
 
-    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+    def iterate(
+        self,
+        objective: Objective,
+        data: SiteData,
+        lane_cell: LaneCells,
+        lanes: Lanes,
+        active: Bool[Array, " lanes"],
+    ) -> Lanes:
         """Take one step in every active lane."""
         return _iterate(objective, self, data, lane_cell, lanes, active)
 
 
 def _iterate(
-    objective: Objective, optimiser: AnnealedAdam, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
+    objective: Objective, optimiser: AnnealedAdam, data: SiteData, lane_cell: LaneCells, lanes: Lanes, running: Array
 ) -> Lanes:
     """Take one step in every running lane."""
     k = jnp.minimum(

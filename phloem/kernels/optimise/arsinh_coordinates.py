@@ -6,11 +6,12 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 FARTHEST = 14.0
 """Coordinates stay within this: at z = 14 the distance to a bound is 5e-7 of the log range, less than float32 sees."""
 
 
-def raw_of(point: Array, dtype: Any) -> Array:
-    """Return the unbounded x of a point z, as a floating type."""
+def raw_of(point: Float[Array, "lanes unknowns"], dtype: Any) -> Float[Array, "lanes unknowns"]:
+    """Return the unbounded x of points z, as a floating type."""
     return jnp.sinh(jnp.clip(point, -FARTHEST, FARTHEST)).astype(dtype)

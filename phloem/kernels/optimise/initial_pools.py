@@ -9,10 +9,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float
 
 from phloem.kernels.objective.bounded_log import log_bounds, log_physical
 from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, Objective, SiteData
 from phloem.kernels.optimise.arsinh_coordinates import raw_of
+from phloem.kernels.time_loop.day_tables import LaneCells
 
 MOVES = 4
 """Moves of the pools."""
@@ -31,8 +33,12 @@ KEPT_FROM_BOUNDS = 0.03
 
 
 def balance_initial_pools(
-    objective: Objective, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array
-) -> Array:
+    objective: Objective,
+    raw: Float[Array, "lanes unknowns"],
+    sharpness: Float[Array, " lanes"],
+    data: SiteData,
+    lane_cell: LaneCells,
+) -> Float[Array, "lanes unknowns"]:
     """Move the steady pools of each lane until its steady-state terms are small; keep the point of the least loss.
 
     A pool whose mean over the years, or whose inflow over outflow, is off by a factor gets an initial size that is
@@ -98,13 +104,13 @@ dead one: with the first alone 55 of 1,200 lanes ended there."""
 
 def restart_live_pools(
     objective: Objective,
-    point: Array,
-    entering: Array,
+    point: Float[Array, "lanes unknowns"],
+    entering: Bool[Array, " lanes"],
     rows: tuple[int, ...],
-    sharpness: Array,
+    sharpness: Float[Array, " lanes"],
     data: SiteData,
-    lane_cell: Array,
-) -> Array:
+    lane_cell: LaneCells,
+) -> Float[Array, "lanes unknowns"]:
     """Return the points at which lanes begin the whole record, some unknowns at the RESTART_POINTS of least loss.
 
     Args:

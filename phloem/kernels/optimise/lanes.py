@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float32, Int, Int32, UInt32
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import unbounded
@@ -41,19 +42,19 @@ class Lanes(NamedTuple):
         trace: loss at every stride-th step, NaN where not reached, float32 (lanes, trace).
     """
 
-    key: Array
-    start: Array
-    raw: Array
+    key: UInt32[Array, "lanes 2"]
+    start: Float[Array, "lanes unknowns"]
+    raw: Float[Array, "lanes unknowns"]
     optimiser: Any
-    step: Array
-    evaluations: Array
-    redraws: Array
-    last_redraw: Array
-    phase: Array
-    stop: Array
-    best_loss: Array
-    best_raw: Array
-    trace: Array
+    step: Int32[Array, " lanes"]
+    evaluations: Int32[Array, " lanes"]
+    redraws: Int32[Array, " lanes"]
+    last_redraw: Int32[Array, " lanes"]
+    phase: Int32[Array, " lanes"]
+    stop: Int32[Array, " lanes"]
+    best_loss: Float[Array, " lanes"]
+    best_raw: Float[Array, "lanes unknowns"]
+    trace: Float32[Array, "lanes trace"]
 
 
 def cell_number(name: str) -> int:
@@ -61,7 +62,7 @@ def cell_number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
-def lane_keys(seed: int, cells: Sequence[int], members: Sequence[int]) -> np.ndarray:
+def lane_keys(seed: int, cells: Sequence[int], members: Sequence[int]) -> UInt32[np.ndarray, "lanes 2"]:
     """Return one random key a lane, uint32 (lanes, 2).
 
     Args:
@@ -78,7 +79,9 @@ def lane_keys(seed: int, cells: Sequence[int], members: Sequence[int]) -> np.nda
 
 
 @partial(jax.jit, static_argnames="init")
-def draw(key: Array, redraws: Array, start: Array, init: str) -> Array:
+def draw(
+    key: UInt32[Array, "lanes 2"], redraws: Int[Array, " lanes"], start: Float[Array, "lanes unknowns"], init: str
+) -> Float[Array, "lanes unknowns"]:
     """Draw a lane's first raw values; the numbers depend on its key and its redraws alone.
 
     Args:
@@ -102,7 +105,9 @@ def draw(key: Array, redraws: Array, start: Array, init: str) -> Array:
     return jnp.where(jnp.isfinite(start), start, drawn)
 
 
-def start_values(starts: Sequence[Mapping[str, float]], model: Model, dtype: Any) -> np.ndarray:
+def start_values(
+    starts: Sequence[Mapping[str, float]], model: Model, dtype: Any
+) -> Float[np.ndarray, "lanes unknowns"]:
     """Return what is not drawn.
 
     Args:

@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float, Int, Int32
 
 from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
+from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
 
 
@@ -48,12 +50,12 @@ class Optimiser(ABC):
         return max(1, ceil_div(self.steps, self.trace))
 
     @property
-    def trace_iteration(self) -> np.ndarray:
+    def trace_iteration(self) -> Int32[np.ndarray, " trace"]:
         """Steps whose loss is kept, int32 (trace,)."""
         return np.arange(0, self.steps, self.stride, dtype=np.int32)
 
     @abstractmethod
-    def initial_state(self, raw: Array) -> Any:
+    def initial_state(self, raw: Float[Array, "lanes unknowns"]) -> Any:
         """Return the optimiser's own state of lanes that begin at `raw` (lanes, unknowns)."""
 
     @property
@@ -73,7 +75,9 @@ class Optimiser(ABC):
         """Return the few arrays, lanes first, that `stage` and `progress` read."""
         return lanes.phase, lanes.step, lanes.evaluations
 
-    def gradient_equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
+    def gradient_equivalents(
+        self, lanes: Lanes, shares: Float[np.ndarray, "lanes stages"]
+    ) -> Float[np.ndarray, " lanes"]:
         """Return what each lane has cost, in gradients of its whole record, (lanes,).
 
         Args:
@@ -83,7 +87,14 @@ class Optimiser(ABC):
         return np.asarray(lanes.evaluations, float)
 
     @abstractmethod
-    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+    def iterate(
+        self,
+        objective: Objective,
+        data: SiteData,
+        lane_cell: LaneCells,
+        lanes: Lanes,
+        active: Bool[Array, " lanes"],
+    ) -> Lanes:
         """Take one step in every active lane; the others stay as they are."""
 
 
@@ -137,7 +148,7 @@ def begin(
     )
 
 
-def choose(condition: Array, yes: Any, no: Any) -> Any:
+def choose(condition: Bool[Array, " lanes"], yes: Any, no: Any) -> Any:
     """Choose lane by lane between two trees whose leaves have lanes first."""
     return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)
 
@@ -147,10 +158,10 @@ def advance(
     objective: Objective,
     optimiser: Optimiser,
     data: SiteData,
-    lane_cell: Array,
+    lane_cell: LaneCells,
     lanes: Lanes,
-    steps: Array,
-    stage: Array | int = 0,
+    steps: Int[Array, ""],
+    stage: Int[Array, ""] | int = 0,
 ) -> Lanes:
     """Take up to `steps` steps in every running lane that walks on a window.
 

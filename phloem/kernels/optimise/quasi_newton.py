@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Float64, Int32
 
 from phloem.kernels.optimise.optimiser import choose
 
@@ -46,18 +47,18 @@ class Walk(NamedTuple):
         forgotten: times the curvature was forgotten since the last accepted point, int32 (lanes,).
     """
 
-    point: Array
-    loss: Array
-    gradient: Array
-    curvature: Array
-    plain: Array
-    direction: Array
-    length: Array
-    refusals: Array
-    forgotten: Array
+    point: Float64[Array, "lanes unknowns"]
+    loss: Float64[Array, " lanes"]
+    gradient: Float64[Array, "lanes unknowns"]
+    curvature: Float64[Array, "lanes unknowns unknowns"]
+    plain: Bool[Array, " lanes"]
+    direction: Float64[Array, "lanes unknowns"]
+    length: Float64[Array, " lanes"]
+    refusals: Int32[Array, " lanes"]
+    forgotten: Int32[Array, " lanes"]
 
 
-def start_walks(point: Array) -> Walk:
+def start_walks(point: Float[Array, "lanes unknowns"]) -> Walk:
     """Return walks that know nothing yet, at `point` (lanes, n)."""
     point = point.astype(jnp.float64)
     count, width = point.shape
@@ -75,7 +76,13 @@ def start_walks(point: Array) -> Walk:
     )
 
 
-def accept_or_refuse(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -> tuple[Walk, Array, Array]:
+def accept_or_refuse(
+    walk: Walk,
+    trial: Float64[Array, "lanes unknowns"],
+    loss: Float64[Array, " lanes"],
+    gradient: Float64[Array, "lanes unknowns"],
+    anew: Bool[Array, " lanes"],
+) -> tuple[Walk, Bool[Array, " lanes"], Bool[Array, " lanes"]]:
     """Accept or refuse the point tried in each lane, update its curvature, and choose the next point.
 
     Args:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float, Float64, Int32
 
 from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise import quasi_newton
@@ -31,6 +32,7 @@ from phloem.kernels.optimise.initial_pools import (
 from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.optimise.optimiser import Optimiser, choose
 from phloem.kernels.optimise.quasi_newton import Walk
+from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
 
 SHARPNESS_EVERY = 10
@@ -63,18 +65,18 @@ class WindowedState(NamedTuple):
     """
 
     walk: Walk
-    stage: Array
-    start: Array
-    tried: Array
-    accepted: Array
-    sharpness: Array
-    mark_loss: Array
-    mark_step: Array
-    kept_loss: Array
-    kept_point: Array
-    kept_curvature: Array
-    gradients: Array
-    forwards: Array
+    stage: Int32[Array, " lanes"]
+    start: Int32[Array, " lanes"]
+    tried: Int32[Array, " lanes"]
+    accepted: Int32[Array, " lanes"]
+    sharpness: Float64[Array, " lanes"]
+    mark_loss: Float64[Array, " lanes"]
+    mark_step: Int32[Array, " lanes"]
+    kept_loss: Float64[Array, " lanes"]
+    kept_point: Float64[Array, "lanes unknowns"]
+    kept_curvature: Float64[Array, "lanes unknowns unknowns"]
+    gradients: Int32[Array, "lanes stages"]
+    forwards: Int32[Array, "lanes stages"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class WindowedBfgs(Optimiser):
         """A lane converges after a multiple of these steps."""
         return self.patience
 
-    def initial_state(self, raw: Array) -> WindowedState:
+    def initial_state(self, raw: Float[Array, "lanes unknowns"]) -> WindowedState:
         """Return the state of lanes that begin at `raw` (lanes, unknowns)."""
         count = raw.shape[0]
         none, nothing = jnp.zeros(count, jnp.int32), jnp.zeros(count)
@@ -167,14 +169,23 @@ class WindowedBfgs(Optimiser):
         state: WindowedState = lanes.optimiser
         return lanes.phase, lanes.evaluations, state.stage, state.start, state.tried
 
-    def gradient_equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
+    def gradient_equivalents(
+        self, lanes: Lanes, shares: Float[np.ndarray, "lanes stages"]
+    ) -> Float[np.ndarray, " lanes"]:
         """Return what each lane has cost, in gradients of its whole record."""
         state: WindowedState = lanes.optimiser
         runs = np.asarray(state.gradients) + FORWARD_COST * np.asarray(state.forwards)
         cost: np.ndarray = (runs * shares).sum(1)
         return cost
 
-    def iterate(self, objective: Objective, data: SiteData, lane_cell: Array, lanes: Lanes, active: Array) -> Lanes:
+    def iterate(
+        self,
+        objective: Objective,
+        data: SiteData,
+        lane_cell: LaneCells,
+        lanes: Lanes,
+        active: Bool[Array, " lanes"],
+    ) -> Lanes:
         """Take one step in every active lane, and let it enter and leave its window."""
         objective = objective.for_line_search
         entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0)
@@ -201,7 +212,7 @@ def _unchanged(lanes: Lanes) -> Lanes:
 
 
 def _balance_pools(
-    optimiser: WindowedBfgs, objective: Objective, data: SiteData, lane_cell: Array, entering: Array, lanes: Lanes
+    optimiser: WindowedBfgs, objective: Objective, data: SiteData, lane_cell: LaneCells, entering: Array, lanes: Lanes
 ) -> Lanes:
     """Balance the pools of the lanes that enter a window; live pools that restart are set first."""
     state: WindowedState = lanes.optimiser
@@ -231,7 +242,7 @@ def _sharpness(optimiser: WindowedBfgs, state: WindowedState) -> Array:
 
 
 def _try_point(
-    optimiser: WindowedBfgs, objective: Objective, data: SiteData, lane_cell: Array, active: Array, lanes: Lanes
+    optimiser: WindowedBfgs, objective: Objective, data: SiteData, lane_cell: LaneCells, active: Array, lanes: Lanes
 ) -> tuple[Lanes, Array, Array]:
     """Try one point in every active lane; return which have no finite loss where they stand, and which no way down."""
     state: WindowedState = lanes.optimiser

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Int
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.day_tables import DayTables, day_tables
@@ -18,14 +19,14 @@ from phloem.kernels.time_loop.day_tables import DayTables, day_tables
 def outputs_from_day(
     model: Model,
     weather: Sequence[Any],
-    weather_row: np.ndarray | None,
-    parameters: np.ndarray,
-    pools: np.ndarray,
-    lane_cell: np.ndarray,
+    weather_row: Int[np.ndarray, " days"] | None,
+    parameters: Float[np.ndarray, "lanes parameters"],
+    pools: Float[np.ndarray, "lanes pools"],
+    lane_cell: Int[np.ndarray, " lanes"],
     fields: tuple[str, ...],
     first: int = 0,
     dtype: Any = np.float32,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Float[np.ndarray, "lanes kept_days"]]:
     """Run lanes over all their days and return the fields from one day on.
 
     Args:

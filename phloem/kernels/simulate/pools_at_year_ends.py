@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
@@ -29,13 +30,13 @@ def yearly_pools(
     model: Model,
     weather: Sequence[Any],
     years: Sequence[slice],
-    parameters: np.ndarray,
-    pools: np.ndarray,
-    lane_cell: np.ndarray,
+    parameters: Float[np.ndarray, "lanes parameters"],
+    pools: Float[np.ndarray, "lanes pools"],
+    lane_cell: Int[np.ndarray, " lanes"],
     total: str | None,
     dtype: Any = np.float32,
     backend: str = "auto",
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+) -> Iterator[tuple[Float[np.ndarray, "lanes pools"], Float[np.ndarray, " lanes"] | None]]:
     """Run year after year.
 
     Args:

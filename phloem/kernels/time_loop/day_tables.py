@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int, Int32
 from numpy.typing import ArrayLike
 
 from phloem.arithmetic import ceil_div
 
 SEGMENT = 64
 """Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
+
+LaneCells = Int[Array | np.ndarray, " lanes"]
+"""Cell of each lane, as a position in the tables; on a device or on the host."""
 
 
 class DayTables(NamedTuple):
@@ -26,11 +30,11 @@ class DayTables(NamedTuple):
         live: 1 on the days that a cell simulates, 0 on days that pad it to its neighbours' length, shape (days, cells).
     """
 
-    weather: Array
-    observed: Array
-    weather_row: Array
-    observed_row: Array
-    live: Array
+    weather: Float[Array, "weather_rows fields cells"]
+    observed: Float[Array, "observed_rows observed_fields cells"]
+    weather_row: Int32[Array, " days"]
+    observed_row: Int32[Array, " days"]
+    live: Float[Array, "days cells"]
 
 
 def day_tables(

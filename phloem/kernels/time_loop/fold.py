@@ -19,7 +19,7 @@ from jax import Array, lax
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.backends import resolve
 from phloem.kernels.time_loop.compensated_sum import add_exactly
-from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables
+from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, LaneCells
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold_primitives import fold_by_primitive
 
@@ -30,7 +30,7 @@ def _segments(data: DayTables, segment: int) -> tuple[Array, Array, Array]:
     return data.weather_row.reshape(shape), data.observed_row.reshape(shape), data.live.reshape(*shape, -1)
 
 
-def _fields(rows: Array, lane_cell: Array) -> list[Array]:
+def _fields(rows: Array, lane_cell: LaneCells) -> list[Array]:
     """Cut rows of shape (days, fields, cells) into one array (days, lanes) a field."""
     spread = jnp.take(rows, lane_cell, axis=2)
     return [spread[:, field] for field in range(rows.shape[1])]
@@ -41,7 +41,7 @@ def fold(
     inputs: Any,
     state0: Any,
     data: DayTables,
-    lane_cell: Array,
+    lane_cell: LaneCells,
     *,
     segment: int = SEGMENT,
     backend: str = "auto",
@@ -87,7 +87,7 @@ def fold(
     return (model.state(*end) if last else None), model.sums(*sums)
 
 
-def _as_the_backends_read(data: DayTables, lane_cell: Array) -> tuple[DayTables, Array]:
+def _as_the_backends_read(data: DayTables, lane_cell: LaneCells) -> tuple[DayTables, Array]:
     """Return tables of one floating type and 32-bit indices: the generated folds read bare memory."""
     weather = jnp.asarray(data.weather)
     cells = weather.shape[2]
@@ -103,7 +103,7 @@ def _as_the_backends_read(data: DayTables, lane_cell: Array) -> tuple[DayTables,
     )
 
 
-def _stack(group: list[Any], data: DayTables, lane_cell: Array) -> Array:
+def _stack(group: list[Any], data: DayTables, lane_cell: LaneCells) -> Array:
     """Return one row of lanes for each number of a group, of the tables' type."""
     dtype = data.weather.dtype
     if not group:
@@ -112,7 +112,7 @@ def _stack(group: list[Any], data: DayTables, lane_cell: Array) -> Array:
 
 
 def _fold_by_scan(
-    model: Model, constants: Any, state0: Any, data: DayTables, lane_cell: Array, segment: int
+    model: Model, constants: Any, state0: Any, data: DayTables, lane_cell: LaneCells, segment: int
 ) -> tuple[Any, Any]:
     nothing = model.sums(*(jnp.zeros_like(state0[0]) for _ in model.sums._fields))  # type: ignore[attr-defined]
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jaxtyping import Float, Int32
 
 from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
@@ -207,8 +208,13 @@ ad.primitive_transposes[tangent_p] = _transpose_of_tangent
 
 
 def fold_by_primitive(
-    text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array, backend: str
-) -> tuple[Array, Array]:
+    text: Text,
+    constants: Float[Array, "constants lanes"],
+    state0: Float[Array, "states lanes"],
+    data: DayTables,
+    lane_cell: Int32[Array, " lanes"],
+    backend: str,
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"]]:
     """Return the last state (states, lanes) and the sums (sums, lanes) of a fold.
 
     Args:

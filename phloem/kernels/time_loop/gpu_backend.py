@@ -17,6 +17,7 @@ from jax import Array, lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 from jax.extend import core
+from jaxtyping import Float, Int32
 
 from phloem.kernels.time_loop.compensated_sum import add_exactly
 from phloem.kernels.time_loop.day_tables import DayTables
@@ -228,8 +229,14 @@ def _run(
 
 @partial(jax.jit, static_argnames=("text", "interpret"))
 def value(
-    text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array, *, interpret: bool | None = None
-) -> tuple[Array, Array, Array]:
+    text: Text,
+    constants: Float[Array, "constants lanes"],
+    state0: Float[Array, "states lanes"],
+    data: DayTables,
+    lane_cell: Int32[Array, " lanes"],
+    *,
+    interpret: bool | None = None,
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"], Float[Array, "segments states lanes"]]:
     """Simulate and reduce.
 
     Args:
@@ -252,15 +259,15 @@ def value(
 @partial(jax.jit, static_argnames=("text", "interpret"))
 def adjoint(
     text: Text,
-    constants: Array,
-    checkpoints: Array,
+    constants: Float[Array, "constants lanes"],
+    checkpoints: Float[Array, "segments states lanes"],
     data: DayTables,
-    lane_cell: Array,
-    last_bar: Array | None,
-    sums_bar: Array,
+    lane_cell: Int32[Array, " lanes"],
+    last_bar: Float[Array, "states lanes"] | None,
+    sums_bar: Float[Array, "sums lanes"],
     *,
     interpret: bool | None = None,
-) -> tuple[Array, Array]:
+) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
     """Pull cotangents of the last state (states, lanes), None for 0, and of the sums (sums, lanes) back; see `value`.
 
     Returns:
@@ -276,15 +283,15 @@ def adjoint(
 @partial(jax.jit, static_argnames=("text", "interpret"))
 def tangent(
     text: Text,
-    constants: Array,
-    state0: Array,
+    constants: Float[Array, "constants lanes"],
+    state0: Float[Array, "states lanes"],
     data: DayTables,
-    lane_cell: Array,
-    constants_dot: Array,
-    state0_dot: Array,
+    lane_cell: Int32[Array, " lanes"],
+    constants_dot: Float[Array, "tangents constants lanes"],
+    state0_dot: Float[Array, "tangents states lanes"],
     *,
     interpret: bool | None = None,
-) -> tuple[Array, Array]:
+) -> tuple[Float[Array, "tangents states lanes"], Float[Array, "tangents sums lanes"]]:
     """Push tangents of constants (tangents, constants, lanes) and first state (tangents, states, lanes); see `value`.
 
     Returns:

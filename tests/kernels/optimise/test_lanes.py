@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,13 +170,13 @@ def test_draws_do_not_depend_on_the_float_type(world):
 
 def test_starts_follow_the_published_draw():
     n = 4000
-    keys = lane_keys(3, np.arange(n), np.zeros(n, int))
+    keys = lane_keys(3, range(n), [0] * n)
     start = start_values([WET] * (n - 2) + [WET | {"canopy_efficiency": ce} for ce in (20.0, 49.5)], MODEL, np.float64)
     raw = np.asarray(draw(keys, np.zeros(n, int), start, "normal"))
     free = raw[:, [row for row in range(len(UNKNOWNS)) if row not in (CANOPY_ROW, PAW_ROW)]]
     assert free.mean() == pytest.approx(0, abs=0.01)
     assert free.std() == pytest.approx(1, abs=0.01)
-    values = np.asarray(physical(raw.T, UNKNOWNS))
+    values = np.asarray(physical(jnp.asarray(raw.T), UNKNOWNS))
     np.testing.assert_allclose(values[PAW_ROW], 500, rtol=1e-12)
     np.testing.assert_allclose(values[CANOPY_ROW, -2:], [20.0, 49.5], rtol=1e-12)
     assert np.unique(values[CANOPY_ROW, :-2]).size > 0.99 * n

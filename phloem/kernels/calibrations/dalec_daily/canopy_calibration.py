@@ -5,19 +5,25 @@ from __future__ import annotations
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from phloem.kernels.models.dalec_daily.daily_step import photosynthesis
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 
 LOWER, UPPER, POINTS = 5.0, 50.0, 500
-"""The published grid of trial values."""
+"""The published grid of trial values of ce, 1 (calibration.md section 5)."""
 
 PERCENTILE = 80.0
-REFINEMENTS = 3
-GOLDEN = 0.6180339887498949
-GUARD = (5.5, 49.5)
-"""The estimate is kept inside before it starts a lane: at a bound the inverse transform is broken (D7)."""
+"""Days count whose evaporative fraction is at least at this percentile (section 5)."""
 
+REFINEMENTS = 3
+"""Steps of the golden-section search after the grid."""
+
+GOLDEN = 0.6180339887498949
+"""The golden section, (sqrt 5 - 1) / 2."""
+
+GUARD = (5.5, 49.5)
+"""The estimate of ce is kept within this before it starts a lane: at a bound the inverse transform is broken (D7)."""
 
 PADDING = 1024
 """Days are padded to a multiple of this, so that one compiled program serves cells of any record."""
@@ -32,9 +38,9 @@ def _errors(trial: Array, lai: Array, gpp: Array, weight: Array, days: Weather) 
 
 def canopy_efficiency(
     weather: Weather,
-    gpp: np.ndarray,
-    lai: np.ndarray,
-    evaporative_fraction: np.ndarray,
+    gpp: Float[np.ndarray, " days"],
+    lai: Float[np.ndarray, " days"],
+    evaporative_fraction: Float[np.ndarray, " days"],
     window: int,
     *,
     refine: bool = True,

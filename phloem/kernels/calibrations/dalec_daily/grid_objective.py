@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import inputs_from_logs
@@ -15,16 +16,21 @@ from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.phenology import yearly
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import SiteData
+from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.model_tables import Parameter
 from phloem.names import ALL_STREAMS
 
 MAP_WEIGHT = 0.1
+"""Weight of a squared standard score of the priors from maps, 1 (calibration.md section 4.2)."""
+
 LCMA_SPREAD = 0.1
-"""Standard deviation of the mapped leaf carbon per area, as a share of it."""
+"""Standard deviation of the mapped leaf carbon per area, as a share of it (section 4.2)."""
 
 F_AUTO_SPREAD = 0.05
+"""Standard deviation of 1 less the mapped carbon-use efficiency, 1 (section 4.2)."""
+
 NEAR_ZERO = (100.0, 100.0, 100.0, 200.0)
-"""gC m-2: upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero."""
+"""Upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero, gC m-2."""
 
 
 class LeafEconomicsLine(NamedTuple):
@@ -71,7 +77,9 @@ class GridObjective(SiteObjective):
         """Parameters and initial pools with the bounds that they have here."""
         return self._bounded
 
-    def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
+    def prior(
+        self, raw: Float[Array, "unknowns lanes"], data: SiteData, lane_cell: LaneCells
+    ) -> Float[Array, " lanes"]:
         """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction (section 4.2)."""
         p = inputs_from_logs(log_physical(raw[: len(PARAMETERS)], PARAMETERS))
         total = super().prior(raw, data, lane_cell)
@@ -84,7 +92,9 @@ class GridObjective(SiteObjective):
             total += jnp.where(known, MAP_WEIGHT * z * z, 0)
         return total
 
-    def constraints(self, p: Any, k: Array, data: SiteData, lane_cell: Array) -> Array:
+    def constraints(
+        self, p: Any, k: Float[Array, " lanes"], data: SiteData, lane_cell: LaneCells
+    ) -> Float[Array, " lanes"]:
         """Return EDC1 to EDC5 and EDC7 (section 4.3)."""
         total = super().constraints(p, k, data, lane_cell)
         if self.leaf_economics is None:

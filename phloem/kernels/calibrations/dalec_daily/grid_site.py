@@ -145,7 +145,7 @@ def grid_site(
     mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
 
     # Where the run meets each day of the record last; where nothing is observed the day has row 0.
-    starts = {int(y): _years(year, (y, y)) for y in protocol.years}
+    starts = {y: _years(year, (y, y)) for y in map(int, protocol.years)}
     day_row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in protocol.years])
     sim_year = np.concatenate([np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(protocol.years, 1)])
     last = {y: protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from phloem.kernels.models.dalec_daily.daily_step import allocation
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT, Switches
@@ -17,15 +18,17 @@ from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.kernels.models.dalec_daily.phenology import yearly
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_TOLERANCE, Objective, SiteData, nnse
+from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import PERIOD, STREAMS
 
 CE_WEIGHT = 0.1
-CE_LEAST = 5.0
-"""The ce prior applies where ce_opt is at least this; below, no pre-calibrated value exists."""
+"""Weight of the squared distance from the pre-calibrated ce, 1 (calibration.md section 4.2)."""
 
+CE_LEAST = 5.0
+"""The ce prior applies where ce_opt is at least this, 1; below, no pre-calibrated value exists."""
 
 LEAST_RATIO_FLUX = 1e-6
-"""gC m-2 d-1: floor of the flux totals under the ratio of inflow to outflow."""
+"""Floor of the mean fluxes under the ratio of inflow to outflow, gC m-2 d-1."""
 
 BALANCE = {
     "labile": (("labile_production",), ("labile_release",)),
@@ -41,11 +44,11 @@ BALANCE = {
 class Terms(NamedTuple):
     """Parts of the loss, each of shape (lanes,); they add up to it."""
 
-    observations: Array
-    prior: Array
-    edc: Array
-    steady_state: Array
-    violation: Array
+    observations: Float[Array, " lanes"]
+    prior: Float[Array, " lanes"]
+    edc: Float[Array, " lanes"]
+    steady_state: Float[Array, " lanes"]
+    violation: Float[Array, " lanes"]
 
 
 class SiteFacts(NamedTuple):
@@ -96,7 +99,14 @@ class SiteObjective(Objective):
         return replace(self, switches=replace(self.switches, edc_sigmoid="softplus"))
 
     def parts(
-        self, raw: Array, inputs: Any, pools: Array, sums: Any, sharpness: Array, data: SiteData, lane_cell: Array
+        self,
+        raw: Float[Array, "unknowns lanes"],
+        inputs: Any,
+        pools: Float[Array, "pools lanes"],
+        sums: Any,
+        sharpness: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
     ) -> Terms:
         """Return the parts of the loss (section 4); arguments as in `Objective.parts`."""
         return Terms(
@@ -107,21 +117,27 @@ class SiteObjective(Objective):
             violation=sums.violation,
         )
 
-    def penalty(self, a: Array | float, b: Array, sharpness: Array) -> Array:
+    def penalty(
+        self, a: Float[Array, " lanes"] | float, b: Float[Array, " lanes"], sharpness: Float[Array, " lanes"]
+    ) -> Float[Array, " lanes"]:
         """Penalise a < b softly: -ln sigmoid(s (a - b)) = softplus(s (b - a))."""
         z = sharpness * (b - a)
         if self.switches.edc_sigmoid == "overflowing":
             return -jnp.log(1 / (1 + jnp.exp(z)))
         return jax.nn.softplus(z)
 
-    def prior(self, raw: Array, data: SiteData, lane_cell: Array) -> Array:
+    def prior(
+        self, raw: Float[Array, "unknowns lanes"], data: SiteData, lane_cell: LaneCells
+    ) -> Float[Array, " lanes"]:
         """Return the prior on canopy efficiency (section 4.2)."""
         row = [p.name for p in PARAMETERS].index("canopy_efficiency")
         ce = jnp.exp(log_physical(raw[row : row + 1], PARAMETERS[row : row + 1]))[0]
         wanted = data.facts.ce_opt[lane_cell]
         return jnp.where(wanted >= CE_LEAST, CE_WEIGHT * (ce - wanted) ** 2, 0)
 
-    def constraints(self, p: Any, k: Array, data: SiteData, lane_cell: Array) -> Array:
+    def constraints(
+        self, p: Any, k: Float[Array, " lanes"], data: SiteData, lane_cell: LaneCells
+    ) -> Float[Array, " lanes"]:
         """Return EDC1 to EDC5 (section 4.3)."""
         if self.switches.edc3_rate == "integrated":
             foliar_turnover = yearly(p.leaf_excess, p.leaf_fall_period) / PERIOD
@@ -140,7 +156,15 @@ class SiteObjective(Objective):
             + self.penalty(5 * (foliar + labile), root, 100 * k)
         )
 
-    def steady_state(self, p: Any, sums: Any, pools: Array, k: Array, data: SiteData, lane_cell: Array) -> Array:
+    def steady_state(
+        self,
+        p: Any,
+        sums: Any,
+        pools: Float[Array, "pools lanes"],
+        k: Float[Array, " lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> Float[Array, " lanes"]:
         """Return the steady-state pairs of the chosen pools (section 4.3)."""
         total = jnp.zeros_like(k)
         for drift, ratio in self.balances(p, sums, pools, data, lane_cell).values():
@@ -150,8 +174,13 @@ class SiteObjective(Objective):
         return total
 
     def balances(
-        self, inputs: Any, sums: Any, pools: Array, data: SiteData, lane_cell: Array
-    ) -> dict[str, tuple[Array, Array]]:
+        self,
+        inputs: Any,
+        sums: Any,
+        pools: Float[Array, "pools lanes"],
+        data: SiteData,
+        lane_cell: LaneCells,
+    ) -> dict[str, tuple[Float[Array, " lanes"], Float[Array, " lanes"]]]:
         """Return, by steady pool, mean size over initial size, and inflow over outflow; each of shape (lanes,)."""
         totals = sums._asdict()
         for share, name in zip(allocation(inputs), ("leaf", "labile", "root", "wood"), strict=True):

@@ -15,11 +15,14 @@ from phloem.kernels.models.dalec_daily.phenology import pulse, rate
 from phloem.kernels.models.dalec_daily.records import Constants, Inputs, Observed, Outputs, State, Sums
 from phloem.kernels.models.model import Model
 
-THETA, KAPPA, C1, C2 = 4.22273, 208.868, 7.19298, 2.1001
-"""Constants of the aggregated canopy model, ACM (section 3.2)."""
+# The aggregated canopy model, ACM; source and further constants: forcing_terms.
+ACM_THETA = 4.22273  # theta, CO2 compensation point, umol mol-1
+ACM_KAPPA = 208.868  # kappa, CO2 half-saturation point, umol mol-1
+ACM_C1 = 7.19298  # c1, quantum yield of a closed canopy, gC MJ-1
+ACM_C2 = 2.1001  # c2, square of the LAI at which half of that yield is reached, 1
 
-VIOLATION = 0.01
-"""Penalty a mm of water demand that was not met."""
+VIOLATION_PER_MM = 0.01
+"""Penalty of the loss a mm of water demand that was not met, mm-1 (dalec_daily.md section 6.7)."""
 
 
 def inputs(values: Any) -> Any:
@@ -88,18 +91,18 @@ def photosynthesis(lai: Any, efficiency: Any, w: Any) -> Any:
     """Return unstressed GPP in gC m-2 d-1 (ACM, section 5.2, the cancellation-free form).
 
     Args:
-        lai: leaf area index.
-        efficiency: canopy efficiency ce.
+        lai: leaf area index, 1.
+        efficiency: canopy efficiency ce, 1.
         w: the day's `Weather`.
     """
     p = lai * efficiency * w.thermal
-    b = w.co2 - (THETA - KAPPA) + p
-    twice = p * (2 * (w.co2 - THETA))
+    b = w.co2 - (ACM_THETA - ACM_KAPPA) + p
+    twice = p * (2 * (w.co2 - ACM_THETA))
     drawdown = twice / (b + jnp.sqrt(b * b - 2 * twice))
     diffusive = w.conductance * drawdown
     square = lai * lai
-    light = square * (C1 * w.radiation)
-    return light * diffusive / (light + diffusive * (C2 + square) + 1e-30) * w.daylight
+    light = square * (ACM_C1 * w.radiation)
+    return light * diffusive / (light + diffusive * (ACM_C2 + square) + 1e-30) * w.daylight
 
 
 def _drainage(water: Any, capacity: Any) -> Any:
@@ -162,7 +165,7 @@ def _water_fluxes(
         dry = closing < 0
         kept = jnp.where(dry, 0.0, closing)
         transfer = kept * share
-        violation = jnp.where(dry, -VIOLATION * closing, 0.0)
+        violation = jnp.where(dry, -VIOLATION_PER_MM * closing, 0.0)
         return violation, jnp.where(dry, et + closing, et), kept - transfer, transfer
     low, high = new < POOLS[6].lower, new > POOLS[6].upper
     change = supply - closing
@@ -176,7 +179,7 @@ def _water_fluxes(
         jnp.where(dry, 0.0, jnp.where(low, floor, jnp.where(high, ceiling, usual)))
         for floor, ceiling, usual in zip(at_floor, at_ceiling, (drainage * (1 - share), drainage * share), strict=True)
     )
-    return jnp.where(dry, VIOLATION * deficit, 0.0), jnp.where(dry, et + closing, et), runoff, transfer
+    return jnp.where(dry, VIOLATION_PER_MM * deficit, 0.0), jnp.where(dry, et + closing, et), runoff, transfer
 
 
 def _decay(temperate: Any, c: Constants, exact: bool) -> tuple[Any, Any, Any]:

@@ -6,18 +6,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Real
 
 from phloem.kernels.models.dalec_daily.mode_switches import Switches
 from phloem.kernels.models.dalec_daily.phenology import SCALE
 
-A2 = 0.011136
-B2 = 0.37836
-D1 = 0.0156935
-D2 = 0.0453194
-PSI_POWER = 2.0**0.789798
-"""|psi|^eb with a leaf water-potential difference of 2 (ACM)."""
+# The aggregated canopy model, ACM (Williams et al. 1997, Ecol. Appl. 7, 882-894), with the coefficients of CARDAMOM as
+# DifferLand v1.0 has them (dalec_daily.md sections 3.2 and 5.2). They are of a regression: a unit is that which makes
+# the formula come out in gC m-2 d-1.
+ACM_A2 = 0.011136  # a2, temperature response of the nitrogen-use efficiency, degC-1
+ACM_B2 = 0.37836  # b2, hydraulic coefficient of the canopy conductance, times a resistance H = 1; degC
+ACM_D1 = 0.0156935  # d1, slope of the day-length factor, h-1
+ACM_D2 = 0.0453194  # d2, intercept of the day-length factor, 1
+ACM_PSI_POWER = 2.0**0.789798  # |psi|^eb, of a leaf water-potential difference psi of 2 MPa and eb = 0.789798
 
-OBLIQUITY = 23.4
+OBLIQUITY_DEGREES = 23.4
+"""Tilt of the Earth's axis in the declination (dalec_daily.md section 5.2), degrees."""
+
 POLE = 89.99
 """Latitude in degrees beyond which tan(lat) loses its sign."""
 
@@ -26,11 +31,11 @@ class Weather(NamedTuple):
     """One day's forcing as the step reads it; ACM's terms that do not depend on the lane are ready-made.
 
     Attributes:
-        conductance: gc, canopy conductance.
-        thermal: exp(a2 Tx) / gc.
+        conductance: gc, canopy conductance, gC m-2 d-1 a umol mol-1.
+        thermal: exp(a2 Tx) / gc, the inverse of the conductance's unit.
         radiation: R, MJ m-2 d-1.
         co2: ca, umol mol-1.
-        daylight: d1 dayl + d2.
+        daylight: d1 dayl + d2, 1.
         sqrt_vpd: square root of the vapour pressure deficit, hPa^0.5.
         precipitation: P, mm d-1.
         warmth: T - Tm, K.
@@ -62,16 +67,16 @@ def day_length(latitude: float | np.ndarray, doy: np.ndarray, pole_guard: str = 
     """
     if pole_guard == "clip":
         latitude = np.clip(latitude, -POLE, POLE)
-    declination = -np.deg2rad(OBLIQUITY) * np.cos(np.deg2rad(360 * (np.asarray(doy, float) + 10) / 365))
+    declination = -np.deg2rad(OBLIQUITY_DEGREES) * np.cos(np.deg2rad(360 * (np.asarray(doy, float) + 10) / 365))
     mu = np.tan(np.deg2rad(latitude)) * np.tan(declination)
     return 24 / np.pi * np.arccos(-np.clip(mu, -1, 1))
 
 
 def weather(
-    time: np.ndarray,
-    doy: np.ndarray,
-    latitude: float,
-    forcing: Mapping[str, np.ndarray],
+    time: Real[np.ndarray, " days"],
+    doy: Real[np.ndarray, " days"],
+    latitude: float | np.ndarray,
+    forcing: Mapping[str, Real[np.ndarray, " days"]],
     window: int | slice,
     switches: Switches,
 ) -> Weather:
@@ -93,14 +98,14 @@ def weather(
     rain = np.asarray(forcing["pr"], float)
     mean = 0.5 * (cold + warm)
     days = window if isinstance(window, slice) else slice(window)
-    conductance = PSI_POWER / (B2 + 0.5 * (warm - cold))
+    conductance = ACM_PSI_POWER / (ACM_B2 + 0.5 * (warm - cold))
     phase = np.asarray(time, float) % (2 * np.pi * SCALE) / SCALE
     return Weather(
         conductance=conductance,
-        thermal=np.exp(A2 * warm) / conductance,
+        thermal=np.exp(ACM_A2 * warm) / conductance,
         radiation=np.asarray(forcing["rsds"], float),
         co2=np.asarray(forcing["co2"], float),
-        daylight=D1 * day_length(latitude, doy, switches.pole_guard) + D2,
+        daylight=ACM_D1 * day_length(latitude, doy, switches.pole_guard) + ACM_D2,
         sqrt_vpd=np.sqrt(np.maximum(np.asarray(forcing["vpd"], float), 0)),
         precipitation=rain,
         warmth=mean - mean[days].mean(),
@@ -110,7 +115,7 @@ def weather(
     )
 
 
-def year_ends(doy: np.ndarray) -> np.ndarray:
+def year_ends(doy: Real[np.ndarray, " days"]) -> Float[np.ndarray, " days"]:
     """Return 1.0 on the last day of each simulated year except the final one, else 0.0 (section 2, column 17)."""
     doy = np.asarray(doy)
     marks = np.zeros(len(doy))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int32
 
 from phloem.kernels.time_loop.cpu.c_compiler import build
 from phloem.kernels.time_loop.cpu.c_printer import Printed, adjoint_bodies, tangent_bodies, value_bodies
@@ -105,11 +106,17 @@ def _call(kernel: str, text: Text, shapes: Sequence[tuple[int, ...]], arguments:
     return jax.ffi.ffi_call(_target(kernel, text, np.dtype(dtype), last), results)(*arguments)
 
 
-def _tables(data: DayTables, lane_cell: Array) -> list[Array]:
+def _tables(data: DayTables, lane_cell: Int32[Array, " lanes"]) -> list[Array]:
     return [data.weather, data.observed, data.weather_row, data.observed_row, data.live, lane_cell]
 
 
-def value(text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array) -> tuple[Array, Array, Array]:
+def value(
+    text: Text,
+    constants: Float[Array, "constants lanes"],
+    state0: Float[Array, "states lanes"],
+    data: DayTables,
+    lane_cell: Int32[Array, " lanes"],
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"], Float[Array, "segments states lanes"]]:
     """Run the fold.
 
     Args:
@@ -131,13 +138,13 @@ def value(text: Text, constants: Array, state0: Array, data: DayTables, lane_cel
 
 def adjoint(
     text: Text,
-    constants: Array,
-    checkpoints: Array,
+    constants: Float[Array, "constants lanes"],
+    checkpoints: Float[Array, "segments states lanes"],
     data: DayTables,
-    lane_cell: Array,
-    last_bar: Array | None,
-    sums_bar: Array,
-) -> tuple[Array, Array]:
+    lane_cell: Int32[Array, " lanes"],
+    last_bar: Float[Array, "states lanes"] | None,
+    sums_bar: Float[Array, "sums lanes"],
+) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
     """Run the fold's reverse mode.
 
     Args:
@@ -162,13 +169,13 @@ def adjoint(
 
 def tangent(
     text: Text,
-    constants: Array,
-    state0: Array,
+    constants: Float[Array, "constants lanes"],
+    state0: Float[Array, "states lanes"],
     data: DayTables,
-    lane_cell: Array,
-    constants_dot: Array,
-    state0_dot: Array,
-) -> tuple[Array, Array]:
+    lane_cell: Int32[Array, " lanes"],
+    constants_dot: Float[Array, "tangents constants lanes"],
+    state0_dot: Float[Array, "tangents states lanes"],
+) -> tuple[Float[Array, "tangents states lanes"], Float[Array, "tangents sums lanes"]]:
     """Run the fold's forward mode for a block of tangents.
 
     Args:

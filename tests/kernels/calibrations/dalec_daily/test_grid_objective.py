@@ -173,7 +173,7 @@ def test_steady_soil_alone_by_default() -> None:
 
     assert (steady_state(()) == 0).all()
     assert (steady_state(("som", "wood")) > steady_state(("som",))).any()
-    assert GridObjective(grid_dalec("strict"), switches("strict")).steady_pools == ("som",)
+    assert GridObjective(grid_dalec("strict"), switches=switches("strict")).steady_pools == ("som",)
 
 
 @pytest.mark.parametrize("backend", ["xla", "cpu"])

@@ -10,7 +10,8 @@ from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import weather
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT
-from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G
+from phloem.kernels.objective.site import site_data
+from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_site
 
 BASE = {"t": 546, "tasmin": 8, "tasmax": 20, "rsds": 18, "co2": 390, "doy": 180, "vpd": 8, "pr": 2, "lat": 60}
 NIGHT = {"t": 375, "tasmin": -30, "tasmax": -22, "rsds": 0, "doy": 10, "vpd": 0.05, "pr": 0, "lat": 70}
@@ -154,5 +155,6 @@ def test_strict_in_float32(column):
 @pytest.mark.parametrize(("k", "expected"), [(0.0, 4.15888308), (0.003, 3.25898111), (30.0, 0.44068632)])
 def test_constraints_before_a_run(k, expected):
     objective = SiteObjective(dalec("compat"), switches=COMPAT)
-    found = objective.constraints(inputs(jnp.asarray(G)[:, None]), jnp.asarray([k]), None, jnp.zeros(1, int))
+    data = site_data([made_site(64, 0, COMPAT)], np.float64)
+    found = objective.constraints(inputs(jnp.asarray(G)[:, None]), jnp.asarray([k]), data, jnp.zeros(1, int))
     assert float(found[0]) == pytest.approx(expected, abs=6e-9)
