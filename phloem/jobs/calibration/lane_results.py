@@ -42,9 +42,9 @@ def lane_results(
         raw = flight.put(lanes.raw)
         sharpness = flight.put(np.full(count, options.sharpness, lanes.raw.dtype))
         program = terms_program(objective, flight.mesh)
-        for window, found in scores.items():
+        for window, window_scores in scores.items():
             found_terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
-            flight.bring_home([by_stream[name] for name in objective.streams], list(found.T))
+            flight.bring_home([by_stream[name] for name in objective.streams], list(window_scores.T))
             if window == "calibration":
                 flight.bring_home(list(found_terms), list(parts.T))
     loss = parts.sum(1)
