@@ -68,7 +68,7 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
     )
 
 
-class Aloft(NamedTuple):
+class DeviceRound(NamedTuple):
     """Arrays of a round on the devices: its window, its lanes, their tables, where they stand, what advances them."""
 
     stage: int
@@ -88,7 +88,7 @@ class TileCalibration:
         devices: devices that the lanes may be laid over.
         in_flight: lanes worked on at once, at most.
         layout: how the lanes that were running when it was made are worked through.
-        aloft: the round on the devices, None between two rounds.
+        on_devices: the round on the devices, None between two rounds.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class TileCalibration:
         self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
         while self._table < self.layout.cells:  # few sizes, since each has a program of its own
             self._table *= 2
-        self.aloft: Aloft | None = None
+        self.on_devices: DeviceRound | None = None
         self._waiting = list(self.layout.rounds)
 
     @property
@@ -218,22 +218,22 @@ class TileCalibration:
             MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
                 went wrong on a device. No lane has moved then, and `halve` can follow.
         """
-        if self.aloft is None:
+        if self.on_devices is None:
             if not self._waiting:
                 return 0
-            self.aloft = self._take_off(self._waiting[0])
-        stage, flight, data, lanes, program = self.aloft
+            self.on_devices = self._to_devices(self._waiting[0])
+        stage, flight, data, lanes, program = self.on_devices
         before = self._state.evaluations[flight.lanes]
         moved = program(data, flight.lane_cell, lanes, np.int32(min(steps, self.options.together)), np.int32(stage))
         flight.bring_home(self.options.glance(moved), self.options.glance(self._state))
-        self.aloft = self.aloft._replace(lanes=moved)
+        self.on_devices = self.on_devices._replace(lanes=moved)
         taken = int((self._state.evaluations[flight.lanes] - before).max())
         walking = self._walking()[flight.lanes].sum()
         elsewhere = (self._state.phase == RUNNING).sum() - walking
         if walking and not (elsewhere >= walking and 2 * walking < len(flight.lanes)):
             return taken
-        self._bring_home()
-        self.aloft = None
+        self._from_devices()
+        self.on_devices = None
         self._waiting.pop(0)
         if walking or not self._waiting:
             self._lay_out()
@@ -245,20 +245,20 @@ class TileCalibration:
         walking: np.ndarray = (self._state.phase == RUNNING) & on
         return walking
 
-    def _take_off(self, blocks: Sequence[Block]) -> Aloft:
+    def _to_devices(self, blocks: Sequence[Block]) -> DeviceRound:
         """Bring a round to the devices."""
         flight = self._flight(self._table, blocks, self._windows[self._stage])
         program = advance_program(self._objectives[self._stage], self.options, flight.mesh)
         tables = flight.tables(self.dtype, least=self._days)
-        return Aloft(self._stage, flight, tables, flight.put_lanes(self._state), program)
+        return DeviceRound(self._stage, flight, tables, flight.put_lanes(self._state), program)
 
     def _flight(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> Flight:
         return Flight(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
 
-    def _bring_home(self) -> None:
+    def _from_devices(self) -> None:
         """Note where the lanes on the devices stand."""
-        if self.aloft is not None:
-            self.aloft.flight.bring_home(self.aloft.lanes, self._state)
+        if self.on_devices is not None:
+            self.on_devices.flight.bring_home(self.on_devices.lanes, self._state)
 
     def halve(self) -> bool:
         """Halve the lanes in flight and go on from where they stand: fewer devices first, then fewer lanes on one.
@@ -270,14 +270,14 @@ class TileCalibration:
         flown = min(self.in_flight, max(rounds, default=len(self.lanes)))
         if flown == 1:
             return False
-        self._bring_home()
+        self._from_devices()
         self.in_flight = flown // 2
         self._lay_out()
         return True
 
     def saved(self) -> Arrays:
         """Return everything that a checkpoint must hold, lanes first; it tells nothing of devices or rounds."""
-        self._bring_home()
+        self._from_devices()
         leaves, _ = jax.tree_util.tree_flatten_with_path(self._state)
         return {jax.tree_util.keystr(path): leaf.copy() for path, leaf in leaves}
 
@@ -302,7 +302,7 @@ class TileCalibration:
 
     def results(self) -> Arrays:
         """Evaluate the lanes where they stand: arrays with a leading dimension of lanes."""
-        self._bring_home()
+        self._from_devices()
         layout = lay_out(self.lanes, self.in_flight)
         devices = self.devices[: layout.devices]
         flights = (Flight(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
