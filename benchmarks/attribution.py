@@ -40,18 +40,18 @@ def make(cells: int, targets: int, predictors: int, members: int) -> tuple[list[
 
     def field() -> np.ndarray:
         waves = rng.normal(size=(3, WAVES)) / LENGTH
-        found = np.cos(points @ waves + rng.uniform(0, 2 * np.pi, WAVES)) @ rng.normal(size=WAVES)
-        return np.asarray((found - found.mean()) / found.std())
+        smooth = np.cos(points @ waves + rng.uniform(0, 2 * np.pi, WAVES)) @ rng.normal(size=WAVES)
+        return np.asarray((smooth - smooth.mean()) / smooth.std())
 
     maps = [field() if number % 4 else rng.normal(size=cells) for number in range(predictors)]
-    given = [Predictor(f"x{n}", GROUPS[n % 3], "1", f"predictor {n}", values) for n, values in enumerate(maps)]
+    predictor_maps = [Predictor(f"x{n}", GROUPS[n % 3], "1", f"predictor {n}", values) for n, values in enumerate(maps)]
     wanted = []
     for number in range(targets):
         a, b, c = (maps[(3 * number + step) % predictors] for step in (1, 2, 3))
         truth = 10 + a + 1.5 * np.maximum(b - 0.5, 0) - 0.5 * c**2 + 0.5 * field()
         values = truth[:, None] + 0.3 * rng.normal(size=(cells, members))
         wanted.append(Target(f"y{number}", "1", f"target {number}", values))
-    return wanted, given, place
+    return wanted, predictor_maps, place
 
 
 def held(spent: dict[int, float]) -> float:
@@ -74,7 +74,7 @@ def held(spent: dict[int, float]) -> float:
 
 def measure(cells: int, targets: int, predictors: int, members: int, settings: AttributionSettings) -> dict[str, Any]:
     """Attribute, write the files, and say what that took."""
-    wanted, given, (latitude, longitude) = make(cells, targets, predictors, members)
+    wanted, predictor_maps, (latitude, longitude) = make(cells, targets, predictors, members)
     spent: dict[int, float] = {}
     most, over = [held(spent)], threading.Event()
     before = sum(spent.values())
@@ -86,11 +86,11 @@ def measure(cells: int, targets: int, predictors: int, members: int, settings: A
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     begun = time.perf_counter()
-    found = attribute(wanted, given, latitude, longitude, settings)
+    result = attribute(wanted, predictor_maps, latitude, longitude, settings)
     seconds = time.perf_counter() - begun
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        write_attribution(Path(folder) / "attribution", found)
+        write_attribution(Path(folder) / "attribution", result)
         writing = time.perf_counter() - begun
     over.set()
     watcher.join()
@@ -99,7 +99,7 @@ def measure(cells: int, targets: int, predictors: int, members: int, settings: A
         "targets": targets,
         "predictors": predictors,
         "members": members,
-        "estimator": found.to_json()["targets"][0].get("estimator"),
+        "estimator": result.to_json()["targets"][0].get("estimator"),
         "processors": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "attribution_seconds": round(seconds, 1),
@@ -121,11 +121,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object in place of lines")
     chosen = parser.parse_args()
     settings = AttributionSettings(workers=chosen.workers, estimator=chosen.estimator)
-    found = measure(chosen.cells, chosen.targets, chosen.predictors, chosen.members, settings)
+    measured = measure(chosen.cells, chosen.targets, chosen.predictors, chosen.members, settings)
     if chosen.json:
-        print(json.dumps(found))
+        print(json.dumps(measured))
         return
-    for key, value in found.items():
+    for key, value in measured.items():
         print(f"{key.replace('_', ' ')}: {value}")
 
 

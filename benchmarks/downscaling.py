@@ -76,12 +76,12 @@ def published(root: Path) -> dict[str, np.ndarray]:
     """Return parameters and initial pools of the published `default` run of each tower, (1, 38)."""
     with (root / "oracle" / "recovered_parameters.csv").open(newline="") as file:
         rows = {row["site"]: row for row in csv.DictReader(file) if row["config"] == "default"}
-    found = {}
+    by_site = {}
     for site, row in rows.items():
         values = [float(row[COLUMNS[p.name]]) if p.name in COLUMNS else 0.5 * (p.lower + p.upper) for p in PARAMETERS]
-        found[site] = np.array([values + [float(row[name]) for name in INITIAL]])
-        assert found[site].shape == (1, len(PARAMETERS) + len(POOLS))
-    return found
+        by_site[site] = np.array([values + [float(row[name]) for name in INITIAL]])
+        assert by_site[site].shape == (1, len(PARAMETERS) + len(POOLS))
+    return by_site
 
 
 def calibrated(campaign: Path) -> dict[str, np.ndarray]:
@@ -121,8 +121,8 @@ def made_of_months(cell: Cell, lengths: np.ndarray, first_year: int, manner: str
     if chosen is None:
         forcing = {name: np.repeat(values, lengths) for name, values in months.items()}
     else:
-        made = daily_forcing(months, lengths, cell.name, cell.latitude, first_year, *chosen)
-        forcing = {name: values.astype(float) for name, values in made.items()}
+        daily = daily_forcing(months, lengths, cell.name, cell.latitude, first_year, *chosen)
+        forcing = {name: values.astype(float) for name, values in daily.items()}
     return replace(cell, forcing=forcing)
 
 
@@ -133,11 +133,11 @@ def monthly(cell: Cell, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.stack([np.add.reduceat(getattr(outputs, name), starts, axis=1) / lengths for name in STREAMS])
 
 
-def compare(made: np.ndarray, real: np.ndarray) -> np.ndarray:
+def compare(simulated: np.ndarray, real: np.ndarray) -> np.ndarray:
     """Return bias and RMSE in per cent of the mean, and r, each over the months, (3, streams, members)."""
     mean = real.mean(-1)
-    error = made - real
-    moved = made - made.mean(-1, keepdims=True), real - real.mean(-1, keepdims=True)
+    error = simulated - real
+    moved = simulated - simulated.mean(-1, keepdims=True), real - real.mean(-1, keepdims=True)
     r = (moved[0] * moved[1]).sum(-1) / np.sqrt((moved[0] ** 2).sum(-1) * (moved[1] ** 2).sum(-1))
     return np.stack([100 * error.mean(-1) / mean, 100 * np.sqrt((error**2).mean(-1)) / mean, r])
 
@@ -146,19 +146,19 @@ def table(title: str, sites: dict[str, np.ndarray], root: Path) -> None:
     """Print bias, RMSE and r by tower and manner, and their means over the towers."""
     head = " | ".join(f"{name.upper()} bias, RMSE, r" for name in STREAMS)
     print(f"\n{title}\n\n| tower | days | {head} |\n| --- | --- |{' --- |' * len(STREAMS)}")
-    found: dict[str, list[np.ndarray]] = {manner: [] for manner in MANNERS}
+    by_manner: dict[str, list[np.ndarray]] = {manner: [] for manner in MANNERS}
     for site, path in list_towers(root / "fluxnet_daily").items():
         if site in WRONG_VPD or not len(sites.get(site, ())):
             continue
         cell, lengths, first_year = whole_years(read_tower(path))
         real = monthly(cell, sites[site], lengths)
         for manner in MANNERS:
-            made = monthly(made_of_months(cell, lengths, first_year, manner), sites[site], lengths)
-            scores = compare(made, real).mean(-1)
-            found[manner].append(scores)
+            simulated = monthly(made_of_months(cell, lengths, first_year, manner), sites[site], lengths)
+            scores = compare(simulated, real).mean(-1)
+            by_manner[manner].append(scores)
             print(line(site, manner, scores))
     for manner in MANNERS:
-        scores = np.array(found[manner])
+        scores = np.array(by_manner[manner])
         print(line("mean", manner, scores.mean(0)))
         print(line("mean of amounts", manner, np.abs(scores).mean(0)))
 

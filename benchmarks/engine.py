@@ -43,7 +43,7 @@ YEARS = 8
 class Period(NamedTuple):
     """Seconds between two ends of one worker's tiles, and those of the later tile's steps."""
 
-    whole: float
+    seconds: float
     steps: float
 
 
@@ -62,9 +62,9 @@ class _Timed(TileCalibration):
 class TimedCalibrations(Calibrations):
     """Calibrations that add up the time of their steps."""
 
-    def begin(self, *given: Any) -> TileWork:
+    def begin(self, *arguments: Any) -> TileWork:
         """Return the lanes of some cells at their first step."""
-        return _Timed(*given)
+        return _Timed(*arguments)
 
 
 def timed_tile(task: TileTask, context: Context) -> dict[str, Any]:
@@ -110,14 +110,14 @@ def periods(campaign: Campaign, workers: int) -> list[Period]:
     prepare(campaign)
     supervisor = _TimingSupervisor(campaign, local_engine(campaign, workers))
     supervisor.run()
-    found = [
+    measured = [
         Period(later[0] - earlier[0], later[1])
         for ends in supervisor.ends.values()
         for earlier, later in pairwise(ends)
     ]
-    for one in found:
-        say(json.dumps({"workers": workers, "period": round(one.whole, 2), "steps": round(one.steps, 2)}))
-    return found
+    for period in measured:
+        say(json.dumps({"workers": workers, "period": round(period.seconds, 2), "steps": round(period.steps, 2)}))
+    return measured
 
 
 def main() -> None:
@@ -126,18 +126,21 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=6)
     parser.add_argument("--iterations", type=int, default=18_000, help="18,000 make a tile of about a minute")
     chosen = parser.parse_args()
-    found = {}
+    measured = {}
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            found[workers] = periods(planned(Path(folder), chosen.tiles, chosen.iterations), workers)
-    for workers, ones in found.items():
-        steps, whole = (statistics.median(values) for values in zip(*((p.steps, p.whole) for p in ones), strict=True))
-        cost = statistics.median(p.whole / p.steps - 1 for p in ones)
-        print(
-            f"{workers} at once: period {whole:6.2f} s, steps {steps:6.2f} s, overhead {cost:.2%} ({len(ones)} periods)"
+            measured[workers] = periods(planned(Path(folder), chosen.tiles, chosen.iterations), workers)
+    for workers, of_worker in measured.items():
+        steps, seconds = (
+            statistics.median(values) for values in zip(*((p.steps, p.seconds) for p in of_worker), strict=True)
         )
-    one, two = (statistics.median(p.whole for p in found[workers]) for workers in (1, 2))
-    print(f"two workers do {2 * one / two:.2f} times the work of one")
+        cost = statistics.median(p.seconds / p.steps - 1 for p in of_worker)
+        print(
+            f"{workers} at once: period {seconds:6.2f} s, steps {steps:6.2f} s, "
+            f"overhead {cost:.2%} ({len(of_worker)} periods)"
+        )
+    alone, shared = (statistics.median(p.seconds for p in measured[workers]) for workers in (1, 2))
+    print(f"two workers do {2 * alone / shared:.2f} times the work of one")
 
 
 if __name__ == "__main__":

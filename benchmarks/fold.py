@@ -59,11 +59,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--record", action="store_true", help=f"also write {RECORD.name}")
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
-    found = parser.parse_args(arguments)
-    unknown = [name for name in found.backends.split(",") if name not in BACKENDS]
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.backends.split(",") if name not in BACKENDS]
     if unknown:
         parser.error(f"backend {unknown[0]!r}: valid are {', '.join(BACKENDS)}")
-    return found
+    return options
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
@@ -84,7 +84,7 @@ def compile_seconds(program: Any, backend: str) -> tuple[float, float | None]:
 
     from phloem.kernels.time_loop.cpu import c_compiler, cpu_backend
 
-    found = []
+    seconds = []
     with tempfile.TemporaryDirectory() as cache:
         os.environ["PHLOEM_CACHE"] = cache
         for _ in range(2 if backend == "cpu" else 1):
@@ -93,10 +93,10 @@ def compile_seconds(program: Any, backend: str) -> tuple[float, float | None]:
             jax.clear_caches()
             begun = time.perf_counter()
             program().compile()
-            found.append(time.perf_counter() - begun)
+            seconds.append(time.perf_counter() - begun)
         del os.environ["PHLOEM_CACHE"]
         cpu_backend._target.cache_clear()
-    return found[0], found[1] if len(found) > 1 else None
+    return seconds[0], seconds[1] if len(seconds) > 1 else None
 
 
 def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, threads: int) -> dict[str, Any]:
@@ -116,8 +116,8 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
     from phloem.names import STREAMS
 
-    made = boreal_weather(61.0, years, np.random.default_rng(0))
-    time_axis, doy = made.pop("time"), made.pop("doy")
+    forcing = boreal_weather(61.0, years, np.random.default_rng(0))
+    time_axis, doy = forcing.pop("time"), forcing.pop("doy")
     rng = np.random.default_rng(1)
     seen = {name: 2 + rng.random(len(doy)) for name in STREAMS}
     fraction = rng.random(len(doy))
@@ -127,7 +127,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
         longitude=24.0,
         time=time_axis,
         doy=doy,
-        forcing=made,
+        forcing=forcing,
         observations=seen,
         evaporative_fraction=fraction,
         training_days=len(doy) // 2,
@@ -191,11 +191,11 @@ def inner(options: argparse.Namespace) -> None:
     print(json.dumps(cases))
 
 
-def show(found: dict[str, Any]) -> str:
+def show(results: dict[str, Any]) -> str:
     """Return the cases as a Markdown table."""
     head = ["backend", "lanes", "years", "threads", *FIELDS]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    for case in found["cases"]:
+    for case in results["cases"]:
         values = [case[name] for name in head]
         cells = ["-" if v is None else f"{v:.1f}" if isinstance(v, float) else str(v) for v in values]
         lines.append("| " + " | ".join(cells) + " |")
@@ -207,11 +207,11 @@ def main() -> None:
     if options.inner:
         inner(options)
         return
-    found = run(options)
-    print(json.dumps(found, indent=1) if options.json else show(found))
+    results = run(options)
+    print(json.dumps(results, indent=1) if options.json else show(results))
     if options.record:
         machine = {"date": datetime.date.today().isoformat(), "machine": platform.machine(), "cores": os.cpu_count()}
-        RECORD.write_text(json.dumps({**machine, **found}, indent=1) + "\n")
+        RECORD.write_text(json.dumps({**machine, **results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -89,9 +89,9 @@ def write_products(root: Path, side: int, years: int, observed: int) -> None:
     for year in range(FIRST_YEAR, FIRST_YEAR + years):
         stamps = (year - 1901) * 8760.0 + 6.0 * np.arange(1460)
         for number, (name, (unit, mean, spread)) in enumerate(fields.items()):
-            made = noisy(10 * year + number, mean, spread)
+            values = noisy(10 * year + number, mean, spread)
             path = root / f"crujra/crujra.v2.2.5d.{name}.{year}.365d.noc.nc"
-            write(path, name, unit, 0.5, side, stamps, made, "hours since 1901-01-01", "noleap", north_first=False)
+            write(path, name, unit, 0.5, side, stamps, values, "hours since 1901-01-01", "noleap", north_first=False)
     for year in range(FIRST_YEAR + years - observed, FIRST_YEAR + years):
         first, last = (
             int((np.datetime64(f"{y}-01-01") - np.datetime64("1985-01-01")).astype(int)) for y in (year, year + 1)
@@ -167,19 +167,19 @@ def measure(ingest_file: Path, out: Path) -> dict[str, float]:
     while process.stdout is not None and not select.select([process.stdout], [], [], 0.1)[0]:
         peak = max(peak, high_water(process.pid))
     assert process.stdout is not None
-    told = process.stdout.read()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"phloem ingest ended with {status}")
-    found = json.loads(told)
+    summary = json.loads(output)
     cpu = usage.ru_utime + usage.ru_stime
     return {
         "peak_mb": peak / 1e3,
         "wall_s": time.monotonic() - begun,
         "cpu_s": cpu,
-        "cells": found["cells"],
-        "store_mb": found["bytes"] / 1e6,
-        "dropped": sum(found["dropped"].values()),
+        "cells": summary["cells"],
+        "store_mb": summary["bytes"] / 1e6,
+        "dropped": sum(summary["dropped"].values()),
     }
 
 
@@ -202,11 +202,14 @@ def main() -> None:
         region = (SOUTH - 1, SOUTH + 0.5 * side + 1, WEST - 1, WEST + 0.5 * side + 1)
         write_ingest_file(root / "ingest.toml", options.years, options.memory, region)
         shutil.rmtree(root / "store", ignore_errors=True)
-        found = measure(root / "ingest.toml", root / "store")
-        print(f"cells {found['cells']}, left out {found['dropped']}, years {options.years}/{options.observed}")
-        print(f"stated memory {options.memory * 1e3:.0f} MB, peak {found['peak_mb']:.0f} MB")
-        print(f"wall {found['wall_s']:.0f} s, processors {found['cpu_s']:.0f} s, store {found['store_mb']:.0f} MB")
-        if found["peak_mb"] > options.memory * 1e3:
+        measured = measure(root / "ingest.toml", root / "store")
+        print(f"cells {measured['cells']}, left out {measured['dropped']}, years {options.years}/{options.observed}")
+        print(f"stated memory {options.memory * 1e3:.0f} MB, peak {measured['peak_mb']:.0f} MB")
+        print(
+            f"wall {measured['wall_s']:.0f} s, processors {measured['cpu_s']:.0f} s, "
+            f"store {measured['store_mb']:.0f} MB"
+        )
+        if measured["peak_mb"] > options.memory * 1e3:
             raise SystemExit("more memory than stated")
     finally:
         if options.folder is None:

@@ -60,14 +60,14 @@ def land(cells: int) -> tuple[np.ndarray, np.ndarray]:
             phase = 2 * np.pi * rng.uniform(size=2)
             along = np.cos(wave * np.radians(longitude) + phase[0])
             height += rng.normal() / wave * np.cos(slow * np.radians(latitude)[:, None] * 2 + phase[1]) * along
-    found: list[tuple[float, float]] = []
+    land_cells: list[tuple[float, float]] = []
     for row, north in enumerate(latitude):
         count = round(LAND[int((90 - north) // 10)] * longitude.size)
         highest = np.sort(np.argsort(height[row])[longitude.size - count :])
-        found += [(north, east) for east in longitude[highest]]
-    if cells > len(found):
-        raise SystemExit(f"the Earth has {len(found)} cells of land, without the Antarctic")
-    chosen = np.array(found[:cells])
+        land_cells += [(north, east) for east in longitude[highest]]
+    if cells > len(land_cells):
+        raise SystemExit(f"the Earth has {len(land_cells)} cells of land, without the Antarctic")
+    chosen = np.array(land_cells[:cells])
     chosen = chosen[np.lexsort((chosen[:, 1], chosen[:, 0]))]
     return chosen[:, 0], chosen[:, 1]
 
@@ -181,11 +181,14 @@ def main() -> None:
         tiles = make(root, chosen.cells, chosen.members, chosen.tile, chosen.shuffled)
         print(f"{tiles} tiles of {chosen.tile} cells made in {time.perf_counter() - begun:.0f} s", flush=True)
         command = [sys.executable, "-m", "benchmarks.merge", "--merge-only", str(root), "--tile", str(chosen.tile)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         size = CampaignPaths(root).merged.stat().st_size / 2**20
         held = sum(path.stat().st_size for path in CampaignPaths(root).tiles_dir.iterdir()) / 2**20
-        print(f"merged onto {' x '.join(map(str, found['rows_and_columns']))} places in {found['seconds']:.1f} s")
-        print(f"peak of memory {found['peak_mib']:.0f} MiB, of which {found['before_mib']:.0f} before the first tile")
+        print(f"merged onto {' x '.join(map(str, measured['rows_and_columns']))} places in {measured['seconds']:.1f} s")
+        print(
+            f"peak of memory {measured['peak_mib']:.0f} MiB, "
+            f"of which {measured['before_mib']:.0f} before the first tile"
+        )
         print(f"tile files {held:.0f} MiB, merged.nc {size:.0f} MiB")
         for what, seconds in read(root):
             print(f"read: {what}: {1000 * seconds:.0f} ms", flush=True)

@@ -50,10 +50,10 @@ def unknowns(lanes: int) -> np.ndarray:
 
 def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
     """Return a site of so many years, and the row of its tables that each simulated day reads."""
-    made = boreal_weather(61.0, min(years, ROWS_YEARS), np.random.default_rng(0))
-    time, doy = made.pop("time"), made.pop("doy")
+    forcing = boreal_weather(61.0, min(years, ROWS_YEARS), np.random.default_rng(0))
+    time, doy = forcing.pop("time"), forcing.pop("doy")
     nothing = {name: np.full(len(doy), np.nan) for name in STREAMS}
-    unseen = Cell("precision", 61.0, 24.0, time, doy, made, nothing, np.full(len(doy), np.nan), len(doy))
+    unseen = Cell("precision", 61.0, 24.0, time, doy, forcing, nothing, np.full(len(doy), np.nan), len(doy))
     bare = tower_site(unseen, switches("strict"))
     truth = outputs(site_data([bare], np.float64), raw[:, :1], np.float64)
     rng = np.random.default_rng(1)
@@ -67,70 +67,70 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
     return tower_site(replace(unseen, observations=seen), switches("strict")), days
 
 
-def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
+def tables(site: Any, rows: np.ndarray, dtype: Any) -> SiteData:
     """Return the cell's tables, cycled over the rows."""
-    data = site_data([one, one], dtype)
-    cycled = data.series
+    data = site_data([site, site], dtype)
+    cycled = data.tables
     days = ceil_div(len(rows), 64) * 64
     index = jnp.asarray(np.pad(rows, (0, days - len(rows)), "edge"), jnp.int32)
     live = jnp.asarray((np.arange(days) < len(rows))[:, None].repeat(2, 1), dtype)
     return data._replace(
-        series=cycled._replace(weather_row=index, observed_row=index, live=live),
+        tables=cycled._replace(weather_row=index, observed_row=index, live=live),
         days=jnp.full_like(data.days, len(rows)),
     )
 
 
 def values(raw: np.ndarray, dtype: Any) -> tuple[Any, Any]:
     """Return inputs and first state: the same float32 numbers in either precision."""
-    found = np.asarray(physical(jnp.asarray(raw, jnp.float64), UNKNOWNS)).astype(np.float32).astype(dtype)
-    return inputs(jnp.asarray(found[: len(PARAMETERS)])), state(jnp.asarray(found[len(PARAMETERS) :]))
+    values = np.asarray(physical(jnp.asarray(raw, jnp.float64), UNKNOWNS)).astype(np.float32).astype(dtype)
+    return inputs(jnp.asarray(values[: len(PARAMETERS)])), state(jnp.asarray(values[len(PARAMETERS) :]))
 
 
 def outputs(data: SiteData, raw: np.ndarray, dtype: Any) -> dict[str, np.ndarray]:
     """Return every output of every live day, (days, lanes)."""
     p, first = values(raw, dtype)
-    alive = int(np.asarray(data.series.live)[:, 0].sum())
+    alive = int(np.asarray(data.tables.live)[:, 0].sum())
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
-    found = trajectory(dalec("strict"), p, first, data.series, lanes)
-    return {name: np.asarray(array[:alive], float) for name, array in found._asdict().items()}
+    outputs = trajectory(dalec("strict"), p, first, data.tables, lanes)
+    return {name: np.asarray(array[:alive], float) for name, array in outputs._asdict().items()}
 
 
 def reduced(data: SiteData, raw: np.ndarray, dtype: Any, backend: str) -> dict[str, np.ndarray]:
     """Return last state, sums, loss and gradient of a backend."""
     p, first = values(raw, dtype)
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
-    last, sums = jax.jit(lambda p, s: fold(dalec("strict"), p, s, data.series, lanes, backend=backend))(p, first)
+    last, sums = jax.jit(lambda p, s: fold(dalec("strict"), p, s, data.tables, lanes, backend=backend))(p, first)
     objective = SiteObjective(dalec("strict"), backend=backend)
     sharpness = jnp.full(raw.shape[1], 30.0, dtype)
     loss, gradient = jax.jit(lambda raw: objective.loss_and_gradient(raw, sharpness, data, lanes))(
         jnp.asarray(raw, dtype)
     )
-    found = {f"last {name}": array for name, array in last._asdict().items() if not name.endswith("rest")}
-    found |= {f"sum {name}": array for name, array in sums._asdict().items()} | {"loss": loss}
-    found |= {f"gradient {p.name}": row for p, row in zip((*PARAMETERS, *POOLS), gradient, strict=True)}
-    return {name: np.asarray(array, float) for name, array in found.items()}
+    numbers = {f"last {name}": array for name, array in last._asdict().items() if not name.endswith("rest")}
+    numbers |= {f"sum {name}": array for name, array in sums._asdict().items()} | {"loss": loss}
+    numbers |= {f"gradient {p.name}": row for p, row in zip((*PARAMETERS, *POOLS), gradient, strict=True)}
+    return {name: np.asarray(array, float) for name, array in numbers.items()}
 
 
-def error(found: np.ndarray, wanted: np.ndarray) -> float:
+def error(values: np.ndarray, wanted: np.ndarray) -> float:
     """Return the largest difference as a share of the largest magnitude; 0 where all is 0."""
     largest = np.abs(wanted).max()
-    return float(np.abs(found - wanted).max() / largest) if largest > 0 else float(np.abs(found).max())
+    return float(np.abs(values - wanted).max() / largest) if largest > 0 else float(np.abs(values).max())
 
 
 def measure(years: int, backends: list[str], lanes: int) -> dict[str, dict[str, float]]:
     """Return the errors of one length of simulation, by quantity and backend."""
     raw = unknowns(lanes)
-    one, rows = cell(years, raw)
-    single, double = (tables(one, rows, dtype) for dtype in (np.float32, np.float64))
-    found: dict[str, dict[str, float]] = {}
+    site, rows = cell(years, raw)
+    single, double = (tables(site, rows, dtype) for dtype in (np.float32, np.float64))
+    errors: dict[str, dict[str, float]] = {}
     wanted, got = outputs(double, raw, np.float64), outputs(single, raw, np.float32)
     for name, exact in wanted.items():
-        found[f"output {name}"] = {backend: error(got[name], exact) for backend in backends[:1]}
+        errors[f"output {name}"] = {backend: error(got[name], exact) for backend in backends[:1]}
     exact_sums = reduced(double, raw, np.float64, backends[-1])
     for backend in backends:
         for name, near in reduced(single, raw, np.float32, backend).items():
-            found.setdefault(name, {})[backend] = error(near, exact_sums[name])
-    return found
+            errors.setdefault(name, {})[backend] = error(near, exact_sums[name])
+    return errors
 
 
 def main() -> None:

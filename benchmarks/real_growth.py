@@ -50,7 +50,7 @@ def main() -> None:
     if root is None:
         sys.exit("the data are read from PHLOEM_DATA (fluxval_monthly, growth); set it")
     out.mkdir(parents=True, exist_ok=True)
-    cell, told = make_cell(root)
+    cell, description = make_cell(root)
     paths = StorePaths(out / "store")
     write_chunk(paths.chunk(0), [cell])
     facts = {"first_year": YEARS[0], "last_year": YEARS[1], "calendar": "standard", "step": 0.5}
@@ -67,8 +67,8 @@ def main() -> None:
         },
     }
     (out / "panama.toml").write_text(tomli_w.dumps(campaign))
-    found = run_experiments(out / "panama.toml", out, [])
-    print("\n".join([told, *describe(found)]))
+    experiments = run_experiments(out / "panama.toml", out, [])
+    print("\n".join([description, *describe(experiments)]))
 
 
 def make_cell(root: Path) -> tuple[GridCell, str]:

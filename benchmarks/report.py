@@ -90,7 +90,7 @@ def browse(page: Path) -> dict[str, float]:
         opened = browser.new_page(viewport={"width": 1400, "height": 900})
         opened.goto(page.as_uri())
         opened.wait_for_selector("body[data-ready]", state="attached", timeout=300_000)
-        found = {"first map, s": opened.evaluate("firstMap") / 1e3}
+        measured = {"first map, s": opened.evaluate("firstMap") / 1e3}
         opened.evaluate("document.getElementById('map-stage').scrollIntoView()")
         hover = """async (many) => {
             const maps = document.getElementById("map-stage").maps;
@@ -109,19 +109,19 @@ def browse(page: Path) -> dict[str, float]:
         }"""
         times = opened.evaluate(hover, HOVERS)
         for part, values in times.items():
-            found[f"hover to {part}, median ms"] = statistics.median(values[1:])
-            found[f"hover to {part}, slowest ms"] = max(values[1:])
-        found["first hover of a quantity, ms"] = times["members"][0]
+            measured[f"hover to {part}, median ms"] = statistics.median(values[1:])
+            measured[f"hover to {part}, slowest ms"] = max(values[1:])
+        measured["first hover of a quantity, ms"] = times["members"][0]
         begun = time.perf_counter()
         opened.select_option("#map-quantity", "q:lcma")
         opened.wait_for_function("() => document.getElementById('map-stage').dataset.drawn.startsWith('q:lcma')")
-        found["another quantity, ms"] = 1e3 * (time.perf_counter() - begun)
+        measured["another quantity, ms"] = 1e3 * (time.perf_counter() - begun)
         begun = time.perf_counter()
         opened.evaluate("document.getElementById('map-stage').maps.pin(99)")
         opened.wait_for_selector("#cell-panel[data-cell]")
-        found["panel of a cell, first time, ms"] = 1e3 * (time.perf_counter() - begun)
+        measured["panel of a cell, first time, ms"] = 1e3 * (time.perf_counter() - begun)
         browser.close()
-    return found
+    return measured
 
 
 def main() -> None:
@@ -139,7 +139,7 @@ def main() -> None:
         with MergedSlices(product, names) as merged:
             cells = read_cells(merged, TOWERS, "site", names, latitude.tolist(), longitude.tolist())
             page = write_report(contents(cells), out)
-        found = {
+        measured = {
             "product, MB": product.stat().st_size / 1e6,
             "page, MB": page.stat().st_size / 1e6,
             "figures and data, MB": sum(path.stat().st_size for path in out.glob("*/*")) / 1e6,
@@ -149,7 +149,7 @@ def main() -> None:
             "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             **browse(page),
         }
-    for name, value in found.items():
+    for name, value in measured.items():
         print(f"{name:36}{value:10.1f}")
 
 

@@ -108,8 +108,8 @@ def measure(root: Path, tiles: int) -> Iterator[Timed]:
     ):
         begun = time.perf_counter()
         command = [sys.executable, "-m", "phloem", "status", str(root), "--json", *options]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        assert found["tiles"]["done"] == tiles, found["tiles"]
+        status = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        assert status["tiles"]["done"] == tiles, status["tiles"]
         yield Timed(what, time.perf_counter() - begun)
     begun = time.perf_counter()
     assert len(read_state(campaign, False).done) == tiles

@@ -43,17 +43,17 @@ def numbers(values: np.ndarray) -> str:
 
 def rows(directory: Path, root: Path) -> list[dict[str, object]]:
     """Score every tower of a campaign."""
-    found = []
+    scores = []
     with xr.open_dataset(directory / "merged.nc") as merged:
         for site in map(str, merged["cell"].values):
             cell = read_tower(root / "fluxnet_daily" / f"{site}.nc", quality="keep")
             windows = {"nnse": slice(0, cell.training_days), "nnse_validation": slice(cell.training_days, None)}
-            one = merged.sel(cell=site)
-            best = int(np.nanargmin(one["loss"].values))
+            site_members = merged.sel(cell=site)
+            best = int(np.nanargmin(site_members["loss"].values))
             for variable, window in windows.items():
-                ours = one[variable].values
+                ours = site_members[variable].values
                 theirs = published(root, site, cell.observations, window)
-                found.append(
+                scores.append(
                     {
                         "site": site,
                         "window": "training" if variable == "nnse" else "validation",
@@ -61,19 +61,19 @@ def rows(directory: Path, root: Path) -> list[dict[str, object]]:
                         "median": np.nanmedian(ours, axis=0),
                         "best": ours[best],
                         "highest": np.nanmax(ours.sum(1)),
-                        "loss": one["loss"].values,
+                        "loss": site_members["loss"].values,
                     }
                 )
-    return found
+    return scores
 
 
-def table(found: list[dict[str, object]], window: str) -> str:
+def table(scores: list[dict[str, object]], window: str) -> str:
     """Return one window's Markdown table; the sums decide."""
     lines = [
         "| tower | published: gpp reco et lai | sum | median member | best member (least loss) | sum | difference |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in found:
+    for row in scores:
         if row["window"] != window:
             continue
         theirs, median, best = (np.asarray(row[name]) for name in ("published", "median", "best"))
@@ -92,11 +92,11 @@ def main() -> None:
     root = data_root()
     if root is None:
         parser.error("PHLOEM_DATA is not set: the published outputs are read from there")
-    found = rows(options.directory, root)
+    scores = rows(options.directory, root)
     for window in ("training", "validation"):
-        print(f"\n**{window} window**\n\n{table(found, window)}")
+        print(f"\n**{window} window**\n\n{table(scores, window)}")
     print("\nEnd losses of the members:")
-    for row in found:
+    for row in scores:
         if row["window"] == "training":
             print(f"- {row['site']}: {' '.join(f'{v:.2f}' for v in np.asarray(row['loss']))}")
 

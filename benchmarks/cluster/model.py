@@ -3,7 +3,7 @@
     python -m benchmarks.cluster.model --nodes 2000 --cells 60000 --tile 1,4,12,13,25,51,64 --checkpoint 1,5,15,60
 
 Nothing runs but arithmetic and a heap of events; docs/scale.md says what was found. Every combination of the lists is
-one row. Any field of Work, Machine, Failures and Policy can be changed with `--set field=value`.
+one row. Any field of Work, Machine, FailureRates and Policy can be changed with `--set field=value`.
 """
 
 from __future__ import annotations
@@ -108,22 +108,22 @@ def row(scenario: str, values: dict[str, Any], seed: int) -> dict[str, Any]:
     simulation = Simulation(work, machine, failures, policy, seed)
     begun = time.perf_counter()
     simulation.run()
-    found = {"scenario": scenario, "seed": seed, "set": values, **summary(simulation)}
-    return found | {"seconds": round(time.perf_counter() - begun, 1)}
+    result = {"scenario": scenario, "seed": seed, "set": values, **summary(simulation)}
+    return result | {"seconds": round(time.perf_counter() - begun, 1)}
 
 
 def averaged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the means of what a table shows, over campaigns that differ in their seed."""
     first = rows[0]
-    means = {name: statistics.fmean(found[name] for found in rows) for name in COLUMNS if name != "scenario"}
+    means = {name: statistics.fmean(row[name] for row in rows) for name in COLUMNS if name != "scenario"}
     return {"scenario": first["scenario"], "set": first["set"], **means}
 
 
 def table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
     """Return rows as a Markdown table; columns are those of COLUMNS or fields that were set."""
     lines = ["| " + " | ".join(COLUMNS.get(name, name) for name in columns) + " |", "| --- " * len(columns) + "|"]
-    for found in rows:
-        values = [found["set"][name] if name in found["set"] else found[name] for name in columns]
+    for row in rows:
+        values = [row["set"][name] if name in row["set"] else row[name] for name in columns]
         lines.append("| " + " | ".join(map(_cell, columns, values)) + " |")
     return "\n".join(lines)
 
@@ -151,22 +151,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", default="0", help="comma-separated; the table shows means")
     parser.add_argument("--columns", default=",".join(COLUMNS), help="comma-separated columns, or fields that are set")
     parser.add_argument("--json", action="store_true", help="one JSON list on standard output")
-    found = parser.parse_args(arguments)
-    unknown = [name for name in found.scenario.split(",") if name not in SCENARIOS]
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.scenario.split(",") if name not in SCENARIOS]
     if unknown:
         parser.error(f"scenario {unknown[0]!r}: valid are {', '.join(SCENARIOS)}")
-    known = [*COLUMNS, *axes(found)]
-    unknown = [name for name in found.columns.split(",") if name not in known]
+    known = [*COLUMNS, *axes(options)]
+    unknown = [name for name in options.columns.split(",") if name not in known]
     if unknown:
         parser.error(f"column {unknown[0]!r}: valid are {', '.join(known)}")
-    return found
+    return options
 
 
 def axes(options: argparse.Namespace) -> dict[str, list[Any]]:
     """Return the fields to vary and their values."""
-    given = {name: getattr(options, name) for name in ("nodes", "cells", "tile", "checkpoint", "years", "walltime")}
-    given |= dict(text.split("=", 1) for text in options.set)
-    return {name: [_number(part) for part in text.split(",")] for name, text in given.items() if text}
+    texts = {name: getattr(options, name) for name in ("nodes", "cells", "tile", "checkpoint", "years", "walltime")}
+    texts |= dict(text.split("=", 1) for text in options.set)
+    return {name: [_number(part) for part in text.split(",")] for name, text in texts.items() if text}
 
 
 def main() -> None:
@@ -175,7 +175,7 @@ def main() -> None:
     rows, means = [], []
     for scenario, *values in itertools.product(options.scenario.split(","), *fields.values()):
         some = [row(scenario, dict(zip(fields, values, strict=True)), int(seed)) for seed in options.seed.split(",")]
-        print(f"{scenario} {some[0]['set']}: {sum(found['seconds'] for found in some):.1f} s", file=sys.stderr)
+        print(f"{scenario} {some[0]['set']}: {sum(row['seconds'] for row in some):.1f} s", file=sys.stderr)
         rows += some
         means.append(averaged(some))
     print(json.dumps(rows, indent=1) if options.json else table(means, options.columns.split(",")))

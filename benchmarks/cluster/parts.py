@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.cluster.scenarios import HOUR, Failures
+from benchmarks.cluster.scenarios import HOUR, FailureRates
 
 HORIZON = 24.0 * 3650
 """Hours for which outages are drawn."""
@@ -54,13 +54,13 @@ class Session:
     ready: float
     fresh: int
     idle: int
-    running: dict[Attempt, None] = field(default_factory=dict)
+    running: dict[SimulatedAttempt, None] = field(default_factory=dict)
     losses: int = 0
     over: bool = False
 
 
 @dataclass(slots=True, eq=False)
-class Attempt:
+class SimulatedAttempt:
     """A tile in a worker: when it began, how long it starts before it works, and what ends it."""
 
     tile: Tile
@@ -74,7 +74,7 @@ class Attempt:
 class Outages:
     """Time without the hours in which the file system stands still."""
 
-    def __init__(self, failures: Failures, rng: random.Random) -> None:
+    def __init__(self, failures: FailureRates, rng: random.Random) -> None:
         self.starts, self.lengths, self.before = [math.inf], [0.0], [0.0]
         if failures.outage:
             time, starts, lengths = 0.0, [], []

@@ -56,8 +56,8 @@ class Work:
 
     def sizes(self) -> list[int]:
         """Return the cells of every tile."""
-        whole, rest = divmod(self.cells, self.tile)
-        return [self.tile] * whole + ([rest] if rest else [])
+        full, rest = divmod(self.cells, self.tile)
+        return [self.tile] * full + ([rest] if rest else [])
 
     def blocks(self, cells: int) -> int:
         """Return how many blocks a tile of so many cells has."""
@@ -86,18 +86,18 @@ class Work:
         Returns:
             Core-seconds of all children, and the seconds until the last ends where both halves run at once.
         """
-        guilty = [poison[cell] for cell in range(first, stop) if cell in poison]
-        whole = self.seconds(stop - first)
-        if not guilty:
-            return start + whole, start + whole
-        reach, kind = min(guilty)
-        tried = start + reach * whole + (hang if kind == "hang" else 0.0)
+        poisoned = [poison[cell] for cell in range(first, stop) if cell in poison]
+        seconds = self.seconds(stop - first)
+        if not poisoned:
+            return start + seconds, start + seconds
+        reach, kind = min(poisoned)
+        tried = start + reach * seconds + (hang if kind == "hang" else 0.0)
         if stop - first == 1:
             tried *= 2 if kind == "worker lost" else 1
             return tried, tried
         middle = (first + stop + 1) // 2
-        one, other = (self.apart(*half, poison, start, hang) for half in ((first, middle), (middle, stop)))
-        return tried + one[0] + other[0], tried + max(one[1], other[1])
+        first_half, second_half = (self.apart(*half, poison, start, hang) for half in ((first, middle), (middle, stop)))
+        return tried + first_half[0] + second_half[0], tried + max(first_half[1], second_half[1])
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Failures:
+class FailureRates:
     """What goes wrong, and how often.
 
     Attributes:
@@ -221,14 +221,14 @@ POISONS = {"bug": 0.4, "worker lost": 0.3, "hang": 0.15, "out of memory": 0.15}
 """What a poison cell does; an assumption. Four of five do it in the first thousandth of the schedule."""
 
 SCENARIOS = {
-    "none": (Machine(queue=0.0, spread=0.0), Failures()),
+    "none": (Machine(queue=0.0, spread=0.0), FailureRates()),
     "calm": (
         Machine(queue=0.2, save=0.05),
-        Failures(node_years=50.0, notice=0.99, worker_lost=1e-6, poison=1e-4, redraws=1e-4, outage=1 / (30 * 24)),
+        FailureRates(node_years=50.0, notice=0.99, worker_lost=1e-6, poison=1e-4, redraws=1e-4, outage=1 / (30 * 24)),
     ),
     "typical": (
         Machine(),
-        Failures(
+        FailureRates(
             node_years=12.9,
             preempted=1 / (30 * 24),
             notice=0.98,
@@ -244,7 +244,7 @@ SCENARIOS = {
     ),
     "bad": (
         Machine(queue=4.0, save=1.0, commit=0.2, start=10.0, spread=0.05, metadata=20_000.0),
-        Failures(
+        FailureRates(
             node_years=1.0,
             preempted=1 / 6,
             notice=0.9,

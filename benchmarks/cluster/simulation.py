@@ -19,15 +19,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.cluster.parts import Attempt, Outages, Session, Tile
-from benchmarks.cluster.scenarios import HOUR, LOSSES, OPERATIONS, POISONS, YEAR, Failures, Machine, Policy, Work
+from benchmarks.cluster.parts import Outages, Session, SimulatedAttempt, Tile
+from benchmarks.cluster.scenarios import HOUR, LOSSES, OPERATIONS, POISONS, YEAR, FailureRates, Machine, Policy, Work
 from phloem.arithmetic import ceil_div
 
 
 class Simulation:
     """A campaign, from the first submission to its last tile."""
 
-    def __init__(self, work: Work, machine: Machine, failures: Failures, policy: Policy, seed: int = 0) -> None:
+    def __init__(self, work: Work, machine: Machine, failures: FailureRates, policy: Policy, seed: int = 0) -> None:
         self.work, self.machine, self.failures, self.policy = work, machine, failures, policy
         self.rng = random.Random(seed)
         self.outages = Outages(failures, self.rng)
@@ -113,14 +113,14 @@ class Simulation:
         session = Session(number, bad, speed, self.now, self.now + waited, machine.workers, machine.workers)
         self.open += 1
         self.peak["nodes"] = max(self.peak["nodes"], self.open)
-        limit, told = machine.walltime * HOUR, rng.random() < self.failures.notice
-        ends = [(limit - self.policy.signal if told else limit, "walltime")]
+        limit, warned = machine.walltime * HOUR, rng.random() < self.failures.notice
+        ends = [(limit - self.policy.signal if warned else limit, "walltime")]
         rates = {"preempted": self.failures.preempted, "node lost": 1 / (self.failures.node_years * YEAR)}
         ends += [(rng.expovariate(rate) * HOUR, cause) for cause, rate in rates.items() if rate]
         if bad is not None and bad % 2:
             ends.append((rng.expovariate(1 / 600), "node lost"))
         after, cause = min(ends)
-        clean = cause != "node lost" and told
+        clean = cause != "node lost" and warned
         self.at(self.now + after, self._end, session, cause, clean)
         self._serve(session)
 
@@ -171,7 +171,7 @@ class Simulation:
             ends.append((max(hit, 0.0), "i/o error"))
         after, cause = min(ends)
         extra = machine.commit if cause == "done" else self.policy.silence if cause == "hang" else 0.0
-        attempt = Attempt(tile, session, self.now, overhead, cause)
+        attempt = SimulatedAttempt(tile, session, self.now, overhead, cause)
         session.running[attempt] = None
         self.at(self.outages.wall(begun + after + extra), self._finish, attempt)
         self._count_files()
@@ -188,7 +188,7 @@ class Simulation:
         self.peak["files rolled up"] = max(self.peak["files rolled up"], rolled)
         self.peak["running"] = max(self.peak["running"], self.running)
 
-    def _close(self, attempt: Attempt, how: str) -> float:
+    def _close(self, attempt: SimulatedAttempt, how: str) -> float:
         """Take an attempt out of its worker and book its time.
 
         Args:
@@ -229,7 +229,7 @@ class Simulation:
                 del tile.counts[name]
         return idle
 
-    def _finish(self, attempt: Attempt) -> None:
+    def _finish(self, attempt: SimulatedAttempt) -> None:
         """An attempt ends by itself."""
         if not attempt.live:
             return

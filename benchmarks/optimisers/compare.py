@@ -60,7 +60,7 @@ def arrival(curve: Curve, target: np.ndarray) -> np.ndarray:
 
 def end_loss(curve: Curve, bench: Bench) -> np.ndarray:
     """Return each lane's loss where it ended; inf where that is not finite."""
-    loss = bench.whole(curve.raw, 30.0)
+    loss = bench.record_loss(curve.raw, 30.0)
     return np.where(np.isfinite(loss), loss, np.inf)
 
 
@@ -93,8 +93,8 @@ def summary(
 def quartiles(values: np.ndarray) -> list[float | None]:
     """Return the quartiles as they stand in the sorted row; None where not so many lanes arrived."""
     row = np.sort(values)
-    found = [float(row[int(share * (len(row) - 1))]) for share in (0.25, 0.5, 0.75)]
-    return [value if np.isfinite(value) else None for value in found]
+    at_quartiles = [float(row[int(share * (len(row) - 1))]) for share in (0.25, 0.5, 0.75)]
+    return [value if np.isfinite(value) else None for value in at_quartiles]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -116,19 +116,21 @@ def agreement(curves: dict[str, Curve], bench: Bench) -> str:
     """Return, by parameter, the median robust CV over cells and seeds of two optimisers' members, as a table."""
     names = [name for name in (REFERENCE, "fast", "fast, uniform starts") if name in curves]
     seeds, cells = len(bench.seeds), len(bench.names)
-    found = {}
+    deviations = {}
     for name in names:
         values = np.asarray(physical(jnp.asarray(curves[name].raw.T, float), UNKNOWNS)).T[:, : len(PARAMETERS)]
         members = values.reshape(seeds, cells, -1, len(PARAMETERS))
         middle = np.median(members, 2, keepdims=True)
         deviation = 1.4826 * np.median(np.abs(members - middle), 2) / np.abs(middle[:, :, 0])
-        found[name] = np.median(deviation.reshape(-1, len(PARAMETERS)), 0)
+        deviations[name] = np.median(deviation.reshape(-1, len(PARAMETERS)), 0)
     lines = ["| parameter | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
-    for row, one in enumerate(PARAMETERS):
-        if one.read:
-            lines.append(f"| {one.name} | " + " | ".join(f"{found[name][row]:.3f}" for name in names) + " |")
-    read = np.array([one.read for one in PARAMETERS])
-    lines.append("| median of the 26 | " + " | ".join(f"{np.median(found[name][read]):.3f}" for name in names) + " |")
+    for row, parameter in enumerate(PARAMETERS):
+        if parameter.read:
+            lines.append(f"| {parameter.name} | " + " | ".join(f"{deviations[name][row]:.3f}" for name in names) + " |")
+    read = np.array([parameter.read for parameter in PARAMETERS])
+    lines.append(
+        "| median of the 26 | " + " | ".join(f"{np.median(deviations[name][read]):.3f}" for name in names) + " |"
+    )
     return "\n".join(lines)
 
 

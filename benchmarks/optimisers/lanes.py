@@ -29,9 +29,9 @@ from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.record_windows import richest_years
 from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import Lanes, cell_number
-from phloem.kernels.optimise.optimiser import Options, begin
+from phloem.kernels.optimise.optimiser import Optimiser, begin
 from phloem.kernels.simulate.daily_outputs import trajectory
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.names import STREAMS
 from phloem.sharding.lanes.blocks import BLOCK
 
@@ -69,7 +69,9 @@ class Bench:
     @cached_property
     def lanes(self) -> list[tuple[int, int, int]]:
         """(seed, cell, member) of each lane."""
-        return [(seed, cell, one) for seed in self.seeds for cell in range(len(self.names)) for one in range(MEMBERS)]
+        return [
+            (seed, cell, member) for seed in self.seeds for cell in range(len(self.names)) for member in range(MEMBERS)
+        ]
 
     @cached_property
     def cell(self) -> np.ndarray:
@@ -80,29 +82,29 @@ class Bench:
         """Tell which lanes stand on towers that nothing was chosen on, (lanes,)."""
         return np.array([self.names[cell] not in TUNED_ON for cell in self.cell])
 
-    def begin(self, options: Options) -> Lanes:
+    def begin(self, optimiser: Optimiser) -> Lanes:
         """Return all lanes at their first step, host arrays."""
         model = self.objective.model
-        one = [
-            begin(options, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
+        alone = [
+            begin(optimiser, model, seed, [self.numbers[cell]], [member], [self.sites[cell].starts], np.float32, 1)
             for seed, cell, member in self.lanes
         ]
-        return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *one)
+        return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *alone)
 
     def data(self, window: str = "calibration") -> SiteData:
         """Return the whole records."""
         return site_data(self.sites, np.float32, window)
 
-    def windows(self, options: Options) -> list[SiteData]:
+    def windows(self, optimiser: Optimiser) -> list[SiteData]:
         """Return the tables of an optimiser's windows, the whole record last, all of one shape."""
         longest = max(site.days for site in self.sites)
-        parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in options.windows]
+        parts: list[list[Site]] = [[richest_years(site, years) for site in self.sites] for years in optimiser.windows]
         return [site_data(part, np.float32, least=longest) for part in (*parts, self.sites)]
 
-    def shares(self, options: Options) -> np.ndarray:
+    def shares(self, optimiser: Optimiser) -> np.ndarray:
         """Return the length of each lane's windows as a share of its record, (lanes, windows + 1)."""
         rows = [
-            [*(richest_years(site, years).days / site.days for years in options.windows), 1.0] for site in self.sites
+            [*(richest_years(site, years).days / site.days for years in optimiser.windows), 1.0] for site in self.sites
         ]
         return np.array(rows)[self.cell]
 
@@ -113,29 +115,29 @@ class Bench:
             yield np.concatenate([part, np.full(BLOCK - len(part), part[0])])
 
     @cached_property
-    def whole(self) -> Callable[[Any, float], np.ndarray]:
+    def record_loss(self) -> Callable[[Any, float], np.ndarray]:
         """A function of raw values (lanes, 38) and k: the loss over the whole record, (lanes,)."""
         data = self.data()
         loss = jax.jit(lambda raw, k, cell: self.objective.loss(raw.T, k, data, cell))
 
         def evaluate(raw: Any, k: float) -> np.ndarray:
-            found = np.empty(len(self.lanes))
+            values = np.empty(len(self.lanes))
             for rows in self.blocks():
                 block = jnp.asarray(np.asarray(raw)[rows], jnp.float32)
-                found[rows] = loss(block, jnp.full(BLOCK, k, jnp.float32), jnp.asarray(self.cell[rows]))
-            return found
+                values[rows] = loss(block, jnp.full(BLOCK, k, jnp.float32), jnp.asarray(self.cell[rows]))
+            return values
 
         return evaluate
 
     def scores(self, raw: np.ndarray, window: str) -> np.ndarray:
         """Return the sum of the NNSE of all streams, (lanes,)."""
         data = self.data(window)
-        found = np.empty(len(self.lanes))
+        values = np.empty(len(self.lanes))
         run = jax.jit(lambda raw, k, cell: self.objective.terms(raw.T, k, data, cell)[0].observations)
         for rows in self.blocks():
             block = jnp.asarray(raw[rows], jnp.float32)
-            found[rows] = -run(block, jnp.full(BLOCK, 30.0, jnp.float32), jnp.asarray(self.cell[rows]))
-        return found
+            values[rows] = -run(block, jnp.full(BLOCK, 30.0, jnp.float32), jnp.asarray(self.cell[rows]))
+        return values
 
 
 def towers(names: tuple[str, ...], seeds: tuple[int, ...]) -> Bench:
@@ -169,17 +171,17 @@ def growing(cells: int, seed: int = 0) -> Bench:
 
 
 def _growing(name: str, latitude: float, seed: int) -> DalecSite:
-    made, truth = make_cell(name, float(latitude), CYCLE_YEARS, cell_number(name) + seed)
-    ends = np.flatnonzero(np.diff(made.doy) < 0) + 1
-    days = len(made.time)
+    transect, truth = make_cell(name, float(latitude), CYCLE_YEARS, cell_number(name) + seed)
+    ends = np.flatnonzero(np.diff(transect.doy) < 0) + 1
+    days = len(transect.time)
     row = np.tile(np.arange(days), PASSES)[: PASSES * days - (days - int(ends[-1]))]
-    time = made.time[0] + np.arange(len(row))
-    late = int(np.searchsorted(np.cumsum(np.r_[0, made.doy[row][1:] < made.doy[row][:-1]]), OBSERVED_FROM))
+    time = transect.time[0] + np.arange(len(row))
+    late = int(np.searchsorted(np.cumsum(np.r_[0, transect.doy[row][1:] < transect.doy[row][:-1]]), OBSERVED_FROM))
     cell = replace(
-        made,
+        transect,
         time=time,
-        doy=made.doy[row],
-        forcing={key: values[row] for key, values in made.forcing.items()},
+        doy=transect.doy[row],
+        forcing={key: values[row] for key, values in transect.forcing.items()},
         observations={key: np.full(len(row), np.nan) for key in STREAMS},
         evaporative_fraction=np.full(len(row), np.nan),
         training_days=len(row),
@@ -188,13 +190,15 @@ def _growing(name: str, latitude: float, seed: int) -> DalecSite:
     start = truth.copy()
     for offset, pool in enumerate(UNKNOWNS[len(PARAMETERS) :]):
         start[len(PARAMETERS) + offset] = SAPLING.get(pool.name, start[len(PARAMETERS) + offset])
-    return replace(blank, observations=_observed(cell, blank, start, late), ce_opt=DalecExperiment().site(made).ce_opt)
+    return replace(
+        blank, observations=_observed(cell, blank, start, late), ce_opt=DalecExperiment().site(transect).ce_opt
+    )
 
 
 def _observed(cell: Cell, blank: DalecSite, truth: np.ndarray, late: int) -> dict[str, np.ndarray]:
     """Run the truth and observe it, with noise of a tenth, on two days of three from the day `late` on."""
     nothing = Observed(*[np.zeros(len(cell.time))] * len(Observed._fields))
-    table = series([blank.weather], [nothing], np.float64)
+    table = day_tables([blank.weather], [nothing], np.float64)
     parameters = inputs(jnp.asarray(truth[: len(PARAMETERS)])[:, None])
     pools = state(jnp.asarray(truth[len(PARAMETERS) :])[:, None])
     run = trajectory(dalec("strict"), parameters, pools, table, jnp.zeros(1, int))

@@ -55,7 +55,7 @@ def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> An
     p, q = _split(values, experiment)
     data = site_data([prepared], np.dtype(experiment.precision))
     first = model.first_state(q)
-    outputs = trajectory(model, model.inputs_of_values(p), first, data.series, jnp.zeros(len(values), jnp.int32))
+    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, jnp.zeros(len(values), jnp.int32))
     return type(outputs)(*(np.asarray(field)[: prepared.days].T for field in outputs))
 
 
@@ -153,7 +153,7 @@ def evaluate(
 
     def run(p: jax.Array, q: jax.Array, data: SiteData) -> Any:
         first = model.first_state(q)
-        return fold(model, model.inputs_of_values(p), first, data.series, lane_cell, backend=backend)[1]
+        return fold(model, model.inputs_of_values(p), first, data.tables, lane_cell, backend=backend)[1]
 
     def j_obs(p: jax.Array, q: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         sums = run(p, q, windows["calibration"])

@@ -13,11 +13,11 @@ import pytest
 
 from benchmarks.cluster.model import override, summary
 from benchmarks.cluster.parts import Outages
-from benchmarks.cluster.scenarios import HOUR, SCENARIOS, YEAR, Failures, Machine, Policy, Work, daly, young
+from benchmarks.cluster.scenarios import HOUR, SCENARIOS, YEAR, FailureRates, Machine, Policy, Work, daly, young
 from benchmarks.cluster.simulation import Simulation
 
 QUIET = Machine(nodes=4, workers=10, queue=0.0, spread=0.0, start=0.0, resume=0.0, commit=0.0, save=0.0, walltime=1e6)
-NOTHING = Failures()
+NOTHING = FailureRates()
 PATIENT = Policy(budgets={}, isolate={})
 WORK = Work(cells=1200, tile=12)
 
@@ -66,7 +66,7 @@ class TestYoungAndDaly:
         found = simulate(
             self.WORK,
             dataclasses.replace(QUIET, nodes=600, workers=1, save=self.COST, local_packages=True, metadata=1e12),
-            Failures(node_years=self.MEAN / HOUR / YEAR),
+            FailureRates(node_years=self.MEAN / HOUR / YEAR),
             dataclasses.replace(PATIENT, checkpoint=minutes, lease=0.0),
         )
         assert found.done == 600
@@ -104,7 +104,7 @@ class TestBooks:
         assert summary(first) != summary(other)
 
     def test_time_in_an_outage_is_no_working_time(self):
-        outages = Outages(Failures(outage=1 / 5.0, outage_minutes=60.0), random.Random(0))
+        outages = Outages(FailureRates(outage=1 / 5.0, outage_minutes=60.0), random.Random(0))
         for _, start, length in zip(range(50), outages.starts, outages.lengths, strict=False):
             before = outages.working(start)
             assert outages.working(start + length) == pytest.approx(before)
@@ -114,7 +114,7 @@ class TestBooks:
 
 class TestFailures:
     def test_poison_is_found_and_neighbours_finish(self):
-        found = simulate(failures=Failures(poison=0.01), policy=Policy())
+        found = simulate(failures=FailureRates(poison=0.01), policy=Policy())
         assert found.set_aside == sum(len(tile.poison) for tile in found.tiles) > 3
         assert found.gave_up.total() == 0
         assert found.isolated == sum(bool(tile.poison) for tile in found.tiles)
@@ -127,14 +127,14 @@ class TestFailures:
         assert WORK.apart(0, 8, {3: (1.0, "bug")}, **child) == pytest.approx((7 * block, 4 * block))
 
     def test_parts_side_by_side_end_sooner_and_cost_the_same(self):
-        failures = Failures(poison=0.01)
+        failures = FailureRates(poison=0.01)
         one, many = (simulate(failures=failures, policy=Policy(side_by_side=choice)) for choice in (False, True))
         assert many.set_aside == one.set_aside > 3
         assert many.finished_at < one.finished_at - WORK.seconds(12)
         assert many.cost["isolation"] == pytest.approx(one.cost["isolation"], rel=0.01)
 
     def test_a_node_that_kills_its_workers_is_stopped_by_the_breaker(self):
-        bad = Failures(bad_nodes=1)
+        bad = FailureRates(bad_nodes=1)
         free, broken = simulate(failures=bad, policy=Policy()), simulate(failures=bad, policy=Policy(breaker=8))
         assert free.events["worker lost"] > 50
         assert free.false_give_ups > 5
@@ -143,7 +143,7 @@ class TestFailures:
 
     def test_losses_with_progress_between_them_count_for_nothing(self):
         long = Work(cells=600, tile=12, iterations=1_000_000)
-        failures = Failures(worker_lost=2.0)
+        failures = FailureRates(worker_lost=2.0)
         kept = simulate(long, failures=failures, policy=Policy(checkpoint=1.0))
         unkept = simulate(long, failures=failures, policy=Policy(checkpoint=600.0))
         assert statistics.fmean(tile.attempts for tile in kept.tiles) > 5

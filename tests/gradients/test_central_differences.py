@@ -45,7 +45,7 @@ def sides(raw, cell, data):
     values = np.asarray(physical(jnp.asarray(raw), UNKNOWNS))
     lanes = jnp.zeros(raw.shape[1], jnp.int32)
     out = trajectory(
-        dalec("strict"), inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.series, lanes
+        dalec("strict"), inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.tables, lanes
     )
     branch = [np.sign(np.asarray(out.beta)[:DAYS]) + (np.asarray(out.beta)[:DAYS] == 1)]
     for row, pool in enumerate(POOLS[:7]):

@@ -39,7 +39,7 @@ def golden(data_dir):
 @partial(jax.value_and_grad, argnums=(0, 1), has_aux=True)
 def slope(p, q, data):
     """J_obs summed over the members, their NNSE, and its gradient."""
-    _, sums = fold(dalec("compat"), inputs(p), state(q), data.series, LANES)
+    _, sums = fold(dalec("compat"), inputs(p), state(q), data.tables, LANES)
     efficiency = nnse(sums, data, LANES, STREAMS)
     return -sum(efficiency.values()).sum(), efficiency
 
@@ -47,7 +47,7 @@ def slope(p, q, data):
 def simulate(data_dir, name, golden, switches):
     data = site_data([tower(data_dir, name).site(switches)], np.float64)
     p, q = jnp.asarray(golden.parameters.values.T), jnp.asarray(golden.initial_pools.values.T)
-    return trajectory(dalec(switches), inputs(p), state(q), data.series, LANES)
+    return trajectory(dalec(switches), inputs(p), state(q), data.tables, LANES)
 
 
 def check(out, golden, relative, floor=FLOOR):

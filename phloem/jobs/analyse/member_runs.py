@@ -14,7 +14,7 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
 from phloem.kernels.objective.site import Site
-from phloem.kernels.simulate.outputs_from_day import late_days
+from phloem.kernels.simulate.outputs_from_day import outputs_from_day
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.model_tables import ModelTables
 from phloem.sharding.lanes.blocks import BLOCK
@@ -88,7 +88,7 @@ def late_runs(
             seats = [(n, m) for n, place in enumerate(part) for m in np.flatnonzero(members.good[place]).tolist()]
             if seats:
                 lanes = (seats * (share * width))[: share * width]
-                outputs = late_days(
+                outputs = outputs_from_day(
                     model, weather, sites[0].weather_row,
                     np.array([members.parameters[part[n], m] for n, m in lanes]),
                     np.array([members.pools[part[n], m] for n, m in lanes]),

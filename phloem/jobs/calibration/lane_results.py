@@ -10,17 +10,22 @@ import numpy as np
 from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.objective import Objective
 from phloem.kernels.optimise.lanes import DIVERGED, Lanes
-from phloem.kernels.optimise.optimiser import Options
+from phloem.kernels.optimise.optimiser import Optimiser
 from phloem.model_tables import Parameter
 from phloem.names import STATUS
 from phloem.sharding.lanes.blocks import BLOCK
-from phloem.sharding.lanes.device_rounds import Flight, terms_program
+from phloem.sharding.lanes.device_rounds import PlacedRound, terms_program
 
 Arrays = dict[str, np.ndarray]
 
 
 def lane_results(
-    objective: Objective, terms: int, options: Options, flights: Iterable[Flight], lanes: Lanes, shares: np.ndarray
+    objective: Objective,
+    terms: int,
+    options: Optimiser,
+    rounds: Iterable[PlacedRound],
+    lanes: Lanes,
+    shares: np.ndarray,
 ) -> Arrays:
     """Evaluate lanes where they stand.
 
@@ -28,7 +33,7 @@ def lane_results(
         objective: what was minimised.
         terms: of how many parts it is.
         options: the optimiser.
-        flights: rounds in which each lane stands once.
+        rounds: rounds in which each lane stands once.
         lanes: host arrays.
         shares: length of the optimiser's windows as shares of each lane's record, (lanes, windows + 1).
 
@@ -38,15 +43,15 @@ def lane_results(
     count = len(lanes.phase)
     parts = np.empty((count, terms))
     scores = {window: np.empty((count, len(objective.streams))) for window in ("calibration", "validation")}
-    for flight in flights:
-        raw = flight.put(lanes.raw)
-        sharpness = flight.put(np.full(count, options.sharpness, lanes.raw.dtype))
-        program = terms_program(objective, flight.mesh)
+    for placed in rounds:
+        raw = placed.to_devices(lanes.raw)
+        sharpness = placed.to_devices(np.full(count, options.sharpness, lanes.raw.dtype))
+        program = terms_program(objective, placed.mesh)
         for window, window_scores in scores.items():
-            found_terms, by_stream = program(raw, sharpness, flight.tables(lanes.raw.dtype, window), flight.lane_cell)
-            flight.bring_home([by_stream[name] for name in objective.streams], list(window_scores.T))
+            found_terms, by_stream = program(raw, sharpness, placed.tables(lanes.raw.dtype, window), placed.lane_cell)
+            placed.from_devices([by_stream[name] for name in objective.streams], list(window_scores.T))
             if window == "calibration":
-                flight.bring_home(list(found_terms), list(parts.T))
+                placed.from_devices(list(found_terms), list(parts.T))
     loss = parts.sum(1)
     status = np.where(lanes.redraws > 0, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
     status = np.where((lanes.phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status)
@@ -68,7 +73,7 @@ def lane_results(
         "redraws": lanes.redraws.astype(np.int8),
         "iterations": lanes.step.copy(),
         "gradient_evaluations": lanes.evaluations.copy(),
-        "gradient_equivalents": options.equivalents(lanes, shares),
+        "gradient_equivalents": options.gradient_equivalents(lanes, shares),
         "stop": lanes.stop.astype(np.int8),
         "loss_trace": lanes.trace.copy(),
     }

@@ -18,7 +18,7 @@ from phloem.jobs.progress import ProgressBar
 from phloem.sharding.processes.exact_moments import (
     Moments,
     Statistics,
-    deal,
+    cells_of_rank,
     moments,
     reduce_moments,
     round_size,
@@ -87,8 +87,8 @@ def _measure(campaign: Campaign, job: Processes, devices: int) -> tuple[list[Mom
 
     All leave the mesh in the same way, whoever met the error, so that one clear message remains.
     """
-    cells = deal(len(campaign.cells), job.count, job.rank)
-    most = len(deal(len(campaign.cells), job.count, 0))
+    cells = cells_of_rank(len(campaign.cells), job.count, job.rank)
+    most = len(cells_of_rank(len(campaign.cells), job.count, 0))
     count = len(_variables(campaign))
     sums = [Moments()] * count
     with process_mesh(job, devices=devices, platform="cpu") as mesh, _bar(job, most) as bar:

@@ -25,7 +25,7 @@ from phloem.kernels.optimise.optimiser import begin
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK, Block, lay_out
-from phloem.sharding.lanes.device_rounds import Flight, Program, advance_program
+from phloem.sharding.lanes.device_rounds import PlacedRound, Program, advance_program
 from phloem.sharding.lanes.devices import local_devices
 from phloem.sharding.lanes.memory import projected_bytes
 
@@ -72,7 +72,7 @@ class DeviceRound(NamedTuple):
     """Arrays of a round on the devices: its window, its lanes, their tables, where they stand, what advances them."""
 
     stage: int
-    flight: Flight
+    placed: PlacedRound
     data: SiteData
     lanes: Lanes
     program: Program
@@ -88,7 +88,7 @@ class TileCalibration:
         devices: devices that the lanes may be laid over.
         in_flight: lanes worked on at once, at most.
         layout: how the lanes that were running when it was made are worked through.
-        on_devices: the round on the devices, None between two rounds.
+        device_round: the round on the devices, None between two rounds.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class TileCalibration:
         self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
         while self._table < self.layout.cells:  # few sizes, since each has a program of its own
             self._table *= 2
-        self.on_devices: DeviceRound | None = None
+        self.device_round: DeviceRound | None = None
         self._waiting = list(self.layout.rounds)
 
     @property
@@ -189,7 +189,7 @@ class TileCalibration:
     @property
     def steps_taken(self) -> int:
         """Steps of all lanes since their last start; a lane that was given up counts as finished."""
-        taken = self.options.taken(self._state)
+        taken = self.options.progress(self._state)
         return int(np.where(self._state.phase == DIVERGED, self.options.steps, taken).sum())
 
     @property
@@ -218,22 +218,24 @@ class TileCalibration:
             MemoryError, jax.errors.JaxRuntimeError: memory ran out (`sharding.out_of_memory` tells), or something else
                 went wrong on a device. No lane has moved then, and `halve` can follow.
         """
-        if self.on_devices is None:
+        if self.device_round is None:
             if not self._waiting:
                 return 0
-            self.on_devices = self._to_devices(self._waiting[0])
-        stage, flight, data, lanes, program = self.on_devices
-        before = self._state.evaluations[flight.lanes]
-        moved = program(data, flight.lane_cell, lanes, np.int32(min(steps, self.options.together)), np.int32(stage))
-        flight.bring_home(self.options.glance(moved), self.options.glance(self._state))
-        self.on_devices = self.on_devices._replace(lanes=moved)
-        taken = int((self._state.evaluations[flight.lanes] - before).max())
-        walking = self._walking()[flight.lanes].sum()
+            self.device_round = self._to_devices(self._waiting[0])
+        stage, placed, data, lanes, program = self.device_round
+        before = self._state.evaluations[placed.lanes]
+        moved = program(
+            data, placed.lane_cell, lanes, np.int32(min(steps, self.options.steps_between_checks)), np.int32(stage)
+        )
+        placed.from_devices(self.options.progress_arrays(moved), self.options.progress_arrays(self._state))
+        self.device_round = self.device_round._replace(lanes=moved)
+        taken = int((self._state.evaluations[placed.lanes] - before).max())
+        walking = self._walking()[placed.lanes].sum()
         elsewhere = (self._state.phase == RUNNING).sum() - walking
-        if walking and not (elsewhere >= walking and 2 * walking < len(flight.lanes)):
+        if walking and not (elsewhere >= walking and 2 * walking < len(placed.lanes)):
             return taken
         self._from_devices()
-        self.on_devices = None
+        self.device_round = None
         self._waiting.pop(0)
         if walking or not self._waiting:
             self._lay_out()
@@ -247,18 +249,18 @@ class TileCalibration:
 
     def _to_devices(self, blocks: Sequence[Block]) -> DeviceRound:
         """Bring a round to the devices."""
-        flight = self._flight(self._table, blocks, self._windows[self._stage])
-        program = advance_program(self._objectives[self._stage], self.options, flight.mesh)
-        tables = flight.tables(self.dtype, least=self._days)
-        return DeviceRound(self._stage, flight, tables, flight.put_lanes(self._state), program)
+        placed = self._placed_round(self._table, blocks, self._windows[self._stage])
+        program = advance_program(self._objectives[self._stage], self.options, placed.mesh)
+        tables = placed.tables(self.dtype, least=self._days)
+        return DeviceRound(self._stage, placed, tables, placed.lanes_to_devices(self._state), program)
 
-    def _flight(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> Flight:
-        return Flight(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
+    def _placed_round(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> PlacedRound:
+        return PlacedRound(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
 
     def _from_devices(self) -> None:
         """Note where the lanes on the devices stand."""
-        if self.on_devices is not None:
-            self.on_devices.flight.bring_home(self.on_devices.lanes, self._state)
+        if self.device_round is not None:
+            self.device_round.placed.from_devices(self.device_round.lanes, self._state)
 
     def halve(self) -> bool:
         """Halve the lanes in flight and go on from where they stand: fewer devices first, then fewer lanes on one.
@@ -267,11 +269,11 @@ class TileCalibration:
             Whether fewer lanes are in flight than before; not so where there was but one.
         """
         rounds = [sum(len(block.lanes) for block in blocks) for blocks in self.layout.rounds]
-        flown = min(self.in_flight, max(rounds, default=len(self.lanes)))
-        if flown == 1:
+        lanes_at_once = min(self.in_flight, max(rounds, default=len(self.lanes)))
+        if lanes_at_once == 1:
             return False
         self._from_devices()
-        self.in_flight = flown // 2
+        self.in_flight = lanes_at_once // 2
         self._lay_out()
         return True
 
@@ -305,10 +307,10 @@ class TileCalibration:
         self._from_devices()
         layout = lay_out(self.lanes, self.in_flight)
         devices = self.devices[: layout.devices]
-        flights = (Flight(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
+        rounds = (PlacedRound(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
         shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
         terms = len(self._configuration.calibration.tables.terms)
-        return lane_results(self.objective, terms, self.options, flights, self._state, np.array(shares))
+        return lane_results(self.objective, terms, self.options, rounds, self._state, np.array(shares))
 
     def arrays(self) -> Arrays:
         """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""

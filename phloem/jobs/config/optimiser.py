@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from phloem.kernels.optimise.adam import AdamOptions
-from phloem.kernels.optimise.windowed_bfgs import FastOptions
+from phloem.kernels.optimise.adam import AnnealedAdam
+from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 from phloem.typed_tables import Above, Positive, Section, Share
 
 if TYPE_CHECKING:
-    from phloem.kernels.optimise.adam import AdamOptions
-    from phloem.kernels.optimise.windowed_bfgs import FastOptions
+    from phloem.kernels.optimise.adam import AnnealedAdam
+    from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 
 
 SETTLING = 1.5
@@ -53,11 +53,11 @@ class Adam(Section):
         """Return the memory in which a lane's curvature is kept."""
         return 0
 
-    def options(self) -> AdamOptions:
+    def options(self) -> AnnealedAdam:
         """Return the kernels' form of it."""
-        from phloem.kernels.optimise.adam import AdamOptions
+        from phloem.kernels.optimise.adam import AnnealedAdam
 
-        return AdamOptions(**self.model_dump(exclude={"name"}))
+        return AnnealedAdam(**self.model_dump(exclude={"name"}))
 
     def endless(self, steps: int) -> Adam:
         """Return an optimiser that is not done within so many steps, each of them over the whole record."""
@@ -116,13 +116,13 @@ class FastSection(Section):
         """
         return 8 * (4 * unknowns**2 + 16 * unknowns)
 
-    def options(self) -> FastOptions:
+    def options(self) -> WindowedBfgs:
         """Return the kernels' form of it."""
-        from phloem.kernels.optimise.windowed_bfgs import FastOptions
+        from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 
         given: dict[str, Any] = self.model_dump(exclude={"name"})
         given |= {"windows": tuple(self.windows), "window_iterations": tuple(self.window_iterations)}
-        return FastOptions(**given)
+        return WindowedBfgs(**given)
 
     def endless(self, steps: int) -> FastSection:
         """Return an optimiser that is not done within so many steps, each of them over the whole record."""

@@ -12,7 +12,7 @@ from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import BLOCK, blocks
+from phloem.sharding.lanes.blocks import BLOCK, tile_blocks
 
 PROGRAM_BYTES = 0.9 * 2**30
 """Of the program and its compiler, beside the tables (measured, resident)."""
@@ -83,7 +83,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
     seconds = []
     for tile in range(len(campaign.tiles)):
         cells = campaign.tile_cells(tile)
-        layout = blocks(len(cells), members)
+        layout = tile_blocks(len(cells), members)
         steps = 0.0
         for block in layout:
             days = max(cells[position].days for position in block.cells)

@@ -28,7 +28,7 @@ from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.experiment import GROWTH_YEARS
 from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
 from phloem.kernels.calibrations.dalec_daily.tables import GRID
-from phloem.kernels.calibrations.protocol import Protocol
+from phloem.kernels.calibrations.protocol import RunProtocol
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
@@ -87,7 +87,7 @@ class Stand:
     rng: np.random.Generator
 
 
-PROTOCOL = Protocol((FIRST, LAST), GROWTH_YEARS, (SEEN[0], 2012), (2013, SEEN[1]))
+PROTOCOL = RunProtocol((FIRST, LAST), GROWTH_YEARS, (SEEN[0], 2012), (2013, SEEN[1]))
 
 
 def make_stand(place: DomainCell, seed: int) -> Stand:
@@ -137,7 +137,7 @@ def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     som = [pool.name for pool in POOLS].index("som")
 
     def sums(pools: jax.Array) -> jax.Array:
-        _, found = fold(model, values, model.first_state(pools.T), data.series, cells, last=False)
+        _, found = fold(model, values, model.first_state(pools.T), data.tables, cells, last=False)
         return jnp.stack([found.som_year_ends, found.wood_litter + found.litter_to_som, found.rh_som])
 
     run = jax.jit(sums)
@@ -145,7 +145,7 @@ def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         ends, inflow, outflow = np.asarray(run(jnp.asarray(pools)))
         mean = (pools[:, som] + ends) / GROWTH_YEARS
         pools[:, som] = np.clip(mean * np.clip(inflow / outflow, 0.3, 3.0), 100.0, 150_000.0)
-    outputs = trajectory(model, values, model.first_state(jnp.asarray(pools).T), data.series, cells)
+    outputs = trajectory(model, values, model.first_state(jnp.asarray(pools).T), data.tables, cells)
     days = stands[0].site.days
     return pools, {key: np.asarray(getattr(outputs, key))[:days].T for key in (*STREAMS, "biomass", "beta")}
 

@@ -21,7 +21,7 @@ from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed, Outputs, State
 from phloem.kernels.simulate.daily_outputs import trajectory
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.names import PERIOD
 
 SOUTH, NORTH = 47.0, 68.0
@@ -141,7 +141,7 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
     blank = tower_site(unseen, switches("strict"))
     unobserved = np.zeros(days)
     model = dalec("strict")
-    table = series([blank.weather], [Observed(*[unobserved] * len(Observed._fields))], np.float64)
+    table = day_tables([blank.weather], [Observed(*[unobserved] * len(Observed._fields))], np.float64)
 
     def run_once(pools: np.ndarray) -> Outputs:
         values = trajectory(

@@ -1,4 +1,4 @@
-"""What a campaign that calibrates cells needs of a model: its tables, its cells, its loss, its forward runs."""
+"""Calibrations of a model: its tables, its cells, its loss and its forward runs, as a campaign asks for them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from phloem.model_tables import ModelTables
 from phloem.typed_tables import ExperimentTable
 
 if TYPE_CHECKING:
-    from phloem.kernels.calibrations.protocol import Protocol
+    from phloem.kernels.calibrations.protocol import RunProtocol
     from phloem.kernels.models.model import Model
     from phloem.kernels.objective.objective import Objective
     from phloem.kernels.objective.site import Site
-    from phloem.kernels.optimise.optimiser import Options
+    from phloem.kernels.optimise.optimiser import Optimiser
 
 
 class Calibration(ExperimentTable):
@@ -22,7 +22,7 @@ class Calibration(ExperimentTable):
     A model joins by a subclass. Whatever computes is imported inside the methods: commands that compute nothing read
     tables too, and start without JAX.
 
-    `backend = "auto"` is settled when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
+    `backend = "auto"` is chosen when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
     """
 
     kind_of_work: ClassVar[str] = "calibration"
@@ -37,12 +37,12 @@ class Calibration(ExperimentTable):
         """Parameters, pools, streams and terms of the loss; equal for equal tables."""
 
     def with_backend(self, backend: str) -> Calibration:
-        """Return the same experiment with `auto` settled; a backend that was chosen stays."""
+        """Return the same experiment with `auto` replaced by a backend; one that was named stays."""
         return self.model_copy(update={"backend": backend}) if self.backend == "auto" else self
 
     @property
     def time_loop(self) -> str:
-        """The backend that runs its time loop, `auto` before one is settled."""
+        """The backend that runs its time loop, `auto` before one is chosen."""
         return self.backend
 
     @property
@@ -56,7 +56,7 @@ class Calibration(ExperimentTable):
             raise ValueError(f'experiment.name = "{self.name}" goes with data.kind = "tower"')
 
     @property
-    def protocol(self) -> Protocol:
+    def protocol(self) -> RunProtocol:
         """What a run over a driver store simulates and compares.
 
         Raises:
@@ -89,9 +89,9 @@ class Calibration(ExperimentTable):
         """The experiment as the optimiser's windows of a few years see it."""
         return self
 
-    def tuned(self, options: Options) -> Options:
+    def tuned(self, optimiser: Optimiser) -> Optimiser:
         """Return the optimiser as this experiment needs it."""
-        return options
+        return optimiser
 
     def forward_model(self) -> Model:
         """Return the model text of forward runs: that of the loss, or a plainer one of the same days."""

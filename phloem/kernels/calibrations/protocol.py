@@ -1,4 +1,4 @@
-"""What a run over a driver store simulates and compares, in calendar years (calibration.md section 2)."""
+"""Protocols of runs over a driver store: calendar years simulated and compared (calibration.md section 2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Years = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Protocol:
+class RunProtocol:
     """What is simulated and compared, in calendar years (calibration.md section 2).
 
     Attributes:

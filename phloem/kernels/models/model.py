@@ -1,4 +1,4 @@
-"""What a model is to the folds: names, and pure functions of scalars."""
+"""Models as the folds read them: tables of names, and pure functions of scalars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from phloem.model_tables import Parameter
 
-Tuple = Any
+Record = Any
 """A NamedTuple of scalars; the folds pass arrays of one number a lane in the scalars' place."""
 
 
@@ -49,27 +49,27 @@ class Model:
     outputs: type
     observed: type
     sums: type
-    prepare: Callable[[Tuple], Tuple]
-    step: Callable[[Tuple, Tuple, Tuple], tuple[Tuple, Tuple]]
-    score: Callable[[Tuple, Tuple], Tuple]
+    prepare: Callable[[Record], Record]
+    step: Callable[[Record, Record, Record], tuple[Record, Record]]
+    score: Callable[[Record, Record], Record]
     rare: tuple[str, ...] = ()
-    from_values: Callable[[Any], Tuple] | None = None
-    from_logs: Callable[[Any], Tuple] | None = None
-    from_pools: Callable[[Any], Tuple] | None = None
+    from_values: Callable[[Any], Record] | None = None
+    from_logs: Callable[[Any], Record] | None = None
+    from_pools: Callable[[Any], Record] | None = None
 
     @property
     def unknowns(self) -> tuple[Parameter, ...]:
         """Parameters and initial pools: what a lane looks for, in the order of the unbounded vector."""
         return self.parameters + self.pools
 
-    def inputs_of_values(self, values: Any) -> Tuple:
+    def inputs_of_values(self, values: Any) -> Record:
         """Return the inputs of physical parameters, shape (parameters, ...)."""
         return self.inputs(*values) if self.from_values is None else self.from_values(values)
 
-    def inputs_of_logs(self, logs: Any) -> Tuple:
+    def inputs_of_logs(self, logs: Any) -> Record:
         """Return the inputs of the natural logarithms of physical parameters, shape (parameters, ...)."""
         return self.inputs_of_values(jnp.exp(logs)) if self.from_logs is None else self.from_logs(logs)
 
-    def first_state(self, pools: Any) -> Tuple:
+    def first_state(self, pools: Any) -> Record:
         """Return the first state of initial pools, shape (pools, ...)."""
         return self.state(*pools) if self.from_pools is None else self.from_pools(pools)

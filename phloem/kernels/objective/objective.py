@@ -1,4 +1,4 @@
-"""What is minimised: a fold over a cell, and terms that follow from its sums and from the parameters."""
+"""Objectives: losses whose terms follow from the sums of a fold over the days and from the parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jax import Array
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import log_physical
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.fold import fold
 from phloem.model_tables import Parameter
 
@@ -29,14 +29,14 @@ class SiteData(NamedTuple):
     """What the objective knows of the cells.
 
     Attributes:
-        series: tables of forcing and observations.
+        tables: tables of forcing and observations.
         variance: sum of squared deviations of the weighted observations from their mean, shape (streams, cells).
         marked: number of marked year ends, shape (cells,).
         days: number of live days, shape (cells,).
         facts: numbers of the cells that this model's loss reads, a NamedTuple of arrays of shape (cells,).
     """
 
-    series: Series
+    tables: DayTables
     variance: Array
     marked: Array
     days: Array
@@ -77,7 +77,7 @@ class Objective(ABC):
             raw: unbounded parameters and initial pools, shape (unknowns, lanes).
             inputs: the model's inputs that follow from them.
             pools: initial pools, shape (pools, lanes).
-            sums: what the fold found.
+            sums: the sums of the fold.
             sharpness: annealed k, shape (lanes,).
             data: the cells.
             lane_cell: cell of each lane, shape (lanes,).
@@ -90,7 +90,7 @@ class Objective(ABC):
         return {}
 
     @property
-    def walkable(self) -> Objective:
+    def for_line_search(self) -> Objective:
         """The same loss in a form that is finite wherever a line search may look."""
         return self
 
@@ -111,7 +111,7 @@ class Objective(ABC):
         inputs = self.model.inputs_of_logs(logs[:count])
         pools = jnp.exp(logs[count:])
         first = self.model.first_state(pools)
-        _, sums = fold(self.model, inputs, first, data.series, lane_cell, backend=self.backend, last=False)
+        _, sums = fold(self.model, inputs, first, data.tables, lane_cell, backend=self.backend, last=False)
         return self.parts(raw, inputs, pools, sums, sharpness, data, lane_cell), sums
 
     def loss(self, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:

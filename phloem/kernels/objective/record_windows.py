@@ -1,4 +1,4 @@
-"""A few years of a record, on which a lane can walk cheaply before it comes to the whole."""
+"""Windows of an optimiser: the consecutive years of a record that hold most observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One cell as the loss reads it, and cells stacked into tables."""
+"""Sites: cells as the loss reads them, and their tables, stacked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jax import Array
 
 from phloem.arithmetic import ceil_div
 from phloem.kernels.objective.objective import SiteData
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 
 ROW = 64
 """Numbers a cell come in rows of a multiple of this: XLA's code for another length may have other last bits."""
@@ -136,22 +136,22 @@ def site_data(sites: Sequence[Site], dtype: Any, window: str = "calibration", le
     """
     if len(sites) == 1:  # a table of one cell compiles to other code, with other last bits, than one of several
         sites = [*sites, *sites]
-    found = [one.observed(window) for one in sites]
-    one = sites[0]
-    tables = series(
-        [one.weather for one in sites],
-        [observed for observed, _ in found],
+    windows = [site.observed(window) for site in sites]
+    first = sites[0]
+    tables = day_tables(
+        [site.weather for site in sites],
+        [observed for observed, _ in windows],
         dtype,
-        weather_row=one.weather_row,
-        observed_row=one.observed_row,
-        least=least if one.weather_row is None else 0,
+        weather_row=first.weather_row,
+        observed_row=first.observed_row,
+        least=least if first.weather_row is None else 0,
     )
-    facts = [one.facts for one in sites]
+    facts = [site.facts for site in sites]
     return SiteData(
-        series=tables,
-        variance=_row([spread for _, spread in found], dtype).T,
-        marked=_row([one.year_end.sum() for one in sites], dtype),
-        days=_row([one.days for one in sites], dtype),
+        tables=tables,
+        variance=_row([spread for _, spread in windows], dtype).T,
+        marked=_row([site.year_end.sum() for site in sites], dtype),
+        days=_row([site.days for site in sites], dtype),
         facts=type(facts[0])(*(_row(column, dtype) for column in zip(*facts, strict=True))),
     )
 

@@ -13,12 +13,12 @@ from jax import Array, lax
 
 from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
-from phloem.kernels.optimise.optimiser import Options, choose
+from phloem.kernels.optimise.optimiser import Optimiser, choose
 from phloem.names import STOP
 
 
 @dataclass(frozen=True)
-class AdamOptions(Options):
+class AnnealedAdam(Optimiser):
     """The schedule of one calibration; the defaults are the published ones.
 
     Attributes:
@@ -61,7 +61,7 @@ class AdamOptions(Options):
             rate = optax.join_schedules([optax.constant_schedule(self.learning_rate), fall], [begin])
         return optax.adam(rate, self.beta1, self.beta2, self.epsilon)
 
-    def first(self, raw: Array) -> Any:
+    def initial_state(self, raw: Array) -> Any:
         """Return empty moments."""
         return jax.vmap(self.transformation().init)(raw)
 
@@ -71,46 +71,46 @@ class AdamOptions(Options):
 
 
 def _iterate(
-    objective: Objective, options: AdamOptions, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
+    objective: Objective, optimiser: AnnealedAdam, data: SiteData, lane_cell: Array, lanes: Lanes, running: Array
 ) -> Lanes:
     """Take one step in every running lane."""
     k = jnp.minimum(
-        lanes.step.astype(lanes.raw.dtype) * (options.sharpness / options.sharpness_iterations),
-        options.sharpness,
+        lanes.step.astype(lanes.raw.dtype) * (optimiser.sharpness / optimiser.sharpness_iterations),
+        optimiser.sharpness,
     )
     loss, gradient = objective.loss_and_gradient(lanes.raw.T, k, data, lane_cell)
     finite = jnp.isfinite(loss) & jnp.isfinite(gradient).all(0)
-    tx = options.transformation()
-    updates, optimiser = jax.vmap(tx.update)(gradient.T, lanes.optimiser)
+    tx = optimiser.transformation()
+    updates, moments = jax.vmap(tx.update)(gradient.T, lanes.optimiser)
     good = running & finite
 
-    better = good & (lanes.step >= options.sharpness_iterations) & (loss < lanes.best_loss)
-    kept = (jnp.arange(lanes.trace.shape[1]) == (lanes.step // options.stride)[:, None]) & (
-        good & (lanes.step % options.stride == 0)
+    better = good & (lanes.step >= optimiser.sharpness_iterations) & (loss < lanes.best_loss)
+    kept = (jnp.arange(lanes.trace.shape[1]) == (lanes.step // optimiser.stride)[:, None]) & (
+        good & (lanes.step % optimiser.stride == 0)
     )[:, None]
     step = jnp.where(good, lanes.step + 1, lanes.step)
     stepped = lanes._replace(
         raw=choose(good, lanes.raw + updates, lanes.raw),
-        optimiser=choose(good, optimiser, lanes.optimiser),
+        optimiser=choose(good, moments, lanes.optimiser),
         step=step,
         evaluations=lanes.evaluations + running,
-        phase=jnp.where(good & (step >= options.iterations), DONE, lanes.phase),
-        stop=jnp.where(good & (step >= options.iterations), STOP["budget"], lanes.stop),
+        phase=jnp.where(good & (step >= optimiser.iterations), DONE, lanes.phase),
+        stop=jnp.where(good & (step >= optimiser.iterations), STOP["budget"], lanes.stop),
         best_loss=jnp.where(better, loss, lanes.best_loss),
         best_raw=choose(better, lanes.raw, lanes.best_raw),
         trace=jnp.where(kept, loss[:, None].astype(jnp.float32), lanes.trace),
     )
-    return lax.cond((running & ~finite).any(), partial(_redraw, options, running & ~finite), lambda x: x, stepped)
+    return lax.cond((running & ~finite).any(), partial(_redraw, optimiser, running & ~finite), lambda x: x, stepped)
 
 
-def _redraw(options: AdamOptions, bad: Array, lanes: Lanes) -> Lanes:
+def _redraw(optimiser: AnnealedAdam, bad: Array, lanes: Lanes) -> Lanes:
     """Start the bad lanes anew, or give them up after the last redraw; the others stay as they are."""
     again = bad & (lanes.redraws < lanes.last_redraw)
     redraws = lanes.redraws + again
-    raw = draw(lanes.key, redraws, lanes.start, options.init)
+    raw = draw(lanes.key, redraws, lanes.start, optimiser.init)
     fresh = lanes._replace(
         raw=raw,
-        optimiser=options.first(raw),
+        optimiser=optimiser.initial_state(raw),
         step=jnp.zeros_like(lanes.step),
         best_loss=jnp.full_like(lanes.best_loss, jnp.inf),
         best_raw=raw,

@@ -1,4 +1,4 @@
-"""The coordinates in which the fast optimiser walks: z = arsinh x of the unbounded x."""
+"""The coordinates of windowed BFGS: z = arsinh x of the unbounded x."""
 
 from __future__ import annotations
 

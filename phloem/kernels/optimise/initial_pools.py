@@ -1,4 +1,4 @@
-"""Moving initial pools into the walls of the steady state, by forward runs alone."""
+"""Initial pools that satisfy the steady-state constraints, found by forward runs without gradients."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from phloem.kernels.objective.objective import EQUILIBRIUM_FACTOR, EQUILIBRIUM_T
 from phloem.kernels.optimise.arsinh_coordinates import raw_of
 
 MOVES = 4
-"""Times that the pools are moved."""
+"""Moves of the pools."""
 
-RUNS = MOVES + 1
-"""Forward runs that this takes."""
+FORWARD_RUNS = MOVES + 1
+"""Forward runs of `balance_initial_pools`: one a move, and one that looks at the last."""
 
-INSIDE = 0.8
-"""Aim: this share of the way from the middle to a wall."""
+AIMED_SHARE = 0.8
+"""Pools are moved to this share of what a steady-state constraint allows."""
 
-LONGEST = 1.0
-"""Largest move of a pool's logarithm."""
+MAX_LOG_MOVE = 1.0
+"""Largest move of the natural logarithm of a pool."""
 
 KEPT_FROM_BOUNDS = 0.03
 """Pools are not moved closer to their bounds than this share of the log range: there the transform has no slope."""
 
 
-def settle(objective: Objective, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array) -> Array:
-    """Move each lane's pools until its steady-state terms are small, and keep the best of what was seen.
+def balance_initial_pools(
+    objective: Objective, raw: Array, sharpness: Array, data: SiteData, lane_cell: Array
+) -> Array:
+    """Move the steady pools of each lane until its steady-state terms are small; keep the point of the least loss.
 
     A pool whose mean over the years, or whose inflow over outflow, is off by a factor gets an initial size that is
     moved by what exceeds the allowed part of that factor, the larger of the two. The parameters stay.
@@ -53,18 +55,18 @@ def settle(objective: Objective, raw: Array, sharpness: Array, data: SiteData, l
     rows = np.array(pools)
     span = jnp.asarray(log_bounds(objective.unknowns, raw.dtype)[1][rows, 0])
 
-    def look(raw: Array) -> tuple[Array, Array]:
+    def loss_and_moves(raw: Array) -> tuple[Array, Array]:
         terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
         logs = log_physical(raw.T, objective.unknowns)
         p, pools = objective.model.inputs_of_logs(logs[:count]), jnp.exp(logs[count:])
-        found = objective.balances(p, sums, pools, data, lane_cell)
-        moves = [_move(jnp.log(drift), jnp.log(ratio)) for drift, ratio in found.values()]
+        ratios = objective.balances(p, sums, pools, data, lane_cell)
+        moves = [_move(jnp.log(drift), jnp.log(ratio)) for drift, ratio in ratios.values()]
         loss = reduce(add, terms)
         return jnp.where(jnp.isfinite(loss), loss, jnp.inf), jnp.stack(moves, 1)
 
-    def once(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def move_pools(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         now, best, least = carry
-        loss, moves = look(now)
+        loss, moves = loss_and_moves(now)
         better = loss < least
         best, least = jnp.where(better[:, None], now, best), jnp.where(better, loss, least)
         u = jnp.arctan(now[:, rows]) / np.pi + 0.5
@@ -73,28 +75,28 @@ def settle(objective: Objective, raw: Array, sharpness: Array, data: SiteData, l
         return now.at[:, rows].set(jnp.tan(np.pi * (u - 0.5))), best, least
 
     start = (raw, raw, jnp.full(raw.shape[0], jnp.inf, raw.dtype))
-    return lax.fori_loop(0, RUNS, once, start)[1]
+    return lax.fori_loop(0, FORWARD_RUNS, move_pools, start)[1]
 
 
 def _move(drift: Array, ratio: Array) -> Array:
     """Return by how much a pool's logarithm should move, from the logarithms of its two ratios."""
-    first = _beyond(drift, INSIDE * EQUILIBRIUM_TOLERANCE)
-    second = _beyond(drift + ratio, INSIDE * EQUILIBRIUM_FACTOR)
+    first = _beyond(drift, AIMED_SHARE * EQUILIBRIUM_TOLERANCE)
+    second = _beyond(drift + ratio, AIMED_SHARE * EQUILIBRIUM_FACTOR)
     move = jnp.where(jnp.abs(second) > jnp.abs(first), second, first)
-    return jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -LONGEST, LONGEST)
+    return jnp.clip(jnp.where(jnp.isfinite(move), move, 0), -MAX_LOG_MOVE, MAX_LOG_MOVE)
 
 
 def _beyond(value: Array, allowed: float) -> Array:
     return jnp.sign(value) * jnp.maximum(jnp.abs(value) - allowed, 0)
 
 
-REGROWN = tuple(float(np.arcsinh(np.tan(np.pi * (u - 0.5)))) for u in (0.85, 0.93, 0.98))
-"""z at some shares of the log range, of which the one with the least loss begins the whole record. A stand that begins
+RESTART_POINTS = tuple(float(np.arcsinh(np.tan(np.pi * (u - 0.5)))) for u in (0.85, 0.93, 0.98))
+"""z at 0.85, 0.93 and 0.98 of the log range; the one of least loss begins the whole record. A stand that begins
 with few leaves cannot live on what they earn (its light falls with the square of LAI), and no gradient leads out of a
 dead one: with the first alone 55 of 1,200 lanes ended there."""
 
 
-def regrow(
+def restart_live_pools(
     objective: Objective,
     point: Array,
     entering: Array,
@@ -103,19 +105,19 @@ def regrow(
     data: SiteData,
     lane_cell: Array,
 ) -> Array:
-    """Return where lanes begin the whole record: some unknowns stand where, of the choices, the loss is least.
+    """Return the points at which lanes begin the whole record, some unknowns at the RESTART_POINTS of least loss.
 
     Args:
         objective: of the whole record.
         point: z of each lane, float64 (lanes, unknowns).
         entering: lanes that begin it now, bool (lanes,); the others stay.
-        rows: unknowns that begin anew.
+        rows: unknowns that are set, positions in the unbounded vector.
         sharpness: k, (lanes,), of the type in which the loss is evaluated.
         data: the cells.
         lane_cell: cell of each lane, (lanes,).
     """
     best, least = point, jnp.full(len(point), jnp.inf, sharpness.dtype)
-    for z in REGROWN:
+    for z in RESTART_POINTS:
         trial = point.at[:, np.array(rows)].set(z)
         loss = objective.loss(raw_of(trial, sharpness.dtype).T, sharpness, data, lane_cell)
         better = loss < least

@@ -1,4 +1,4 @@
-"""Lanes under calibration: where they start, what is known of each, and how a diverged one starts anew."""
+"""Lanes under calibration: their state, their random keys, their first raw values and their redraws."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def lane_keys(seed: int, cells: Sequence[int], members: Sequence[int]) -> np.nda
     """
     root = jax.random.key(seed, impl="threefry2x32")
 
-    def one(cell: Array, member: Array) -> Array:
+    def lane_key(cell: Array, member: Array) -> Array:
         return jax.random.key_data(jax.random.fold_in(jax.random.fold_in(root, cell), member))
 
-    return np.asarray(jax.vmap(one)(jnp.asarray(cells, jnp.uint32), jnp.asarray(members, jnp.uint32)))
+    return np.asarray(jax.vmap(lane_key)(jnp.asarray(cells, jnp.uint32), jnp.asarray(members, jnp.uint32)))
 
 
 @partial(jax.jit, static_argnames="init")
@@ -91,14 +91,14 @@ def draw(key: Array, redraws: Array, start: Array, init: str) -> Array:
         Raw values of start's type, (lanes, unknowns).
     """
 
-    def one(data: Array, redraw: Array) -> Array:
+    def draw_lane(data: Array, redraw: Array) -> Array:
         lane = jax.random.fold_in(jax.random.wrap_key_data(data, impl="threefry2x32"), redraw)
         if init == "uniform_u":
             u = jax.random.uniform(lane, start.shape[1:], jnp.float32, 0.02, 0.98)
             return jnp.tan(np.pi * (u - 0.5))
         return jax.random.normal(lane, start.shape[1:], jnp.float32)
 
-    drawn = jax.vmap(one)(key, redraws).astype(start.dtype)
+    drawn = jax.vmap(draw_lane)(key, redraws).astype(start.dtype)
     return jnp.where(jnp.isfinite(start), start, drawn)
 
 
@@ -119,7 +119,7 @@ def start_values(starts: Sequence[Mapping[str, float]], model: Model, dtype: Any
     rows = {name: row for row, name in enumerate(names)}
     values = np.array([[p.lower] for p in unknowns]).repeat(len(starts), 1)
     known = np.zeros(values.shape, bool)
-    for lane, given in enumerate(starts):
-        for name, value in given.items():
+    for lane, start in enumerate(starts):
+        for name, value in start.items():
             values[rows[name], lane], known[rows[name], lane] = value, True
     return np.where(known, unbounded(values, unknowns), np.nan).T.astype(dtype)

@@ -1,4 +1,4 @@
-"""What optimisers share: how a block of lanes begins, and how it is advanced by steps that are data, not shape."""
+"""Optimisers of lanes: their interface, the first state of a block, and steps whose number is data, not shape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, 
 from phloem.names import STOP
 
 
-class Options(ABC):
+class Optimiser(ABC):
     """An optimiser with its settings; equal ones are hashed alike, so that they share compiled programs.
 
     Attributes:
@@ -53,27 +53,27 @@ class Options(ABC):
         return np.arange(0, self.steps, self.stride, dtype=np.int32)
 
     @abstractmethod
-    def first(self, raw: Array) -> Any:
+    def initial_state(self, raw: Array) -> Any:
         """Return the optimiser's own state of lanes that begin at `raw` (lanes, unknowns)."""
 
     @property
-    def together(self) -> int:
-        """Steps that a block takes before it is looked which of its lanes are done."""
+    def steps_between_checks(self) -> int:
+        """Steps that a block takes before its lanes are asked which of them are done."""
         return self.steps
 
     def stage(self, lanes: Lanes) -> Any:
         """Return which of the windows each lane walks on, int32 (lanes,); `len(windows)` is the whole record."""
         return jnp.zeros_like(lanes.phase)
 
-    def taken(self, lanes: Lanes) -> Any:
-        """Return how far each lane is on its way to `steps`, int32 (lanes,)."""
+    def progress(self, lanes: Lanes) -> Any:
+        """Return how many of `steps` each lane has behind it, int32 (lanes,)."""
         return lanes.step
 
-    def glance(self, lanes: Lanes) -> tuple[Any, ...]:
-        """Return the few arrays, lanes first, that tell how far lanes are."""
+    def progress_arrays(self, lanes: Lanes) -> tuple[Any, ...]:
+        """Return the few arrays, lanes first, that `stage` and `progress` read."""
         return lanes.phase, lanes.step, lanes.evaluations
 
-    def equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
+    def gradient_equivalents(self, lanes: Lanes, shares: np.ndarray) -> np.ndarray:
         """Return what each lane has cost, in gradients of its whole record, (lanes,).
 
         Args:
@@ -88,7 +88,7 @@ class Options(ABC):
 
 
 def begin(
-    options: Options,
+    optimiser: Optimiser,
     model: Model,
     seed: int,
     cells: Sequence[int],
@@ -101,7 +101,7 @@ def begin(
     """Return a block of lanes at their first step, padded to its fixed width.
 
     Args:
-        options: the optimiser.
+        optimiser: the optimiser.
         model: whose unknowns the lanes look for.
         seed: the campaign's seed.
         cells: number of each lane's cell.
@@ -117,14 +117,14 @@ def begin(
     start = jnp.asarray(start_values([*starts, *[{}] * missing], model, dtype))
     count = jnp.zeros(block, jnp.int32)
     used = jnp.asarray([*(redraws or [0] * len(cells)), *[0] * missing], jnp.int32)
-    raw = draw(jnp.asarray(key), used, start, options.init)
+    raw = draw(jnp.asarray(key), used, start, optimiser.init)
     phase = np.full(block, RUNNING, np.int32)
     phase[len(cells) :] = PADDING
     return Lanes(
         key=jnp.asarray(key),
         start=start,
         raw=raw,
-        optimiser=options.first(raw),
+        optimiser=optimiser.initial_state(raw),
         step=count,
         evaluations=count,
         redraws=used,
@@ -133,7 +133,7 @@ def begin(
         stop=jnp.full(block, STOP["none"], jnp.int32),
         best_loss=jnp.full(block, jnp.inf, dtype),
         best_raw=raw,
-        trace=jnp.full((block, len(options.trace_iteration)), jnp.nan, jnp.float32),
+        trace=jnp.full((block, len(optimiser.trace_iteration)), jnp.nan, jnp.float32),
     )
 
 
@@ -142,10 +142,10 @@ def choose(condition: Array, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)
 
 
-@partial(jax.jit, static_argnames=("objective", "options"))
+@partial(jax.jit, static_argnames=("objective", "optimiser"))
 def advance(
     objective: Objective,
-    options: Options,
+    optimiser: Optimiser,
     data: SiteData,
     lane_cell: Array,
     lanes: Lanes,
@@ -159,7 +159,7 @@ def advance(
 
     Args:
         objective: what is minimised.
-        options: the optimiser.
+        optimiser: the optimiser.
         data: the cells, as the window shows them.
         lane_cell: cell of each lane, int32 (lanes,).
         lanes: where they stand.
@@ -168,12 +168,12 @@ def advance(
     """
 
     def active(lanes: Lanes) -> Array:
-        return (lanes.phase == RUNNING) & (options.stage(lanes) == stage)
+        return (lanes.phase == RUNNING) & (optimiser.stage(lanes) == stage)
 
     def more(carry: tuple[Array, Lanes]) -> Array:
         return (carry[0] < steps) & active(carry[1]).any()
 
     def body(carry: tuple[Array, Lanes]) -> tuple[Array, Lanes]:
-        return carry[0] + 1, options.iterate(objective, data, lane_cell, carry[1], active(carry[1]))
+        return carry[0] + 1, optimiser.iterate(objective, data, lane_cell, carry[1], active(carry[1]))
 
     return lax.while_loop(more, body, (jnp.zeros_like(steps), lanes))[1]

@@ -1,4 +1,4 @@
-"""One BFGS step of many lanes at once, each with its own curvature, step length and verdict.
+"""One BFGS step of many lanes at once, each with its own curvature and step length.
 
 A dense inverse Hessian a lane: with 38 unknowns it is small, and it sees the walls of the objective, each of which
 binds several unknowns, in as many steps as there are walls. It is kept in float64 whatever the objective computes in.
@@ -15,19 +15,19 @@ from jax import Array
 from phloem.kernels.optimise.optimiser import choose
 
 ARMIJO = 1e-4
-SLACK = 1e-6
+LOSS_SLACK = 1e-6
 """An increase of the loss that passes as none: a few units in the last place of a float32 loss."""
 
 FIRST_STEP = 0.2
 """Largest change of one coordinate in a step along the plain gradient, before anything is known of the curvature."""
 
-RADIUS = 1.0
+LONGEST_CHANGE = 1.0
 """Largest change of one coordinate in any step."""
 
-LEAST_CURVATURE = 1e-9
+LEAST_COSINE = 1e-9
 """An update must see a cosine between step and change of the gradient above this."""
 
-REFUSALS = 8
+MAX_REFUSALS = 8
 """Shorter and shorter steps in a row that did not lower the loss; after so many the curvature is forgotten."""
 
 
@@ -57,7 +57,7 @@ class Walk(NamedTuple):
     forgotten: Array
 
 
-def start(point: Array) -> Walk:
+def start_walks(point: Array) -> Walk:
     """Return walks that know nothing yet, at `point` (lanes, n)."""
     point = point.astype(jnp.float64)
     count, width = point.shape
@@ -75,8 +75,8 @@ def start(point: Array) -> Walk:
     )
 
 
-def judge(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -> tuple[Walk, Array, Array]:
-    """Take or refuse what was tried in each lane, learn from it, and choose what to try next.
+def accept_or_refuse(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -> tuple[Walk, Array, Array]:
+    """Accept or refuse the point tried in each lane, update its curvature, and choose the next point.
 
     Args:
         walk: where the lanes are.
@@ -91,13 +91,13 @@ def judge(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -
     """
     finite = jnp.isfinite(loss) & jnp.isfinite(gradient).all(1)
     slope = (walk.direction * walk.gradient).sum(1)
-    moved = finite & ~anew & (loss <= walk.loss + ARMIJO * walk.length * slope + SLACK)
+    moved = finite & ~anew & (loss <= walk.loss + ARMIJO * walk.length * slope + LOSS_SLACK)
     known = moved | (finite & anew)
-    curvature, plain = _learn(walk, trial - walk.point, gradient - walk.gradient, moved)
+    curvature, plain = _update_curvature(walk, trial - walk.point, gradient - walk.gradient, moved)
 
     refused = ~known
     refusals = jnp.where(known, 0, walk.refusals + 1)
-    forget = refused & (refusals >= REFUSALS)
+    forget = refused & (refusals >= MAX_REFUSALS)
     lost = forget & (walk.forgotten > 0)
     curvature = choose(forget, jnp.broadcast_to(jnp.eye(trial.shape[1]), curvature.shape), curvature)
     plain = plain | forget
@@ -109,7 +109,7 @@ def judge(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -
     plain = plain | uphill
     direction = choose(uphill, -slopes, direction)
     longest = jnp.maximum(jnp.abs(direction).max(1), 1e-30)
-    length = jnp.minimum(jnp.where(plain, FIRST_STEP, jnp.inf) / longest, jnp.minimum(1.0, RADIUS / longest))
+    length = jnp.minimum(jnp.where(plain, FIRST_STEP, jnp.inf) / longest, jnp.minimum(1.0, LONGEST_CHANGE / longest))
     new = known | forget
     return (
         Walk(
@@ -119,7 +119,7 @@ def judge(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -
             curvature=curvature,
             plain=plain,
             direction=choose(new, direction, walk.direction),
-            length=jnp.where(new, length, _shorter(walk, slope, loss, finite)),
+            length=jnp.where(new, length, _shortened(walk, slope, loss, finite)),
             refusals=jnp.where(forget, 0, refusals),
             forgotten=jnp.where(known, 0, walk.forgotten + forget),
         ),
@@ -128,12 +128,12 @@ def judge(walk: Walk, trial: Array, loss: Array, gradient: Array, anew: Array) -
     )
 
 
-def _learn(walk: Walk, step: Array, change: Array, moved: Array) -> tuple[Array, Array]:
+def _update_curvature(walk: Walk, step: Array, change: Array, moved: Array) -> tuple[Array, Array]:
     """Update the inverse Hessian of the lanes that moved and saw a convex stretch."""
     seen = (step * change).sum(1)
     squared = (change * change).sum(1)
     length = (step * step).sum(1)
-    learn = moved & (seen > LEAST_CURVATURE * jnp.sqrt(length * squared)) & (squared > 0)
+    learn = moved & (seen > LEAST_COSINE * jnp.sqrt(length * squared)) & (squared > 0)
     one = jnp.eye(step.shape[1])
     scale = jnp.where(learn, seen, 1) / jnp.where(learn, squared, 1)
     old = choose(learn & walk.plain, one * scale[:, None, None], walk.curvature)
@@ -149,7 +149,7 @@ def _learn(walk: Walk, step: Array, change: Array, moved: Array) -> tuple[Array,
     return choose(learn, new, walk.curvature), walk.plain & ~learn
 
 
-def _shorter(walk: Walk, slope: Array, loss: Array, finite: Array) -> Array:
+def _shortened(walk: Walk, slope: Array, loss: Array, finite: Array) -> Array:
     """Return the next length after a refusal: to the bottom of the parabola through what is known, within bounds."""
     t = walk.length
     rise = jnp.where(finite, loss, 1e30) - walk.loss - slope * t

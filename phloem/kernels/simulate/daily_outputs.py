@@ -1,4 +1,4 @@
-"""Every output of every day: the time loop without observations, for forward runs and plots."""
+"""All daily outputs of forward runs: the time loop without observations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from phloem.kernels.models.model import Model
-from phloem.kernels.time_loop.day_tables import SEGMENT, Series
+from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables
 
 
 @partial(jax.jit, static_argnames=("model", "segment"))
 def trajectory(
-    model: Model, inputs: Any, state0: Any, data: Series, lane_cell: Array, *, segment: int = SEGMENT
+    model: Model, inputs: Any, state0: Any, data: DayTables, lane_cell: Array, *, segment: int = SEGMENT
 ) -> Any:
     """Run the same loop and write every output: the model's outputs, each of shape (days, lanes).
 

@@ -1,4 +1,4 @@
-"""Daily outputs of the last part of a run, a few fields of them, and nothing of the days before."""
+"""Daily outputs of forward runs from a day on, some fields of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from jax import Array, lax
 
 from phloem.kernels.models.model import Model
-from phloem.kernels.time_loop.day_tables import Series, series
+from phloem.kernels.time_loop.day_tables import DayTables, day_tables
 
 
-def late_days(
+def outputs_from_day(
     model: Model,
     weather: Sequence[Any],
     weather_row: np.ndarray | None,
@@ -44,8 +44,8 @@ def late_days(
     """
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
-    days = max(len(one[0]) for one in weather) if weather_row is None else len(weather_row)
-    table = series(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
+    days = max(len(terms[0]) for terms in weather) if weather_row is None else len(weather_row)
+    table = day_tables(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
     kept = _run(
         model,
         model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T)),
@@ -60,7 +60,7 @@ def late_days(
 
 @partial(jax.jit, static_argnames=("model", "fields", "first"))
 def _run(
-    model: Model, values: Any, first_state: Any, data: Series, lane_cell: Array, fields: tuple[str, ...], first: int
+    model: Model, values: Any, first_state: Any, data: DayTables, lane_cell: Array, fields: tuple[str, ...], first: int
 ) -> tuple[Array, ...]:
     constants = model.prepare(values)
 

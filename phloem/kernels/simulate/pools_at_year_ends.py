@@ -1,4 +1,4 @@
-"""Forward runs that keep what a year ends with, and nothing of its days."""
+"""Pools at year ends and yearly sums of forward runs, without the days between."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from jax import Array
 
 from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
-from phloem.kernels.time_loop.day_tables import SEGMENT, Series, series
+from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, day_tables
 from phloem.kernels.time_loop.fold import fold
 
 
 @partial(jax.jit, static_argnames=("model", "total", "backend"))
 def _year(
-    model: Model, values: Any, now: Any, data: Series, lane_cell: Array, total: str | None, backend: str
+    model: Model, values: Any, now: Any, data: DayTables, lane_cell: Array, total: str | None, backend: str
 ) -> tuple[Any, Array]:
     end, sums = fold(model, values, now, data, lane_cell, backend=backend, last=True)
     return end, lane_cell if total is None else getattr(sums, total)
@@ -45,7 +45,7 @@ def yearly_pools(
         parameters: physical, (lanes, parameters).
         pools: initial pools, (lanes, pools).
         lane_cell: cell of each lane, (lanes,).
-        total: which of the model's sums is told of each year; None: none.
+        total: the model's sum that is returned for each year; None: none.
         dtype: floating type of the run.
         backend: `auto`, `xla` or `cpu`.
 
@@ -56,7 +56,7 @@ def yearly_pools(
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     fixed = np.zeros(longest, int)
-    table = series(list(weather), nothing, dtype, weather_row=fixed, observed_row=fixed)
+    table = day_tables(list(weather), nothing, dtype, weather_row=fixed, observed_row=fixed)
     values = model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T))
     now = model.first_state(jnp.asarray(np.asarray(pools, dtype).T))
     cells = jnp.asarray(lane_cell, jnp.int32)

@@ -1,4 +1,4 @@
-"""What executes the time loop: the choice between `xla`, `cpu` and `gpu`."""
+"""Backends of the time loop: the choice between `xla`, `cpu` and `gpu`."""
 
 from __future__ import annotations
 

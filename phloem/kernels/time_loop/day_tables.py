@@ -15,7 +15,7 @@ SEGMENT = 64
 """Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
 
 
-class Series(NamedTuple):
+class DayTables(NamedTuple):
     """Forcing and observations of some cells, stored once a cell and addressed through index tables.
 
     Attributes:
@@ -33,7 +33,7 @@ class Series(NamedTuple):
     live: Array
 
 
-def series(
+def day_tables(
     weather: list[Any],
     observed: list[Any],
     dtype: Any,
@@ -42,7 +42,7 @@ def series(
     weather_row: ArrayLike | None = None,
     observed_row: ArrayLike | None = None,
     least: int = 0,
-) -> Series:
+) -> DayTables:
     """Stack cells of unequal length; the number of days is rounded up to whole segments.
 
     Args:
@@ -65,20 +65,20 @@ def series(
     def stack(tables: list[Any]) -> np.ndarray:
         """Fill one table cell by cell; stacked from copies it took six times its size for a moment."""
         height = max(least, *(len(t[0]) for t in tables))
-        whole = np.empty((height, len(tables[0]), len(tables)), dtype)
+        stacked = np.empty((height, len(tables[0]), len(tables)), dtype)
         for cell, table in enumerate(tables):
             for field, column in enumerate(table):
-                whole[: len(column), field, cell] = column
-                whole[len(column) :, field, cell] = column[-1:]
-        return whole
+                stacked[: len(column), field, cell] = column
+                stacked[len(column) :, field, cell] = column[-1:]
+        return stacked
 
-    def index(given: ArrayLike | None, height: int) -> np.ndarray:
-        table = np.arange(height) if given is None else np.asarray(given)
+    def index(row_of_day: ArrayLike | None, height: int) -> np.ndarray:
+        table = np.arange(height) if row_of_day is None else np.asarray(row_of_day)
         return np.pad(table, (0, days - len(table)), "edge").astype(np.int32)
 
     live = np.arange(days)[:, None] < np.array(lengths)[None, :]
     seen = stack(observed)
-    return Series(
+    return DayTables(
         weather=jnp.asarray(stack(weather)),
         observed=jnp.asarray(seen),
         weather_row=jnp.asarray(index(weather_row, rows)),

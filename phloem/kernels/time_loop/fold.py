@@ -1,6 +1,6 @@
 """The fold: a simulation reduced to its last state and the sums that a loss needs, with nothing of time x lanes kept.
 
-    fold(model, inputs, state0, series, lane_cell) -> (state_T, sums)
+    fold(model, inputs, state0, tables, lane_cell) -> (state_T, sums)
 
 Three backends run it. `xla`, the reference, is here: a scan over days inside a scan over segments. Each segment is
 checkpointed, so that reverse mode keeps the state at the segments' starts only and computes the rest again. `cpu`
@@ -19,12 +19,12 @@ from jax import Array, lax
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.backends import resolve
 from phloem.kernels.time_loop.compensated_sum import add_exactly
-from phloem.kernels.time_loop.day_tables import SEGMENT, Series
+from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold_primitives import fold_by_primitive
 
 
-def _segments(data: Series, segment: int) -> tuple[Array, Array, Array]:
+def _segments(data: DayTables, segment: int) -> tuple[Array, Array, Array]:
     days = data.weather_row.shape[0]
     shape = (days // segment, segment)
     return data.weather_row.reshape(shape), data.observed_row.reshape(shape), data.live.reshape(*shape, -1)
@@ -40,7 +40,7 @@ def fold(
     model: Model,
     inputs: Any,
     state0: Any,
-    data: Series,
+    data: DayTables,
     lane_cell: Array,
     *,
     segment: int = SEGMENT,
@@ -68,15 +68,17 @@ def fold(
         TypeError: a derivative by the forcing, or a second derivative, was asked of another backend than `xla`.
     """
     if data.weather_row.shape[0] % segment:
-        raise ValueError(f"{data.weather_row.shape[0]} days are no multiple of the segment of {segment}: see series()")
+        raise ValueError(
+            f"{data.weather_row.shape[0]} days are no multiple of the segment of {segment}: see day_tables()"
+        )
     for table, wanted, what in ((data.weather, model.weather, "weather"), (data.observed, model.observed, "observed")):
         if table.shape[1] != len(wanted._fields):  # type: ignore[attr-defined]
             raise ValueError(f"{table.shape[1]} fields of {what}, where {model.name} reads {len(wanted._fields)}")  # type: ignore[attr-defined]
     constants = model.prepare(inputs)
     chosen = resolve(backend)
     if chosen == "xla":
-        state, found = _fold_by_scan(model, constants, state0, data, lane_cell, segment)
-        return (state if last else None), found
+        state, totals = _fold_by_scan(model, constants, state0, data, lane_cell, segment)
+        return (state if last else None), totals
     data, lane_cell = _as_the_backends_read(data, lane_cell)
     leaves, structure = jax.tree.flatten(constants)
     numbers, first = _stack(leaves, data, lane_cell), _stack(list(state0), data, lane_cell)
@@ -85,12 +87,12 @@ def fold(
     return (model.state(*end) if last else None), model.sums(*sums)
 
 
-def _as_the_backends_read(data: Series, lane_cell: Array) -> tuple[Series, Array]:
+def _as_the_backends_read(data: DayTables, lane_cell: Array) -> tuple[DayTables, Array]:
     """Return tables of one floating type and 32-bit indices: the generated folds read bare memory."""
     weather = jnp.asarray(data.weather)
     cells = weather.shape[2]
     return (
-        Series(
+        DayTables(
             weather=weather,
             observed=jnp.asarray(data.observed, weather.dtype),
             weather_row=jnp.asarray(data.weather_row, jnp.int32),
@@ -101,16 +103,16 @@ def _as_the_backends_read(data: Series, lane_cell: Array) -> tuple[Series, Array
     )
 
 
-def _stack(group: list[Any], data: Series, lane_cell: Array) -> Array:
+def _stack(group: list[Any], data: DayTables, lane_cell: Array) -> Array:
     """Return one row of lanes for each number of a group, of the tables' type."""
     dtype = data.weather.dtype
     if not group:
         return jnp.zeros((0, *lane_cell.shape), dtype)
-    return jnp.stack([jnp.broadcast_to(jnp.asarray(one, dtype), lane_cell.shape) for one in group])
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(number, dtype), lane_cell.shape) for number in group])
 
 
 def _fold_by_scan(
-    model: Model, constants: Any, state0: Any, data: Series, lane_cell: Array, segment: int
+    model: Model, constants: Any, state0: Any, data: DayTables, lane_cell: Array, segment: int
 ) -> tuple[Any, Any]:
     nothing = model.sums(*(jnp.zeros_like(state0[0]) for _ in model.sums._fields))  # type: ignore[attr-defined]
 

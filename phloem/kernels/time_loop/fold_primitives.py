@@ -17,7 +17,7 @@ from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
 
 CONSTANTS, FIRST, WEATHER, OBSERVED, WEATHER_ROW, OBSERVED_ROW, LIVE, LANE_CELL = range(8)
@@ -40,9 +40,9 @@ def _backend(name: str) -> Any:
     return gpu_backend
 
 
-def _common(args: Sequence[Array]) -> tuple[Array, Array, Series, Array]:
+def _common(args: Sequence[Array]) -> tuple[Array, Array, DayTables, Array]:
     constants, first, weather, observed, weather_row, observed_row, live, lane_cell = args[:8]
-    return constants, first, Series(weather, observed, weather_row, observed_row, live), lane_cell
+    return constants, first, DayTables(weather, observed, weather_row, observed_row, live), lane_cell
 
 
 def _run_value(*args: Array, text: Text, backend: str) -> Sequence[Array]:
@@ -92,8 +92,8 @@ def _merge(args: Sequence[Any], dims: Sequence[int | None], size: int) -> list[A
             continue
         each = jnp.moveaxis(merged[rows], axis, 0)  # the rows differ from one to the next: write the days out
         axis = dims[table]
-        whole = merged[table] if axis is None else jnp.moveaxis(merged[table], axis, 0)
-        merged[table] = jax.vmap(lambda t, r: t[r], (None if axis is None else 0, 0))(whole, each)
+        batched = merged[table] if axis is None else jnp.moveaxis(merged[table], axis, 0)
+        merged[table] = jax.vmap(lambda t, r: t[r], (None if axis is None else 0, 0))(batched, each)
         merged[rows] = jnp.arange(each.shape[1], dtype=each.dtype)
         dims = [0 if place == table else None if place == rows else dim for place, dim in enumerate(dims)]
     live = dims[LIVE]
@@ -132,8 +132,8 @@ def _batch_of_tangents(
 ) -> tuple[list[Any], list[int]]:
     dots = []
     for array, dim in zip(args[9:], dims[9:], strict=True):
-        whole = jnp.broadcast_to(array, (size, *array.shape)) if dim is None else jnp.moveaxis(array, dim, 0)
-        dots.append(whole.reshape(whole.shape[0] * whole.shape[1], *whole.shape[2:]))
+        batched = jnp.broadcast_to(array, (size, *array.shape)) if dim is None else jnp.moveaxis(array, dim, 0)
+        dots.append(batched.reshape(batched.shape[0] * batched.shape[1], *batched.shape[2:]))
     out = tangent_p.bind(*args[:9], *dots, **params)
     return [array.reshape(size, array.shape[0] // size, *array.shape[1:]) for array in out], [0, 0]
 
@@ -162,8 +162,8 @@ def _transpose_of_tangent(cotangents: Sequence[Any], *args: Any, **params: Any) 
     def back(*bars: Any) -> Any:
         return adjoint_p.bind(*known, *bars, last=last, **params)
 
-    found = jax.vmap(back)(*bars) if bars[0].shape[0] > 1 else [array[None] for array in back(*(b[0] for b in bars))]
-    for place, array in zip((9, 10), found, strict=True):
+    pulled = jax.vmap(back)(*bars) if bars[0].shape[0] > 1 else [array[None] for array in back(*(b[0] for b in bars))]
+    for place, array in zip((9, 10), pulled, strict=True):
         result[place] = array if ad.is_undefined_primal(args[place]) else None
     return result
 
@@ -207,7 +207,7 @@ ad.primitive_transposes[tangent_p] = _transpose_of_tangent
 
 
 def fold_by_primitive(
-    text: Text, constants: Array, state0: Array, data: Series, lane_cell: Array, backend: str
+    text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array, backend: str
 ) -> tuple[Array, Array]:
     """Return the last state (states, lanes) and the sums (sums, lanes) of a fold.
 

@@ -19,7 +19,7 @@ from jax.experimental.pallas import triton
 from jax.extend import core
 
 from phloem.kernels.time_loop.compensated_sum import add_exactly
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
 
 LANES = 32
@@ -87,10 +87,10 @@ def _keep_nan(function: Callable[..., Any], *args: Any) -> Any:
 
 
 class _Days:
-    """The days of a block of lanes, read from refs of a `Series` in device memory and of the lanes' cells."""
+    """The days of a block of lanes, read from refs of a `DayTables` in device memory and of the lanes' cells."""
 
     def __init__(self, text: Text, refs: Sequence[Any]) -> None:
-        self.text, self.tables, self.cells = text, Series(*refs[:-1]), refs[-1][:]
+        self.text, self.tables, self.cells = text, DayTables(*refs[:-1]), refs[-1][:]
         self.zero = jnp.zeros(self.cells.shape, self.tables.weather.dtype)
 
     def read(self, day: Any) -> tuple[Callable[[Row, Row], tuple[Row, Row]], Array]:
@@ -116,13 +116,13 @@ def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
         state, totals, rests = carry
         _store(checkpoints_ref, state, g)
 
-        def one(t: Any, carry: tuple[Row, Row]) -> tuple[Row, Row]:
+        def run_day(t: Any, carry: tuple[Row, Row]) -> tuple[Row, Row]:
             state, sums = carry
             step, alive = days.read(g * text.segment + t)
             new, more = _keep_nan(step, state, constants)
             return _choose(alive, new, state), _add(alive, sums, more)
 
-        state, more = _repeat(text.segment, one, (state, nothing))
+        state, more = _repeat(text.segment, run_day, (state, nothing))
         return state, *_add_all_exactly(totals, rests, more)
 
     state, totals, _ = _repeat(segments, segment, (_load(state0_ref), nothing, nothing))
@@ -174,7 +174,7 @@ def _tangent_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
     def segment(g: Any, carry: tuple[Row, list[Row], list[Row]]) -> tuple[Row, list[Row], list[Row]]:
         state, state_dots, totals = carry
 
-        def one(t: Any, carry: tuple[Row, list[Row], list[Row]]) -> tuple[Row, list[Row], list[Row]]:
+        def run_day(t: Any, carry: tuple[Row, list[Row], list[Row]]) -> tuple[Row, list[Row], list[Row]]:
             state, state_dots, sums_dots = carry
             step, alive = days.read(g * text.segment + t)
 
@@ -186,7 +186,7 @@ def _tangent_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
             *new, more = _keep_nan(pushed, state, constants)
             return *_choose(alive, new, [state, state_dots]), _add(alive, sums_dots, more)
 
-        state, state_dots, more = _repeat(text.segment, one, (state, state_dots, nothing))
+        state, state_dots, more = _repeat(text.segment, run_day, (state, state_dots, nothing))
         return state, state_dots, jax.tree.map(jnp.add, totals, more)
 
     _, state_dots, totals = _repeat(segments, segment, (_load(state0_ref), state0_dots, nothing))
@@ -196,7 +196,7 @@ def _tangent_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
 
 
 def _run(
-    kernel: Any, text: Text, data: Series, inputs: list[Array], outputs: Any, interpret: bool | None, chunk: int = 0
+    kernel: Any, text: Text, data: DayTables, inputs: list[Array], outputs: Any, interpret: bool | None, chunk: int = 0
 ) -> list[Array]:
     """Run a kernel over blocks of lanes, and over chunks of tangents where there are any.
 
@@ -228,7 +228,7 @@ def _run(
 
 @partial(jax.jit, static_argnames=("text", "interpret"))
 def value(
-    text: Text, constants: Array, state0: Array, data: Series, lane_cell: Array, *, interpret: bool | None = None
+    text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array, *, interpret: bool | None = None
 ) -> tuple[Array, Array, Array]:
     """Simulate and reduce.
 
@@ -254,7 +254,7 @@ def adjoint(
     text: Text,
     constants: Array,
     checkpoints: Array,
-    data: Series,
+    data: DayTables,
     lane_cell: Array,
     last_bar: Array | None,
     sums_bar: Array,
@@ -278,7 +278,7 @@ def tangent(
     text: Text,
     constants: Array,
     state0: Array,
-    data: Series,
+    data: DayTables,
     lane_cell: Array,
     constants_dot: Array,
     state0_dot: Array,

@@ -1,4 +1,4 @@
-"""How the lanes of a tile are laid out in blocks of one fixed width, and these in rounds.
+"""Blocks of lanes of one fixed width, and rounds of blocks: the layout of a tile's lanes.
 
 A compiled program may round differently when its arrays have another width. So that a lane's result does not depend
 on its tile, every block has the same width, whatever it holds; what is left over is padding.
@@ -35,7 +35,7 @@ class Block:
         return [(self.cells[c], m) for c, m in zip(self.lane_cell, self.members, strict=True)]
 
 
-def cut(lanes: Sequence[tuple[int, int]], width: int = BLOCK) -> list[Block]:
+def cut_blocks(lanes: Sequence[tuple[int, int]], width: int = BLOCK) -> list[Block]:
     """Lay lanes out, in the order given, in blocks of at most `width` lanes.
 
     Args:
@@ -50,7 +50,7 @@ def cut(lanes: Sequence[tuple[int, int]], width: int = BLOCK) -> list[Block]:
     return result
 
 
-def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
+def tile_blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
     """Lay a whole tile's lanes out, cell by cell, in blocks of at most `width` lanes.
 
     Args:
@@ -58,11 +58,11 @@ def blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
         members: members a cell.
         width: lanes a block.
     """
-    return cut([(cell, member) for cell in range(cells) for member in range(members)], width)
+    return cut_blocks([(cell, member) for cell in range(cells) for member in range(members)], width)
 
 
 @dataclass(frozen=True)
-class Layout:
+class RoundLayout:
     """Lanes in rounds: what is worked on at once, one block a device.
 
     Attributes:
@@ -76,7 +76,7 @@ class Layout:
     rounds: tuple[tuple[Block, ...], ...]
 
 
-def lay_out(lanes: Sequence[tuple[int, int]], in_flight: int) -> Layout:
+def lay_out(lanes: Sequence[tuple[int, int]], in_flight: int) -> RoundLayout:
     """Lay lanes out in rounds of at most `in_flight` lanes.
 
     A block costs the same whatever it holds. So blocks are filled before another device is taken, and where fewer
@@ -87,8 +87,8 @@ def lay_out(lanes: Sequence[tuple[int, int]], in_flight: int) -> Layout:
         in_flight: lanes that may be worked on at once, 1 or more.
     """
     devices = max(1, ceil_div(min(len(lanes), in_flight), BLOCK))
-    laid = cut(lanes, min(BLOCK, in_flight // devices))
-    return Layout(
+    laid = cut_blocks(lanes, min(BLOCK, in_flight // devices))
+    return RoundLayout(
         devices,
         max((len(block.cells) for block in laid), default=0),
         tuple(tuple(laid[first : first + devices]) for first in range(0, len(laid), devices)),

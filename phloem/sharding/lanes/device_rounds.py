@@ -1,4 +1,4 @@
-"""Lanes on devices: one block of lanes a device, each with the tables of its own cells, all under one program.
+"""Rounds of lanes on devices: one block of lanes a device, with the tables of its own cells, under one program.
 
 The program is the same for one device as for many. It holds no collective: each device goes on until its own lanes
 are done. Planning reads the rest of `phloem.sharding` without JAX; so this file is imported by name.
@@ -19,19 +19,21 @@ from jax.sharding import PartitionSpec as P
 from phloem.kernels.objective.objective import Objective, SiteData, nnse
 from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import PADDING, Lanes
-from phloem.kernels.optimise.optimiser import Options, advance
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.optimise.optimiser import Optimiser, advance
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.sharding.lanes.blocks import BLOCK, Block
 
 AXIS = "lanes"
 
 BY_LANE: Any = P(AXIS)
-SAME: Any = P()
+REPLICATED: Any = P()
 BY_CELL: Any = P(None, AXIS)
 ROWS_BY_CELL: Any = P(None, None, AXIS)
 
 TABLES = SiteData(
-    series=Series(weather=ROWS_BY_CELL, observed=ROWS_BY_CELL, weather_row=SAME, observed_row=SAME, live=BY_CELL),
+    tables=DayTables(
+        weather=ROWS_BY_CELL, observed=ROWS_BY_CELL, weather_row=REPLICATED, observed_row=REPLICATED, live=BY_CELL
+    ),
     variance=BY_CELL,
     marked=BY_LANE,
     days=BY_LANE,
@@ -42,29 +44,32 @@ TABLES = SiteData(
 Program = Callable[..., Any]
 
 
-def place(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
-    """Make arrays over all devices of what each of them holds.
+def global_arrays(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
+    """Join what each device holds into arrays over all of them.
 
     Args:
         mesh: the devices.
         specs: how the leaves lie on the devices, as one tree or as the beginning of one.
         parts: one tree a device, leaves of equal shapes; a leaf whose spec names no axis is the same in all.
+
+    Returns:
+        One tree; the axis that a spec names is as long as those of all devices together.
     """
 
-    def join(spec: P, *pieces: Any) -> Any:
-        def one(*leaves: Any) -> jax.Array:
+    def join_tree(spec: P, *pieces: Any) -> Any:
+        def join_leaf(*leaves: Any) -> jax.Array:
             shape = list(leaves[0].shape)
             for axis, name in enumerate(spec):
                 shape[axis] *= len(leaves) if name else 1
-            there = [jax.device_put(leaf, device) for leaf, device in zip(leaves, mesh.devices.flat, strict=True)]
-            return jax.make_array_from_single_device_arrays(tuple(shape), NamedSharding(mesh, spec), there)
+            on_device = [jax.device_put(leaf, device) for leaf, device in zip(leaves, mesh.devices.flat, strict=True)]
+            return jax.make_array_from_single_device_arrays(tuple(shape), NamedSharding(mesh, spec), on_device)
 
-        return jax.tree.map(one, *pieces)
+        return jax.tree.map(join_leaf, *pieces)
 
-    return jax.tree.map(join, specs, *parts, is_leaf=lambda leaf: isinstance(leaf, P))
+    return jax.tree.map(join_tree, specs, *parts, is_leaf=lambda leaf: isinstance(leaf, P))
 
 
-class Flight:
+class PlacedRound:
     """A round of lanes on their devices: a block of BLOCK places a device, the places without a lane being padding.
 
     Attributes:
@@ -81,7 +86,7 @@ class Flight:
         sites: Mapping[int, Site],
         table: int,
     ):
-        """Seat the lanes.
+        """Assign each lane a place in the block of its device.
 
         Args:
             devices: as many as there are blocks, or more.
@@ -98,7 +103,7 @@ class Flight:
             self.lane_of[row, : len(block.lanes)] = [numbers[lane] for lane in block.lanes]
             cells[row, : len(block.lanes)] = block.lane_cell
             self.sites[row] = [sites[cell] for cell in np.resize(block.cells, table)]
-        self.lane_cell = place(self.mesh, BY_LANE, list(cells))
+        self.lane_cell = global_arrays(self.mesh, BY_LANE, list(cells))
 
     @property
     def lanes(self) -> np.ndarray:
@@ -112,50 +117,53 @@ class Flight:
             dtype: floating type.
             window: `calibration` or `validation`.
             least: days that the tables have at least.
+
+        Returns:
+            The tables, laid out as TABLES says: cells of all devices side by side on their last axis.
         """
         longest = max(least, *(site.rows for group in self.sites for site in group))
         parts = []
         for device, group in zip(self.mesh.devices.flat, self.sites, strict=True):
             with jax.default_device(device):
                 parts.append(site_data(group, dtype, window, least=longest))
-        placed: SiteData = place(self.mesh, TABLES, parts)
+        placed: SiteData = global_arrays(self.mesh, TABLES, parts)
         return placed
 
-    def seat(self, leaves: Any) -> list[Any]:
-        """Return each device's part of a tree of host arrays, lanes first; padding copies the tile's first lanes."""
+    def device_parts(self, leaves: Any) -> list[Any]:
+        """Return each device's part of a tree of host arrays, lanes first; padding copies the tile's first lane."""
         return [jax.tree.map(lambda leaf, row=row: leaf[np.maximum(row, 0)], leaves) for row in self.lane_of]
 
-    def put(self, leaves: Any) -> Any:
-        """Bring a tree of host arrays, lanes first, to the devices."""
-        return place(self.mesh, BY_LANE, self.seat(leaves))
+    def to_devices(self, leaves: Any) -> Any:
+        """Copy a tree of host arrays, lanes first, to the devices."""
+        return global_arrays(self.mesh, BY_LANE, self.device_parts(leaves))
 
-    def put_lanes(self, lanes: Lanes) -> Lanes:
-        """Bring lanes to the devices; padding is marked as such."""
+    def lanes_to_devices(self, lanes: Lanes) -> Lanes:
+        """Copy lanes to the devices; padding is marked as such."""
         parts = [
             part._replace(phase=np.where(row < 0, np.int32(PADDING), part.phase))
-            for row, part in zip(self.lane_of, self.seat(lanes), strict=True)
+            for row, part in zip(self.lane_of, self.device_parts(lanes), strict=True)
         ]
-        placed: Lanes = place(self.mesh, BY_LANE, parts)
+        placed: Lanes = global_arrays(self.mesh, BY_LANE, parts)
         return placed
 
-    def bring_home(self, there: Any, home: Any) -> None:
-        """Write a tree of arrays on the devices into one of host arrays, all lanes first; padding is left behind."""
-        taken = np.flatnonzero(self.lane_of >= 0)
-        for target, source in zip(jax.tree.leaves(home), jax.tree.leaves(jax.device_get(there)), strict=True):
-            target[self.lanes] = source[taken]
+    def from_devices(self, placed: Any, host: Any) -> None:
+        """Copy a tree of arrays on the devices into one of host arrays, all lanes first; padding is left behind."""
+        occupied = np.flatnonzero(self.lane_of >= 0)
+        for target, source in zip(jax.tree.leaves(host), jax.tree.leaves(jax.device_get(placed)), strict=True):
+            target[self.lanes] = source[occupied]
 
 
 @functools.cache
-def advance_program(objective: Objective, options: Options, mesh: Mesh) -> Program:
+def advance_program(objective: Objective, optimiser: Optimiser, mesh: Mesh) -> Program:
     """Return the program (tables, lane_cell, lanes, steps, stage) -> lanes: `kernels.advance` on each device.
 
     Its arguments stay valid: a chunk that fails, as for want of memory, leaves the lanes as they were before it.
     """
 
     def shard(data: SiteData, lane_cell: jax.Array, lanes: Lanes, steps: jax.Array, stage: jax.Array) -> Lanes:
-        return advance(objective, options, data, lane_cell, lanes, steps, stage)
+        return advance(objective, optimiser, data, lane_cell, lanes, steps, stage)
 
-    specs = (TABLES, BY_LANE, BY_LANE, SAME, SAME)
+    specs = (TABLES, BY_LANE, BY_LANE, REPLICATED, REPLICATED)
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
 
 
@@ -168,9 +176,11 @@ def terms_program(objective: Objective, mesh: Mesh) -> Program:
 
     def shard(raw: jax.Array, sharpness: jax.Array, data: SiteData, lane_cell: jax.Array) -> tuple[Any, Any]:
         terms, sums = objective.terms(raw.T, sharpness, data, lane_cell)
-        found = nnse(sums, data, lane_cell, objective.streams)
+        efficiency = nnse(sums, data, lane_cell, objective.streams)
         spread = data.variance[:, lane_cell]
-        scores = {name: jnp.where(spread[row] > 0, found[name], jnp.nan) for row, name in enumerate(objective.streams)}
+        scores = {
+            name: jnp.where(spread[row] > 0, efficiency[name], jnp.nan) for row, name in enumerate(objective.streams)
+        }
         return terms, scores
 
     specs = (BY_LANE, BY_LANE, TABLES, BY_LANE)

@@ -55,13 +55,13 @@ def local_devices(count: int, platform: str | None = None) -> list[jax.Device]:
     """
     import jax
 
-    found = jax.local_devices(backend=platform)
-    if not 1 <= count <= len(found):
-        kind = found[0].platform
+    present = jax.local_devices(backend=platform)
+    if not 1 <= count <= len(present):
+        kind = present[0].platform
         remedy = (
             f"start the worker with JAX_NUM_CPU_DEVICES={count}"
             if kind == "cpu"
             else "ask the engine for more of them, or for fewer devices a worker"
         )
-        raise WorkError(f"{count} {kind} devices were asked for, this process has {len(found)}: {remedy}")
-    return found[:count]
+        raise WorkError(f"{count} {kind} devices were asked for, this process has {len(present)}: {remedy}")
+    return present[:count]

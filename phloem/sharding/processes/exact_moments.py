@@ -1,4 +1,4 @@
-"""Mean, spread and range of every variable over all days of all cells, the same to the last bit however they are dealt.
+"""Exact mean, spread and range of variables over all days of all cells, the same bits however cells are shared out.
 
 A sum of floats depends on its order. Sums of integers do not: a finite float64 is an integer multiple of 2**-1074, its
 square of 2**-2148. So the sums of values and of squares are kept exactly, as integers of a few thousand bits; on the
@@ -211,9 +211,9 @@ def reduce_moments(mesh: Mesh, batch: Sequence[Sequence[Moments]], size: int, va
     limbs = np.zeros((len(batch), variables, 1 + SUM_LIMBS + SQUARE_LIMBS), np.int64)
     ranges = np.zeros((len(batch), variables, 2))
     for row, cell in enumerate(batch):
-        for variable, found in enumerate(cell):
-            limbs[row, variable] = encode(found)
-            ranges[row, variable] = found.minimum, found.maximum
+        for variable, own in enumerate(cell):
+            limbs[row, variable] = encode(own)
+            ranges[row, variable] = own.minimum, own.maximum
     with jax.enable_x64(True):
         total = reduce_rows(mesh, *global_rows(mesh, limbs, size))
         lowest = reduce_rows(mesh, *global_rows(mesh, ranges[..., 0], size), how="min")
@@ -221,6 +221,6 @@ def reduce_moments(mesh: Mesh, batch: Sequence[Sequence[Moments]], size: int, va
     return [decode(total[v], float(lowest[v]), float(highest[v])) for v in range(variables)]
 
 
-def deal(cells: int, processes: int, rank: int) -> range:
+def cells_of_rank(cells: int, processes: int, rank: int) -> range:
     """Return the positions of a process's cells: every `processes`-th one, so that shares differ by one at most."""
     return range(rank, cells, processes)

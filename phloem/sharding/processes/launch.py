@@ -1,4 +1,4 @@
-"""Starts the processes of one job on this machine, and sees to it that none is left behind."""
+"""The processes of one job on this machine: their start, their first failure, and the end of all of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
 """How long the others may take to end by themselves when one has failed and said why."""
 
-SAID = (1, 2)
-"""Exit statuses of a process that has told its error itself."""
+REPORTED = (1, 2)
+"""Exit statuses of a process that has printed its error itself."""
 
 _HINTS: dict[int, str] = {
     signal.SIGKILL: " (the system does this when memory runs out)",
@@ -107,18 +107,18 @@ def _wait(children: Sequence[_Child]) -> int:
     while True:
         codes = {child.rank: child.process.poll() for child in children}
         failed = [child for child in children if codes[child.rank]]
-        killed = [child for child in failed if codes[child.rank] not in (*SAID, -signal.SIGABRT)]
+        killed = [child for child in failed if codes[child.rank] not in (*REPORTED, -signal.SIGABRT)]
         if killed:
             raise WorkError(_describe(killed[0], children))
         if failed:
             until = min(until, time.monotonic() + GRACE_SECONDS)
         if None not in codes.values() or time.monotonic() > until:
-            said = [child for child in failed if codes[child.rank] in SAID]
-            if failed and not said:
+            reported = [child for child in failed if codes[child.rank] in REPORTED]
+            if failed and not reported:
                 raise WorkError(_describe(failed[0], children))
-            for child in said:
+            for child in reported:
                 _repeat_errors(child)
-            return max((child.process.returncode for child in said), default=0)
+            return max((child.process.returncode for child in reported), default=0)
         time.sleep(POLL_SECONDS)
 
 

@@ -129,18 +129,18 @@ def _keep_collectives_on_loopback() -> None:
 def _make_mesh(processes: Processes, devices: int | None) -> Mesh:
     own = [[d for d in jax.devices() if d.process_index == rank] for rank in range(processes.count)]
     width = devices or len(own[0])
-    for rank, found in enumerate(own):
-        if len(found) < width or (devices is None and len(found) != width):
-            raise WorkError(f"process {rank} of {processes.count} has {len(found)} devices, {width} are due in each")
-    return Mesh(np.array([found[:width] for found in own]), AXES)
+    for rank, held in enumerate(own):
+        if len(held) < width or (devices is None and len(held) != width):
+            raise WorkError(f"process {rank} of {processes.count} has {len(held)} devices, {width} are due in each")
+    return Mesh(np.array([held[:width] for held in own]), AXES)
 
 
 def _first_reduction(mesh: Mesh) -> None:
     """Connect every device with every other now, and see that they add up."""
     width = mesh.shape["device"]
-    found = int(reduce_rows(mesh, *global_rows(mesh, np.ones(width, np.int32), width)))
-    if found != mesh.size:
-        raise WorkError(f"a sum over the mesh found {found} devices, it has {mesh.size}")
+    total = int(reduce_rows(mesh, *global_rows(mesh, np.ones(width, np.int32), width)))
+    if total != mesh.size:
+        raise WorkError(f"a sum over the mesh found {total} devices, it has {mesh.size}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phloem.kernels.optimise.adam import AdamOptions
+from phloem.kernels.optimise.adam import AnnealedAdam
 from tests.support.kernels.lane_blocks import OBJECTIVE, OPTIONS, cells, fresh, rows_of, run, table
 
 LANES = 4
@@ -31,7 +31,7 @@ def history():
 
 
 def test_published_defaults():
-    options = AdamOptions()
+    options = AnnealedAdam()
     assert (options.iterations, options.learning_rate, options.sharpness) == (25_000, 5e-4, 30.0)
     assert (options.beta1, options.beta2, options.epsilon) == (0.9, 0.999, 1e-8)
     assert options.sharpness / options.sharpness_iterations == pytest.approx(0.003)
@@ -41,7 +41,7 @@ def test_published_defaults():
 
 @pytest.mark.parametrize(("iterations", "trace"), [(1, 250), (7, 4), (250, 250), (251, 250), (1000, 3)])
 def test_trace_is_long_enough_and_no_longer(iterations, trace):
-    options = AdamOptions(iterations=iterations, trace=trace)
+    options = AnnealedAdam(iterations=iterations, trace=trace)
     kept = options.trace_iteration
     assert kept[0] == 0
     assert kept[-1] < iterations <= kept[-1] + options.stride
@@ -59,11 +59,11 @@ def rates(options):
 
 
 def test_constant_rate():
-    np.testing.assert_allclose(rates(AdamOptions(iterations=30, learning_rate=2e-3)), 2e-3, rtol=1e-6)
+    np.testing.assert_allclose(rates(AnnealedAdam(iterations=30, learning_rate=2e-3)), 2e-3, rtol=1e-6)
 
 
 def test_constant_then_cosine():
-    options = AdamOptions(iterations=50, learning_rate=2e-3, schedule="constant-cosine", cosine_start=0.4)
+    options = AnnealedAdam(iterations=50, learning_rate=2e-3, schedule="constant-cosine", cosine_start=0.4)
     i = np.arange(50)
     expected = np.where(i < 20, 2e-3, 2e-3 * 0.5 * (1 + np.cos(np.pi * (i - 20) / 30)))
     np.testing.assert_allclose(rates(options), expected, rtol=1e-5, atol=1e-12)

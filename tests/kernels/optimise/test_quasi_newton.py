@@ -11,7 +11,7 @@ import pytest
 from jax import Array
 
 from phloem.kernels.optimise import quasi_newton
-from phloem.kernels.optimise.quasi_newton import SLACK, Walk, judge, start
+from phloem.kernels.optimise.quasi_newton import LOSS_SLACK, Walk, accept_or_refuse, start_walks
 
 LANES, WIDTH = 64, 8
 Function = Callable[[Array], Array]
@@ -20,8 +20,8 @@ Function = Callable[[Array], Array]
 def walk(function: Function, point: np.ndarray, tries: int) -> tuple[Walk, list[np.ndarray], np.ndarray]:
     """Walk down a function of one lane's coordinates; return the walks, their losses on the way, and who was lost."""
     both = jax.jit(jax.vmap(jax.value_and_grad(function)))
-    step = jax.jit(judge)
-    now, losses, lost = start(jnp.asarray(point)), [], np.zeros(len(point), bool)
+    step = jax.jit(accept_or_refuse)
+    now, losses, lost = start_walks(jnp.asarray(point)), [], np.zeros(len(point), bool)
     for number in range(tries):
         trial = now.point + now.length[:, None] * now.direction
         now, _, stuck = step(now, trial, *both(trial), jnp.full(len(point), number == 0))
@@ -60,7 +60,7 @@ def test_it_comes_to_the_bottom(
 @pytest.mark.parametrize("function", [narrow, kinked])
 def test_it_never_goes_up(points: np.ndarray, function: Function) -> None:
     _, losses, _ = walk(function, points, 60)
-    assert np.diff(losses, axis=0).max() <= SLACK
+    assert np.diff(losses, axis=0).max() <= LOSS_SLACK
 
 
 def test_the_curvature_stays_a_curvature(points: np.ndarray) -> None:
@@ -75,15 +75,15 @@ def test_the_curvature_stays_a_curvature(points: np.ndarray) -> None:
 
 def test_a_step_is_no_longer_than_its_radius(points: np.ndarray) -> None:
     both = jax.vmap(jax.value_and_grad(lambda z: (z**2).sum() * 1e-3))
-    now = start(jnp.asarray(100 * points))
-    now, _, _ = judge(now, now.point, *both(now.point), jnp.ones(LANES, bool))
+    now = start_walks(jnp.asarray(100 * points))
+    now, _, _ = accept_or_refuse(now, now.point, *both(now.point), jnp.ones(LANES, bool))
     first = np.abs(now.length[:, None] * now.direction).max(1)
     assert (first <= quasi_newton.FIRST_STEP * (1 + 1e-9)).all()
     for _ in range(20):
         before = np.asarray(now.point)
         trial = now.point + now.length[:, None] * now.direction
-        now, _, _ = judge(now, trial, *both(trial), jnp.zeros(LANES, bool))
-        assert np.abs(np.asarray(now.point) - before).max() <= quasi_newton.RADIUS * (1 + 1e-9)
+        now, _, _ = accept_or_refuse(now, trial, *both(trial), jnp.zeros(LANES, bool))
+        assert np.abs(np.asarray(now.point) - before).max() <= quasi_newton.LONGEST_CHANGE * (1 + 1e-9)
 
 
 def test_what_is_not_finite_is_walked_around() -> None:
@@ -98,15 +98,15 @@ def test_what_is_not_finite_is_walked_around() -> None:
 
 def test_where_nothing_helps_it_says_so() -> None:
     """A gradient that lies: every step leads up."""
-    step = jax.jit(judge)
-    now = start(jnp.zeros((LANES, WIDTH)))
+    step = jax.jit(accept_or_refuse)
+    now = start_walks(jnp.zeros((LANES, WIDTH)))
     lost = []
-    for number in range(3 * quasi_newton.REFUSALS):
+    for number in range(3 * quasi_newton.MAX_REFUSALS):
         trial = now.point + now.length[:, None] * now.direction
         loss, slope = jnp.abs(trial).sum(1), jnp.ones((LANES, WIDTH))
         now, _, stuck = step(now, trial, loss, slope, jnp.full(LANES, number == 0))
         lost.append(bool(np.asarray(stuck).all()))
-    assert lost.index(True) == 2 * quasi_newton.REFUSALS, "after forgetting once"
+    assert lost.index(True) == 2 * quasi_newton.MAX_REFUSALS, "after forgetting once"
     assert np.asarray(now.point).any() == 0
 
 

@@ -27,7 +27,7 @@ def test_year_ends_are_those_of_the_trajectory(backend) -> None:
         dtype=np.float64, backend=backend,
     ))  # fmt: skip
     rows = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-    plain = site_data([made], np.float64).series
+    plain = site_data([made], np.float64).tables
     table = plain._replace(
         weather=plain.weather[:, :-1],
         weather_row=jnp.asarray(rows, jnp.int32),

@@ -20,7 +20,7 @@ from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop import backends
 from phloem.kernels.time_loop.cpu import c_compiler
 from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import NAMES, STATE, G, made_site
 from tests.support.kernels.reference_jit import reference_jit
@@ -57,7 +57,7 @@ def made_cells(mode):
 
 
 def tables(mode, dtype):
-    return site_data(made_cells(mode), dtype).series
+    return site_data(made_cells(mode), dtype).tables
 
 
 def run(values, mode, data, lane_cell, backend):
@@ -155,7 +155,7 @@ class TestEveryBackend:
         for name, seen in cells[0].observations.items():
             seen[::3] = np.nan
             cells[1].observations[name][:] = np.nan
-        data, lanes = site_data(cells, np.float64).series, jnp.asarray([0, 1, 1, 2, 1, 0], jnp.int32)
+        data, lanes = site_data(cells, np.float64).tables, jnp.asarray([0, 1, 1, 2, 1, 0], jnp.int32)
         values = made_values(LANES)
         wanted = results("strict", np.float64, "reference", values, lanes, data)
         assert (np.asarray(wanted["value"][1])[:4, np.asarray(lanes) == 1] == 0).all()
@@ -181,7 +181,7 @@ class TestEveryBackend:
         days, lanes = 96, 5
         weather = Weather(rng.exponential(1, days), rng.uniform(0, 3, days))
         seen = Observed(rng.uniform(0, 3, days), (rng.random(days) > 0.5).astype(float))
-        data = series([weather], [seen], np.float64, segment=16)
+        data = day_tables([weather], [seen], np.float64, segment=16)
         p = Inputs(jnp.asarray(rng.uniform(0.1, 0.9, lanes)), jnp.asarray(rng.uniform(1, 4, lanes)))
         s = Pond(jnp.asarray(rng.uniform(0.3, 3, lanes)), jnp.ones(lanes))
 
@@ -208,7 +208,7 @@ class TestEveryBackend:
 
         turning = dataclasses.replace(POND, name="turning pond", step=step)
         days = np.arange(7.0)
-        data = series([Weather(days, days)], [Observed(days, days)], np.float64, segment=7)
+        data = day_tables([Weather(days, days)], [Observed(days, days)], np.float64, segment=7)
         p, lanes = Inputs(jnp.full(3, 0.5), jnp.ones(3)), jnp.zeros(3, jnp.int32)
 
         def found(backend):
@@ -307,7 +307,7 @@ class TestBits:
     @classmethod
     def case(cls):
         cells = cls.cells()
-        data = site_data(cells, np.float32).series
+        data = site_data(cells, np.float32).tables
         values = made_values(cls.LANES).astype(np.float32)
         constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
         numbers = jax.tree.map(np.asarray, (constants, state(jnp.asarray(values[30:]))))
@@ -355,7 +355,7 @@ class TestBits:
         _, numbers, cells, whole = case
         chosen = np.flatnonzero(cells == cell)
         assert len(chosen)
-        alone = site_data([self.cells()[cell]], np.float32).series
+        alone = site_data([self.cells()[cell]], np.float32).tables
         for one, other in zip(self.found(alone, self.some(numbers, chosen), 0 * chosen), whole, strict=True):
             assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
 
@@ -389,7 +389,7 @@ class TestTheCode:
             lambda new, out: (new._replace(heat=factor * new.heat), out))(*POND.step(s, c, w)))  # fmt: skip
 
     def run(self, factor):
-        data = series([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
+        data = day_tables([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
         one = jnp.ones(1)
         return fold(self.pond(factor), Inputs(one, one), Pond(one, one), data, jnp.zeros(1, jnp.int32), segment=8,
                     backend="cpu")[0].heat  # fmt: skip
@@ -424,7 +424,7 @@ class TestTheCode:
             return new, out._replace(spill=jax.lax.lgamma(s.level))
 
         strange = dataclasses.replace(POND, name="strange pond", step=step)
-        data = series([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
+        data = day_tables([Weather(np.ones(8), np.ones(8))], [Observed(np.ones(8), np.ones(8))], np.float64, segment=8)
         one = jnp.ones(1)
         with pytest.raises(UnprintableError, match="strange pond: operation 'lgamma'"):
             fold(strange, Inputs(one, one), Pond(one, one), data, jnp.zeros(1, jnp.int32), segment=8, backend="cpu")

@@ -12,7 +12,7 @@ from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
 from phloem.kernels.objective.bounded_log import physical, unbounded
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
-from phloem.kernels.time_loop.day_tables import SEGMENT, series
+from phloem.kernels.time_loop.day_tables import SEGMENT, day_tables
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_forcing, made_site, unobserved
 
@@ -41,9 +41,9 @@ def test_padded_segments_leave_every_bit_alone(values):
     """The short cell fills its two segments; the second, in spring, outweighs the first."""
     short, *longer = (made_site(days, 40 + days, STRICT, first_day=30) for days in (2 * SEGMENT, 150, 700))
     lanes, single = jnp.zeros(LANES, jnp.int32), jnp.asarray(values, jnp.float32)
-    alone = folded(single, site_data([short, short], np.float32).series, lanes)
+    alone = folded(single, site_data([short, short], np.float32).tables, lanes)
     for neighbour in longer:
-        beside = folded(single, site_data([short, neighbour], np.float32).series, lanes)
+        beside = folded(single, site_data([short, neighbour], np.float32).tables, lanes)
         changed = [name for name in alone[1]._fields if (getattr(alone[1], name) != getattr(beside[1], name)).any()]
         assert changed == []
         assert bytes_of(beside[0]) == bytes_of(alone[0])
@@ -52,12 +52,12 @@ def test_padded_segments_leave_every_bit_alone(values):
 def test_each_lane_runs_its_own_cell_for_its_own_days(values):
     cells = [made_site(days, 50 + days, STRICT, wet=wet) for days, wet in ((200, 0.3), (333, 1.0), (128, 3.0))]
     lanes = np.arange(LANES) % len(cells)
-    data = site_data(cells, np.float64).series
+    data = site_data(cells, np.float64).tables
     last, sums = folded(jnp.asarray(values), data, jnp.asarray(lanes, jnp.int32))
     for row, cell in enumerate(cells):
         mine = np.flatnonzero(lanes == row)[:2]
         p, q = inputs(jnp.asarray(values[:30, mine])), state(jnp.asarray(values[30:, mine]))
-        out = trajectory(MODEL, p, q, site_data([cell], np.float64).series, jnp.zeros(2, jnp.int32))
+        out = trajectory(MODEL, p, q, site_data([cell], np.float64).tables, jnp.zeros(2, jnp.int32))
         for name in POOL_NAMES:
             expected = np.asarray(getattr(out, name))[cell.days - 1]
             np.testing.assert_allclose(np.asarray(getattr(last, name))[mine], expected, rtol=1e-11, err_msg=name)
@@ -70,8 +70,8 @@ def test_index_tables_cycle_the_weather(values):
     f = made_forcing(150, 7)
     terms = weather(f["time"], f["doy"], 58.0, f, 150, STRICT)
     rows = np.arange(400) % 150
-    cycled = series([terms], [unobserved(1)], np.float64, weather_row=rows, observed_row=np.zeros(400, int))
-    written = series([type(terms)(*(field[rows] for field in terms))], [unobserved(400)], np.float64)
+    cycled = day_tables([terms], [unobserved(1)], np.float64, weather_row=rows, observed_row=np.zeros(400, int))
+    written = day_tables([type(terms)(*(field[rows] for field in terms))], [unobserved(400)], np.float64)
     assert cycled.weather.shape[0] == 150
     lanes = jnp.zeros(LANES, jnp.int32)
     pair = [folded(jnp.asarray(values), data, lanes) for data in (cycled, written)]
@@ -86,7 +86,7 @@ def test_the_length_of_a_segment_is_only_bookkeeping(values, segment):
     few, lanes = jnp.asarray(values[:, :4]), jnp.zeros(4, jnp.int32)
 
     def cut(segment):
-        data = series([terms], [unobserved(400)], np.float64, segment=segment)
+        data = day_tables([terms], [unobserved(400)], np.float64, segment=segment)
         return fold(MODEL, inputs(few[:30]), state(few[30:]), data, lanes, segment=segment)
 
     for a, b in zip(jax.tree.leaves(cut(segment)), jax.tree.leaves(cut(64)), strict=True):

@@ -17,7 +17,7 @@ from phloem.kernels.models.model import Model
 from phloem.kernels.objective.bounded_log import physical, unbounded
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop import gpu_backend
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import STATE, G, made_site
@@ -134,7 +134,7 @@ def carbon():
     sites = [made_site(days, 50 + days, STRICT, wet=wet) for days, wet in ((70, 0.3), (100, 1.0), (128, 3.0))]
     constants = prepare(inputs(values[:30]))
     text = Text(CARBON, jax.tree.structure(constants), 64)
-    return case(text, constants, state(values[30:]), site_data(sites, np.float64).series)
+    return case(text, constants, state(values[30:]), site_data(sites, np.float64).tables)
 
 
 def cycled():
@@ -153,7 +153,7 @@ def pond():
     lanes = gpu_backend.LANES + 5
     bed = Bed(jnp.linspace(0.1, 0.9, lanes), jnp.linspace(0.5, 2.0, lanes))
     text = Text(POND, jax.tree.structure(bed), 7)
-    return case(text, bed, Pond(jnp.linspace(2.0, 8.0, lanes)), series(weather, observed, np.float64, segment=7))
+    return case(text, bed, Pond(jnp.linspace(2.0, 8.0, lanes)), day_tables(weather, observed, np.float64, segment=7))
 
 
 @pytest.fixture(scope="module", params=[carbon, cycled, pond], ids=lambda made: made.__name__)
@@ -201,7 +201,7 @@ def test_what_a_segment_adds_is_not_lost_to_rounding():
     days, half = 7, np.spacing(np.float32(4)) / 2
     rain, weight = np.full((2, days), half)
     rain[-1] = weight[0] = 4
-    data = series([Rain(rain)], [Gauge(np.zeros(days), weight)], np.float32, segment=1)
+    data = day_tables([Rain(rain)], [Gauge(np.zeros(days), weight)], np.float32, segment=1)
     one = jnp.ones((1, 1), jnp.float32)
     text = Text(POND, jax.tree.structure(Bed(0, 0)), 1)
     bed, cells = jnp.concatenate([0 * one, one]), jnp.zeros(1, jnp.int32)

@@ -16,7 +16,7 @@ from phloem.kernels.models.dalec_daily.records import Observed
 from phloem.kernels.objective.bounded_log import physical, unbounded
 from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import NAMES, POOL_NAMES, STATE, G, made_forcing
 
@@ -33,7 +33,7 @@ def long_series(dtype):
     days = np.arange(DAYS) % ROWS
     nothing = np.zeros(2)
     observed = Observed(*[nothing] * 8, year_end=np.array([0.0, 1.0]))
-    return series([terms], [observed], dtype, weather_row=days, observed_row=year_ends(doy[days]).astype(int))
+    return day_tables([terms], [observed], dtype, weather_row=days, observed_row=year_ends(doy[days]).astype(int))
 
 
 def unknowns():

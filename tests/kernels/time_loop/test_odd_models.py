@@ -9,7 +9,7 @@ import pytest
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
-from phloem.kernels.time_loop.day_tables import series
+from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.reference_jit import reference_jit
 
@@ -38,7 +38,7 @@ def tables(cells=2, seen=0.5, dtype=np.float64):
     observed = [
         Observed((rng.random(DAYS) < 0.2) * 0.7, rng.random(DAYS) * (rng.random(DAYS) < seen)) for _ in range(cells)
     ]
-    return series(weather, observed, dtype, segment=8)
+    return day_tables(weather, observed, dtype, segment=8)
 
 
 def everything(one, backend, data=None, eager=False):

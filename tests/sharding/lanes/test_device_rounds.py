@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from phloem.errors import WorkError
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
 from phloem.sharding.lanes.blocks import BLOCK, lay_out
-from phloem.sharding.lanes.device_rounds import Flight
+from phloem.sharding.lanes.device_rounds import PlacedRound
 from phloem.sharding.lanes.devices import device_environment, local_devices, out_of_memory
 from tests.support.kernels.builders import made_site
 from tests.support.processes import environment
@@ -53,7 +53,7 @@ def test_lanes_come_home_once_and_padding_never(
     layout = lay_out(lanes, in_flight)
     blocks = data.draw(st.sampled_from(layout.rounds))
     site = made_site(128, 0, STRICT)
-    flight = Flight(
+    placed = PlacedRound(
         local_devices(layout.devices),
         blocks,
         {lane: number for number, lane in enumerate(lanes)},
@@ -61,15 +61,15 @@ def test_lanes_come_home_once_and_padding_never(
         layout.cells,
     )
     seated = [lane for block in blocks for lane in block.lanes]
-    assert [lanes[number] for number in flight.lanes] == seated
+    assert [lanes[number] for number in placed.lanes] == seated
     home = np.arange(len(lanes))
-    there = flight.put(home)
+    there = placed.to_devices(home)
     assert there.shape == (layout.devices * BLOCK,)
-    flight.bring_home(there + 1000, home)
+    placed.from_devices(there + 1000, home)
     moved = [lane for lane, value in zip(lanes, home, strict=True) if value >= 1000]
     assert sorted(moved) == sorted(seated)
     assert (home % 1000 == np.arange(len(lanes))).all()
-    assert len(flight.sites[0]) == layout.cells
+    assert len(placed.sites[0]) == layout.cells
 
 
 def test_a_worker_has_the_devices_that_its_environment_gives_it() -> None:

@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.sharding.processes.exact_moments import Moments, deal, decode, encode, moments, round_size, statistics
+from phloem.sharding.processes.exact_moments import (
+    Moments,
+    cells_of_rank,
+    decode,
+    encode,
+    moments,
+    round_size,
+    statistics,
+)
 
 NUMBERS = st.lists(st.floats(allow_infinity=False, width=64), max_size=60)
 """NaN, both zeros, subnormal and very large numbers among them."""
@@ -97,7 +105,7 @@ def test_infinite_values_are_refused() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])
 def test_every_cell_is_dealt_once(processes: int) -> None:
-    shares = [deal(11, processes, rank) for rank in range(processes)]
+    shares = [cells_of_rank(11, processes, rank) for rank in range(processes)]
     assert sorted(cell for share in shares for cell in share) == list(range(11))
     assert len(shares[0]) - len(shares[-1]) <= 1
 

@@ -37,7 +37,8 @@ def program(case: str, devices: int) -> list[str]:
 
 
 def launcher(case: str, devices: int, processes: int) -> str:
-    return f"from phloem.sharding import run_processes; run_processes({program(case, devices)}, {processes})"
+    run = f"run_processes({program(case, devices)}, {processes})"
+    return f"from phloem.sharding.processes.launch import run_processes; {run}"
 
 
 def pids(folder: Path) -> dict[int, int]:

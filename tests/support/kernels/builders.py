@@ -16,7 +16,7 @@ from phloem.kernels.models.dalec_daily.forcing_terms import Weather, weather
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, Switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed
-from phloem.kernels.time_loop.day_tables import Series, series
+from phloem.kernels.time_loop.day_tables import DayTables, day_tables
 
 NAMES = [p.name for p in PARAMETERS]
 POOL_NAMES = [p.name for p in POOLS]
@@ -67,9 +67,9 @@ def unobserved(days: int) -> Observed:
     return Observed(*[np.zeros(days)] * len(Observed._fields))
 
 
-def plain_series(terms: Weather, dtype: Any = np.float64) -> Series:
+def plain_series(terms: Weather, dtype: Any = np.float64) -> DayTables:
     """Return the tables of one cell without observations."""
-    return series([terms], [unobserved(len(terms.co2))], dtype)
+    return day_tables([terms], [unobserved(len(terms.co2))], dtype)
 
 
 def lanes_of(values: np.ndarray, dtype: Any = np.float64) -> jax.Array:

@@ -10,14 +10,14 @@ import numpy as np
 from phloem.io.drivers.grid_cell import GridCell, calendar_days
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.grid_site import GridSite, grid_site
-from phloem.kernels.calibrations.protocol import Protocol
+from phloem.kernels.calibrations.protocol import RunProtocol
 from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
 
 FIRST, LAST = 1985, 2020
-BASELINE = Protocol((2001, 2019), 19, (2001, 2012), (2013, 2019))
-SINGLE = Protocol((2001, 2019), 19, (2001, 2012), (2013, 2019), "snapshot")
-GROWTH = Protocol((FIRST, LAST), 107, (2001, 2012), (2013, 2019), "trajectory")
+BASELINE = RunProtocol((2001, 2019), 19, (2001, 2012), (2013, 2019))
+SINGLE = RunProtocol((2001, 2019), 19, (2001, 2012), (2013, 2019), "snapshot")
+GROWTH = RunProtocol((FIRST, LAST), 107, (2001, 2012), (2013, 2019), "trajectory")
 
 YEAR, DOY = calendar_days(FIRST, LAST, "standard")
 DATES = (YEAR - 1970).astype("datetime64[Y]").astype("datetime64[D]") + (DOY - 1)
@@ -39,7 +39,11 @@ def observations(seed: int = 1) -> dict[str, np.ndarray]:
 
 
 def cell(
-    protocol: Protocol, latitude: float = 62.0, seed: int = 1, windowed: tuple[str, ...] = WINDOW_MEANS, **changes: Any
+    protocol: RunProtocol,
+    latitude: float = 62.0,
+    seed: int = 1,
+    windowed: tuple[str, ...] = WINDOW_MEANS,
+    **changes: Any,
 ) -> GridSite:
     """Return the cell as the kernels read it; changes are of the record."""
     made = boreal_weather(latitude, LAST - FIRST + 1, np.random.default_rng(seed), FIRST)

@@ -8,12 +8,12 @@ from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
 from phloem.kernels.objective.site import site_data
-from phloem.kernels.optimise.adam import AdamOptions
+from phloem.kernels.optimise.adam import AnnealedAdam
 from phloem.kernels.optimise.optimiser import advance, begin
 from tests.support.kernels.builders import made_site
 
 OBJECTIVE = SiteObjective(dalec("strict"))
-OPTIONS = AdamOptions(iterations=7, learning_rate=0.02, sharpness_iterations=4, trace=4)
+OPTIONS = AnnealedAdam(iterations=7, learning_rate=0.02, sharpness_iterations=4, trace=4)
 SEED = 12
 BLOCK = 64
 LENGTHS = (190, 128, 70)

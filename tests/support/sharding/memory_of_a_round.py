@@ -22,9 +22,9 @@ def measure(backend: str, devices: int) -> tuple[int, int]:
     calibration = TileCalibration(settings, made_cells(13 * devices), devices=devices)
     calibration.advance(1)
     assert calibration.layout.devices == devices
-    assert calibration.on_devices is not None
-    stage, flight, data, lanes, program = calibration.on_devices
-    used = program.lower(data, flight.lane_cell, lanes, np.int32(1), np.int32(stage)).compile().memory_analysis()
+    assert calibration.device_round is not None
+    stage, placed, data, lanes, program = calibration.device_round
+    used = program.lower(data, placed.lane_cell, lanes, np.int32(1), np.int32(stage)).compile().memory_analysis()
     needed = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
     if backend == "cpu":
         needed += scratch_bytes(calibration.dtype)

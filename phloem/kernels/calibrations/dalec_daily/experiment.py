@@ -17,11 +17,11 @@ from phloem.typed_tables import Above, Positive, Section, Years
 if TYPE_CHECKING:
     from phloem.kernels.calibrations.dalec_daily.site import DalecSite
     from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
-    from phloem.kernels.calibrations.protocol import Protocol
+    from phloem.kernels.calibrations.protocol import RunProtocol
     from phloem.kernels.models.dalec_daily.forcing_terms import Weather
     from phloem.kernels.models.model import Model
     from phloem.kernels.objective.site import Site
-    from phloem.kernels.optimise.optimiser import Options
+    from phloem.kernels.optimise.optimiser import Optimiser
 
 GRID_EXPERIMENTS = ("baseline", "single-year", "growth-curve")
 """Experiments over a driver store, in the order in which they are compared (calibration.md section 2)."""
@@ -73,8 +73,8 @@ class DalecExperiment(Calibration):
     @model_validator(mode="after")
     def _fits(self) -> DalecExperiment:
         if not self.reads_store:
-            given = sorted(self.model_fields_set & set(GRID_KEYS))
-            changed = [key for key in given if getattr(self, key) != DalecExperiment.model_fields[key].default]
+            grid_keys = sorted(self.model_fields_set & set(GRID_KEYS))
+            changed = [key for key in grid_keys if getattr(self, key) != DalecExperiment.model_fields[key].default]
             if changed:
                 raise ValueError(f"{changed[0]} goes with the grid experiments: {', '.join(GRID_EXPERIMENTS)}")
             return self
@@ -130,15 +130,15 @@ class DalecExperiment(Calibration):
 
     def science(self) -> dict[str, Any]:
         """Return the keys that a result depends on; a default that was once no choice is left out, as it was then."""
-        found = self.model_dump()
+        keys = self.model_dump()
         if self.windowed == WINDOW_MEANS:
-            del found["window_means"]
-        return found
+            del keys["window_means"]
+        return keys
 
     def written(self) -> dict[str, Any]:
         """Return the keys that a frozen campaign file holds; those of other experiments are left out."""
-        found = self.model_dump(exclude_none=True)
-        return found if self.reads_store else {key: value for key, value in found.items() if key not in GRID_KEYS}
+        keys = self.model_dump(exclude_none=True)
+        return keys if self.reads_store else {key: value for key, value in keys.items() if key not in GRID_KEYS}
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -148,15 +148,15 @@ class DalecExperiment(Calibration):
         return CARBON_POOLS if self.steady_pools == "all" else tuple(self.steady_pools)
 
     @property
-    def protocol(self) -> Protocol:
+    def protocol(self) -> RunProtocol:
         """What is simulated and compared."""
-        from phloem.kernels.calibrations.protocol import Protocol
+        from phloem.kernels.calibrations.protocol import RunProtocol
 
         forcing, years = self.forcing_years, self.years
         if self.name != "growth-curve":
             forcing = [self.calibration_years[0], self.validation_years[1]]
             years = forcing[1] - forcing[0] + 1
-        return Protocol(
+        return RunProtocol(
             forcing=(forcing[0], forcing[1]),
             simulated=years,
             calibration=(self.calibration_years[0], self.calibration_years[1]),
@@ -189,7 +189,7 @@ class DalecExperiment(Calibration):
 
     def objective(self) -> SiteObjective:
         """Return the loss of towers, or of grid cells."""
-        from phloem.kernels.calibrations.dalec_daily.grid_objective import GridObjective, LeafEconomics
+        from phloem.kernels.calibrations.dalec_daily.grid_objective import GridObjective, LeafEconomicsLine
         from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
         from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
         from phloem.kernels.models.dalec_daily.mode_switches import switches
@@ -206,7 +206,7 @@ class DalecExperiment(Calibration):
         return GridObjective(
             grid_dalec(self.mode, self.windowed),
             **shared,
-            leaf_economics=LeafEconomics(line.alpha, line.gamma, line.sigma) if line else None,
+            leaf_economics=LeafEconomicsLine(line.alpha, line.gamma, line.sigma) if line else None,
             live_caps=self.live_caps,
         )
 
@@ -227,16 +227,16 @@ class DalecExperiment(Calibration):
         except ValueError as error:
             raise InputError(f"cell {cell.name}: {error}") from error
 
-    def tuned(self, options: Options) -> Options:
+    def tuned(self, optimiser: Optimiser) -> Optimiser:
         """Return the optimiser; after windows that see a stand full-grown, its live pools begin anew."""
         from phloem.kernels.models.dalec_daily.grid_operators import LIVE
-        from phloem.kernels.optimise.windowed_bfgs import FastOptions
+        from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 
-        if isinstance(options, FastOptions) and options.windows and self.live_caps:
+        if isinstance(optimiser, WindowedBfgs) and optimiser.windows and self.live_caps:
             count = len(self.tables.parameters)
             rows = tuple(count + row for row, name in enumerate(self.tables.pool_names) if name in LIVE)
-            return replace(options, regrown=rows)
-        return options
+            return replace(optimiser, restarted=rows)
+        return optimiser
 
     def forward_model(self) -> Model:
         """Return the plain daily model: forward runs need no operators of observations."""

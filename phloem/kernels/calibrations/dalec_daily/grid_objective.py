@@ -27,7 +27,7 @@ NEAR_ZERO = (100.0, 100.0, 100.0, 200.0)
 """gC m-2: upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero."""
 
 
-class LeafEconomics(NamedTuple):
+class LeafEconomicsLine(NamedTuple):
     """EDC7's line, ln tau_leaf = alpha + gamma ln LCMA, tau in years and LCMA in gC m-2.
 
     Attributes:
@@ -52,7 +52,7 @@ class GridObjective(SiteObjective):
     """
 
     steady_pools: tuple[str, ...] = ("som",)
-    leaf_economics: LeafEconomics | None = None
+    leaf_economics: LeafEconomicsLine | None = None
     live_caps: tuple[float, float, float, float] | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""From a grid cell's arrays to what the objective reads: years that cycle, windows, composites, biomass."""
+"""Sites of the daily DALEC in grid cells: cycled years, means over windows, composites and biomass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from phloem.kernels.calibrations.dalec_daily.canopy_calibration import canopy_efficiency
 from phloem.kernels.calibrations.dalec_daily.site import DalecSite
-from phloem.kernels.calibrations.protocol import Protocol, Years
+from phloem.kernels.calibrations.protocol import RunProtocol, Years
 from phloem.kernels.models.dalec_daily.forcing_terms import weather, year_ends
 from phloem.kernels.models.dalec_daily.grid_operators import GridObserved, GridWeather
 from phloem.kernels.models.dalec_daily.mode_switches import Switches
@@ -110,7 +110,9 @@ class GridSite(DalecSite):
         )
 
 
-def grid_site(cell: Any, protocol: Protocol, switches: Switches, windowed: tuple[str, ...] = WINDOW_MEANS) -> GridSite:
+def grid_site(
+    cell: Any, protocol: RunProtocol, switches: Switches, windowed: tuple[str, ...] = WINDOW_MEANS
+) -> GridSite:
     """Prepare one grid cell, the canopy efficiency's pre-calibration included.
 
     Where GPP is a mean over windows there is no pre-calibration: it needs the GPP of single days.
@@ -211,10 +213,10 @@ def _years(year: np.ndarray, span: Years) -> slice:
     Raises:
         ValueError: it does not hold them.
     """
-    found = np.flatnonzero((year >= span[0]) & (year <= span[1]))
-    if not len(found) or year[found[0]] != span[0] or year[found[-1]] != span[1]:
+    days = np.flatnonzero((year >= span[0]) & (year <= span[1]))
+    if not len(days) or year[days[0]] != span[0] or year[days[-1]] != span[1]:
         raise ValueError(f"the record has the years {year[0]} to {year[-1]}; {span[0]} to {span[1]} are asked for")
-    return slice(int(found[0]), int(found[-1]) + 1)
+    return slice(int(days[0]), int(days[-1]) + 1)
 
 
 def _shares(window_start: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From a tower's arrays to what the objective reads."""
+"""Sites of the daily DALEC at towers: forcing terms, observations, first values and facts of the loss."""
 
 from __future__ import annotations
 

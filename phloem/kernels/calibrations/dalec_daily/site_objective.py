@@ -87,7 +87,7 @@ class SiteObjective(Objective):
         return STREAMS
 
     @property
-    def walkable(self) -> SiteObjective:
+    def for_line_search(self) -> SiteObjective:
         """The objective with the penalty of `strict`.
 
         As published it overflows a little beyond each wall, where Adam's k rises slowly enough to be gone by then, and
@@ -158,11 +158,11 @@ class SiteObjective(Objective):
             totals[f"{name}_production"] = share * sums.gpp
         marked, days = data.marked[lane_cell], data.days[lane_cell]
         least = LEAST_RATIO_FLUX * days
-        found = {}
+        ratios = {}
         for row, (name, (inflows, outflows)) in enumerate(BALANCE.items()):
             if name not in self.steady_pools:
                 continue
             mean = (pools[row] + getattr(sums, f"{name}_year_ends")) / (marked + 1)
             inflow, outflow = (reduce(add, (totals[flux] for flux in fluxes)) for fluxes in (inflows, outflows))
-            found[name] = mean / pools[row], jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
-        return found
+            ratios[name] = mean / pools[row], jnp.maximum(inflow, least) / jnp.maximum(outflow, least)
+        return ratios

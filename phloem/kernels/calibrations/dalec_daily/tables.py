@@ -37,7 +37,7 @@ FLUXES = (
 """Daily outputs beside the pools."""
 
 COMPARED = tuple(
-    _LAI if name == "lai" else next(one for one in FLUXES if one.name == name) for name in (*STREAMS, "nee")
+    _LAI if name == "lai" else next(flux for flux in FLUXES if flux.name == name) for name in (*STREAMS, "nee")
 )
 """Daily outputs that are compared with observations which no calibration saw."""
 

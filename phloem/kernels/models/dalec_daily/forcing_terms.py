@@ -1,4 +1,4 @@
-"""What depends on the forcing alone, worked out once a data set in float64 (dalec_daily.md sections 2, 5 and 12)."""
+"""Terms of the daily DALEC that depend on the forcing alone, in float64 (dalec_daily.md sections 2, 5 and 12)."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ LIVE = ("labile", "foliar", "root", "wood")
 
 def _extended(name: str, fields: tuple[str, ...], text: str) -> Any:
     """Return a NamedTuple class of some fields."""
-    made = NamedTuple(name, [(field, Any) for field in fields])  # type: ignore[misc]
-    made.__doc__ = text
-    return made
+    record_class = NamedTuple(name, [(field, Any) for field in fields])  # type: ignore[misc]
+    record_class.__doc__ = text
+    return record_class
 
 
 GridWeather = _extended(
@@ -86,8 +86,8 @@ def _grid_dalec(mode: str | Switches, windowed: tuple[str, ...]) -> Model:
         return state(*new, *totals), record(*outputs, *totals, biomass)
 
     def first_state(pools: Any) -> Any:
-        whole = plain.first_state(pools)
-        return state(*whole, *[whole.wood_rest * 0] * len(windowed))
+        first = plain.first_state(pools)
+        return state(*first, *[first.wood_rest * 0] * len(windowed))
 
     def score(o: Any, y: Any) -> Any:
         seen = {name: getattr(o, name) for name in ALL_STREAMS}

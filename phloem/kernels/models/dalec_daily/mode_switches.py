@@ -1,4 +1,4 @@
-"""The places where the published code and the corrected equations differ, each with a name of its own."""
+"""Switches between the published code and the corrected equations: one for each place where they differ."""
 
 from __future__ import annotations
 

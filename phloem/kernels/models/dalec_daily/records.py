@@ -1,4 +1,7 @@
-"""What a lane's day is made of: the named tuples of the daily DALEC (dalec_daily.md sections 1, 3 and 7)."""
+"""Named tuples of the daily DALEC: inputs, state, constants, outputs, observations and sums of one lane's day.
+
+See dalec_daily.md sections 1, 3 and 7.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C text becomes a shared library, once: compiled by the host's compiler and cached by content.
+"""Shared libraries compiled from C text by the host's compiler, once, and cached by content.
 
 Many processes on a shared file system may build at once, and none of them locks. A library's name carries the
 digest of its bytes, so a torn or altered file is noticed and never used; a good one is never renamed over, because
@@ -73,11 +73,11 @@ def find_compiler() -> Compiler | None:
     """
     wanted = os.environ.get("CC", "").strip()
     for command in filter(None, (wanted, "cc", "gcc", "clang")):
-        found = _try(command)
-        if isinstance(found, Compiler):
-            return found
+        attempt = _try(command)
+        if isinstance(attempt, Compiler):
+            return attempt
         if command is wanted:
-            warnings.warn(f"CC={wanted} does not work, cc, gcc and clang are tried instead: {found}", stacklevel=2)
+            warnings.warn(f"CC={wanted} does not work, cc, gcc and clang are tried instead: {attempt}", stacklevel=2)
     return None
 
 
@@ -93,8 +93,8 @@ def _try(command: str) -> Compiler | str:
             (folder / FILES[0]).write_text(_PROBE)
             accepted = [group[0] for group in groups]
             if _compile([*start, *accepted], folder):
-                if said := _compile(start, folder):
-                    return said
+                if message := _compile(start, folder):
+                    return message
                 accepted = []
                 for group in groups:
                     accepted += next(([flag] for flag in group if not _compile([*start, *accepted, flag], folder)), [])
@@ -118,10 +118,10 @@ def _compile(start: Sequence[str], folder: Path, seconds: float | None = _TRIAL)
     """Compile the text in a folder; return why there is no library, and nothing where there is one."""
     library = folder / FILES[2]
     library.unlink(missing_ok=True)
-    status, said = _call([*start, *FILES], folder, seconds)
+    status, output = _call([*start, *FILES], folder, seconds)
     if status == 0 and library.is_file():
         return ""
-    return "\n".join([*said.splitlines()[-_LINES:], f"exit status {status}"])
+    return "\n".join([*output.splitlines()[-_LINES:], f"exit status {status}"])
 
 
 @functools.cache
@@ -202,10 +202,14 @@ def build(
             advice = f"compiled libraries are in {folder} until this process ends; set PHLOEM_CACHE to a usable folder"
             warnings.warn(f"{advice}, because their cache fails: {failures[0]}", CacheWarning, stacklevel=2)
         return library
-    told = [failure for failure in failures if isinstance(failure, CompileError)]
-    if told == failures[1:]:
+    compile_failures = [failure for failure in failures if isinstance(failure, CompileError)]
+    if compile_failures == failures[1:]:
         atexit.unregister(_remove)  # The message names a text in the private folder.
-    raise told[0] if told else CompileError(f"{name} cannot be compiled anywhere: {'; '.join(map(str, failures))}")
+    raise (
+        compile_failures[0]
+        if compile_failures
+        else CompileError(f"{name} cannot be compiled anywhere: {'; '.join(map(str, failures))}")
+    )
 
 
 def _make(folder: Path, stem: str, source: str, start: Sequence[str]) -> Path:
@@ -220,10 +224,10 @@ def _make(folder: Path, stem: str, source: str, start: Sequence[str]) -> Path:
         text, library, kept = work / FILES[0], work / FILES[2], folder / f"{stem}.c"
         text.write_bytes(source.encode())
         compilations.append(stem.rpartition("-")[2])
-        said = _compile(start, work, None)
+        message = _compile(start, work, None)
         os.replace(text, kept)
-        if said:
-            raise CompileError(f"{kept} does not compile\n{said}\nits compiler: {shlex.join(start)}")
+        if message:
+            raise CompileError(f"{kept} does not compile\n{message}\nits compiler: {shlex.join(start)}")
         with library.open("rb") as file:
             os.fsync(file.fileno())  # Errors of writes that were put off show here, before the bytes are believed.
         target = folder / f"{stem}-{_digest(library)}.so"

@@ -62,9 +62,9 @@ class Writer:
 
     def name(self, node: int) -> str:
         """Return the C expression of a node that has been printed, of an input or a literal."""
-        found = self.graph.nodes[node]
-        if found.op == "literal" and node not in self.names:
-            return str(int(found.value)) if found.truth else literal(found.value, self.graph.dtype)
+        entry = self.graph.nodes[node]
+        if entry.op == "literal" and node not in self.names:
+            return str(int(entry.value)) if entry.truth else literal(entry.value, self.graph.dtype)
         return self.names[node]
 
     def write(self, outputs: Iterable[int], totals: Mapping[int, str] | None = None) -> None:
@@ -291,11 +291,11 @@ def _stores(array: str, rows: Sequence[int], nodes: Sequence[int], writer: Write
 
 
 def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], extra: str = "") -> Printed:
-    made = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
+    hoisted = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
     marked = sum(1 << i for i in text.rare)
     sizes = {"RARE": marked, "NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed,
              "NM": text.sums, "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
-    return Printed("\n".join([made, *parts]), sizes)
+    return Printed("\n".join([hoisted, *parts]), sizes)
 
 
 def tangent_bodies(text: Text, dtype: Any) -> Printed:

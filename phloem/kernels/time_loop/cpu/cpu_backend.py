@@ -17,7 +17,7 @@ from jax import Array
 
 from phloem.kernels.time_loop.cpu.c_compiler import build
 from phloem.kernels.time_loop.cpu.c_printer import Printed, adjoint_bodies, tangent_bodies, value_bodies
-from phloem.kernels.time_loop.day_tables import Series
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
 
 LANES = 64
@@ -62,7 +62,7 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         printed = adjoint_bodies(text, dtype, last)
     else:
         printed = tangent_bodies(text, dtype)
-    given: dict[str, int | str] = {
+    macros: dict[str, int | str] = {
         "B": TANGENT_LANES if kernel == "TANGENT" else LANES,
         "SEGMENT": text.segment,
         "K": max(1, len(text.model.unknowns)),  # all tangents of a lane share one run of the primal
@@ -72,7 +72,7 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         "KERNEL": kernel,
     }
     head, loops = ((HERE / name).read_text() for name in ("fold_cpu_head.c", "fold_cpu.c"))
-    sizes = "".join(f"#define {name} {size}\n" for name, size in (given | dict(printed.sizes)).items())
+    sizes = "".join(f"#define {name} {size}\n" for name, size in (macros | dict(printed.sizes)).items())
     return f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{printed.text}\n{loops}"
 
 
@@ -105,11 +105,11 @@ def _call(kernel: str, text: Text, shapes: Sequence[tuple[int, ...]], arguments:
     return jax.ffi.ffi_call(_target(kernel, text, np.dtype(dtype), last), results)(*arguments)
 
 
-def _tables(data: Series, lane_cell: Array) -> list[Array]:
+def _tables(data: DayTables, lane_cell: Array) -> list[Array]:
     return [data.weather, data.observed, data.weather_row, data.observed_row, data.live, lane_cell]
 
 
-def value(text: Text, constants: Array, state0: Array, data: Series, lane_cell: Array) -> tuple[Array, Array, Array]:
+def value(text: Text, constants: Array, state0: Array, data: DayTables, lane_cell: Array) -> tuple[Array, Array, Array]:
     """Run the fold.
 
     Args:
@@ -133,7 +133,7 @@ def adjoint(
     text: Text,
     constants: Array,
     checkpoints: Array,
-    data: Series,
+    data: DayTables,
     lane_cell: Array,
     last_bar: Array | None,
     sums_bar: Array,
@@ -164,7 +164,7 @@ def tangent(
     text: Text,
     constants: Array,
     state0: Array,
-    data: Series,
+    data: DayTables,
     lane_cell: Array,
     constants_dot: Array,
     state0_dot: Array,

@@ -25,7 +25,7 @@ SAVING = 4
 
 
 @dataclass(frozen=True)
-class Forward:
+class ForwardDay:
     """One day forward.
 
     Attributes:
@@ -38,7 +38,7 @@ class Forward:
 
 
 @dataclass(frozen=True)
-class Adjoint:
+class AdjointDay:
     """One day backward, given the state at the day's start.
 
     Attributes:
@@ -57,7 +57,7 @@ class Adjoint:
 
 
 @dataclass(frozen=True)
-class Tangent:
+class TangentDay:
     """One day forward with a tangent.
 
     Attributes:
@@ -72,8 +72,8 @@ class Tangent:
 
 
 def _scalars(text: Text, dtype: Any) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    one = jax.ShapeDtypeStruct((), dtype)
-    return [one] * text.states, [one] * text.constants, [one] * text.weather, [one] * text.observed
+    scalar = jax.ShapeDtypeStruct((), dtype)
+    return [scalar] * text.states, [scalar] * text.constants, [scalar] * text.weather, [scalar] * text.observed
 
 
 def _day(text: Text, graph: Graph) -> list[int]:
@@ -99,7 +99,7 @@ def without(graph: Graph, nodes: Sequence[int], places: Sequence[int]) -> list[i
     return graph.substitute(nodes, {graph.input("observed", i): graph.literal(0.0) for i in places})
 
 
-def _live(text: Text, graph: Graph, found: Sequence[int]) -> set[int]:
+def _live(text: Text, graph: Graph, outputs: Sequence[int]) -> set[int]:
     """Return the states that matter: all where the last state is wanted, else those that a sum depends on."""
     if text.last:
         return set(range(text.states))
@@ -107,13 +107,13 @@ def _live(text: Text, graph: Graph, found: Sequence[int]) -> set[int]:
     def read_by(nodes: Sequence[int]) -> set[int]:
         return {i for i, s in enumerate(graph.inputs("state", text.states)) if s in graph.reached(nodes)}
 
-    live = read_by(found[text.states :])
-    while (more := live | read_by([found[i] for i in live])) != live:
+    live = read_by(outputs[text.states :])
+    while (more := live | read_by([outputs[i] for i in live])) != live:
         live = more
     return live
 
 
-def forward(text: Text, graph: Graph) -> Forward:
+def forward(text: Text, graph: Graph) -> ForwardDay:
     """Add one day forward to a graph.
 
     Args:
@@ -121,13 +121,13 @@ def forward(text: Text, graph: Graph) -> Forward:
         graph: where the operations go; its type is that of the trace.
     """
     closed = jax.make_jaxpr(text.day)(*_scalars(text, graph.dtype))
-    found = graph.read(closed, _day(text, graph), text.model.name)
-    live = _live(text, graph, found)
-    state = [n if i in live else graph.input("state", i) for i, n in enumerate(found[: text.states])]
-    return Forward(state, found[text.states :])
+    outputs = graph.read(closed, _day(text, graph), text.model.name)
+    live = _live(text, graph, outputs)
+    state = [n if i in live else graph.input("state", i) for i, n in enumerate(outputs[: text.states])]
+    return ForwardDay(state, outputs[text.states :])
 
 
-def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
+def adjoint(text: Text, graph: Graph, last: bool) -> AdjointDay:
     """Add one day backward to a graph.
 
     Args:
@@ -137,13 +137,13 @@ def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
             its adjoint code drops out.
     """
     state, constants, weather, observations = _scalars(text, graph.dtype)
-    one = jax.ShapeDtypeStruct((), graph.dtype)
+    scalar = jax.ShapeDtypeStruct((), graph.dtype)
 
     def back(s: Any, c: Any, w: Any, o: Any, state_bar: Any, sums_bar: Any) -> Any:
         _, pull = jax.vjp(lambda s, c: text.day(s, c, w, o), s, c)
         return pull((state_bar, sums_bar))
 
-    bars = ([one] * text.states, [one] * text.sums)
+    bars = ([scalar] * text.states, [scalar] * text.sums)
     closed = jax.make_jaxpr(back)(state, constants, weather, observations, *bars)
 
     def read(graph: Graph, active: Sequence[int]) -> list[int]:
@@ -154,15 +154,15 @@ def adjoint(text: Text, graph: Graph, last: bool) -> Adjoint:
     active: tuple[int, ...] = tuple(range(text.states)) if last else ()
     while not last:
         trial = Graph(graph.dtype)
-        found = read(trial, active)
-        grown = tuple(sorted({*active, *(i for i in range(text.states) if trial.number(found[i]) != 0.0)}))
+        outputs = read(trial, active)
+        grown = tuple(sorted({*active, *(i for i in range(text.states) if trial.number(outputs[i]) != 0.0)}))
         if grown == active:
             break
         active = grown
-    found = read(graph, active)
-    bars_out = [found[i] for i in active]
-    saved = _worth_saving(graph, [*bars_out, *found[text.states :]])
-    return Adjoint(forward(text, graph).state, list(active), bars_out, found[text.states :], saved)
+    outputs = read(graph, active)
+    bars_out = [outputs[i] for i in active]
+    saved = _worth_saving(graph, [*bars_out, *outputs[text.states :]])
+    return AdjointDay(forward(text, graph).state, list(active), bars_out, outputs[text.states :], saved)
 
 
 def _worth_saving(graph: Graph, outputs: Sequence[int]) -> list[int]:
@@ -189,7 +189,7 @@ def _of_the_day(graph: Graph, node: int) -> bool:
     return bool(depends & {"state", "weather"}) and not depends & {"state_bar", "sums_bar", "observed"}
 
 
-def tangent(text: Text, graph: Graph) -> Tangent:
+def tangent(text: Text, graph: Graph) -> TangentDay:
     """Add to a graph one day forward with one tangent of the state and of the constants."""
     state, constants, weather, observations = _scalars(text, graph.dtype)
 
@@ -198,12 +198,12 @@ def tangent(text: Text, graph: Graph) -> Tangent:
 
     closed = jax.make_jaxpr(push)(state, constants, weather, observations, state, constants)
     dots = [*graph.inputs("state_dot", text.states), *graph.inputs("constant_dot", text.constants)]
-    found = graph.read(closed, [*_day(text, graph), *dots], text.model.name)
+    outputs = graph.read(closed, [*_day(text, graph), *dots], text.model.name)
     primal = text.states + text.sums
-    live = _live(text, graph, found[:primal])
-    moved = found[primal : primal + text.states]
+    live = _live(text, graph, outputs[:primal])
+    moved = outputs[primal : primal + text.states]
     state, moved = (
         [n if i in live else graph.input(kind, i) for i, n in enumerate(nodes)]
-        for kind, nodes in (("state", found[: text.states]), ("state_dot", moved))
+        for kind, nodes in (("state", outputs[: text.states]), ("state_dot", moved))
     )
-    return Tangent(state, moved, found[primal + text.states :])
+    return TangentDay(state, moved, outputs[primal + text.states :])

@@ -30,19 +30,19 @@ def preaccumulate(graph: Graph, outputs: Sequence[int], dots: frozenset[str]) ->
     uses = Counter(a for n in order for a in graph.nodes[n].args)
     uses.update(outputs)
     forms: dict[int, Form] = {}
-    one = graph.literal(1.0)
+    unit = graph.literal(1.0)
 
     def form(n: int) -> Form:
         if not graph.nodes[n].depends & dots:
             assert graph.number(n) == 0, "a tangent program is linear"
             return {}
-        return forms.get(n, {n: one})
+        return forms.get(n, {n: unit})
 
     for n in order:
-        found = _form(graph, n, form, dots)
-        if len(found) > 1 and uses[n] > 1:
-            found = {_combined(graph, found): one}
-        forms[n] = found
+        linear = _form(graph, n, form, dots)
+        if len(linear) > 1 and uses[n] > 1:
+            linear = {_combined(graph, linear): unit}
+        forms[n] = linear
     return [_combined(graph, form(n)) for n in outputs]
 
 

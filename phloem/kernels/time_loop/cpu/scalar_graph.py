@@ -111,8 +111,8 @@ class Graph:
 
     def number(self, node: int) -> float | None:
         """Return the value of a literal, else None."""
-        found = self.nodes[node]
-        return found.value if found.op == "literal" else None
+        entry = self.nodes[node]
+        return entry.value if entry.op == "literal" else None
 
     def apply(self, op: str, *args: int) -> int:
         """Return the node of an operation, simplified."""
@@ -141,13 +141,13 @@ class Graph:
             if values[0] == 0:
                 return self.apply("neg", args[1])
         if op == "mul":
-            for one, other in ((0, 1), (1, 0)):
-                if values[one] == 0:
+            for first, second in ((0, 1), (1, 0)):
+                if values[first] == 0:
                     return self.literal(0.0)
-                if values[one] == 1:
-                    return args[other]
-                if values[one] == -1:
-                    return self.apply("neg", args[other])
+                if values[first] == 1:
+                    return args[second]
+                if values[first] == -1:
+                    return self.apply("neg", args[second])
         if op in ("neg", "not", "reciprocal") and self.nodes[args[0]].op == op:
             return self.nodes[args[0]].args[0]
         return self._simplify_signs(op, args)
@@ -155,10 +155,10 @@ class Graph:
     def _simplify_signs(self, op: str, args: tuple[int, ...]) -> int | None:
         negated = [self.nodes[a].args[0] if self.nodes[a].op == "neg" else None for a in args]
         if op == "add":
-            for one, other in ((0, 1), (1, 0)):
-                bare = negated[one]
+            for first, second in ((0, 1), (1, 0)):
+                bare = negated[first]
                 if bare is not None:
-                    return self.apply("sub", args[other], bare)
+                    return self.apply("sub", args[second], bare)
         if op == "sub" and negated[1] is not None:
             return self.apply("add", args[0], negated[1])
         if op == "mul" and any(n is not None for n in negated):
@@ -172,9 +172,9 @@ class Graph:
             return z
         if values[2] == 0:
             return self.apply("mul", x, y)
-        for one, other in ((0, 1), (1, 0)):
-            if values[one] in (1, -1):
-                return self.apply("add" if values[one] == 1 else "sub", z, args[other])
+        for first, second in ((0, 1), (1, 0)):
+            if values[first] in (1, -1):
+                return self.apply("add" if values[first] == 1 else "sub", z, args[second])
         return None
 
     def _simplify_select(self, args: tuple[int, ...], values: list[float | None]) -> int | None:
@@ -192,9 +192,9 @@ class Graph:
 
     def _difference(self, args: tuple[int, ...]) -> set[int] | None:
         """Return a and b where the arguments are a - b and 0."""
-        for one, other in (args, args[::-1]):
-            if self.number(one) == 0 and self.nodes[other].op == "sub":
-                return set(self.nodes[other].args)
+        for first, second in (args, args[::-1]):
+            if self.number(first) == 0 and self.nodes[second].op == "sub":
+                return set(self.nodes[second].args)
         return None
 
     def _fold(self, op: str, values: list[float]) -> int | None:
@@ -255,8 +255,8 @@ class Graph:
         for equation in jaxpr.eqns:
             args = [node(v) for v in equation.invars]
             inner = _inner(equation)
-            found = self._read(*inner, args, name) if inner else [self._operation(equation, args, name)]
-            env.update(zip(equation.outvars, found, strict=True))
+            nodes = self._read(*inner, args, name) if inner else [self._operation(equation, args, name)]
+            env.update(zip(equation.outvars, nodes, strict=True))
         return [node(v) for v in jaxpr.outvars]
 
     def _operation(self, equation: Any, args: list[int], name: str) -> int:
@@ -278,8 +278,8 @@ class Graph:
         if op == "exp2":
             return self.apply("exp", self.apply("mul", args[0], self.literal(math.log(2))))
         if op == "logistic":
-            one = self.literal(1.0)
-            return self.apply("reciprocal", self.apply("add", one, self.apply("exp", self.apply("neg", args[0]))))
+            unit = self.literal(1.0)
+            return self.apply("reciprocal", self.apply("add", unit, self.apply("exp", self.apply("neg", args[0]))))
         if op == "clamp":
             return self.apply("min", self.apply("max", args[1], args[0]), args[2])
         if op == "convert_element_type":
@@ -289,10 +289,10 @@ class Graph:
         known = sorted({*UNARY, *BINARY, *COMPARISONS, *LOGIC, *OTHERS})
         raise UnprintableError(f"{name}: operation {op!r} has no scalar form here; known: {', '.join(known)}")
 
-    def substitute(self, outputs: Sequence[int], given: Mapping[int, int]) -> list[int]:
+    def substitute(self, outputs: Sequence[int], replacements: Mapping[int, int]) -> list[int]:
         """Return outputs with some nodes replaced by others, simplified."""
-        new = dict(given)
-        for n in self.needed(outputs, given):
+        new = dict(replacements)
+        for n in self.needed(outputs, replacements):
             node = self.nodes[n]
             args = [new.get(a, a) for a in node.args]
             new[n] = n if args == list(node.args) else self.apply(node.op, *args)
@@ -389,7 +389,7 @@ def _inner(equation: Any) -> tuple[Any, Sequence[Any]] | None:
     if equation.primitive.name not in NESTED and not equation.primitive.name.startswith("remat"):
         return None
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        found = equation.params.get(key)
-        if found is not None:
-            return (found.jaxpr, found.consts) if hasattr(found, "consts") else (found, ())
+        inner = equation.params.get(key)
+        if inner is not None:
+            return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
     return None

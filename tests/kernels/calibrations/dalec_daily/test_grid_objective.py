@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, GridObjective, LeafEconomics
-from phloem.kernels.calibrations.protocol import Protocol
+from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, GridObjective, LeafEconomicsLine
+from phloem.kernels.calibrations.protocol import RunProtocol
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.mode_switches import switches
@@ -23,10 +23,10 @@ from phloem.kernels.simulate.daily_outputs import trajectory
 from tests.support.kernels.grid_cells import BASELINE, DEKADS, GROWTH, SINGLE, SNAPSHOT, TRAJECTORY, YEAR, cell
 from tests.support.kernels.reference_jit import reference_jit
 
-LINE = LeafEconomics(-8.3, 2.06, 0.3)
+LINE = LeafEconomicsLine(-8.3, 2.06, 0.3)
 LANES = 4
 JIT = {"xla": reference_jit, "cpu": jax.jit}
-CYCLED = Protocol((1999, 2004), 20, (2001, 2002), (2003, 2003), "trajectory")
+CYCLED = RunProtocol((1999, 2004), 20, (2001, 2002), (2003, 2003), "trajectory")
 """As the growth-curve run, in a fifth of its years."""
 
 
@@ -55,7 +55,7 @@ def test_efficiencies_are_those_of_the_trajectory(protocol) -> None:
 
     values = physical(x, one.unknowns)
     p, q = inputs(values[:30]), state(values[30:])
-    out = trajectory(dalec("strict"), p, q, data.series._replace(weather=data.series.weather[:, :-1]), lanes)
+    out = trajectory(dalec("strict"), p, q, data.tables._replace(weather=data.tables.weather[:, :-1]), lanes)
     days = made.days
     rows = np.arange(days) if made.weather_row is None else made.weather_row
     seen_row = np.arange(days) if made.observed_row is None else made.observed_row
@@ -180,6 +180,6 @@ def test_steady_soil_alone_by_default() -> None:
 def test_tables_of_another_model_are_refused(backend) -> None:
     """The generated code reads bare memory: a table that lacks a field must not reach it."""
     data = site_data([cell(CYCLED)], np.float32)
-    narrow = data._replace(series=data.series._replace(weather=data.series.weather[:, :-1]))
+    narrow = data._replace(tables=data.tables._replace(weather=data.tables.weather[:, :-1]))
     with pytest.raises(ValueError, match="11 fields of weather, where grid-dalec-strict reads 12"):
         objective(backend).terms(raw(np.float32), jnp.ones(LANES), narrow, jnp.zeros(LANES, jnp.int32))

@@ -95,7 +95,7 @@ def evaluated(request):
     data, model = site_data([cell], np.float64), dalec(switches)
     raw = jnp.asarray(raw_values())
     values = np.asarray(physical(raw, UNKNOWNS))
-    out = trajectory(model, inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.series, LANE)
+    out = trajectory(model, inputs(jnp.asarray(values[:30])), state(jnp.asarray(values[30:])), data.tables, LANE)
     return switches, cell, data, model, raw, values, out
 
 
@@ -173,7 +173,7 @@ def test_missing_and_constant_streams_count_nothing_and_leave_gradients_finite()
 def test_the_validation_window_is_the_rest_of_the_record():
     cell = made_site(DAYS, 4, STRICT, training_days=TRAINING)
     seen = {
-        w: np.asarray(site_data([cell], np.float64, w).series.observed)[:, 4, 0] for w in ("calibration", "validation")
+        w: np.asarray(site_data([cell], np.float64, w).tables.observed)[:, 4, 0] for w in ("calibration", "validation")
     }
     known = np.isfinite(cell.observations["gpp"])
     np.testing.assert_array_equal(seen["calibration"][:DAYS] > 0, known & (np.arange(DAYS) < TRAINING))

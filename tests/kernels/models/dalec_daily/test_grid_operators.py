@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from phloem.kernels.calibrations.dalec_daily.grid_objective import NEAR_ZERO, GridObjective
-from phloem.kernels.calibrations.protocol import Protocol
+from phloem.kernels.calibrations.protocol import RunProtocol
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.grid_operators import grid_dalec
 from phloem.kernels.models.dalec_daily.parameters import UNKNOWNS
@@ -19,7 +19,7 @@ from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.objective import nnse
 from phloem.kernels.objective.record_windows import richest_years
 from phloem.kernels.objective.site import site_data
-from phloem.kernels.optimise.initial_pools import regrow
+from phloem.kernels.optimise.initial_pools import restart_live_pools
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.names import STREAMS, WINDOW_MEANS
 from tests.support.kernels.grid_cells import BASELINE, DATES, FIRST, LAST, TRAJECTORY, YEAR, cell
@@ -27,8 +27,8 @@ from tests.support.kernels.reference_jit import reference_jit
 
 LANES = 4
 JIT = {"xla": reference_jit, "cpu": jax.jit}
-SHORT = Protocol((2001, 2004), 4, (2001, 2002), (2003, 2004))
-CYCLED = Protocol((1999, 2004), 20, (2001, 2002), (2003, 2003), "trajectory")
+SHORT = RunProtocol((2001, 2004), 4, (2001, 2002), (2003, 2004))
+CYCLED = RunProtocol((1999, 2004), 20, (2001, 2002), (2003, 2003), "trajectory")
 MONTHS = (DATES.astype("datetime64[M]") == DATES).astype(int)
 ENDS = np.append(MONTHS[1:], 1) > 0
 SUBSETS = [*combinations(STREAMS, 1), ("reco", "lai"), STREAMS]
@@ -46,7 +46,7 @@ def observations(windowed: tuple[str, ...], seed: int = 1) -> dict[str, np.ndarr
     }
 
 
-def monthly(protocol: Protocol, windowed: tuple[str, ...] = STREAMS, seed: int = 1, **changes: object):
+def monthly(protocol: RunProtocol, windowed: tuple[str, ...] = STREAMS, seed: int = 1, **changes: object):
     seen = observations(windowed, seed)
     given = {"observations": seen, "window_start": MONTHS, "windowed": windowed, **changes}
     return cell(protocol, seed=seed, **given)
@@ -70,7 +70,7 @@ def test_efficiencies_are_those_of_the_trajectory(backend, windowed) -> None:
     _, sums = JIT[backend](one.terms)(x, jnp.full(LANES, 30.0), data, lanes)
     found = nnse(sums, data, lanes, STREAMS)
     values = physical(x, one.unknowns)
-    plain = data.series._replace(weather=data.series.weather[:, :-1])
+    plain = data.tables._replace(weather=data.tables.weather[:, :-1])
     out = trajectory(dalec("strict"), inputs(values[:30]), state(values[30:]), plain, lanes)
     starts = np.flatnonzero(MONTHS[(YEAR >= 2001) & (YEAR <= 2004)])
     stops = np.append(starts[1:], made.days)
@@ -203,7 +203,7 @@ def test_a_stand_that_begins_anew_does_so_with_means_too() -> None:
     lanes, k = jnp.zeros(LANES, jnp.int32), jnp.full(LANES, 30.0)
     point = jnp.asarray(np.random.default_rng(1).standard_normal((LANES, len(UNKNOWNS))))
     entering = jnp.array([True, True, False, True])
-    begun = regrow(one, point, entering, (30, 31, 32, 33), k, data, lanes)
+    begun = restart_live_pools(one, point, entering, (30, 31, 32, 33), k, data, lanes)
     assert (np.asarray(begun)[2] == np.asarray(point)[2]).all()
     assert (np.asarray(begun)[0, 30:34] != np.asarray(point)[0, 30:34]).all()
     assert (LAST - FIRST + 1) == 36
