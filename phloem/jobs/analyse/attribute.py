@@ -52,26 +52,27 @@ def run_attribute(
         InputError: bad file, key, target or predictor, no campaign, or a folder that holds something else.
         WorkError: a campaign is not merged.
     """
-    given = open_campaigns(directory)
-    campaigns = given.campaigns
-    file = load_attribution_file(config, given.last.configuration.calibration.tables, targets, assignments)
+    opened = open_campaigns(directory)
+    campaigns = opened.campaigns
+    file = load_attribution_file(config, opened.last.configuration.calibration.tables, targets, assignments)
     base = config.resolve().parent if config else Path.cwd()
-    if given.several:
-        say(f"{directory} holds several experiments; attributing {', '.join(one.paths.root.name for one in campaigns)}")
-    given.require_products()
+    if opened.several:
+        names = ", ".join(campaign.paths.root.name for campaign in campaigns)
+        say(f"{directory} holds several experiments; attributing {names}")
+    opened.require_products()
     folders = []
-    for one in campaigns:
-        wanted = None if out is None else out / one.paths.root.name if given.several else out
-        folders.append(_check_folder(wanted or one.paths.root / FOLDER))
+    for campaign in campaigns:
+        wanted = None if out is None else out / campaign.paths.root.name if opened.several else out
+        folders.append(_check_folder(wanted or campaign.paths.root / FOLDER))
     read: dict[tuple[str, ...], list[Predictor]] = {}
-    found = []
-    for one, folder in zip(campaigns, folders, strict=True):
-        key = (*one.cells.names, *one.cells.columns["checksum"])
+    summaries = []
+    for campaign, folder in zip(campaigns, folders, strict=True):
+        key = (*campaign.cells.names, *campaign.cells.columns["checksum"])
         if key not in read:  # the experiments share one store
-            read[key] = gather_predictors(one, file, base)
+            read[key] = gather_predictors(campaign, file, base)
             _tell_missing(read[key])
-        found.append(_attribute(one, file, read[key], folder))
-    return {"campaigns": found}
+        summaries.append(_attribute(campaign, file, read[key], folder))
+    return {"campaigns": summaries}
 
 
 def _check_folder(folder: Path) -> Path:
@@ -99,17 +100,17 @@ def make_targets(names: Sequence[str], parameters: np.ndarray, tables: ModelTabl
         parameters: (cells, members, parameters), NaN for lanes without a result.
         tables: of the model.
     """
-    made = tables.derived.compute(parameters)
+    values_by_name = tables.derived.compute(parameters)
     derived = {one.name: one for one in tables.derived.quantities}
-    found = []
+    targets = []
     for name in names:
         if name in derived:
-            one = derived[name]
-            found.append(Target(name, one.unit, one.meaning, np.asarray(made[name], float)))
+            quantity = derived[name]
+            targets.append(Target(name, quantity.unit, quantity.meaning, np.asarray(values_by_name[name], float)))
             continue
         parameter, values = tables.parameter(name), parameters[..., tables.column(name)]
-        found.append(Target(name, parameter.unit, parameter.meaning, values, parameter.period))
-    return found
+        targets.append(Target(name, parameter.unit, parameter.meaning, values, parameter.period))
+    return targets
 
 
 def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predictor], folder: Path) -> dict[str, Any]:
@@ -119,15 +120,15 @@ def _attribute(campaign: Campaign, file: AttributionFile, predictors: list[Predi
     latitude, longitude = coordinates(campaign)
     with ProgressBar(f"attributing {root.name}", len(targets)) as bar:
         bar.update(0)
-        found = attribute(targets, predictors, latitude, longitude, section.settings(), bar.update)
-    found = replace(found, identifiability=identifiability(members.parameters, tables, members.pools))
+        attribution = attribute(targets, predictors, latitude, longitude, section.settings(), bar.update)
+    attribution = replace(attribution, identifiability=identifiability(members.parameters, tables, members.pools))
     if tables.strategy is not None:
-        found = replace(found, pca=strategy_axes(members.parameters, tables.strategy))
-    written = plain(found.to_json())
+        attribution = replace(attribution, pca=strategy_axes(members.parameters, tables.strategy))
+    written = plain(attribution.to_json())
     if all(one["refused"] for one in written["targets"]) and (folder / FILE).exists():
         say(f"{folder} is left as it was")
     else:
-        write_attribution(folder, found)
+        write_attribution(folder, attribution)
     return {
         "directory": str(root),
         "folder": str(folder),
@@ -172,21 +173,22 @@ def warn(found: dict[str, Any]) -> None:
             say(f"warning: {one['directory']}: refused: {line}")
 
 
-def describe(found: dict[str, Any]) -> list[str]:
+def describe(summary: dict[str, Any]) -> list[str]:
     """Return lines for people of what `run_attribute` returns."""
     lines = []
-    for one in found["campaigns"]:
-        used = sum(not row["finding"] for row in one["predictors"])
+    for part in summary["campaigns"]:
+        used = sum(not row["finding"] for row in part["predictors"])
         lines.append(
-            f"{one['campaign']}, {one['experiment']}: {one['cells']} cells, {one['members']} members, {used} predictors"
+            f"{part['campaign']}, {part['experiment']}: {part['cells']} cells, {part['members']} members, "
+            f"{used} predictors"
         )
-        for row in one["predictors"]:
+        for row in part["predictors"]:
             if row["finding"]:
                 lines.append(f"  predictor {row['name']} is left out: {row['finding']}")
         lines.append(f"{'target':22}{'cells':>6}{'R2':>7}{'blocked':>9}  per cent of importance (over the members)")
-        lines += [_line(row) for row in one["targets"] if row["refused"] is None]
-        lines += [f"refused: {line}" for line in _reasons(one)]
-        lines.append(f"written: {one['folder']} ({FILE}, tables, figures); next: phloem report {one['directory']}")
+        lines += [_line(row) for row in part["targets"] if row["refused"] is None]
+        lines += [f"refused: {line}" for line in _reasons(part)]
+        lines.append(f"written: {part['folder']} ({FILE}, tables, figures); next: phloem report {part['directory']}")
     lines.append("R2: of held-out cells, folds drawn at random; blocked: folds of whole blocks, the honest companion")
     return lines
 

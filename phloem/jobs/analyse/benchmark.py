@@ -68,32 +68,32 @@ def benchmark(
     begun = time.monotonic()
     folder = out or directory / FOLDER
     check_folder(folder)
-    given = open_campaigns(directory)
-    file = load_benchmark_file(config, given.last.configuration.calibration.tables, assignments) if config else None
+    opened = open_campaigns(directory)
+    file = load_benchmark_file(config, opened.last.configuration.calibration.tables, assignments) if config else None
     base = config.resolve().parent if config else Path.cwd()
-    given.see_to_products()
-    all_members = [read_members(campaign, given.cells) for campaign in given.campaigns]
-    made = []
+    opened.see_to_products()
+    all_members = [read_members(campaign, opened.cells) for campaign in opened.campaigns]
+    pairs_by_campaign = []
     for members in all_members:
         wanted = file or default_references(members, assignments)
-        made.append(_compare(members, wanted, base))
-    result = _together(made) if given.several else made[0]
+        pairs_by_campaign.append(_compare(members, wanted, base))
+    result = _together(pairs_by_campaign) if opened.several else pairs_by_campaign[0]
     if all(pairs.refused or not pairs.valid.any() for pairs in result):
         lines = [f"{pairs.name} ({pairs.quantity}): {pairs.refused or why_nothing(pairs)}" for pairs in result]
         raise InputError("nothing can be compared:\n  " + "\n  ".join(dict.fromkeys(lines)))
     facts = {
-        "campaign": given.last.configuration.campaign.name,
+        "campaign": opened.last.configuration.campaign.name,
         "experiments": [members.name for members in all_members],
-        "cells": len(given.cells),
+        "cells": len(opened.cells),
         "members": all_members[0].good.shape[1],
         "seconds": round(time.monotonic() - begun, 1),
     }
-    if given.several and out is None:
-        for members, comparisons in zip(all_members, made, strict=True):
-            one = {**facts, "experiments": [members.name]}
-            write_benchmark(members.campaign.paths.root / FOLDER, comparisons, one)
-    found = write_benchmark(folder, result, facts)
-    return {"folder": str(folder), **found}
+    if opened.several and out is None:
+        for members, comparisons in zip(all_members, pairs_by_campaign, strict=True):
+            own_facts = {**facts, "experiments": [members.name]}
+            write_benchmark(members.campaign.paths.root / FOLDER, comparisons, own_facts)
+    document = write_benchmark(folder, result, facts)
+    return {"folder": str(folder), **document}
 
 
 def default_references(members: Members, assignments: Sequence[str] = ()) -> BenchmarkFile:
@@ -116,30 +116,30 @@ def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
     streams: list[str] = []
     asked: set[str] = set()
     series = []
-    for one in file.reference:
-        if isinstance(one, SeriesReference):
-            series.append(_series(members, one, base))
-        elif isinstance(one, WithheldReference):
-            asked |= set(one.streams or ())
-            names = one.streams or [output.name for output in members.tables.compared]
+    for reference in file.reference:
+        if isinstance(reference, SeriesReference):
+            series.append(_series(members, reference, base))
+        elif isinstance(reference, WithheldReference):
+            asked |= set(reference.streams or ())
+            names = reference.streams or [output.name for output in members.tables.compared]
             streams += [name for name in names if name not in streams]
-        elif isinstance(one, MapReference):
-            made.append(compare_map(cells, one))
-        elif isinstance(one, TableReference):
-            made += compare_table(cells, one)
-        elif isinstance(one, GrowthReference):
-            made.append(compare_growth(cells, one))
-        elif isinstance(one, SnapshotReference):
-            made.append(compare_snapshot(cells, one))
+        elif isinstance(reference, MapReference):
+            made.append(compare_map(cells, reference))
+        elif isinstance(reference, TableReference):
+            made += compare_table(cells, reference)
+        elif isinstance(reference, GrowthReference):
+            made.append(compare_growth(cells, reference))
+        elif isinstance(reference, SnapshotReference):
+            made.append(compare_snapshot(cells, reference))
     if streams or series:
         count = len(members.cells)
         places = even_draw(count, file.cells)
         notes = [f"{len(places)} of {count} cells, evenly drawn (cells = {file.cells})"] if len(places) < count else []
         for note in notes:
             say(f"{members.name}: {note}")
-        found = compare_runs(members, places.tolist(), streams, series, cells.strata, notes)
-        known = any(pairs.kind == "withheld" and not pairs.refused for pairs in found)
-        made += [p for p in found if p.kind != "withheld" or not p.refused or not known or p.quantity in asked]
+        compared = compare_runs(members, places.tolist(), streams, series, cells.strata, notes)
+        known = any(pairs.kind == "withheld" and not pairs.refused for pairs in compared)
+        made += [p for p in compared if p.kind != "withheld" or not p.refused or not known or p.quantity in asked]
     slugs = [pairs.slug for pairs in made]
     if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
         raise InputError(f"two references would write {twice[0]}.csv; give them different names")
@@ -159,56 +159,61 @@ def _strata(members: Members, file: BenchmarkFile, base: Path) -> dict[str, np.n
     return found
 
 
-def _series(members: Members, one: SeriesReference, base: Path) -> MonthlyReference:
-    path = expand_path(one.path, base)
-    units = members.tables.compared_output(one.quantity).unit
-    plain = one.scale == 1.0 and one.offset == 0.0
+def _series(members: Members, reference: SeriesReference, base: Path) -> MonthlyReference:
+    path = expand_path(reference.path, base)
+    units = members.tables.compared_output(reference.quantity).unit
+    plain = reference.scale == 1.0 and reference.offset == 0.0
     values = read_months(
-        path, one.variable, members.latitude, members.longitude, members.campaign.step,
-        (one.years[0], one.years[1]), one.select, one.method, units if plain else "", one.units, members.cells,
+        path, reference.variable, members.latitude, members.longitude, members.campaign.step,
+        (reference.years[0], reference.years[1]), reference.select, reference.method, units if plain else "",
+        reference.units, members.cells,
     )  # fmt: skip
     if not plain:
-        where = f"{path}: variable {one.variable}"
+        where = f"{path}: variable {reference.variable}"
         values = replace(
-            values, values=convert(values.values * one.scale + one.offset, values.units, units, where), units=units
+            values,
+            values=convert(values.values * reference.scale + reference.offset, values.units, units, where),
+            units=units,
         )
-    return MonthlyReference(slug_of(f"{one.name}-{one.quantity}"), one.name, one.quantity, path.name, values)
+    return MonthlyReference(
+        slug_of(f"{reference.name}-{reference.quantity}"), reference.name, reference.quantity, path.name, values
+    )
 
 
-def _together(made: Sequence[Sequence[Pairs]]) -> list[Pairs]:
+def _together(by_campaign: Sequence[Sequence[Pairs]]) -> list[Pairs]:
     """The comparisons of several experiments over the pairs that all of them have."""
     by_slug: dict[str, list[Pairs]] = {}
-    for comparisons in made:
+    for comparisons in by_campaign:
         for pairs in comparisons:
             by_slug.setdefault(pairs.slug, []).append(pairs)
-    found = []
+    joined = []
     for slug, several in by_slug.items():
         refused = [pairs for pairs in several if pairs.refused or not len(pairs.cell)]
         usable = [pairs for pairs in several if pairs not in refused]
-        found += [
+        joined += [
             replace(pairs, slug=f"{pairs.experiment}-{slug}") for pairs in (common(usable) if usable else []) + refused
         ]
-    return found
+    return joined
 
 
-def describe(found: Mapping[str, Any]) -> list[str]:
+def describe(document: Mapping[str, Any]) -> list[str]:
     """Return lines for people of what `benchmark` returns."""
-    several = len(found["experiments"]) > 1
+    several = len(document["experiments"]) > 1
     lines = [f"{'comparison':44}{'pairs':>8}{'RMSE':>10}{'r':>7}{'NSE':>8}{'PBIAS %':>10}{'in range':>10}"]
-    for one in found["comparisons"]:
-        name = f"{one['experiment']}: {one['name']}" if several else one["name"]
-        if one["quantity"] not in one["name"].lower():
-            name += f", {one['quantity']}"
-        if one["refused"]:
-            lines.append(f"{name[:43]:44}{one['refused']}")
+    for row in document["comparisons"]:
+        name = f"{row['experiment']}: {row['name']}" if several else row["name"]
+        if row["quantity"] not in row["name"].lower():
+            name += f", {row['quantity']}"
+        if row["refused"]:
+            lines.append(f"{name[:43]:44}{row['refused']}")
             continue
-        s = one["scores"]
+        s = row["scores"]
         lines.append(
-            f"{name[:43]:44}{one['pairs']:>8}{_number(s['rmse'], '.3g'):>10}{_number(s['r'], '.2f'):>7}"
-            f"{_number(s['nse'], '.2f'):>8}{_number(s['pbias'], '+.1f'):>10}{_number(one['within_members'], '.0%'):>10}"
+            f"{name[:43]:44}{row['pairs']:>8}{_number(s['rmse'], '.3g'):>10}{_number(s['r'], '.2f'):>7}"
+            f"{_number(s['nse'], '.2f'):>8}{_number(s['pbias'], '+.1f'):>10}{_number(row['within_members'], '.0%'):>10}"
         )
-        lines += [f"  {text}" for text in (*one["warnings"], *one["notes"])]
-    lines.append(f"look at {found['folder']}: benchmark.json, scores.csv, differences.nc, scatter and maps")
+        lines += [f"  {text}" for text in (*row["warnings"], *row["notes"])]
+    lines.append(f"look at {document['folder']}: benchmark.json, scores.csv, differences.nc, scatter and maps")
     return lines
 
 

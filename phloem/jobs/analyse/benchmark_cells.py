@@ -96,21 +96,21 @@ class BenchmarkCells:
             middle, rcv = circular_median_and_rcv(values, known, period)
             # Counted thrice, one member or two have a circular median as well.
             few, _ = circular_median_and_rcv(np.tile(values, 3), np.tile(known, 3), period)
-            found = np.where(np.isfinite(middle), middle, few)
+            spoken = np.where(np.isfinite(middle), middle, few)
         else:
             _, rcv = median_and_rcv(values, known)
             blank = np.where(known.any(1, keepdims=True), values, 0.0)
-            found = {
+            spoken = {
                 "median": lambda: np.nanmedian(blank, 1),
                 "mean": lambda: np.nanmean(blank, 1),
                 "p25": lambda: np.nanpercentile(blank, 25, axis=1),
                 "p75": lambda: np.nanpercentile(blank, 75, axis=1),
             }[statistic]()
-            found = np.where(known.any(1), found, np.nan)
-        return np.where(rcv <= self.limit, found, np.nan) if screened else found
+            spoken = np.where(known.any(1), spoken, np.nan)
+        return np.where(rcv <= self.limit, spoken, np.nan) if screened else spoken
 
     def pairs(
-        self, reference: np.ndarray, values: np.ndarray, quantity: str, one: Any, units: str, meaning: str,
+        self, reference: np.ndarray, values: np.ndarray, quantity: str, screen: Any, units: str, meaning: str,
         **said: Any,
     ) -> Pairs:  # fmt: skip
         """Return a comparison with one pair a cell.
@@ -119,13 +119,13 @@ class BenchmarkCells:
             reference: (cells,).
             values: (cells, members).
             quantity: name.
-            one: the reference's table in the benchmark file.
+            screen: the reference's table in the benchmark file.
             units: of both.
             meaning: of the quantity.
             said: further attributes.
         """
-        statistic = getattr(one, "statistic", "median")
-        simulated = self.speak_for_cells(values, quantity, one.screened, statistic)
+        statistic = getattr(screen, "statistic", "median")
+        simulated = self.speak_for_cells(values, quantity, screen.screened, statistic)
         if period := self.members.tables.periods.get(quantity):
             base = np.asarray(reference)[:, None]
             values = base + apart(values, base, period)
@@ -136,12 +136,12 @@ class BenchmarkCells:
         )
         notes += [f"{statistic} of the members"] if statistic != "median" else []
         made = Pairs(
-            slug=slug_of(f"{one.name}-{quantity}"),
-            name=one.name,
+            slug=slug_of(f"{screen.name}-{quantity}"),
+            name=screen.name,
             quantity=quantity,
             units="" if units == "1" else units,
             long_name=meaning,
-            kind=one.kind,
+            kind=screen.kind,
             cells=self.members.cells,
             latitude=self.members.latitude,
             longitude=self.members.longitude,
@@ -164,52 +164,52 @@ def slug_of(text: str) -> str:
     return slug if slug[:1].isalpha() else f"x-{slug}"
 
 
-def compare_map(cells: BenchmarkCells, one: MapReference) -> Pairs:
+def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
     """Compare a quantity with a map; of several years all cell-years are pooled.
 
     Raises:
         InputError: as of `read_map`; forward runs that there are not.
     """
-    members, path = cells.members, expand_path(one.path, cells.base)
-    if one.age:
-        runs, _ = forward_biomass(members, one.age)
+    members, path = cells.members, expand_path(asked.path, cells.base)
+    if asked.age:
+        runs, _ = forward_biomass(members, asked.age)
         values, units, meaning = (
             runs / DRY_MATTER * CARBON_FRACTION,
             "Mg ha-1",
-            f"live biomass at age {one.age}, carbon",
+            f"live biomass at age {asked.age}, carbon",
         )
     else:
-        values, units, meaning = cells.values(one.quantity, one.years or ())
-    made = []
-    axis = time_axis(path, one.variable) if one.years else None
-    if one.years and len(one.years) > 1 and axis is None:
+        values, units, meaning = cells.values(asked.quantity, asked.years or ())
+    levels = []
+    axis = time_axis(path, asked.variable) if asked.years else None
+    if asked.years and len(asked.years) > 1 and axis is None:
         raise InputError(
-            f"{path}: years = {one.years}: variable {one.variable} has no time axis (a dimension with units such as "
-            "'days since 2001-01-01'); write one reference with one year for each file"
+            f"{path}: years = {asked.years}: variable {asked.variable} has no time axis (a dimension with units such "
+            "as 'days since 2001-01-01'); write one reference with one year for each file"
         )
-    for place, year in enumerate(one.years or [None]):
-        select = dict(one.select)
+    for place, year in enumerate(asked.years or [None]):
+        select = dict(asked.select)
         if year is not None and axis is not None:
             select.setdefault(axis, year)
         found = read_map(
-            path, one.variable, members.latitude, members.longitude, members.campaign.step, select, one.method, "",
-            one.units, members.cells,
+            path, asked.variable, members.latitude, members.longitude, members.campaign.step, select, asked.method, "",
+            asked.units, members.cells,
         )  # fmt: skip
-        reference = _converted(found.values * one.scale + one.offset, found.units, units, path, one.variable)
+        reference = _converted(found.values * asked.scale + asked.offset, found.units, units, path, asked.variable)
         each = values[..., place] if values.ndim == 3 else values
         extra = {"source": path.name, "regrid": found.regrid}
-        made.append(cells.pairs(reference, each, one.quantity, one, units, meaning, **extra))
-    if len(made) == 1:
-        return made[0]
-    first = made[0]
+        levels.append(cells.pairs(reference, each, asked.quantity, asked, units, meaning, **extra))
+    if len(levels) == 1:
+        return levels[0]
+    first = levels[0]
     return Pairs(
         **{
             **first.__dict__,
-            "notes": tuple(dict.fromkeys(note for pairs in made for note in pairs.notes)),
-            "year": np.repeat(np.array(one.years), len(first.cell)),
-            "strata": {key: np.concatenate([p.strata[key] for p in made]) for key in first.strata},
+            "notes": tuple(dict.fromkeys(note for pairs in levels for note in pairs.notes)),
+            "year": np.repeat(np.array(asked.years), len(first.cell)),
+            "strata": {key: np.concatenate([p.strata[key] for p in levels]) for key in first.strata},
             **{
-                key: np.concatenate([getattr(p, key) for p in made])
+                key: np.concatenate([getattr(p, key) for p in levels])
                 for key in ("cell", "reference", "simulated", "members")
             },
         }
@@ -223,32 +223,34 @@ def _converted(values: np.ndarray, given: str, wanted: str, path: Path, variable
     return convert(values, given, wanted, f"{path}: variable {variable}")
 
 
-def compare_table(cells: BenchmarkCells, one: TableReference) -> list[Pairs]:
+def compare_table(cells: BenchmarkCells, asked: TableReference) -> list[Pairs]:
     """Compare quantities with the columns of a table.
 
     Raises:
         InputError: as of `read_points`.
     """
-    members, path = cells.members, expand_path(one.path, cells.base)
-    found = read_points(
-        path, one.columns, members.cells, members.latitude, members.longitude, members.campaign.step, one.cell,
-        (one.latitude, one.longitude), one.renormalise, one.where,
+    members, path = cells.members, expand_path(asked.path, cells.base)
+    points = read_points(
+        path, asked.columns, members.cells, members.latitude, members.longitude, members.campaign.step, asked.cell,
+        (asked.latitude, asked.longitude), asked.renormalise, asked.where,
     )  # fmt: skip
-    made = []
-    for quantity, column in one.columns.items():
+    compared = []
+    for quantity, column in asked.columns.items():
         values, units, meaning = cells.values(quantity)
         values = values[..., 0] if values.ndim == 3 else values
-        reference = found.values[quantity] * one.scale + one.offset
-        if one.units:
-            reference = convert(reference, one.units, units, f"{path}: column {column}")
-        notes = (f"{found.used} of {found.total} rows of the table lie in cells of the campaign",)
-        refused = "" if found.used else f"no row of {path.name} ({found.extent}) lies in one of the {len(values)} cells"
+        reference = points.values[quantity] * asked.scale + asked.offset
+        if asked.units:
+            reference = convert(reference, asked.units, units, f"{path}: column {column}")
+        notes = (f"{points.used} of {points.total} rows of the table lie in cells of the campaign",)
+        refused = (
+            "" if points.used else f"no row of {path.name} ({points.extent}) lies in one of the {len(values)} cells"
+        )
         extra = {"source": path.name, "regrid": "points", "notes": notes, "refused": refused}
-        made.append(cells.pairs(reference, values, quantity, one, units, meaning, **extra))
-    return made
+        compared.append(cells.pairs(reference, values, quantity, asked, units, meaning, **extra))
+    return compared
 
 
-def compare_growth(cells: BenchmarkCells, one: GrowthReference) -> Pairs:
+def compare_growth(cells: BenchmarkCells, asked: GrowthReference) -> Pairs:
     """Compare biomass at an age with the store's growth curves, in Mg ha-1 of dry matter (calibration.md section 8).
 
     Raises:
@@ -257,16 +259,16 @@ def compare_growth(cells: BenchmarkCells, one: GrowthReference) -> Pairs:
     members, experiment = cells.members, cells.members.campaign.configuration.calibration
     if not members.is_grid:
         raise InputError(f"{members.campaign.paths.root}: towers have no growth curves")
-    meaning = f"live biomass at age {one.age}, dry matter"
+    meaning = f"live biomass at age {asked.age}, dry matter"
     if forward_file(members) is not None:
-        values, target = forward_biomass(members, one.age)
+        values, target = forward_biomass(members, asked.age)
         source = "forward.nc"
-    elif experiment.name == "growth-curve" and one.age <= experiment.protocol.simulated:
-        year = int(experiment.protocol.years[one.age - 1])
-        if experiment.protocol.last_met(year) != one.age:
-            raise InputError(f"age = {one.age}: forward runs reach it; the run itself meets that year later again")
+    elif experiment.name == "growth-curve" and asked.age <= experiment.protocol.simulated:
+        year = int(experiment.protocol.years[asked.age - 1])
+        if experiment.protocol.last_met(year) != asked.age:
+            raise InputError(f"age = {asked.age}: forward runs reach it; the run itself meets that year later again")
         values = cells.values("biomass", [year])[0][..., 0] / _CARBON_MG_HA
-        target = _of_store(members, lambda cell: _at(cell.trajectory, one.age))
+        target = _of_store(members, lambda cell: _at(cell.trajectory, asked.age))
         source = "the run itself"
     else:
         raise InputError(
@@ -274,10 +276,10 @@ def compare_growth(cells: BenchmarkCells, one: GrowthReference) -> Pairs:
             "`phloem experiments`"
         )
     extra = {"source": source, "regrid": "cells"}
-    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", one, "Mg ha-1", meaning, **extra)
+    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", asked, "Mg ha-1", meaning, **extra)
 
 
-def compare_snapshot(cells: BenchmarkCells, one: SnapshotReference) -> Pairs:
+def compare_snapshot(cells: BenchmarkCells, asked: SnapshotReference) -> Pairs:
     """Compare biomass at the run's end with the mature forest's, in Mg ha-1 of dry matter.
 
     Raises:
@@ -289,7 +291,7 @@ def compare_snapshot(cells: BenchmarkCells, one: SnapshotReference) -> Pairs:
     target = _of_store(cells.members, lambda cell: float(cell.statics.get("biomass_snapshot", np.nan)))
     meaning = "live biomass at the run's end, dry matter"
     extra = {"source": "driver store", "regrid": "cells"}
-    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", one, "Mg ha-1", meaning, **extra)
+    return cells.pairs(target / DRY_MATTER, values / DRY_MATTER, "biomass", asked, "Mg ha-1", meaning, **extra)
 
 
 def _at(curve: np.ndarray, age: int) -> float:
@@ -351,5 +353,5 @@ def forward_biomass(members: Members, age: int) -> tuple[np.ndarray, np.ndarray]
         biomass = np.ma.filled(file["biomass"][row, :, :, age - 1].astype(float), np.nan)
         target = np.ma.filled(file["biomass_target"][:, age - 1].astype(float), np.nan)
     index = np.array([places.get(name, -1) for name in members.cells])
-    found = np.where((index >= 0)[:, None], biomass[index], np.nan)
-    return found, np.where(index >= 0, target[index], np.nan)
+    own = np.where((index >= 0)[:, None], biomass[index], np.nan)
+    return own, np.where(index >= 0, target[index], np.nan)

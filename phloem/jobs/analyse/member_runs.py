@@ -198,7 +198,7 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
     wanted = [len(met) - 1 - met[::-1].index(year) if year in met else -1 for year in years] or [len(met) - 1]
     planned = {cell.name: cell for cell in members.campaign.cells}
     count, width = members.good.shape
-    found = np.full((count, width, len(wanted), members.pools.shape[2]), np.nan, np.float32)
+    pools = np.full((count, width, len(wanted), members.pools.shape[2]), np.nan, np.float32)
     share = max(2, 4 * BLOCK // width)
     with ProgressBar(f"pools of {members.name}", count) as bar:
         for begin in range(0, count, share):
@@ -221,9 +221,9 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
             index = tuple(np.array(seats).T + np.array([[begin], [0]]))
             for number, (ends, _) in enumerate(runs):
                 for place in (place for place, one in enumerate(wanted) if one == number):
-                    found[(*index, place)] = ends[: len(seats)]
+                    pools[(*index, place)] = ends[: len(seats)]
             bar.update(part.stop, members.cells[part[-1]])
-    return found
+    return pools
 
 
 def _spans(site: Any) -> list[slice]:

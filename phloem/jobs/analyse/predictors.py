@@ -41,14 +41,14 @@ def gather_predictors(campaign: Campaign, file: AttributionFile, base: Path) -> 
     Raises:
         InputError: no predictor at all, two of one name, one that no cell has, or input that cannot be read.
     """
-    found = _of_store(campaign, file) if campaign.configuration.data.is_store else _of_towers(campaign, file)
-    found += [_read_own(campaign, one, number, base) for number, one in enumerate(file.predictors, 1)]
-    names = [one.name for one in found]
+    predictors = _of_store(campaign, file) if campaign.configuration.data.is_store else _of_towers(campaign, file)
+    predictors += [_read_own(campaign, one, number, base) for number, one in enumerate(file.predictors, 1)]
+    names = [one.name for one in predictors]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two predictors are called {twice[0]!r}: give the one of [[predictors]] another name")
-    if not found:
+    if not predictors:
         raise InputError("no predictor: attribution.climate and statics are empty, and there is no [[predictors]]")
-    return found
+    return predictors
 
 
 def coordinates(campaign: Campaign) -> tuple[np.ndarray, np.ndarray]:
@@ -138,63 +138,67 @@ def _meaning(name: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
     return unit, meaning
 
 
-def _read_own(campaign: Campaign, one: PredictorSection, number: int, base: Path) -> Predictor:
+def _read_own(campaign: Campaign, section: PredictorSection, number: int, base: Path) -> Predictor:
     """Read a predictor of the user's own.
 
     Raises:
         InputError: the message begins with the predictor.
     """
-    where = f"[[predictors]] {number} ({one.name})"
+    where = f"[[predictors]] {number} ({section.name})"
     try:
-        path = expand_path(one.path, base)
+        path = expand_path(section.path, base)
         if not path.is_file():
             raise InputError(f"{path}: no such file")
-        read = _from_table if one.is_table else _from_map
-        parts, units, meaning, extent = read(campaign, one, path)
+        read = _from_table if section.is_table else _from_map
+        parts, units, meaning, extent = read(campaign, section, path)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     values = parts[0]
-    if one.ratio:
+    if section.ratio:
         values = np.divide(parts[0], parts[1], out=np.full(len(values), np.nan), where=parts[1] != 0)
-        units, meaning = "1", " / ".join(one.ratio)
-    elif one.units and one.scale == 1 and units not in ("", one.units):
-        factors = conversion(units, one.units)
+        units, meaning = "1", " / ".join(section.ratio)
+    elif section.units and section.scale == 1 and units not in ("", section.units):
+        factors = conversion(units, section.units)
         if factors is None:
-            say(f"{where}: {path} gives {units!r}, taken as {one.units!r}")
+            say(f"{where}: {path} gives {units!r}, taken as {section.units!r}")
         else:
             values = values * factors[0] + factors[1]
-    values = np.where(np.isfinite(values), values * one.scale, np.nan)
+    values = np.where(np.isfinite(values), values * section.scale, np.nan)
     if not np.isfinite(values).any():
         raise InputError(
-            f"{where}: {path}: {' / '.join(one.variables)} has no value at any of the {len(values)} cells"
+            f"{where}: {path}: {' / '.join(section.variables)} has no value at any of the {len(values)} cells"
             + (f"; the file has {extent}" if extent else "")
         )
-    units = units if one.units is None else one.units
-    return Predictor(one.name, one.group, units, one.long_name or meaning or one.name.replace("_", " "), values)
+    units = units if section.units is None else section.units
+    return Predictor(
+        section.name, section.group, units, section.long_name or meaning or section.name.replace("_", " "), values
+    )
 
 
 Read = tuple[list[np.ndarray], str, str, str]
 """Values of the variables at the cells, unit and long name of the first, and what the file covers."""
 
 
-def _from_map(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
+def _from_map(campaign: Campaign, section: PredictorSection, path: Path) -> Read:
     places, names = coordinates(campaign), campaign.cells.names
-    found = [
-        read_map(path, name, *places, campaign.step, one.select, one.method, names=names) for name in one.variables
+    maps = [
+        read_map(path, name, *places, campaign.step, section.select, section.method, names=names)
+        for name in section.variables
     ]
-    parts = [map_.values for map_ in found]
-    if one.ratio and one.scale == 1 and one.units in (None, "1"):  # else the file says what the quotient is
-        above, below = (map_.units for map_ in found)
+    parts = [map_.values for map_ in maps]
+    if section.ratio and section.scale == 1 and section.units in (None, "1"):  # else the file says what the quotient is
+        above, below = (map_.units for map_ in maps)
         if above and below:
-            where = f"{path}: ratio is of one unit, else say its units: variable {one.ratio[1]}"
+            where = f"{path}: ratio is of one unit, else say its units: variable {section.ratio[1]}"
             parts[1] = convert(parts[1], below, above, where)
         else:
-            blank = " and ".join(name for name, map_ in zip(one.ratio, found, strict=True) if not map_.units)
-            say(f"{one.name}: {path}: {blank} without units, {' and '.join(one.ratio)} are taken as of the same unit")
-    return parts, found[0].units, found[0].long_name, found[0].extent
+            blank = " and ".join(name for name, map_ in zip(section.ratio, maps, strict=True) if not map_.units)
+            both = " and ".join(section.ratio)
+            say(f"{section.name}: {path}: {blank} without units, {both} are taken as of the same unit")
+    return parts, maps[0].units, maps[0].long_name, maps[0].extent
 
 
-def _from_table(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
+def _from_table(campaign: Campaign, section: PredictorSection, path: Path) -> Read:
     """Read columns of a CSV table by cell id; an empty field is a missing value."""
     table = Table(path)
     column = next((name for name in ID_COLUMNS if name in table.columns), None)
@@ -202,9 +206,9 @@ def _from_table(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
         raise InputError(
             f"{path}: a column {' or '.join(ID_COLUMNS)} of cell ids is due; the table has {', '.join(table.columns)}"
         )
-    table.require(one.variables)
+    table.require(section.variables)
     places = {name: place for place, name in enumerate(campaign.cells.names)}
-    parts = [np.full(len(places), np.nan) for _ in one.variables]
+    parts = [np.full(len(places), np.nan) for _ in section.variables]
     seen: set[str] = set()
     for row in table.rows():
         name = row.values[column]
@@ -213,7 +217,7 @@ def _from_table(campaign: Campaign, one: PredictorSection, path: Path) -> Read:
         seen.add(name)
         if name not in places:
             continue
-        for values, variable in zip(parts, one.variables, strict=True):
+        for values, variable in zip(parts, section.variables, strict=True):
             if row.values[variable].lower() not in ("", "nan", "na"):
                 values[places[name]] = row.number(variable)
     if not seen & set(places):

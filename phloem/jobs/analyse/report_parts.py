@@ -28,23 +28,23 @@ def see_to_parts(directory: Path) -> None:
 
     if not find_campaigns(directory):
         return
-    given = open_campaigns(directory)
-    given.see_to_products()
-    roots = [one.paths.root for one in given.campaigns]
+    campaign_set = open_campaigns(directory)
+    campaign_set.see_to_products()
+    roots = [one.paths.root for one in campaign_set.campaigns]
     for root in roots:
         _see_to(root, [root], "attribution", "attribute", run_attribute)
     _see_to(directory, roots, "benchmark", "benchmark", benchmark)
 
 
 def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:
-    made = directory / part / f"{part}.json"
-    if not made.exists():
+    result = directory / part / f"{part}.json"
+    if not result.exists():
         try:
             make(directory)
         except (InputError, WorkError) as error:
             say(f"{directory}: no {part}: {error}")
         return
     for merged in (root / "merged.nc" for root in roots):
-        if merged.exists() and made.stat().st_mtime < merged.stat().st_mtime:
-            say(f"{made} is older than {merged}; write it anew: phloem {verb} {directory}")
+        if merged.exists() and result.stat().st_mtime < merged.stat().st_mtime:
+            say(f"{result} is older than {merged}; write it anew: phloem {verb} {directory}")
             return

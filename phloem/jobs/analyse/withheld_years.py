@@ -96,9 +96,9 @@ def compare_runs(
         (`gpp-withheld-monthly`); for each series one of months.
     """
     years = [int(one.values.months.astype("datetime64[Y]").astype(int)[0]) + 1970 for one in series]
-    found: dict[str, _Rows] = {f"{name}-{label}": _Rows() for name in streams}
-    found |= {f"{name}-{label}-monthly": _Rows() for name in streams}
-    found |= {one.slug: _Rows() for one in series}
+    rows_by_stream: dict[str, _Rows] = {f"{name}-{label}": _Rows() for name in streams}
+    rows_by_stream |= {f"{name}-{label}-monthly": _Rows() for name in streams}
+    rows_by_stream |= {one.slug: _Rows() for one in series}
     tables = members.tables
     outputs = {*(one.name for one in tables.fluxes), *tables.pool_names}
     balance = _Balance(members) if outputs.issuperset(BALANCED) else None
@@ -108,9 +108,9 @@ def compare_runs(
     for run in late_runs(members, places, fields, min(years, default=None), bool(streams)):
         month = run.month
         for name in streams:
-            _observed(run, name, month, found[f"{name}-{label}"], found[f"{name}-{label}-monthly"])
-        for one in series:
-            _months(run, one, month, found[one.slug])
+            _observed(run, name, month, rows_by_stream[f"{name}-{label}"], rows_by_stream[f"{name}-{label}-monthly"])
+        for reference in series:
+            _months(run, reference, month, rows_by_stream[reference.slug])
         if balance:
             balance.add(run)
         windowed = run.windowed or windowed
@@ -122,25 +122,41 @@ def compare_runs(
     if len(places) <= MAX_SCORED_SITES:
         named["site"] = np.array(members.cells, object)
     extra = {"balance": balance.result() if balance else {}}
-    made = []
+    pairs = []
     for name in streams:
         for slug, scale in ((f"{name}-{label}", ""), (f"{name}-{label}-monthly", "means of months")):
-            rows = found[slug]
+            rows = rows_by_stream[slug]
             if scale and not rows.cell:
                 continue
             how = scale or ("means over windows" if _is_mean(name, windowed) else "days")
             title = f"withheld {name.upper()}, {how}"
-            said = {"kind": "withheld", "source": "validation years", "regrid": "cells", "name": title}
-            made.append(_pairs(members, slug, name, rows, named, notes, extra, said))
-    for one in series:
-        said = {"kind": "series", "source": one.source, "regrid": one.values.regrid, "name": one.name}
-        made.append(_pairs(members, one.slug, one.quantity, found[one.slug], named, (*notes, *one.notes), extra, said))
-    return made
+            facts = {"kind": "withheld", "source": "validation years", "regrid": "cells", "name": title}
+            pairs.append(_pairs(members, slug, name, rows, named, notes, extra, facts))
+    for reference in series:
+        facts = {
+            "kind": "series",
+            "source": reference.source,
+            "regrid": reference.values.regrid,
+            "name": reference.name,
+        }
+        pairs.append(
+            _pairs(
+                members,
+                reference.slug,
+                reference.quantity,
+                rows_by_stream[reference.slug],
+                named,
+                (*notes, *reference.notes),
+                extra,
+                facts,
+            )
+        )
+    return pairs
 
 
 def _pairs(
     members: Members, slug: str, name: str, rows: _Rows, strata: Mapping[str, np.ndarray], notes: Sequence[str],
-    extra: Mapping[str, Any], said: Mapping[str, str],
+    extra: Mapping[str, Any], facts: Mapping[str, str],
 ) -> Pairs:  # fmt: skip
     width = members.good.shape[1]
     cell, month = rows.concatenated("cell", width).astype(int), rows.concatenated("month", width).astype(int)
@@ -167,7 +183,7 @@ def _pairs(
         refused="" if len(cell) else f"no {name} in the years that no calibration saw",
         experiment=members.name,
         extra=extra,
-        **said,
+        **facts,
     )
 
 
@@ -200,14 +216,14 @@ def _observed(run: Run, name: str, month: np.ndarray, rows: _Rows, monthly: _Row
         monthly_already = float(np.median(lengths)) > _MONTHLY
     else:
         monthly_already = False
-    one, year, number = simulated[:, seen], run.year[seen], month[seen]
-    rows.add(run.place, reference[seen], one.T, year, number)
+    values, year, number = simulated[:, seen], run.year[seen], month[seen]
+    rows.add(run.place, reference[seen], values.T, year, number)
     if monthly_already:
         return
     months, owner = np.unique(12 * year + number - 1, return_inverse=True)
     count = np.bincount(owner)
     kept = count >= 0.5 * count.max()
-    means = _grouped(one, owner, count)
+    means = _grouped(values, owner, count)
     monthly.add(
         run.place, (np.bincount(owner, reference[seen]) / count)[kept], means[:, kept].T, months[kept] // 12,
         months[kept] % 12 + 1,
@@ -224,10 +240,10 @@ def _months(run: Run, series: MonthlyReference, month: np.ndarray, rows: _Rows) 
     days = np.flatnonzero(run.last)
     months, owner = np.unique(12 * (run.year[days] - 1970) + month[days] - 1, return_inverse=True)
     count = np.bincount(owner)
-    whole = count >= 28
+    full = count >= 28
     simulated = _grouped(run.simulated[series.quantity][:, days], owner, count)
-    _, here, there = np.intersect1d(months[whole], series.values.months.astype(int), return_indices=True)
-    chosen = np.flatnonzero(whole)[here]
+    _, here, there = np.intersect1d(months[full], series.values.months.astype(int), return_indices=True)
+    chosen = np.flatnonzero(full)[here]
     reference = series.values.values[run.place, there]
     seen = np.isfinite(reference)
     stamps = months[chosen][seen]
@@ -260,15 +276,19 @@ class _Balance:
         lanes = np.flatnonzero(self.members.good[run.place])
         if not len(lanes):
             return
-        one = {name: np.asarray(values[lanes[0]], float) for name, values in run.simulated.items()}
-        one |= {"rh": one["rh_litter"] + one["rh_som"], "npp": one["gpp"] - one["ra"], "nep": one["gpp"] - one["reco"]}
+        fluxes = {name: np.asarray(values[lanes[0]], float) for name, values in run.simulated.items()}
+        fluxes |= {
+            "rh": fluxes["rh_litter"] + fluxes["rh_som"],
+            "npp": fluxes["gpp"] - fluxes["ra"],
+            "nep": fluxes["gpp"] - fluxes["reco"],
+        }
         self.places.append(run.place)
         for key in ("gpp", "reco", "nee", "ra", "rh", "npp", "nep"):
-            self.sums.setdefault(key, []).append(float(one[key].mean()))
-        stock = np.sum([one[name] for name in _CARBON], axis=0)
+            self.sums.setdefault(key, []).append(float(fluxes[key].mean()))
+        stock = np.sum([fluxes[name] for name in _CARBON], axis=0)
         ends = np.append(np.flatnonzero(np.diff(run.year)), len(run.year) - 1)
         if len(ends) > 1:
-            total = np.cumsum(one["nep"])
+            total = np.cumsum(fluxes["nep"])
             self.years.append((np.diff(total[ends]), stock[ends]))
 
     def result(self) -> dict[str, Any]:
@@ -277,15 +297,15 @@ class _Balance:
             return {}
         weighs = self.members.area is not None
         area = self.members.area[self.places] if self.members.area is not None else np.ones(len(self.places))
-        found: dict[str, Any] = dict(
+        balance: dict[str, Any] = dict(
             mass_balance({key: np.array(values)[:, None] for key, values in self.sums.items()}, area)
         )
         if len({len(nep) for nep, _ in self.years}) == 1 and len(self.years) == len(self.places):
             nep, stocks = (np.stack([one[n] for one in self.years]) for n in (0, 1))
-            found["sum of nep - change of stocks"] = stock_closure(nep, stocks, area)
-        for one in found.values() if not weighs else ():
-            del one["residual"]  # it is of areas
-        return found
+            balance["sum of nep - change of stocks"] = stock_closure(nep, stocks, area)
+        for residual in balance.values() if not weighs else ():
+            del residual["residual"]  # it is of areas
+        return balance
 
 
 def even_draw(count: int, most: int) -> np.ndarray:

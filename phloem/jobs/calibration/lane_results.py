@@ -47,9 +47,9 @@ def lane_results(
         raw = placed.to_devices(lanes.raw)
         sharpness = placed.to_devices(np.full(count, options.sharpness, lanes.raw.dtype))
         program = terms_program(objective, placed.mesh)
-        for window, found in scores.items():
+        for window, window_scores in scores.items():
             found_terms, by_stream = program(raw, sharpness, placed.tables(lanes.raw.dtype, window), placed.lane_cell)
-            placed.from_devices([by_stream[name] for name in objective.streams], list(found.T))
+            placed.from_devices([by_stream[name] for name in objective.streams], list(window_scores.T))
             if window == "calibration":
                 placed.from_devices(list(found_terms), list(parts.T))
     loss = parts.sum(1)

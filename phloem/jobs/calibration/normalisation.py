@@ -68,10 +68,10 @@ def normalise(directory: Path, processes: int | None, devices: int, as_json: boo
         raise InputError(problem)
     if job.rank:
         return None
-    found = [(spec, statistics(total)) for spec, total in zip(_variables(campaign), sums, strict=True)]
-    rows = [(spec, asdict(row)) for spec, row in found]
+    statistics_by_variable = [(spec, statistics(total)) for spec, total in zip(_variables(campaign), sums, strict=True)]
+    rows = [(spec, asdict(row)) for spec, row in statistics_by_variable]
     write_normalisation(campaign.paths.normalisation, rows, _attributes(campaign))
-    return found
+    return statistics_by_variable
 
 
 def _start(campaign: Campaign, processes: int, devices: int, as_json: bool) -> None:
@@ -98,8 +98,8 @@ def _measure(campaign: Campaign, job: Processes, devices: int) -> tuple[list[Mom
             problems = sorted(filter(None, gather_messages(mesh, problem)))
             if problems:
                 return sums, problems[0].partition(" ")[2]
-            found = reduce_moments(mesh, batch, size, count)
-            sums = [a + b for a, b in zip(sums, found, strict=True)]
+            moments = reduce_moments(mesh, batch, size, count)
+            sums = [a + b for a, b in zip(sums, moments, strict=True)]
             bar.update(min(first + size, most))
     return sums, ""
 

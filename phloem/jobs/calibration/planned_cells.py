@@ -153,8 +153,8 @@ def moved_cells(campaign: Campaign, wanted: Configuration, base: Path) -> Units 
         columns = _same_cells(campaign, open_store(folder))
         return Units(UnitTable(columns, {}), _facts(campaign.places, campaign.step))
     sources = list_towers(folder, [cell.name for cell in cells])
-    found = [replace(cell, source=relative_to_campaign(sources[cell.name], root)) for cell in cells]
-    return Units(UnitTable.of(found), _facts(campaign.places, campaign.step))
+    cells_there = [replace(cell, source=relative_to_campaign(sources[cell.name], root)) for cell in cells]
+    return Units(UnitTable.of(cells_there), _facts(campaign.places, campaign.step))
 
 
 def _same_cells(campaign: Campaign, store: Store) -> dict[str, list[Any]]:
@@ -167,12 +167,12 @@ def _same_cells(campaign: Campaign, store: Store) -> dict[str, list[Any]]:
     columns = plan_columns(store, names, campaign.configuration.calibration)
     place = {name: number for number, name in enumerate(columns["name"])}
     columns = {key: [values[place[name]] for name in names] for key, values in columns.items()}
-    for name, found, planned in zip(names, columns["checksum"], campaign.cells.columns["checksum"], strict=True):
-        if found != planned:
+    for name, checksum, planned in zip(names, columns["checksum"], campaign.cells.columns["checksum"], strict=True):
+        if checksum != planned:
             raise InputError(
                 f"{store.paths.index}: cell {name}: this driver store is not the one over which the campaign was "
-                f"planned (sha256 {found[:12]}, planned {planned[:12]}). Put that store there, or start a new campaign "
-                "with --out."
+                f"planned (sha256 {checksum[:12]}, planned {planned[:12]}). Put that store there, or start a new "
+                "campaign with --out."
             )
     columns["source"] = [_relative_row(source, campaign.paths.root) for source in columns["source"]]
     return columns

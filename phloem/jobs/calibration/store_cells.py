@@ -145,12 +145,12 @@ def store_of_file(path: Path, root: Path) -> Store:
     facts: dict[str, Any] = {**({"places": True} if step is None else {"step": step}), "sources": [str(path)]}
     cells = read_cf_grid(path)
     number = 0
-    while made := list(itertools.islice(cells, CHUNK)):
-        write_chunk(paths.chunk(number), made)
-        for key, values in chunk_columns(number, made).items():
+    while chunk := list(itertools.islice(cells, CHUNK)):
+        write_chunk(paths.chunk(number), chunk)
+        for key, values in chunk_columns(number, chunk).items():
             columns[key] += values
-        one = made[0]
-        facts |= {"first_year": int(one.year[0]), "last_year": int(one.year[-1]), "calendar": one.calendar}
+        first = chunk[0]
+        facts |= {"first_year": int(first.year[0]), "last_year": int(first.year[-1]), "calendar": first.calendar}
         number += 1
     if not number:
         raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day")

@@ -88,7 +88,7 @@ class TileCalibration:
         devices: devices that the lanes may be laid over.
         in_flight: lanes worked on at once, at most.
         layout: how the lanes that were running when it was made are worked through.
-        aloft: the round on the devices, None between two rounds.
+        device_round: the round on the devices, None between two rounds.
     """
 
     def __init__(

@@ -45,13 +45,13 @@ def attribute(
     from phloem.jobs.analyse.attribute import describe, refusal, run_attribute, warn
 
     names = None if targets is None else [name.strip() for name in targets.split(",") if name.strip()]
-    found = run_attribute(directory, config, names, out, assignments or [])
-    why = refusal(found)
+    summary = run_attribute(directory, config, names, out, assignments or [])
+    why = refusal(summary)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(summary, indent=2))
         if not why:
-            warn(found)
+            warn(summary)
     elif not why:
-        print("\n".join(describe(found)))
+        print("\n".join(describe(summary)))
     if why:
         raise WorkError(why)

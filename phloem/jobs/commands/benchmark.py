@@ -47,5 +47,5 @@ def benchmark(
     from phloem.jobs.analyse.benchmark import benchmark as compare
     from phloem.jobs.analyse.benchmark import describe
 
-    found = compare(directory, config, out, assignments or [])
-    print(json.dumps(found, indent=2, allow_nan=False) if as_json else "\n".join(describe(found)))
+    document = compare(directory, config, out, assignments or [])
+    print(json.dumps(document, indent=2, allow_nan=False) if as_json else "\n".join(describe(document)))

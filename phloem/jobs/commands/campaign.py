@@ -104,8 +104,8 @@ def _report_run(outcome: Finished | ToldElsewhere) -> None:
     if state.lanes["diverged"]:
         print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
-    if told := describe_set_aside(state, campaign.paths.root):
-        raise WorkError(told)
+    if set_aside := describe_set_aside(state, campaign.paths.root):
+        raise WorkError(set_aside)
     print(f"next: phloem report {campaign.paths.root}")
 
 
@@ -154,12 +154,12 @@ def status(
 
     campaign = open_campaign(directory)
     while True:
-        found = status_json(campaign, verify)
+        document = status_json(campaign, verify)
         if as_json:
-            print_json(found)
+            print_json(document)
         else:
-            print(show(campaign, found))
-        tiles = found["tiles"]
+            print(show(campaign, document))
+        tiles = document["tiles"]
         if not watch or not tiles["pending"] + tiles["running"]:
             return
         time.sleep(5)
@@ -220,15 +220,15 @@ def normalise(
     from phloem.jobs.calibration.normalisation import normalise as write
     from phloem.jobs.calibration.normalisation import table
 
-    found = write(directory, processes, devices, as_json)
-    if found is None:
+    document = write(directory, processes, devices, as_json)
+    if document is None:
         return
     if as_json:
         rows = {
             name: {key: None if x != x else x for key, x in asdict(row).items()}
-            for name, row in ((spec.name, row) for spec, row in found)
+            for name, row in ((spec.name, row) for spec, row in document)
         }
         print_json({"file": str(directory / "normalisation.nc"), "variables": rows})
         return
-    for line in table(found):
+    for line in table(document):
         print(line)

@@ -58,8 +58,8 @@ def evaluate(
     from phloem.jobs.run.status import score_table
     from phloem.jobs.single_cell import evaluate as score
 
-    found = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value)
+    scores = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(scores, indent=2))
     else:
-        print(score_table(found))
+        print(score_table(scores))

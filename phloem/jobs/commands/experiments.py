@@ -26,8 +26,8 @@ def forward(
     """
     from phloem.jobs.experiments.run_forward import describe, run_forward
 
-    found = run_forward(growth, others, out, years)
-    print(json.dumps(found, indent=2) if as_json else "\n".join(describe(found)))
+    summary = run_forward(growth, others, out, years)
+    print(json.dumps(summary, indent=2) if as_json else "\n".join(describe(summary)))
 
 
 def experiments(
@@ -46,5 +46,5 @@ def experiments(
     """
     from phloem.jobs.experiments.three_experiments import describe, run_experiments
 
-    found = run_experiments(target, out, assignments or [], engine, workers)
-    print(json.dumps(found, indent=2) if as_json else "\n".join(describe(found)))
+    summary = run_experiments(target, out, assignments or [], engine, workers)
+    print(json.dumps(summary, indent=2) if as_json else "\n".join(describe(summary)))

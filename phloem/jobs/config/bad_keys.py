@@ -63,21 +63,21 @@ def explain(model: Table, kind: str, tree: Mapping[str, Any], error: ValidationE
 
 def _explain(model: Table, kind: str, fault: Any) -> str:
     place = _locate(model, fault["loc"])
-    key, given = place.key, fault["input"]
+    key, value = place.key, fault["input"]
     if fault["type"] == "extra_forbidden" and place.section:
         return _unknown(model, place)
     if fault["type"] == "missing":
         return f"missing key {key!r}."
-    if fault["type"] == "union_tag_not_found" and place.open and isinstance(given, dict):
+    if fault["type"] == "union_tag_not_found" and place.open and isinstance(value, dict):
         return f"missing key '{key}.{place.open.key}': one of {', '.join(place.open.sections)}."
     if fault["type"] == "union_tag_invalid" and place.open:
         choice = place.open
-        return f"{key}.{choice.key}: must be one of {', '.join(choice.sections)} (got {given.get(choice.key)!r})."
-    shown = f" (got {given!r})"
-    if isinstance(given, dict):  # a table as a whole is either of the wrong type, or too much to show
+        return f"{key}.{choice.key}: must be one of {', '.join(choice.sections)} (got {value.get(choice.key)!r})."
+    shown = f" (got {value!r})"
+    if isinstance(value, dict):  # a table as a whole is either of the wrong type, or too much to show
         shown = " (got a table)" if fault["type"].endswith("_type") else ""
-    said = "must be a table" if fault["type"] in NOT_A_TABLE else fault["msg"].removeprefix("Value error, ")
-    return f"{key or kind}: {said}{shown}."
+    complaint = "must be a table" if fault["type"] in NOT_A_TABLE else fault["msg"].removeprefix("Value error, ")
+    return f"{key or kind}: {complaint}{shown}."
 
 
 def _unknown(model: Table, place: _Place) -> str:
@@ -116,13 +116,13 @@ def _locate(model: Table, where: Sequence[str | int]) -> _Place:
             step = _read(sections.get(str(part), Any))
             continue
         place.parts.append(str(part))
-        one = step.types[0]
-        if _is_section(one):
-            place.section, place.choice, choice = one, choice, None
-            known = one.model_fields.get(str(part))
+        only = step.types[0]
+        if _is_section(only):
+            place.section, place.choice, choice = only, choice, None
+            known = only.model_fields.get(str(part))
             step = _read(known.annotation, known.discriminator) if known else _read(Any)
         else:
-            step = _read(get_args(one)[-1]) if get_origin(one) in (list, dict) else _read(Any)
+            step = _read(get_args(only)[-1]) if get_origin(only) in (list, dict) else _read(Any)
     place.open = step.choice
     return place
 

@@ -190,10 +190,10 @@ def _merge_site(tree: dict[str, Any], assignments: Sequence[str], base: Path) ->
     if isinstance(engine, dict) and "site" in engine:
         tree["engine"] = {**_read_site(str(engine["site"]), base), **engine}
         del tree["engine"]["site"]
-    given: dict[str, Any] = {}
+    assigned: dict[str, Any] = {}
     for assignment in assignments:
-        assign(given, assignment, EXAMPLE)
-    site = given.get("engine", {}).pop("site", None) if isinstance(given.get("engine"), dict) else None
+        assign(assigned, assignment, EXAMPLE)
+    site = assigned.get("engine", {}).pop("site", None) if isinstance(assigned.get("engine"), dict) else None
     if site is not None:
         tree["engine"] = {**tree.get("engine", {}), **_read_site(str(site), Path.cwd())}
     for assignment in assignments:

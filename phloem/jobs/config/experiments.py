@@ -38,8 +38,8 @@ def find_experiment(name: str) -> type[ExperimentTable]:
         valid = ", ".join([*EXPERIMENTS, *sorted(brought)])
         raise InputError(f"must be one of {valid}")
     module, _, attribute = EXPERIMENTS[name].partition(":")
-    found: type[ExperimentTable] = getattr(import_module(module), attribute)
-    return found
+    table: type[ExperimentTable] = getattr(import_module(module), attribute)
+    return table
 
 
 def _load(point: EntryPoint) -> type[ExperimentTable]:

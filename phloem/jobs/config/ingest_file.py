@@ -95,18 +95,18 @@ class IngestFile(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> IngestFile:
-        given = self.products
+        products = self.products
         for name in ("forcing", "co2"):
-            if name not in given:
+            if name not in products:
                 raise ValueError(f"[products.{name}] is missing; a store needs forcing and co2")
-        has_table = "growth" in given and _is_table(given["growth"].path)  # it may have a column of its own
+        has_table = "growth" in products and _is_table(products["growth"].path)  # it may have a column of its own
         for name in ("growth", "agb"):
-            if name in given and "root_shoot" not in given and not has_table:
+            if name in products and "root_shoot" not in products and not has_table:
                 raise ValueError(f"[products.{name}] needs [products.root_shoot], to know the whole biomass")
         self._check_names()
         for wanted in self.required:
             product = "growth" if wanted == "growth" else "agb"
-            if product not in given:
+            if product not in products:
                 raise ValueError(f"store.require has {wanted!r}, but there is no [products.{product}]")
         return self
 
@@ -163,12 +163,12 @@ def choices(file: IngestFile, base: Path) -> dict[str, Choice]:
     Raises:
         InputError: an unknown kind or variable; the valid ones are named.
     """
-    found = {}
+    chosen = {}
     for name, section in file.products.items():
         if name == "co2" or (name == "growth" and _is_table(section.path)):
             continue
-        found[name] = _choice(name, section, base)
-    return found
+        chosen[name] = _choice(name, section, base)
+    return chosen
 
 
 def paths_of(section: ProductSection, base: Path) -> tuple[str, ...]:
@@ -185,9 +185,9 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         names = layer_names(name, section.layers)
         levels = dict(zip(names, map(float, section.layers.values()), strict=False))
         variable = section.variable or name
-        made = layer(name, variable)
-        one = next(iter(made.fields.values()))
-        several = replace(made, fields=dict.fromkeys(names, one))
+        own_layer = layer(name, variable)
+        variable_of_product = next(iter(own_layer.fields.values()))
+        several = replace(own_layer, fields=dict.fromkeys(names, variable_of_product))
         own = dict.fromkeys(names, section.variable or "")
         return Choice(name, several, patterns, own, section.units, levels)
     product = product_of(kind, name)

@@ -57,11 +57,11 @@ def check_mpi() -> CheckFinding:
     facts = {"version": version, "launcher": launcher}
     build = "pip install --force-reinstall --no-binary mpi4py mpi4py, with the MPI of that mpiexec loaded"
     try:
-        said = run_command([launcher, "-n", "2", sys.executable, "-c", _WORLD], SECONDS, {**AS_ROOT, **os.environ})
+        output = run_command([launcher, "-n", "2", sys.executable, "-c", _WORLD], SECONDS, {**AS_ROOT, **os.environ})
     except EngineError as error:
         text = f"mpi4py {version}, {launcher}: a world of two ranks does not start: {_last(error)}"
         return CheckFinding("note", text, build, facts)
-    worlds = re.findall(r"world of (\d+): (.*)", said)
+    worlds = re.findall(r"world of (\d+): (.*)", output)
     if [size for size, _ in worlds] != ["2"]:
         text = f"mpi4py {version} is not of the MPI of {launcher}: a world of two ranks is two worlds of one"
         return CheckFinding("note", text, build, facts)
@@ -85,17 +85,17 @@ def check_slurm() -> CheckFinding:
     version = importlib.metadata.version("submitit")
     facts = {"version": version, "commands": list(SLURM_COMMANDS)}
     try:
-        found = limits(SLURM_SECONDS)
+        cluster = limits(SLURM_SECONDS)
     except EngineError as error:
         text = f"submitit {version}, SLURM's commands are here, and its controller does not answer: {_last(error)}"
         return CheckFinding("note", text, "scontrol ping", facts)
     kinds = [
-        f"arrays of {found.max_array_size} tasks" if found.max_array_size > 1 else "no arrays",
-        "jobs are requeued" if found.requeue else "jobs are not requeued",
-        "accounting" if found.accounting else "no accounting",
+        f"arrays of {cluster.max_array_size} tasks" if cluster.max_array_size > 1 else "no arrays",
+        "jobs are requeued" if cluster.requeue else "jobs are not requeued",
+        "accounting" if cluster.accounting else "no accounting",
     ]
     return CheckFinding(
-        "ok", f"submitit {version}, {', '.join(kinds)}", facts={**facts, "arrays": found.max_array_size}
+        "ok", f"submitit {version}, {', '.join(kinds)}", facts={**facts, "arrays": cluster.max_array_size}
     )
 
 

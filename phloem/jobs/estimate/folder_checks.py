@@ -80,11 +80,11 @@ def _durable_write(folder: Path) -> float:
 
 def _lacks(traits: Traits) -> list[tuple[Level, str]]:
     """What a file system does not do, and what of it stops campaigns."""
-    found: list[tuple[Level, str]] = []
+    lacks: list[tuple[Level, str]] = []
 
     def add(name: str, level: Level, meaning: str) -> None:
         if name in traits.faults:
-            found.append((level, f"{meaning} ({traits.faults[name].text})"))
+            lacks.append((level, f"{meaning} ({traits.faults[name].text})"))
 
     add("exclusive_creation", "problem", "no exclusive creation of files, by which tiles are claimed")
     add("renames", "problem", "no atomic rename, by which files are replaced")
@@ -100,8 +100,8 @@ def _lacks(traits: Traits) -> list[tuple[Level, str]]:
         add("hard_links", "problem", "hard links, by which tiles are committed, do not work")
     add("locks", "note", "no locks: start one ingest at a time")
     if traits.grain >= 1.0:
-        found.append(("note", f"times of change are kept to {traits.grain:g} s: two changes within them look like one"))
-    return found
+        lacks.append(("note", f"times of change are kept to {traits.grain:g} s: two changes within them look like one"))
+    return lacks
 
 
 def check_kernel_cache() -> CheckFinding:

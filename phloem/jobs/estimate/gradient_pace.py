@@ -61,16 +61,16 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     configuration = campaign.configuration
     experiment = configuration.calibration.on_windows  # a century of growth is timed by its twenty observed years
     configuration = configuration.model_copy(update={"experiment": experiment})
-    made = campaign.read_unit(campaign.cells[0])
-    years = experiment.site(made).days / PERIOD
-    cells = [replace(made, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
+    unit = campaign.read_unit(campaign.cells[0])
+    years = experiment.site(unit).days / PERIOD
+    cells = [replace(unit, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
     work.advance(1)
     wanted = 1
-    found: list[float] = []
-    while len(found) < REPEATS:
+    paces: list[float] = []
+    while len(paces) < REPEATS:
         steps, begun = 0, clock()
         while steps < wanted and work.running:
             steps += work.advance(wanted - steps)
@@ -78,11 +78,11 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
         if work.running and took < SECONDS / 2:
             wanted *= 2
             continue
-        found.append(1e6 * took / (steps * len(lanes) * years))
+        paces.append(1e6 * took / (steps * len(lanes) * years))
         if not work.running:  # nowhere down any more: what was seen counts, and others go on
             work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
             work.advance(1)
-    return statistics.median(found)
+    return statistics.median(paces)
 
 
 def _processor() -> str:

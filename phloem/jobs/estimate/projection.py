@@ -98,7 +98,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
     tables = configuration.calibration.tables
     unknowns = len(tables.unknowns)
     state = _number_bytes(campaign) * 5 * unknowns + optimiser.extra_bytes(unknowns)
-    told = 2 * unknowns + OTHER_NUMBERS
+    numbers_of_a_lane = 2 * unknowns + OTHER_NUMBERS
     tiles = len(campaign.tiles)
     width = at_once(campaign)
     tasks = ceil_div(tiles, engine.tiles_per_task or width) if engine.name == "slurm" else 1
@@ -108,7 +108,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
         lanes=lanes,
         cell_years=sum(cell.days for cell in campaign.cells) / PERIOD * members,
         bytes_per_worker=memory,
-        disk_bytes=2 * (8 * told + trace) * lanes + 2 * lanes * (state + trace),
+        disk_bytes=2 * (8 * numbers_of_a_lane + trace) * lanes + 2 * lanes * (state + trace),
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
         workers=min(width, tiles),
         rate=rate,
@@ -139,40 +139,40 @@ def _number_bytes(campaign: Campaign) -> int:
 
 def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     """Return what is too much, each with what to do about it."""
-    engine, found = campaign.configuration.engine, []
+    engine, warnings = campaign.configuration.engine, []
     members = campaign.configuration.campaign.members
     if needs.filled < FULL_SHARE and needs.tiles > 1:
-        found.append(
+        warnings.append(
             f"blocks of {BLOCK} lanes are {needs.filled:.0%} full and cost as if they were full: "
             f"tiles.cells = {max(1, BLOCK // members)} fills them"
         )
     free = shutil.disk_usage(campaign.paths.root).free
     if needs.disk_bytes > free:
-        found.append(f"the disk has {free / 2**30:.1f} GiB free, {needs.disk_bytes / 2**30:.1f} GiB are needed")
+        warnings.append(f"the disk has {free / 2**30:.1f} GiB free, {needs.disk_bytes / 2**30:.1f} GiB are needed")
     if needs.files > MANY_FILES:
-        found.append(f"{needs.files} files may exceed a quota of inodes: larger tiles.cells makes fewer")
+        warnings.append(f"{needs.files} files may exceed a quota of inodes: larger tiles.cells makes fewer")
     memory = psutil.virtual_memory().total
     if engine.name != "slurm" and needs.workers * (needs.bytes_per_worker + PROGRAM_BYTES) > memory:
-        found.append(
+        warnings.append(
             f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"
         )
     if needs.tiles < at_once(campaign):
         tiles = "one tile" if needs.tiles == 1 else f"{needs.tiles} tiles"
-        found.append(f"{tiles} cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
+        warnings.append(f"{tiles} cannot occupy {at_once(campaign)} workers: smaller tiles.cells makes more")
     if needs.core_hours > MANY_HOURS:
-        found.append(f"{needs.core_hours:.0f} {hours_of(campaign)}: is the allocation large enough?")
+        warnings.append(f"{needs.core_hours:.0f} {hours_of(campaign)}: is the allocation large enough?")
     walltime = 60 * engine.walltime_minutes
     if engine.name == "slurm" and needs.longest_tile_seconds > walltime:
-        found.append(
+        warnings.append(
             f"the longest tile takes {duration(needs.longest_tile_seconds)}, more than engine.walltime: it goes on "
             "from its checkpoint each time; smaller tiles.cells or more walltime spares the restarts"
         )
     elif engine.name == "slurm" and needs.task_seconds > walltime:
-        found.append(
+        warnings.append(
             f"a task takes {duration(needs.task_seconds)}, more than engine.walltime: it is requeued; smaller "
             "engine.tiles_per_task makes more and shorter tasks"
         )
-    return found
+    return warnings
 
 
 def describe(campaign: Campaign, needs: Projection) -> list[str]:
@@ -199,10 +199,10 @@ def describe(campaign: Campaign, needs: Projection) -> list[str]:
         *(f"  warning: {text}" for text in needs.warnings),
     ]
     findings = [(cell.name, finding) for cell in campaign.cells for finding in cell.findings]
-    told = [(name, finding) for name, finding in findings if not finding.endswith("[note]")]
-    lines += [f"  {name}: {finding}" for name, finding in told]
-    if len(findings) > len(told):
+    serious = [(name, finding) for name, finding in findings if not finding.endswith("[note]")]
+    lines += [f"  {name}: {finding}" for name, finding in serious]
+    if len(findings) > len(serious):
         lines.append(
-            f"  {len(findings) - len(told)} notes on the drivers are in {campaign.paths.plan} and in the report"
+            f"  {len(findings) - len(serious)} notes on the drivers are in {campaign.paths.plan} and in the report"
         )
     return lines

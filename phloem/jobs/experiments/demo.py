@@ -25,5 +25,5 @@ def run_demo(out: Path, workers: int = 0) -> tuple[list[str], Path]:
         "demo: 24 made-up boreal cells x 5 members, fitted to fluxes and leaf area alone, with one value of biomass, "
         "and against growth curves over 107 years; then all run 100 years. The truth is known"
     )
-    found = run_experiments(CAMPAIGN, out, [], workers=workers, real_places=False)
-    return describe(found), Path(found["page"])
+    summary = run_experiments(CAMPAIGN, out, [], workers=workers, real_places=False)
+    return describe(summary), Path(summary["page"])

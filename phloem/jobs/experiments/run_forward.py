@@ -87,13 +87,13 @@ class ForwardBiomass:
         """
         medians = []
         for values in self.parameters:
-            found = {}
+            differences = {}
             for name, numbers in self.tables.derived.compute(values).items():
-                found[name] = nanmedian(numbers, 1)
+                differences[name] = nanmedian(numbers, 1)
                 if screened:
                     _, rcv = median_and_rcv(numbers[:, None, :], np.isfinite(numbers)[:, None, :])
-                    found[name] = np.where(rcv[:, 0] <= SCREENING_RCV, found[name], np.nan)
-            medians.append(found)
+                    differences[name] = np.where(rcv[:, 0] <= SCREENING_RCV, differences[name], np.nan)
+            medians.append(differences)
         return {
             self.experiments[n]: {
                 name: scores(medians[n][name], medians[0][name]) for name in self.tables.derived.names
@@ -135,21 +135,21 @@ def run_forward(growth: Path, others: Sequence[Path], out: Path | None = None, y
         raise InputError(f"--years {years}: 1 to {longest} can be run")
     campaigns = [*(open_campaign(path) for path in others), first]
     names = _names(campaigns)
-    found = simulate(campaigns, names, years)
-    if not found.common.any():
+    results = simulate(campaigns, names, years)
+    if not results.common.any():
         raise WorkError(f"no cell has a result in every experiment ({', '.join(names)}): see `phloem status` of each")
-    figure = to_png(forward_figure(found))
+    figure = to_png(forward_figure(results))
     summary = {
-        "left_out": int((~found.common).sum()),
+        "left_out": int((~results.common).sum()),
         "version": VERSION,
         "year": years,
         "unit": "Mg ha-1, dry matter",
-        "biomass": {name: score.to_json() for name, score in found.scores().items()},
-        "changes_from": found.experiments[0],
-        "changes": _to_json(found.changes(screened=False)),
-        "changes_screened": _to_json(found.changes()),
+        "biomass": {name: score.to_json() for name, score in results.scores().items()},
+        "changes_from": results.experiments[0],
+        "changes": _to_json(results.changes(screened=False)),
+        "changes_screened": _to_json(results.changes()),
     }
-    write_netcdf(out, lambda file: _fill(file, found))
+    write_netcdf(out, lambda file: _fill(file, results))
     write_atomically(out.with_suffix(".json"), (json.dumps(summary, indent=1) + "\n").encode())
     write_atomically(out.with_suffix(".png"), figure)
     return {"file": str(out), **summary}
@@ -159,32 +159,34 @@ def _to_json(changes: dict[str, dict[str, Scores]]) -> dict[str, dict[str, dict[
     return {name: {key: score.to_json() for key, score in rows.items()} for name, rows in changes.items()}
 
 
-def describe(found: dict[str, Any]) -> list[str]:
+def describe(summary: dict[str, Any]) -> list[str]:
     """Return lines for people of what `run_forward` returns."""
 
     def number(value: float | None, digits: int) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
 
-    lines = [f"live biomass after {found['year']} years against the growth curves, {found['unit']}"]
-    if found["left_out"]:
-        lines.append(f"{found['left_out']} cells are left out: one of the experiments has no result there")
+    lines = [f"live biomass after {summary['year']} years against the growth curves, {summary['unit']}"]
+    if summary["left_out"]:
+        lines.append(f"{summary['left_out']} cells are left out: one of the experiments has no result there")
     lines.append(f"{'experiment':14}{'cells':>7}{'RMSE':>9}{'r2':>7}{'R2':>10}{'PBIAS %':>9}")
-    for name, row in found["biomass"].items():
+    for name, row in summary["biomass"].items():
         lines.append(
             f"{name:14}{row['cells']:7d}{number(row['rmse'], 1):>9}{number(row['r2_pearson'], 2):>7}"
             f"{number(row['r2_explained'], 2):>10}{number(row['pbias'], 1):>9}"
         )
-    lines.append(f"change from {found['changes_from']}, PBIAS in per cent; in brackets where members agree (3 or more)")
-    names = list(found["changes"])
+    lines.append(
+        f"change from {summary['changes_from']}, PBIAS in per cent; in brackets where members agree (3 or more)"
+    )
+    names = list(summary["changes"])
     lines.append(f"{'':14}" + "".join(f"{name:>26}" for name in names))
     for key, meaning in ((one.name, one.meaning) for one in DERIVED.quantities):
         cells = [
-            f"{number(found['changes'][name][key]['pbias'], 1)} ({number(row['pbias'], 1)}, {row['cells']} cells)"
+            f"{number(summary['changes'][name][key]['pbias'], 1)} ({number(row['pbias'], 1)}, {row['cells']} cells)"
             for name in names
-            for row in [found["changes_screened"][name][key]]
+            for row in [summary["changes_screened"][name][key]]
         ]
         lines.append(f"{key:14}" + "".join(f"{cell:>26}" for cell in cells) + f"  {meaning}")
-    lines.append(f"r2: squared correlation; R2: 1 - SSE / SST. Written: {found['file']}, .json and .png beside it")
+    lines.append(f"r2: squared correlation; R2: 1 - SSE / SST. Written: {summary['file']}, .json and .png beside it")
     return lines
 
 
@@ -196,14 +198,15 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
     """
     growth = campaigns[-1].configuration.calibration
     for campaign in campaigns:
-        one = campaign.configuration.calibration
-        if not one.reads_store:
-            raise InputError(f"{campaign.paths.root}: a {one.name} campaign; forward compares grid experiments")
+        calibration = campaign.configuration.calibration
+        if not calibration.reads_store:
+            raise InputError(f"{campaign.paths.root}: a {calibration.name} campaign; forward compares grid experiments")
         for key in ("calibration_years", "mode", "precision"):
-            if getattr(one, key) != getattr(growth, key):
+            if getattr(calibration, key) != getattr(growth, key):
                 raise InputError(
-                    f"{campaign.paths.root}: experiment.{key} = {getattr(one, key)!r}, and {getattr(growth, key)!r} in "
-                    f"{campaigns[-1].paths.root}: their parameters belong to another reference climate or arithmetic"
+                    f"{campaign.paths.root}: experiment.{key} = {getattr(calibration, key)!r}, and "
+                    f"{getattr(growth, key)!r} in {campaigns[-1].paths.root}: their parameters belong to another "
+                    "reference climate or arithmetic"
                 )
     for names in (
         tuple(str(campaign.configuration.experiment.name) for campaign in campaigns),
@@ -217,9 +220,9 @@ def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
 def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) -> ForwardBiomass:
     """Run all experiments; the last campaign is the growth-curve one, whose initial pools all share."""
     growth = campaigns[-1]
-    given = together(growth.paths.root, campaigns)
-    given.refuse_other_drivers()
-    cells = given.cells
+    campaign_set = together(growth.paths.root, campaigns)
+    campaign_set.refuse_other_drivers()
+    cells = campaign_set.cells
     for campaign in campaigns:
         if not campaign.paths.merged.exists():
             raise InputError(f"{campaign.paths.root}: not merged yet; run `phloem run {campaign.paths.root}`")
@@ -269,10 +272,10 @@ def _run(
         for m in range(width)
         if np.isfinite(parameters[e][c, m]).all() and np.isfinite(pools[c, m]).all()
     ]
-    found = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
+    biomass = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
     size = ceil_div(max(1, len(parameters) * len(weather) * width), BLOCK) * BLOCK
     if not lanes:
-        return found
+        return biomass
     seats = (lanes * size)[:size]
     values = np.array([parameters[e][c, m] for e, c, m in seats])
     start = np.array([pools[c, m] for _, c, m in seats])
@@ -283,8 +286,8 @@ def _run(
     index = tuple(np.array(lanes).T)
     live = _live(experiment.tables)
     for year, (ends, _) in enumerate(runs):
-        found[(*index, year)] = ends[: len(lanes), live].sum(1)
-    return found
+        biomass[(*index, year)] = ends[: len(lanes), live].sum(1)
+    return biomass
 
 
 def _spans(weather_row: np.ndarray | None, year_end: np.ndarray, years: int) -> list[slice]:
@@ -301,8 +304,8 @@ def _live(tables: ModelTables) -> list[int]:
     return [tables.pool_names.index(pool) for pool in stock.pools]
 
 
-def _fill(file: netCDF4.Dataset, found: ForwardBiomass) -> None:
-    experiments, cells, members, years = found.biomass.shape
+def _fill(file: netCDF4.Dataset, results: ForwardBiomass) -> None:
+    experiments, cells, members, years = results.biomass.shape
     file.setncatts({"Conventions": CONVENTIONS, "title": "phloem forward runs", "source": f"phloem {VERSION}"})
     for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
         file.createDimension(name, length)
@@ -318,17 +321,19 @@ def _fill(file: netCDF4.Dataset, found: ForwardBiomass) -> None:
         made[...] = values.astype(object) if text else values
 
     write_variable(
-        "experiment", ("experiment",), np.array(found.experiments), "", "experiment that gave the parameters"
+        "experiment", ("experiment",), np.array(results.experiments), "", "experiment that gave the parameters"
     )
-    write_variable("cell", ("cell",), np.array(found.cells), "", "cell id")
-    write_variable("latitude", ("cell",), found.coordinates[:, 0], "degrees_north", "latitude")
-    write_variable("longitude", ("cell",), found.coordinates[:, 1], "degrees_east", "longitude")
+    write_variable("cell", ("cell",), np.array(results.cells), "", "cell id")
+    write_variable("latitude", ("cell",), results.coordinates[:, 0], "degrees_north", "latitude")
+    write_variable("longitude", ("cell",), results.coordinates[:, 1], "degrees_east", "longitude")
     write_variable("member", ("member",), np.arange(members, dtype=np.int32), "1", "random restart")
     write_variable(
         "year", ("year",), np.arange(1, years + 1, dtype=np.int32), "1", "simulated year, stand age at its end"
     )
     runs = ("experiment", "cell", "member", "year")
-    write_variable("biomass", runs, found.biomass, "g m-2", "live biomass at the year's end, carbon")
-    medians = found.median.astype(np.float32)
+    write_variable("biomass", runs, results.biomass, "g m-2", "live biomass at the year's end, carbon")
+    medians = results.median.astype(np.float32)
     write_variable("biomass_median", ("experiment", "cell", "year"), medians, "g m-2", "median over the members")
-    write_variable("biomass_target", ("cell", "year"), found.target.astype(np.float32), "g m-2", "growth curve, carbon")
+    write_variable(
+        "biomass_target", ("cell", "year"), results.target.astype(np.float32), "g m-2", "growth curve, carbon"
+    )

@@ -98,8 +98,8 @@ def run_experiments(
     together(out, campaigns).require_products()
     years = forward_years(campaigns[-1])
     others = [out / name for name in SIDE_BY_SIDE[:2]]
-    found = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
-    return _deliver(campaigns, found, out)
+    forward_runs = forward.run_forward(out / "growth-curve", others, out / "forward.nc", years)
+    return _deliver(campaigns, forward_runs, out)
 
 
 def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
@@ -108,14 +108,14 @@ def _plan_all(target: Path, out: Path, keys: Sequence[str]) -> None:
     Raises:
         InputError: what is wrong with any of them; none is planned then that was not before.
     """
-    made: list[Path] = []
+    folders: list[Path] = []
     try:
         for name in SIDE_BY_SIDE:
             known = is_campaign(out / name)
             open_or_plan(target, out / name, [*keys, f'experiment.name="{name}"'])
-            made += [] if known else [out / name]
+            folders += [] if known else [out / name]
     except InputError:
-        for root in made:
+        for root in folders:
             shutil.rmtree(root, ignore_errors=True)
         raise
 
@@ -149,7 +149,7 @@ def _synthetic_store(configuration: Configuration, root: Path, data: Path | None
     return root
 
 
-def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) -> dict[str, Any]:
+def _deliver(campaigns: Sequence[Campaign], forward_runs: dict[str, Any], out: Path) -> dict[str, Any]:
     """Compare, write experiments.json, the figures and the page."""
     cells = campaigns[-1].cells.names
     tables = campaigns[-1].configuration.calibration.tables
@@ -161,13 +161,13 @@ def _deliver(campaigns: Sequence[Campaign], found: dict[str, Any], out: Path) ->
         "directory": str(out),
         "cells": len(cells),
         "members": campaigns[-1].configuration.campaign.members,
-        "biomass_unit": found["unit"],
-        "year": found["year"],
-        "left_out": found["left_out"],
-        "biomass": found["biomass"],
-        "changes_from": found["changes_from"],
-        "changes": found["changes"],
-        "changes_screened": found["changes_screened"],
+        "biomass_unit": forward_runs["unit"],
+        "year": forward_runs["year"],
+        "left_out": forward_runs["left_out"],
+        "biomass": forward_runs["biomass"],
+        "changes_from": forward_runs["changes_from"],
+        "changes": forward_runs["changes"],
+        "changes_screened": forward_runs["changes_screened"],
         "nnse": {name: _efficiencies(rows, tables) for name, rows in merged.items()},
         "campaigns": {one.configuration.experiment.name: _cost(one, merged) for one in campaigns},
     }
@@ -235,23 +235,25 @@ def read_truth(campaign: Campaign, cells: Sequence[str]) -> np.ndarray | None:
     return np.array([[float(rows[cell][name]) for name in names] for cell in cells])
 
 
-def describe(found: dict[str, Any]) -> list[str]:
+def describe(summary: dict[str, Any]) -> list[str]:
     """Return lines for people of what `run_experiments` returns."""
-    table = {"file": f"{found['directory']}/forward.nc", "unit": found["biomass_unit"], **found}
+    table = {"file": f"{summary['directory']}/forward.nc", "unit": summary["biomass_unit"], **summary}
     lines = forward.describe(table)
     lines.append("NNSE, median over cells and members, calibration / validation")
-    for name, rows in found["nnse"].items():
+    for name, rows in summary["nnse"].items():
         pairs = [
             f"{stream} {_two(rows['nnse'].get(stream))} / {_two(rows['nnse_validation'].get(stream))}"
             for stream in rows["nnse"]
         ]
         lines.append(f"{name:14}" + "   ".join(pairs))
-    if "truth" in found:
+    if "truth" in summary:
         lines.append("truth: PBIAS %, correlation, share of cells whose truth lies within the members' range")
-        for name, rows in found["truth"].items():
+        for name, rows in summary["truth"].items():
             texts = [f"{key} {r['pbias']:.1f}, {_two(r['r'])}, {r['within']:.2f}" for key, r in rows.items()]
             lines += [f"{name:14}{text}" for text in texts]
-    lines.append(f"look at {found['page']}; maps, what drives them, and benchmarks: phloem report {found['directory']}")
+    lines.append(
+        f"look at {summary['page']}; maps, what drives them, and benchmarks: phloem report {summary['directory']}"
+    )
     return lines
 
 

@@ -46,21 +46,21 @@ def fit_leaf_economics(
     leaves = read_leaves(table, lifespan, mass, carbon_fraction)
     line = fit_leaf_economics_line(leaves)
     rows = line.n + sum(leaves.dropped.values())
-    told = [f"{table}: {line.n} of {rows} rows fitted"]
-    told += [f"  {count} rows left out: {reason}" for reason, count in leaves.dropped.items()]
-    told.append(
+    notes = [f"{table}: {line.n} of {rows} rows fitted"]
+    notes += [f"  {count} rows left out: {reason}" for reason, count in leaves.dropped.items()]
+    notes.append(
         f"ln lifespan = {line.alpha:.3f} (SE {line.alpha_se:.3f}) {line.gamma:+.3f} (SE {line.gamma_se:.3f}) ln LCMA; "
         f"residual SD {line.sigma:.3f}, R2 = {line.r2:.2f} (published compilation: {EXPECTED_R2}), p = {line.p:.2g}"
     )
     if line.gamma <= 0.0:
-        told.append("warning: heavier leaves live no longer here; are the columns the right ones?")
+        notes.append("warning: heavier leaves live no longer here; are the columns the right ones?")
     if line.sigma <= 1e-6:
-        told.append("warning: no scatter at all: sigma must be greater than 0 in a campaign file")
+        notes.append("warning: no scatter at all: sigma must be greater than 0 in a campaign file")
     if out is not None and picture is not None:
         write_atomically(picture, to_png(leaf_economics_figure(leaves, line)))
         write_atomically(out, line.toml().encode())
-        told.append(f"written: {out}, {picture}")
-    return [*told, "", *line.toml().splitlines()]
+        notes.append(f"written: {out}, {picture}")
+    return [*notes, "", *line.toml().splitlines()]
 
 
 def fit_growth_curves(table: Path, out: Path, unflagged: bool = False) -> list[str]:
@@ -96,15 +96,15 @@ def fit_growth_curves(table: Path, out: Path, unflagged: bool = False) -> list[s
     shown = sorted(sorted(kept, key=lambda fit: -len(fit.stands.ages))[:MAX_PANELS], key=_place)
     write_atomically(picture, to_png(growth_figure(shown)))
     write_atomically(out, growth_table(kept).encode())
-    told = [f"left out: {reason}" for reason in left]
+    notes = [f"left out: {reason}" for reason in left]
     for fit in fits:
-        told += [f"{fit.stands.name}: {text}" for text in fit.told()]
+        notes += [f"{fit.stands.name}: {text}" for text in fit.told()]
     counts = Counter(name for fit in fits for name in fit.flags)
-    told.append(f"{len(fits)} of {len(cells)} cells fitted, {sum(not fit.flags for fit in fits)} without a flag")
-    told += [f"  {name}: {counts[name]} cells ({meaning})" for name, meaning in FLAGS.items() if counts[name]]
+    notes.append(f"{len(fits)} of {len(cells)} cells fitted, {sum(not fit.flags for fit in fits)} without a flag")
+    notes += [f"  {name}: {counts[name]} cells ({meaning})" for name, meaning in FLAGS.items() if counts[name]]
     some = f" ({len(shown)} cells with most stands)" if len(shown) < len(kept) else ""
-    told.append(f"written: {out} ({len(kept)} cells), {picture}{some}")
-    return told
+    notes.append(f"written: {out} ({len(kept)} cells), {picture}{some}")
+    return notes
 
 
 def _place(fit: GrowthFit) -> tuple[float, float]:

@@ -37,17 +37,17 @@ class MadeMonthly:
     def lines(self) -> list[str]:
         """Return the closing lines for people."""
         facts, dropped = self.store.facts, Counter(reason for *_, reason, _ in self.found.dropped)
-        said = [
+        lines_of_text = [
             f"{len(self.store)} {'places' if facts.get('places') else 'cells'}, {facts['first_year']} to "
             f"{facts['last_year']} ({facts['calendar']} calendar), from months: {self.store.paths.root}"
         ]
-        said += [f"left out: {count}: {reason}" for reason, count in dropped.items()]
-        said += [f"each with its reason: {self.store.paths.dropped}"] if dropped else []
-        said += [f"no forcing at all: {self.found.nothing}"] if self.found.nothing else []
+        lines_of_text += [f"left out: {count}: {reason}" for reason, count in dropped.items()]
+        lines_of_text += [f"each with its reason: {self.store.paths.dropped}"] if dropped else []
+        lines_of_text += [f"no forcing at all: {self.found.nothing}"] if self.found.nothing else []
         for name, row in self.counts().items():
             held = f", {row['withheld']} withheld" if row["withheld"] else ""
-            said.append(f"{name}: {row['months']} months{held}, none in {row['without']} of {len(self.store)}")
-        return said + [f"note: {note}" for note in self.found.notes]
+            lines_of_text.append(f"{name}: {row['months']} months{held}, none in {row['without']} of {len(self.store)}")
+        return lines_of_text + [f"note: {note}" for note in self.found.notes]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return months with a value, months withheld, and places without a value, by stream."""
@@ -94,36 +94,36 @@ def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "clou
     plan = {"content": {"what": "monthly", "rain": rain, "light": light}, "inputs": stamp([path.resolve()])}
     if folder.is_begun():
         folder.compare(plan)
-    found = monthly_cells(read_monthly(path))
-    if not len(found.kept):
-        first = f", as {found.dropped[0][0]}: {found.dropped[0][4]}" if found.dropped else ""
-        raise InputError(f"{path}: no place is left: {len(found.dropped)} places: {INCOMPLETE}{first}")
+    monthly = monthly_cells(read_monthly(path))
+    if not len(monthly.kept):
+        first = f", as {monthly.dropped[0][0]}: {monthly.dropped[0][4]}" if monthly.dropped else ""
+        raise InputError(f"{path}: no place is left: {len(monthly.dropped)} places: {INCOMPLETE}{first}")
     with folder.held():
         folder.sweep()
         if not folder.is_begun():
             folder.begin(plan)
         columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
-        cells = found.cells(rain, light)
-        with ProgressBar("downscaling", len(found.kept)) as bar:
+        cells = monthly.cells(rain, light)
+        with ProgressBar("downscaling", len(monthly.kept)) as bar:
             for number in itertools.count():
-                made = list(itertools.islice(cells, CHUNK))
-                if not made:
+                chunk = list(itertools.islice(cells, CHUNK))
+                if not chunk:
                     break
-                write_chunk(folder.paths.chunk(number), made, found.units)
-                for key, values in chunk_columns(number, made).items():
+                write_chunk(folder.paths.chunk(number), chunk, monthly.units)
+                for key, values in chunk_columns(number, chunk).items():
                     columns[key] += values
                 bar.update(len(columns["name"]))
-        folder.write_dropped(found.dropped)
-        made_store = MadeMonthly(seal_store(out, _facts(found, path, rain, light), columns), found)
+        folder.write_dropped(monthly.dropped)
+        made_store = MadeMonthly(seal_store(out, _facts(monthly, path, rain, light), columns), monthly)
         folder.say(made_store.lines())
     return made_store
 
 
-def _facts(found: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, Any]:
-    file = found.monthly
+def _facts(monthly: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, Any]:
+    file = monthly.monthly
     place: dict[str, Any] = {"places": True} if file.step is None else {"step": file.step}
-    if found.snapshot_year is not None:
-        place["snapshot_year"] = found.snapshot_year
+    if monthly.snapshot_year is not None:
+        place["snapshot_year"] = monthly.snapshot_year
     return {
         "first_year": file.first_year,
         "last_year": file.last_year,
@@ -131,7 +131,7 @@ def _facts(found: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, 
         **place,
         "window_means": list(STREAMS),
         "downscaled": {"from": "months", "rain": rain, "light": light},
-        "withheld": list(found.withheld),
+        "withheld": list(monthly.withheld),
         "sources": [str(path.resolve())],
-        "statics": {name: {**STATICS, **found.units}[name][0] for name in found.statics},
+        "statics": {name: {**STATICS, **monthly.units}[name][0] for name in monthly.statics},
     }

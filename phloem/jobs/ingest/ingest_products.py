@@ -57,16 +57,18 @@ class IngestSummary:
     def lines(self) -> list[str]:
         """Return the closing lines for people."""
         facts = self.store.facts
-        said = [
+        lines_of_text = [
             f"{len(self.store)} cells, {facts['first_year']} to {facts['last_year']} ({facts['calendar']} calendar), "
             f"{self.size / 1e6:.1f} MB: {self.store.paths.root}"
         ]
-        said += [f"left out: {count} cells: {reason}" for reason, count in sorted(self.reasons.items())]
-        said += [f"{key}: no value in {count} of {len(self.store)} cells" for key, count in self.empty.items() if count]
-        said.append(f"sea, or no forcing at all: {self.sea} cells")
+        lines_of_text += [f"left out: {count} cells: {reason}" for reason, count in sorted(self.reasons.items())]
+        lines_of_text += [
+            f"{key}: no value in {count} of {len(self.store)} cells" for key, count in self.empty.items() if count
+        ]
+        lines_of_text.append(f"sea, or no forcing at all: {self.sea} cells")
         if self.reasons:
-            said.append(f"each with its reason: {self.store.paths.dropped}")
-        return said
+            lines_of_text.append(f"each with its reason: {self.store.paths.dropped}")
+        return lines_of_text
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a JSON object."""
@@ -116,11 +118,11 @@ class _Ingest:
 
     def run(self) -> IngestSummary:
         """Check everything, then make what is not made yet."""
-        found = survey(self.file, self.base, self.files)
-        plan = {"content": self.file.content, "inputs": stamp(found.inputs)}
+        surveyed = survey(self.file, self.base, self.files)
+        plan = {"content": self.file.content, "inputs": stamp(surveyed.inputs)}
         if self.folder.is_begun():
             self.folder.compare(plan)
-        domain = self._known_domain() or find_domain(found, self.files, self.budget)
+        domain = self._known_domain() or find_domain(surveyed, self.files, self.budget)
         if not len(domain):
             counts = Counter(reason for *_, reason, _ in domain.dropped)
             listed = ", ".join(f"{count} cells: {reason}" for reason, count in counts.most_common())
@@ -128,8 +130,8 @@ class _Ingest:
                 with self.folder.held():
                     self.folder.clear()
             raise InputError(f"no cell is left: {listed}")
-        self.blocks = self._block_bytes(found)
-        most = self._cells_at_once(found.products, domain)
+        self.blocks = self._block_bytes(surveyed)
+        most = self._cells_at_once(surveyed.products, domain)
         with self.folder.held():
             self.folder.sweep()
             fresh = not self.folder.is_begun()
@@ -138,7 +140,7 @@ class _Ingest:
             if not self.folder.domain.exists():
                 save_domain(self.folder.domain, domain)
             try:
-                return self._make(found, domain, most)
+                return self._make(surveyed, domain, most)
             except InputError:
                 if fresh and not self.folder.paths.journal.exists():
                     self.folder.clear()
@@ -152,9 +154,12 @@ class _Ingest:
         except (CorruptFile, OSError, KeyError):
             return None
 
-    def _block_bytes(self, found: Survey) -> int:
+    def _block_bytes(self, surveyed: Survey) -> int:
         """Memory for what is read at once, beside the largest storage chunk, which HDF5 unpacks as a whole."""
-        series = [*found.products.forcing.series.values(), *(one.series for one in found.products.streams.values())]
+        series = [
+            *surveyed.products.forcing.series.values(),
+            *(one.series for one in surveyed.products.streams.values()),
+        ]
         layout = max((layout for one in series for layout in one.layouts), key=lambda one: one.chunk_bytes)
         left = self.budget - 2 * layout.chunk_bytes
         if left < _LEAST_BLOCK:
@@ -178,9 +183,9 @@ class _Ingest:
             )
         return min(ceil_div(len(domain), chunk) * chunk, room // each // chunk * chunk)
 
-    def _make(self, found: Survey, domain: Domain, most: int) -> IngestSummary:
+    def _make(self, surveyed: Survey, domain: Domain, most: int) -> IngestSummary:
         """Make the chunks that are not done, and seal the store."""
-        products = found.products
+        products = surveyed.products
         size = self.file.store.cells_per_chunk
         done = self.folder.done()
         total = ceil_div(len(domain), size)
@@ -194,7 +199,7 @@ class _Ingest:
         ]
         required = ", ".join(self.file.required) or "nothing"
         self.folder.say(
-            [*found.notes, f"cells need complete forcing, and: {required}", f"observations are means{forest}"]
+            [*surveyed.notes, f"cells need complete forcing, and: {required}", f"observations are means{forest}"]
         )
         self.folder.say(begin)
         if pending:
@@ -203,12 +208,12 @@ class _Ingest:
                 groups = max(1, most // size)
                 for first in range(0, len(pending), groups):
                     some = pending[first : first + groups]
-                    self._pass(found, domain, some, bar, (len(done) + first) * size * products.work)
-        return self._seal(found, domain, total, len(pending))
+                    self._pass(surveyed, domain, some, bar, (len(done) + first) * size * products.work)
+        return self._seal(surveyed, domain, total, len(pending))
 
-    def _pass(self, found: Survey, domain: Domain, chunks: Sequence[int], bar: ProgressBar, begun: float) -> None:
+    def _pass(self, surveyed: Survey, domain: Domain, chunks: Sequence[int], bar: ProgressBar, begun: float) -> None:
         """Read the cells of some chunks, and write these chunks one by one."""
-        products = found.products
+        products = surveyed.products
         size = self.file.store.cells_per_chunk
         parts = [np.arange(n * size, min((n + 1) * size, len(domain))) for n in chunks]
         cells = np.concatenate(parts)
@@ -220,10 +225,10 @@ class _Ingest:
             places = np.arange(start, start + len(part))
             start += len(part)
             alive = np.array([place for place in places if place not in records.reasons], np.int64)
-            made = make_cells(products, domain, records, alive)
-            if made:
-                write_chunk(self.folder.paths.chunk(number), made, found.units)
-            columns = chunk_columns(number, made)
+            complete = make_cells(products, domain, records, alive)
+            if complete:
+                write_chunk(self.folder.paths.chunk(number), complete, surveyed.units)
+            columns = chunk_columns(number, complete)
             dropped = []
             for place in places:
                 if int(place) in records.reasons:
@@ -235,7 +240,7 @@ class _Ingest:
             self.folder.commit(number, columns, dropped, impossible, valued)
             bar.update(begun + start * products.work, f"chunk {number}")
 
-    def _seal(self, found: Survey, domain: Domain, total: int, made: int) -> IngestSummary:
+    def _seal(self, surveyed: Survey, domain: Domain, total: int, made: int) -> IngestSummary:
         """Write the table that makes the folder a store."""
         done = self.folder.done()
         missing = [number for number in range(total) if number not in done]
@@ -256,9 +261,9 @@ class _Ingest:
             self.folder.clear()  # it is nothing, and a mended input could not go on with it
             first = next(row for row in dropped if row[3] == INCOMPLETE)
             raise InputError(f"no cell is left: {reasons[INCOMPLETE]} cells: {INCOMPLETE}, as {first[0]}: {first[4]}")
-        empty = self._empty_streams(found, list(done.values()), len(columns["name"]))
+        empty = self._empty_streams(surveyed, list(done.values()), len(columns["name"]))
         self.folder.write_dropped(dropped)
-        store = seal_store(self.folder.paths.root, self._facts(found, domain), columns)
+        store = seal_store(self.folder.paths.root, self._facts(surveyed, domain), columns)
         finished = IngestSummary(
             store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()), empty
         )
@@ -266,13 +271,13 @@ class _Ingest:
         self.folder.say([*odd, *finished.lines()])
         return finished
 
-    def _empty_streams(self, found: Survey, events: Sequence[Mapping[str, Any]], cells: int) -> dict[str, int]:
+    def _empty_streams(self, surveyed: Survey, events: Sequence[Mapping[str, Any]], cells: int) -> dict[str, int]:
         """Cells without any value by stream; a stream that has none at all is refused.
 
         What was made is taken back then: it can be gone on with neither as it is nor with another product.
         """
         empty = {}
-        for key, stream in found.products.streams.items():
+        for key, stream in surveyed.products.streams.items():
             if not all(key in event.get("valued", {}) for event in events):
                 continue  # chunks that an earlier version of this program has made
             empty[key] = cells - sum(event["valued"][key] for event in events)
@@ -285,17 +290,17 @@ class _Ingest:
                 )
         return empty
 
-    def _facts(self, found: Survey, domain: Domain) -> dict[str, Any]:
-        days = found.products.forcing.days
+    def _facts(self, surveyed: Survey, domain: Domain) -> dict[str, Any]:
+        days = surveyed.products.forcing.days
         return {
             "first_year": days.first_year,
             "last_year": days.last_year,
             "calendar": days.calendar,
-            "step": found.products.step,
-            "sources": found.sources,
+            "step": surveyed.products.step,
+            "sources": surveyed.sources,
             "mature_forest": domain.kept is not None,
             "required": list(self.file.required),
-            "statics": {name: found.units[name][0] for name in domain.statics},
+            "statics": {name: surveyed.units[name][0] for name in domain.statics},
         }
 
 

@@ -139,11 +139,11 @@ def _note(series: ProductSeries) -> str:
     return f"{series.choice.name}: {', '.join(parts)}"
 
 
-def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
+def find_domain(surveyed: Survey, files: OpenFiles, budget: int) -> Domain:
     """Find the cells, and what is known of them once and for all.
 
     Args:
-        found: the products.
+        surveyed: the products.
         files: open files.
         budget: bytes that may be used at once.
 
@@ -151,18 +151,18 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
         InputError: a product that covers no cell, values that show another unit than the file says, no land, or a
             map that cannot be used.
     """
-    file, maps = found.file, found.maps
+    file, maps = surveyed.file, surveyed.maps
     store, region = file.store, file.store.region
     cells = region_cells(store.step, region.south, region.north, region.west, region.east)
     say("looking at the cells: land, and what is known of them")
-    domain = find_land(found.products.forcing, files, *cells, store.step)
+    domain = find_land(surveyed.products.forcing, files, *cells, store.step)
 
     def add(names: Iterable[str], layers: dict[str, ProductSeries]) -> None:
         for name in names:
             domain.statics[name] = read_layer(domain, layers[name], files, store.step, budget)
 
     add(maps.get("root_shoot", {}), maps.get("root_shoot", {}))
-    source = found.curves or maps.get("growth")
+    source = surveyed.curves or maps.get("growth")
     if source is not None:
         add_growth(domain, source, files, store.step, store.ages, budget, "growth" in file.required)
     if "agb" in maps and len(domain):
@@ -174,11 +174,11 @@ def find_domain(found: Survey, files: OpenFiles, budget: int) -> Domain:
     for name, layers in maps.items():
         if name not in ("root_shoot", "growth", "agb"):
             add(layers, layers)
-    for stream in found.products.streams.values():
+    for stream in surveyed.products.streams.values():
         check_covered(domain, stream.series, store.step)
     if "sla" in domain.statics:
         domain.statics["lcma"] = leaf_mass(domain.statics["sla"])
-    check_plausible(found.products, domain, files)
+    check_plausible(surveyed.products, domain, files)
     return domain
 
 

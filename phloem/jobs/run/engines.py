@@ -34,8 +34,8 @@ def run(
     if inside_world():
         from phloem.jobs.run.mpi_world import run_in_world
 
-        found = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
-        return found if isinstance(found, ToldElsewhere) else Finished(*found, deliver(*found))
+        outcome = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
+        return outcome if isinstance(outcome, ToldElsewhere) else Finished(*outcome, deliver(*outcome))
     campaign = open_or_plan(target, out, assignments)
     return run_planned(campaign, workers, assignments, detach)
 

@@ -156,7 +156,7 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
 def supervise(supervisor: Supervisor) -> CampaignState:
     """Compute what is free, and wait for what others hold, until nothing is left; return the state."""
     campaign, watch = supervisor.campaign, supervisor.watch
-    told: set[int] = set()
+    reported: set[int] = set()
     while True:
         supervisor.run()
         state = read_state(campaign, None, supervisor.verdict)
@@ -164,9 +164,9 @@ def supervise(supervisor: Supervisor) -> CampaignState:
         if supervisor.engine.flag or stopped(campaign.paths) or not todo(campaign, state):
             return state
         for tile, beat in state.beats.items():
-            if tile not in told:
+            if tile not in reported:
                 watch.note(f"tile {tile} is being computed by {beat['worker']}, of another run; waiting for it")
-            told.add(tile)
+            reported.add(tile)
             watch.steps[tile] = beat["steps"]
         for tile in state.done:
             watch.steps[tile] = campaign.count_steps(tile)

@@ -56,13 +56,13 @@ def _ended(target: Path) -> list[Path]:
     now = file_system_now(target.parent)
     ended = []
     for path in sorted(target.parent.glob(f"*{target.suffix}")):
-        found = _WRITER.fullmatch(path.stem)
+        match = _WRITER.fullmatch(path.stem)
         if path == target:
             continue
-        if found and found["host"] == os.uname().nodename:
-            gone = not process_exists(found["pid"])
+        if match and match["host"] == os.uname().nodename:
+            gone = not process_exists(match["pid"])
         else:
             gone = now - path.stat().st_mtime > LEASE_SECONDS
-        if gone or (found and int(found["pid"]) == os.getpid()):
+        if gone or (match and int(match["pid"]) == os.getpid()):
             ended.append(path)
     return ended

@@ -74,9 +74,9 @@ def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned | ToldEl
             answer = str(campaign.paths.root.resolve()), campaign.configuration, set(state.done)
         except (InputError, WorkError) as error:
             answer = error
-    found = here.from_first(answer)
-    if isinstance(found, InputError | WorkError):
+    planned = here.from_first(answer)
+    if isinstance(planned, InputError | WorkError):
         if here.rank == 0:
-            raise found
-        return ToldElsewhere(2 if isinstance(found, InputError) else 1)
-    return found
+            raise planned
+        return ToldElsewhere(2 if isinstance(planned, InputError) else 1)
+    return planned

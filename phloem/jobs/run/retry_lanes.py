@@ -20,7 +20,7 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
     """
     commits, schema = read_commits(campaign.paths), campaign.schema
     place = {name: position for position, name in enumerate(cell.name for cell in campaign.cells)}
-    found: dict[tuple[int, int], int] = {}
+    redraws_by_lane: dict[tuple[int, int], int] = {}
     for tile in campaign.all_tiles:
         if not campaign.paths.tile(tile).exists():
             continue
@@ -32,10 +32,10 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
             for member, status in enumerate(arrays["status"][row].tolist()):
                 lane = place[cell], member
                 if status in FAILED:
-                    found[lane] = int(arrays["redraws"][row, member]) + (status == STATUS["diverged"])
+                    redraws_by_lane[lane] = int(arrays["redraws"][row, member]) + (status == STATUS["diverged"])
                 elif status != STATUS["missing"]:
-                    found.pop(lane, None)
-    return [(cell, member, redraws) for (cell, member), redraws in sorted(found.items())]
+                    redraws_by_lane.pop(lane, None)
+    return [(cell, member, redraws) for (cell, member), redraws in sorted(redraws_by_lane.items())]
 
 
 def retry_lanes(campaign: Campaign) -> tuple[Campaign, int]:

@@ -133,8 +133,8 @@ def _verify(
 
     corrupt = {}
     with ThreadPoolExecutor(READERS) as pool:
-        for count, (tile, found, reason) in enumerate(pool.map(diagnose, tiles)):
-            if found is TileState.CORRUPT:
+        for count, (tile, tile_state, reason) in enumerate(pool.map(diagnose, tiles)):
+            if tile_state is TileState.CORRUPT:
                 corrupt[tile] = reason
             if on_progress is not None:
                 on_progress(count + 1)
@@ -170,14 +170,14 @@ def _count(
         commits: of the committed tiles.
         events: of all journals; what an attempt said that has not committed its tile does not count.
     """
-    told: dict[int, dict[str, dict[str, Any]]] = {}
+    events_by_tile: dict[int, dict[str, dict[str, Any]]] = {}
     for event in events:
         commit = commits.get(event["tile"]) if event["event"] == "set aside" else None
         if commit is not None and commit.attempt == event["attempt"]:
-            told.setdefault(event["tile"], {})[event["cell"]] = event
+            events_by_tile.setdefault(event["tile"], {})[event["cell"]] = event
     aside: dict[tuple[str, int], dict[str, Any]] = {}
     for tile in sorted(commits):
-        events_by_cell = told.get(tile, {})
+        events_by_cell = events_by_tile.get(tile, {})
         if tile < len(campaign.tiles):
             state.count_lanes(commits[tile].lanes, 0, 0)
             if events_by_cell:

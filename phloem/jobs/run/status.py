@@ -29,47 +29,49 @@ def status_json(campaign: Campaign, verify: bool | None = None) -> dict[str, Any
     return summary(campaign, read_state(campaign, verify, verdict)) | {"queue": describe_jobs(campaign)}
 
 
-def show(campaign: Campaign, found: dict[str, Any]) -> str:
+def show(campaign: Campaign, document: dict[str, Any]) -> str:
     """Return a campaign's state in words, with the command that goes on or mends."""
-    tiles, lanes, root = found["tiles"], found["lanes"], campaign.paths.root
-    hours = {name: value for name, value in found["hours"].items() if value}
+    tiles, lanes, root = document["tiles"], document["lanes"], campaign.paths.root
+    hours = {name: value for name, value in document["hours"].items() if value}
     lines = [
         f"campaign {campaign.configuration.campaign.name} in {root}",
         "tiles  " + "  ".join(f"{name} {count}" for name, count in tiles.items()),
         "lanes  " + "  ".join(f"{name} {count}" for name, count in lanes.items() if count),
     ]
-    if queue := found["queue"]:
+    if queue := document["queue"]:
         tasks = "  ".join(f"{name} {count}" for name, count in queue["tasks"].items())
         why = f" ({', '.join(queue['reasons'])})" if queue["reasons"] else ""
         lines.append(f"queue  tasks of round {queue['round']}: {tasks}{why}; jobs {', '.join(queue['jobs'])}")
     if hours:
         lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
     if tiles["running"]:
-        lines.append(f"pace   {found['steps_per_second']:.0f} steps a second, ETA {duration(found['eta_seconds'])}")
-    if not found["verified"]:
+        lines.append(
+            f"pace   {document['steps_per_second']:.0f} steps a second, ETA {duration(document['eta_seconds'])}"
+        )
+    if not document["verified"]:
         lines.append("       tile files were judged by name; --verify reads every byte")
-    for tile, reason in list(found["corrupt"].items())[:MAX_LISTED_TILES]:
+    for tile, reason in list(document["corrupt"].items())[:MAX_LISTED_TILES]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
-    for name, counts in found["failures_by_class"].items():
+    for name, counts in document["failures_by_class"].items():
         lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
-    for tile, failure in list(found["failures"].items())[:MAX_LISTED_TILES]:
+    for tile, failure in list(document["failures"].items())[:MAX_LISTED_TILES]:
         classes = describe_classes(failure["classes"])
         left = "left alone" if failure["exhausted"] else "tried again by itself"
         cells = ", ".join(failure["cells"])
         lines.append(f"  tile {tile} ({cells}) failed ({classes}): {failure['message']}  [{left}]")
-    if len(found["failures"]) > MAX_LISTED_TILES:
-        lines.append(f"  and {len(found['failures']) - MAX_LISTED_TILES} more tiles: --json names them all")
-    for event in found["set_aside"][:MAX_LISTED_TILES]:
+    if len(document["failures"]) > MAX_LISTED_TILES:
+        lines.append(f"  and {len(document['failures']) - MAX_LISTED_TILES} more tiles: --json names them all")
+    for event in document["set_aside"][:MAX_LISTED_TILES]:
         lines.append(f"cell {event['cell']} (tile {event['tile']}) is set aside: {event['class']}: {event['message']}")
-    return "\n".join([*lines, *_next(found, root)])
+    return "\n".join([*lines, *_next(document, root)])
 
 
-def _next(found: dict[str, Any], root: Path) -> list[str]:
+def _next(document: dict[str, Any], root: Path) -> list[str]:
     """Return the command that goes on or mends."""
-    tiles = found["tiles"]
-    if found["stopped"]:
-        return [f"the campaign was stopped: {found['stopped']}", f"next: mend the cause, then phloem retry {root}"]
-    if found["queue"] and (tiles["pending"] or tiles["running"]):
+    tiles = document["tiles"]
+    if document["stopped"]:
+        return [f"the campaign was stopped: {document['stopped']}", f"next: mend the cause, then phloem retry {root}"]
+    if document["queue"] and (tiles["pending"] or tiles["running"]):
         return []
     if tiles["failed"]:
         return [f"next: mend the cause, then phloem retry {root}"]
@@ -77,21 +79,21 @@ def _next(found: dict[str, Any], root: Path) -> list[str]:
         return [f"next: phloem run {root}"]
     if tiles["pending"] or tiles["running"]:
         return []
-    if found["set_aside"]:
+    if document["set_aside"]:
         return [f"next: phloem report {root}; or mend the cause, then phloem retry {root} --lanes"]
     return [f"next: phloem report {root}"]
 
 
-def score_table(found: dict[str, Any]) -> str:
+def score_table(scores: dict[str, Any]) -> str:
     """Return the scores of `evaluate` as a table."""
-    streams = list(found["members"][0]["nnse"])
-    header = f"{found['site']:10}" + "".join(f"{name:>16}" for name in streams) + f"{'J_obs':>10}"
+    streams = list(scores["members"][0]["nnse"])
+    header = f"{scores['site']:10}" + "".join(f"{name:>16}" for name in streams) + f"{'J_obs':>10}"
     lines = [header, f"{'member':10}" + f"{'cal     val':>16}" * len(streams)]
 
     def number(value: float | None) -> str:
         return "      -" if value is None else f"{value:7.3f}"
 
-    for member, entry in enumerate(found["members"]):
+    for member, entry in enumerate(scores["members"]):
         cells = [f"{number(entry['nnse'][s])} {number(entry['nnse_validation'][s])}".rjust(16) for s in streams]
         lines.append(f"{member:<10}" + "".join(cells) + f"{entry['j_obs']:10.4f}")
     return "\n".join(lines)

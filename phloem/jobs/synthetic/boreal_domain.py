@@ -94,16 +94,16 @@ def make_stand(place: DomainCell, seed: int) -> Stand:
     """Make a cell's weather and truth."""
     name = cell_name(place.latitude, place.longitude)
     rng = np.random.default_rng(np.random.SeedSequence([seed, cell_number(name)]))
-    made = boreal_weather(place.latitude, LAST - FIRST + 1, rng, FIRST)
-    time, doy = made.pop("time"), made.pop("doy")
+    weather = boreal_weather(place.latitude, LAST - FIRST + 1, rng, FIRST)
+    time, doy = weather.pop("time"), weather.pop("doy")
     year = calendar_days(FIRST, LAST, "standard")[0]
     cooling = LAPSE * place.elevation
-    made["tasmin"], made["tasmax"] = made["tasmin"] - cooling, made["tasmax"] - cooling
-    made["vpd"] = made["vpd"] * np.exp(-0.06 * cooling)
+    weather["tasmin"], weather["tasmax"] = weather["tasmin"] - cooling, weather["tasmax"] - cooling
+    weather["vpd"] = weather["vpd"] * np.exp(-0.06 * cooling)
     since = year - FIRST
-    made["co2"] = 345.7 + 1.3 * since + 0.0165 * since**2
-    forcing = {key: np.asarray(made[key], np.float32) for key in FORCING}
-    truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2), place.needle, rng)
+    weather["co2"] = 345.7 + 1.3 * since + 0.0165 * since**2
+    forcing = {key: np.asarray(weather[key], np.float32) for key in FORCING}
+    truth = true_parameters(float((weather["tasmin"] + weather["tasmax"]).mean() / 2), place.needle, rng)
     nothing = np.full(len(time), np.nan)
     windows = window_starts(days_of(FIRST, LAST, "standard"), None)
     blank = GridCell(
@@ -259,14 +259,14 @@ def make_store(
         stands = [make_stand(place, seed) for place in chosen[begin : begin + CHUNK]]
         padded = (stands * CHUNK)[:CHUNK]  # one program for all
         pools, series = grow(padded)
-        made = [observe(s, {key: values[n] for key, values in series.items()}) for n, s in enumerate(stands)]
-        write_chunk(paths.chunk(number), made)
+        observed = [observe(s, {key: values[n] for key, values in series.items()}) for n, s in enumerate(stands)]
+        write_chunk(paths.chunk(number), observed)
         ends = _year_ends()
         for row, stand in enumerate(stands):
             values = (*stand.truth, *pools[row], *series["biomass"][row][ends])
             lines.append(",".join([stand.name, *(repr(float(value)) for value in values)]))
-        for key, found in chunk_columns(number, made).items():
-            columns[key] += found
+        for key, column in chunk_columns(number, observed).items():
+            columns[key] += column
         if on_progress is not None:
             on_progress(begin + len(stands))
     write_atomically(paths.truth, ("\n".join(lines) + "\n").encode())

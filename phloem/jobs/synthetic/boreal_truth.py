@@ -60,10 +60,10 @@ def places(cells: int, data: Path | None) -> list[DomainCell]:
         InputError: the domain has fewer cells.
     """
     path = data / "static_0p5" / "static_0p5.nc" if data else None
-    found = _real(path) if path is not None and path.is_file() else _analytic()
-    if cells > len(found):
-        raise InputError(f"data.cells = {cells}: the boreal domain has {len(found)} cells")
-    return [found[int(n)] for n in np.linspace(0, len(found) - 1, cells).round()]
+    cells_of_domain = _real(path) if path is not None and path.is_file() else _analytic()
+    if cells > len(cells_of_domain):
+        raise InputError(f"data.cells = {cells}: the boreal domain has {len(cells_of_domain)} cells")
+    return [cells_of_domain[int(n)] for n in np.linspace(0, len(cells_of_domain) - 1, cells).round()]
 
 
 def _real(path: Path) -> list[DomainCell]:
@@ -77,13 +77,13 @@ def _real(path: Path) -> list[DomainCell]:
     # 1 evergreen needle, 2 evergreen broad, 3 deciduous needle, 4 deciduous broad, 5 mixed, 8 woody savanna
     forest = cover[[1, 2, 3, 4, 5, 8]].sum(0)
     needle = cover[1] + cover[3] + 0.5 * cover[5] + 0.6 * cover[8]
-    found = []
+    domain_cells = []
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             if forest[i, j] >= LEAST_FOREST and cover[0, i, j] < 0.5:
                 share = float(needle[i, j] / forest[i, j])
-                found.append(_place(latitude[row], longitude[column], max(height[i, j], 0), share, forest[i, j]))
-    return found
+                domain_cells.append(_place(latitude[row], longitude[column], max(height[i, j], 0), share, forest[i, j]))
+    return domain_cells
 
 
 def _analytic() -> list[DomainCell]:

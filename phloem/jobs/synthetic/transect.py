@@ -123,17 +123,17 @@ def make_cell(name: str, latitude: float, years: int, seed: int) -> tuple[Cell, 
         The cell, and the true 30 parameters and 8 initial pools, (38,).
     """
     rng = np.random.default_rng(seed)
-    made = boreal_weather(latitude, years, rng)
-    time, doy = made.pop("time"), made.pop("doy")
+    weather = boreal_weather(latitude, years, rng)
+    time, doy = weather.pop("time"), weather.pop("doy")
     days, window = len(time), count_training_days(time)
-    truth = true_parameters(float((made["tasmin"] + made["tasmax"]).mean() / 2))
+    truth = true_parameters(float((weather["tasmin"] + weather["tasmax"]).mean() / 2))
     unseen = Cell(
         name=name,
         latitude=latitude,
         longitude=LONGITUDE,
         time=time,
         doy=doy,
-        forcing=made,
+        forcing=weather,
         observations={stream: np.full(days, np.nan) for stream in NOISE},
         evaporative_fraction=np.full(days, np.nan),
         training_days=window,
@@ -181,20 +181,20 @@ def make_transect(
         The cells as read back, the files checked like any other.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows, made = [], []
+    rows, written = [], []
     for number, latitude in enumerate(np.linspace(SOUTH, NORTH, cells).round(2)):
         name = f"T{number:03d}"
         cell, truth = make_cell(
             name, float(latitude), years, int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         )
         write_tower(folder / f"{name}.nc", cell)
-        made.append(read_tower(folder / f"{name}.nc"))
+        written.append(read_tower(folder / f"{name}.nc"))
         rows.append([name, *(repr(float(value)) for value in truth)])
         if on_progress is not None:
-            on_progress(len(made))
+            on_progress(len(written))
     lines = [",".join(["cell", *TOWERS.unknown_names]), *(",".join(row) for row in rows)]
     write_atomically(folder / "truth.csv", ("\n".join(lines) + "\n").encode())
-    return made
+    return written
 
 
 def read_truth(folder: Path) -> dict[str, dict[str, float]] | None:

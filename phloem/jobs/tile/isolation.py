@@ -84,15 +84,15 @@ class Isolation:
 
     def compute(self, part: Part) -> Outcome:
         """Run one part in a process of its own."""
-        whole = self.attempt.task
-        task = replace(whole, attempt=self.attempt.number, part=part, isolate=False, watched=True)
+        tile_task = self.attempt.task
+        task = replace(tile_task, attempt=self.attempt.number, part=part, isolate=False, watched=True)
         engine = LocalEngine(
             1,
             on_report=lambda _key, message: self.report(part, message),
             flag=self.attempt.context.flag,
             stopping=self.attempt.context.stopping,
-            hang_seconds=HANG_SHARE * whole.hang_seconds,
-            memory_bytes=whole.memory_bytes,
+            hang_seconds=HANG_SHARE * tile_task.hang_seconds,
+            memory_bytes=tile_task.memory_bytes,
         )
         for outcome in engine.run([Task(0, "phloem.jobs.tile.worker:run_part", task)]):
             return outcome

@@ -50,10 +50,10 @@ def work(directory: Path, number: int, task: int) -> str:
         _shun_bad_nodes(campaign, number)
     supervisor.run()
     left = [tile for tile in own if tile not in supervisor.done]
-    said = f"{len(own) - len(left)} of {len(own)} own tiles are done"
+    progress = f"{len(own) - len(left)} of {len(own)} own tiles are done"
     if engine.flag.name in ("SIGUSR1", "SIGUSR2") and job is not None and len(supervisor.done) < len(own) + len(others):
-        said += "; " + _go_on_later(campaign, number, job)
-    return said
+        progress += "; " + _go_on_later(campaign, number, job)
+    return progress
 
 
 def _go_on_later(campaign: Campaign, number: int, job: JobIdentity) -> str:

@@ -95,7 +95,7 @@ def _product(campaign: Campaign, state: CampaignState) -> Path:
 def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
     """Watch until nothing is left to do, submitting what the last job of a round did not; return the state."""
     total = sum(campaign.count_steps(tile) for tile in campaign.all_tiles)
-    told = ""
+    reported = ""
     with ProgressBar(campaign.kind.doing, total) as bar:
         while todo(campaign, state):
             number = newest_round(campaign)
@@ -109,8 +109,8 @@ def _wait(campaign: Campaign, state: CampaignState) -> CampaignState:
             if not todo(campaign, state):
                 state = prepare(campaign, verdict)  # reads every byte
                 continue
-            if queued and not state.beats and (why := _why_waiting(campaign)) != told:
-                told = why
+            if queued and not state.beats and (why := _why_waiting(campaign)) != reported:
+                reported = why
                 bar.note(f"in the queue: {why}" if why else "the first tasks begin")
             if not queued and not state.beats and newest_round(campaign) == number:
                 _patiently(partial(go_on, campaign, state, number))
