@@ -27,7 +27,7 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import KINDS, TileWork
 from phloem.jobs.campaign.planning import plan
 from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data, Tiles
-from phloem.jobs.config.optimiser import Adam
+from phloem.jobs.config.optimiser import AdamSection
 from phloem.jobs.kinds.calibration import Calibrations
 from phloem.jobs.progress import say
 from phloem.jobs.run.execute import local_engine, prepare
@@ -99,7 +99,7 @@ def planned(folder: Path, tiles: int, iterations: int) -> Campaign:
     configuration = Configuration(
         campaign=CampaignSection(name="engine"),
         data=Data(kind="synthetic", cells=CELLS * tiles, years=YEARS),
-        optimiser=Adam(iterations=iterations, sharpness_iterations=iterations // 2),
+        optimiser=AdamSection(iterations=iterations, sharpness_iterations=iterations // 2),
         tiles=Tiles(cells=CELLS, checkpoint_minutes=1 / 3),
     )
     return plan(configuration, folder / "made", folder)

@@ -30,7 +30,7 @@ from phloem.jobs.campaign.campaign import Campaign, freeze
 from phloem.jobs.campaign.kind_of_work import Units
 from phloem.jobs.campaign.unit_table import UnitTable
 from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data, Tiles
-from phloem.jobs.config.optimiser import Adam
+from phloem.jobs.config.optimiser import AdamSection
 from phloem.jobs.run.state import read_state
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
@@ -63,7 +63,7 @@ def plan(root: Path, tiles: int) -> Campaign:
         campaign=CampaignSection(name="scale", members=1),
         data=Data(kind="synthetic", cells=1),
         experiment=DalecExperiment(backend="xla"),
-        optimiser=Adam(iterations=10, trace=2),
+        optimiser=AdamSection(iterations=10, trace=2),
         tiles=Tiles(cells=1),
     )
     return freeze(CampaignPaths(root), configuration, Units(UnitTable(columns, {})))

@@ -15,6 +15,7 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import Objective, SiteData, nnse
 from phloem.kernels.objective.site import Site, weighted
+from phloem.kernels.time_loop.day_tables import LaneCells
 from snowpack.model import SNOWPACK, Observed, Weather
 from snowpack.tables import PARAMETERS, TABLES
 
@@ -102,7 +103,7 @@ class SnowObjective(Objective):
         return TABLES.streams
 
     def parts(
-        self, raw: Array, inputs: Any, pools: Array, sums: Any, sharpness: Array, data: SiteData, lane_cell: Array
+        self, raw: Array, inputs: Any, pools: Array, sums: Any, sharpness: Array, data: SiteData, lane_cell: LaneCells
     ) -> Terms:
         """Return the parts of the loss; see `Objective.parts`."""
         melt = log_physical(raw[:1], PARAMETERS[:1])[0]

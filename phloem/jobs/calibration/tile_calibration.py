@@ -63,7 +63,9 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         BLOCK,
         size,
         experiment.backend,
-        lane=numbers * size + optimiser.extra_bytes(len(model.unknowns)) + 4 * len(optimiser.options().trace_iteration),
+        lane=numbers * size
+        + optimiser.extra_bytes(len(model.unknowns))
+        + 4 * len(optimiser.for_kernels().trace_iteration),
         rows=rows,
     )
 
@@ -120,9 +122,9 @@ class TileCalibration:
         _check(lanes, len(cells), members)
         self.lanes = [(cell, member) for cell, member, _ in lanes]
         self._configuration = configuration
-        self.options = experiment.tuned(configuration.optimiser.options())
+        self.optimiser = experiment.tuned(configuration.optimiser.for_kernels())
         self.objective = experiment.objective()
-        self._objectives = [experiment.on_windows.objective()] * len(self.options.windows) + [self.objective]
+        self._objectives = [experiment.on_windows.objective()] * len(self.optimiser.windows) + [self.objective]
         self.dtype = np.dtype(experiment.precision)
         self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
         self.in_flight = devices * BLOCK if in_flight is None else in_flight
@@ -131,10 +133,10 @@ class TileCalibration:
         self._cells, self._members = list(cells), members
         self._sites = {position: experiment.site(cells[position]) for position, _ in self.lanes}
         plain = self._sites
-        if experiment.on_windows != experiment and self.options.windows:
+        if experiment.on_windows != experiment and self.optimiser.windows:
             plain = {cell: experiment.on_windows.site(cells[cell]) for cell in self._sites}
         self._windows = [
-            {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.options.windows
+            {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.optimiser.windows
         ]
         self._windows.append(self._sites)
         # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
@@ -151,7 +153,7 @@ class TileCalibration:
             for first in range(0, len(self.lanes), BLOCK):
                 part = self.lanes[first : first + BLOCK]
                 lanes = begin(
-                    self.options,
+                    self.optimiser,
                     self.objective.model,
                     seed,
                     [cell_number(self._cells[cell].name) for cell, _ in part],
@@ -167,7 +169,7 @@ class TileCalibration:
 
     def _lay_out(self) -> None:
         """Lay out anew the running lanes of the window on which most of them walk; nothing is on the devices then."""
-        running, stages = self._state.phase == RUNNING, np.asarray(self.options.stage(self._state))
+        running, stages = self._state.phase == RUNNING, np.asarray(self.optimiser.stage(self._state))
         self._stage = int(np.bincount(stages[running]).argmax()) if running.any() else 0
         taken = running & (stages == self._stage)
         self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
@@ -189,13 +191,13 @@ class TileCalibration:
     @property
     def steps_taken(self) -> int:
         """Steps of all lanes since their last start; a lane that was given up counts as finished."""
-        taken = self.options.progress(self._state)
-        return int(np.where(self._state.phase == DIVERGED, self.options.steps, taken).sum())
+        taken = self.optimiser.progress(self._state)
+        return int(np.where(self._state.phase == DIVERGED, self.optimiser.steps, taken).sum())
 
     @property
     def total_steps(self) -> int:
         """Steps of all lanes when all is done."""
-        return len(self.lanes) * self.options.steps
+        return len(self.lanes) * self.optimiser.steps
 
     @property
     def projected_bytes(self) -> int:
@@ -225,9 +227,9 @@ class TileCalibration:
         stage, placed, data, lanes, program = self.device_round
         before = self._state.evaluations[placed.lanes]
         moved = program(
-            data, placed.lane_cell, lanes, np.int32(min(steps, self.options.steps_between_checks)), np.int32(stage)
+            data, placed.lane_cell, lanes, np.int32(min(steps, self.optimiser.steps_between_checks)), np.int32(stage)
         )
-        placed.from_devices(self.options.progress_arrays(moved), self.options.progress_arrays(self._state))
+        placed.from_devices(self.optimiser.progress_arrays(moved), self.optimiser.progress_arrays(self._state))
         self.device_round = self.device_round._replace(lanes=moved)
         taken = int((self._state.evaluations[placed.lanes] - before).max())
         walking = self._walking()[placed.lanes].sum()
@@ -243,14 +245,14 @@ class TileCalibration:
 
     def _walking(self) -> np.ndarray:
         """Tell which lanes run on the window of the round."""
-        on = np.asarray(self.options.stage(self._state)) == self._stage
+        on = np.asarray(self.optimiser.stage(self._state)) == self._stage
         walking: np.ndarray = (self._state.phase == RUNNING) & on
         return walking
 
     def _to_devices(self, blocks: Sequence[Block]) -> DeviceRound:
         """Bring a round to the devices."""
         placed = self._placed_round(self._table, blocks, self._windows[self._stage])
-        program = advance_program(self._objectives[self._stage], self.options, placed.mesh)
+        program = advance_program(self._objectives[self._stage], self.optimiser, placed.mesh)
         tables = placed.tables(self.dtype, least=self._days)
         return DeviceRound(self._stage, placed, tables, placed.lanes_to_devices(self._state), program)
 
@@ -310,7 +312,7 @@ class TileCalibration:
         rounds = (PlacedRound(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
         shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
         terms = len(self._configuration.calibration.tables.terms)
-        return lane_results(self.objective, terms, self.options, rounds, self._state, np.array(shares))
+        return lane_results(self.objective, terms, self.optimiser, rounds, self._state, np.array(shares))
 
     def arrays(self) -> Arrays:
         """Return the arrays of the tile's file; lanes that were not calibrated are `missing`."""
@@ -318,7 +320,7 @@ class TileCalibration:
         filled["cell"] = np.array([cell.name for cell in self._cells])
         filled["latitude"] = np.array([cell.latitude for cell in self._cells])
         filled["longitude"] = np.array([cell.longitude for cell in self._cells])
-        filled["trace_iteration"] = self.options.trace_iteration
+        filled["trace_iteration"] = self.optimiser.trace_iteration
         return filled
 
 

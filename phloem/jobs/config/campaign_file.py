@@ -15,7 +15,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from phloem.errors import InputError
 from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.optimiser import FastSection, Optimiser
+from phloem.jobs.config.optimiser import FastSection, OptimiserSection
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import assign, load_toml, read_toml
 from phloem.kernels.calibrations.experiment import Calibration
@@ -86,7 +86,7 @@ class Configuration(Section):
     campaign: CampaignSection
     data: Data
     experiment: SerializeAsAny[ExperimentTable] = Field(default_factory=_default_experiment)
-    optimiser: Optimiser = FastSection()
+    optimiser: OptimiserSection = FastSection()
     tiles: Tiles = Tiles()
     engine: EngineSection = EngineSection()
     failures: FailuresSection = FailuresSection()

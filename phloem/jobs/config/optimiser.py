@@ -19,7 +19,7 @@ SETTLING = 1.5
 """Gradients that settling the pools in a window costs (kernels/optimise/initial_pools.py)."""
 
 
-class Adam(Section):
+class AdamSection(Section):
     """Adam and its schedule; the defaults are the published ones."""
 
     name: Literal["adam"] = "adam"
@@ -53,13 +53,13 @@ class Adam(Section):
         """Return the memory in which a lane's curvature is kept."""
         return 0
 
-    def options(self) -> AnnealedAdam:
+    def for_kernels(self) -> AnnealedAdam:
         """Return the kernels' form of it."""
         from phloem.kernels.optimise.adam import AnnealedAdam
 
         return AnnealedAdam(**self.model_dump(exclude={"name"}))
 
-    def endless(self, steps: int) -> Adam:
+    def endless(self, steps: int) -> AdamSection:
         """Return an optimiser that is not done within so many steps, each of them over the whole record."""
         return self.model_copy(update={"iterations": steps})
 
@@ -116,7 +116,7 @@ class FastSection(Section):
         """
         return 8 * (4 * unknowns**2 + 16 * unknowns)
 
-    def options(self) -> WindowedBfgs:
+    def for_kernels(self) -> WindowedBfgs:
         """Return the kernels' form of it."""
         from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 
@@ -129,4 +129,4 @@ class FastSection(Section):
         return self.model_copy(update={"iterations": steps, "windows": [], "window_iterations": [], "tolerance": -1.0})
 
 
-Optimiser = Annotated[Adam | FastSection, Field(discriminator="name")]
+OptimiserSection = Annotated[AdamSection | FastSection, Field(discriminator="name")]

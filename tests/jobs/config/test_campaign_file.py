@@ -139,7 +139,7 @@ def test_the_fingerprint_changes_with_the_science(change: tuple[str, str, Any]) 
 def test_the_fingerprint_changes_with_the_fast_optimiser(change: tuple[str, str, Any]) -> None:
     changed, plain = configuration(FAST, change), configuration(FAST)
     assert changed.fingerprint() != plain.fingerprint()
-    options, before = changed.optimiser.options(), plain.optimiser.options()
+    options, before = changed.optimiser.for_kernels(), plain.optimiser.for_kernels()
     assert getattr(options, change[1]) != getattr(before, change[1]), "it reaches the kernels"
     assert options.steps == changed.optimiser.steps
 

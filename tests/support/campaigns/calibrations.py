@@ -11,7 +11,7 @@ import numpy as np
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.tile_calibration import TileCalibration
 from phloem.jobs.config.campaign_file import CampaignSection, Configuration, Data
-from phloem.jobs.config.optimiser import Adam, FastSection
+from phloem.jobs.config.optimiser import AdamSection, FastSection
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.experiment import DalecExperiment
 from tests.support.drivers.cells import made_up
@@ -62,14 +62,17 @@ FAST = FastSection(
 
 
 def configuration(
-    backend: str, iterations: int = ITERATIONS, members: int = MEMBERS, optimiser: Adam | FastSection | None = None
+    backend: str,
+    iterations: int = ITERATIONS,
+    members: int = MEMBERS,
+    optimiser: AdamSection | FastSection | None = None,
 ) -> Configuration:
     """Return a short schedule of Adam, or the optimiser given."""
     return Configuration(
         campaign=CampaignSection(name="made", members=members, seed=3),
         data=Data(kind="synthetic"),
         experiment=DalecExperiment(backend=backend),
-        optimiser=optimiser or Adam(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
+        optimiser=optimiser or AdamSection(iterations=iterations, learning_rate=0.02, sharpness_iterations=3, trace=4),
     )
 
 
