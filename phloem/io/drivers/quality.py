@@ -247,7 +247,9 @@ def check_against_reference(name: str, ours: np.ndarray, reference: np.ndarray) 
     return r, Issue("warning", message) if r > 0.9 and off else None
 
 
-def control(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit) -> None:
+def control(
+    values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit, compared: bool = True
+) -> None:
     """Run every check of values on a cell; what is mended replaces its array in `values`.
 
     Args:
@@ -255,6 +257,7 @@ def control(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarr
         names: The file's own name of each variable.
         time: Days since 2001-01-01, int64 (days,).
         audit: Takes the findings.
+        compared: Whether something will be compared with the streams; else they may lack values anywhere.
 
     Raises:
         InputError: A defect that the quality mode does not accept.
@@ -271,6 +274,8 @@ def control(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarr
     audit.judge(names["vpd"], check_vapour_pressure(values["vpd"], *air, values["rsds"], time), values)
     audit.judge(names["vpd"], check_deficit_scale(values["vpd"], *air), values)
     audit.judge(names["pr"], check_precipitation(values["pr"]), values)
+    if not compared:
+        return
     window = count_training_days(time)
     if all(np.isnan(values[name][:window]).all() for name in STREAMS):
         streams = " ".join(names[name] for name in STREAMS)
