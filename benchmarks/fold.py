@@ -24,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from phloem.names import PERIOD
+
 BACKENDS = ("xla", "cpu", "gpu")
 RECORD = Path(__file__).with_name("fold.json")
 FIELDS = (
@@ -146,7 +148,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     forward = jax.jit(loss)
     basis = jnp.broadcast_to(jnp.eye(len(UNKNOWNS), dtype=jnp.float32)[:, :, None], (38, 38, lanes))
     block = jax.jit(lambda raw: jax.vmap(lambda t: jax.jvp(loss, (raw,), (t,))[1])(basis))
-    cell_years = lanes * len(doy) / 365.25
+    cell_years = lanes * len(doy) / PERIOD
     memory = gradient.memory_analysis()
     shared = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
     result: dict[str, Any] = {"backend": backend, "lanes": lanes, "years": years}

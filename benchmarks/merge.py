@@ -26,7 +26,8 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
+from phloem.arithmetic import ceil_div
+from phloem.io.campaign.attempts import holder, take_tile
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
@@ -106,11 +107,13 @@ def _write_tiles(root: Path, first: int, members: int, width: int) -> int:
     paths = CampaignPaths(root).make()
     table = json.loads((root / TABLE).read_text())
     north, east = np.array(table["latitude"]), np.array(table["longitude"])
-    tiles = range(first, -(-len(north) // width), PROCESSES)
+    tiles = range(first, ceil_div(len(north), width), PROCESSES)
     for tile in tiles:
         part = slice(tile * width, (tile + 1) * width)
         arrays = tile_arrays(table["name"][part], north[part], east[part], members)
-        write_tile(paths, tile, claim_attempt(paths, tile), SCHEMA, arrays, ATTRIBUTES, worker=f"dummy-{first}")
+        write_tile(
+            paths, tile, take_tile(paths, tile, holder("nobody")), SCHEMA, arrays, ATTRIBUTES, worker=f"dummy-{first}"
+        )
     return len(tiles)
 
 

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.site import tower_site
@@ -31,7 +32,7 @@ from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
-from phloem.names import STREAMS
+from phloem.names import PERIOD, STREAMS
 
 ROWS_YEARS = 36
 RECORD = Path(__file__).with_name("precision.md")
@@ -62,16 +63,15 @@ def cell(years: int, raw: np.ndarray) -> tuple[Any, np.ndarray]:
         seen[name] = np.where(
             rng.random(len(doy)) < 0.3, np.nan, values + 0.2 * values.std() * rng.standard_normal(len(doy))
         )
-    return tower_site(replace(unseen, observations=seen), switches("strict")), np.arange(round(365.25 * years)) % len(
-        doy
-    )
+    days = np.arange(round(PERIOD * years)) % len(doy)
+    return tower_site(replace(unseen, observations=seen), switches("strict")), days
 
 
 def tables(one: Any, rows: np.ndarray, dtype: Any) -> SiteData:
     """Return the cell's tables, cycled over the rows."""
     data = site_data([one, one], dtype)
     cycled = data.series
-    days = -(-len(rows) // 64) * 64
+    days = ceil_div(len(rows), 64) * 64
     index = jnp.asarray(np.pad(rows, (0, days - len(rows)), "edge"), jnp.int32)
     live = jnp.asarray((np.arange(days) < len(rows))[:, None].repeat(2, 1), dtype)
     return data._replace(

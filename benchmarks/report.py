@@ -22,6 +22,7 @@ import numpy as np
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.sections import CampaignFacts
 from phloem.analysis.report_data.cell_sets import CellSet, read_cells
+from phloem.arithmetic import ceil_div
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
@@ -35,7 +36,7 @@ def write_product(path: Path, count: int) -> tuple[list[str], np.ndarray, np.nda
     """Write a product of so many cells on every other place of a grid; return names, latitudes, longitudes."""
     rng = np.random.default_rng(0)
     columns = 720
-    rows = -(-2 * count // columns)
+    rows = ceil_div(2 * count, columns)
     latitude, longitude = -59.75 + 0.5 * np.arange(rows), -179.75 + 0.5 * np.arange(columns)
     place = np.arange(count) * 2
     names = [f"cell{number:06d}" for number in range(count)]

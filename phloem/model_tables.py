@@ -53,6 +53,20 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class DriverVariable(Quantity):
+    """A daily variable of a model's drivers, forcing or observed.
+
+    Attributes:
+        lowest, highest: range outside which a value is physically impossible.
+        slack: a negative value of a non-negative quantity down to minus this is instrument noise.
+    """
+
+    lowest: float
+    highest: float
+    slack: float = 0.0
+
+
+@dataclass(frozen=True)
 class Stock(Quantity):
     """What some pools come to together.
 
@@ -108,6 +122,8 @@ class ModelTables:
         pools: states that are calibrated as initial values, in the order of files.
         streams: observed streams of the experiment, in the order of files.
         terms: parts of the loss, which add up to it.
+        forcing: daily variables that its drivers must have, complete.
+        variables: variables of its drivers that `io.drivers.variables` does not know.
         fluxes: daily outputs beside the pools.
         derived: what follows from the parameters.
         attributed: names of derived quantities and parameters that are attributed where nobody names others; empty:
@@ -121,6 +137,8 @@ class ModelTables:
     pools: tuple[Parameter, ...]
     streams: tuple[str, ...]
     terms: tuple[str, ...]
+    forcing: tuple[str, ...]
+    variables: tuple[DriverVariable, ...] = ()
     fluxes: tuple[Quantity, ...] = ()
     derived: Derived = NOTHING_DERIVED
     attributed: tuple[str, ...] = ()

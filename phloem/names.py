@@ -13,7 +13,7 @@ ALL_STREAMS = (*STREAMS, "biomass")
 """Streams of the grid experiments; biomass is that of labile, foliage, roots and wood together, gC m-2."""
 
 PERIOD = 365.25
-"""Length of the phenological period in days."""
+"""Days of a year: the phenological period, and what a year is in units and in counts of years."""
 
 STATUS = {
     "calibrated": 0,

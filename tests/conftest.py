@@ -1,12 +1,16 @@
 """Fixtures that every part's tests share."""
 
+import gc
 import os
-import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+from tests.support.compiled_programs import CompiledPrograms
+from tests.support.rooms import LONG, RAY
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
@@ -15,8 +19,15 @@ COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""
 
 
-MADE = pytest.StashKey[str]()
-"""The folder that this run has made for compiled programs."""
+RESIDENT_BYTES = 1_500_000_000
+"""Above so much memory the programs of a module of tests are let go of when it ends."""
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None)  # --hypothesis-profile search: other examples each time
+hypothesis.settings.load_profile("ci")
+
+PROGRAMS = pytest.StashKey[CompiledPrograms]()
+"""What XLA compiles in this run."""
 
 
 @pytest.fixture(scope="session")
@@ -28,29 +39,64 @@ def data_dir() -> Path:
     return folder
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled in one folder a run, for both processes of the run and for the commands that they start.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`: what a developer runs between two edits."""
+    parser.addoption("--quick", action="store_true", help="leave out the modules that take more than 10 s")
 
-    Those find tests.support too.
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not even import what is left out."""
+    inside = collection_path.is_relative_to(ROOT / "tests")
+    name = collection_path.relative_to(ROOT / "tests").as_posix() if inside else ""
+    return True if config.option.quick and name in LONG else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep all that XLA compiles, for both processes of the run, for the commands that they start, and for later runs.
+
+    Those processes find tests.support too. With PHLOEM_CACHE set to an empty folder nothing is found compiled.
     """
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # Threads of OpenMP that wait for one another spin: where the cores are taken, a fit of boosted trees took 47 s of
+    # them instead of 0.7.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        config.stash[MADE] = tempfile.mkdtemp(prefix="phloem-compiled-")
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[MADE]
+        config.stash[PROGRAMS] = CompiledPrograms()
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.stash[PROGRAMS].folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of it."""
-    if MADE in config.stash:
-        shutil.rmtree(config.stash[MADE], ignore_errors=True)
+    """Keep what is whole."""
+    if PROGRAMS in config.stash:
+        config.stash[PROGRAMS].keep()
 
 
-@pytest.fixture(scope="session")
-def compiled() -> Iterator[None]:
-    """Let the commands keep all that they compile: a worker then starts in seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        yield
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` a module's tests are done by one process, and so are all tests that start Ray."""
+    for item in items:
+        group = "ray" if item.path.stem in RAY else item.path.relative_to(ROOT / "tests").as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bounded_memory() -> Iterator[None]:
+    """Keep a process of tests from growing: JAX holds on to all that it has compiled, which came to 5.5 GB.
+
+    What is needed again is in the folder of compiled programs.
+    """
+    yield
+    if "jax" in sys.modules and _resident_bytes() > RESIDENT_BYTES:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # not Linux
+        return 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

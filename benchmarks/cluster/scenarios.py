@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from phloem.arithmetic import ceil_div
+
 HOUR = 3600.0
 YEAR = 8766.0
 """Hours."""
@@ -59,7 +61,7 @@ class Work:
 
     def blocks(self, cells: int) -> int:
         """Return how many blocks a tile of so many cells has."""
-        return -(-cells * self.members // self.block)
+        return ceil_div(cells * self.members, self.block)
 
     def seconds(self, cells: int) -> float:
         """Return the core-seconds of a tile, undisturbed; its blocks run one after another."""

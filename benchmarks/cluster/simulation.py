@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.cluster.parts import Attempt, Outages, Session, Tile
 from benchmarks.cluster.scenarios import HOUR, LOSSES, OPERATIONS, POISONS, YEAR, Failures, Machine, Policy, Work
+from phloem.arithmetic import ceil_div
 
 
 class Simulation:
@@ -50,7 +51,7 @@ class Simulation:
         self.strikes: Counter[int] = Counter()
         self.commits: list[float] = []
         self.isolated = 0
-        self.tasks = min(machine.nodes, -(-len(self.tiles) // machine.workers))
+        self.tasks = min(machine.nodes, ceil_div(len(self.tiles), machine.workers))
         load = self.tasks * machine.workers * self.steady() / machine.metadata
         self.interval = 60 * policy.checkpoint
         self.checkpoint = machine.save / max(1 - load, 0.02)

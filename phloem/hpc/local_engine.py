@@ -22,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Task, Waiting, call
 
 POLL_SECONDS = 0.5
@@ -284,8 +286,8 @@ def _where(trace: Path) -> str:
 
 def _resident_bytes(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
         return 0
 
 

@@ -67,12 +67,10 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        if str(error):
-            print(f"phloem: {error}", file=sys.stderr)
+        print(f"phloem: {error}", file=sys.stderr)
         sys.exit(2)
     except (WorkError, EngineError) as error:
-        if str(error):
-            print(f"phloem: {error}", file=sys.stderr)
+        print(f"phloem: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -19,7 +19,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.parameters_file import read_parameters
 from phloem.jobs.config.toml_file import validate
@@ -92,7 +92,7 @@ class Simulation:
     def attributes(self) -> dict[str, str]:
         """Global attributes of a file of them."""
         return {
-            "Conventions": "CF-1.11",
+            "Conventions": CONVENTIONS,
             "title": f"phloem simulation of {self.cell.name}",
             "source": f"phloem {VERSION}",
             "mode": self.experiment.mode,

@@ -38,25 +38,22 @@ def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A cluster of 3 nodes with 2 cores each, whose processes do not see each other; what is compiled is kept."""
+def machines() -> Iterator[SlurmCluster]:
+    """A cluster of 3 nodes with 2 cores each, whose processes do not see each other."""
     try:
         cluster = SlurmCluster.start(nodes=3, cpus=2, machines=True)
     except NoSlurm as missing:
         pytest.skip(f"no SLURM here: {missing}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        cluster.enter()
-        yield cluster
-        cluster.stop()
+    cluster.enter()
+    yield cluster
+    cluster.stop()
 
 
 @pytest.fixture(scope="module")
 def undisturbed(machines: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same campaign on the local engine, undisturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    succeed("run", write_trial(folder), "--out", "made", folder=folder)
+    succeed("run", write_trial(folder), "--out", "made", folder=folder, afresh=True)
     return folder / "made"
 
 
@@ -83,7 +80,7 @@ def planned(machines: SlurmCluster, undisturbed: Path, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def ray_nodes(compiled: None) -> Iterator[RayNodes]:
+def ray_nodes() -> Iterator[RayNodes]:
     """A Ray cluster of three nodes, of which one computes nothing."""
     nodes = RayNodes()
     yield nodes
@@ -103,14 +100,14 @@ def four_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def four(four_file: Path, compiled: None) -> Path:
+def four(four_file: Path) -> Path:
     """The campaign of 4 tiles, run without a disturbance on the local engine."""
-    succeed("run", four_file, "--out", "made", folder=four_file.parent)
+    succeed("run", four_file, "--out", "made", folder=four_file.parent, afresh=True)
     return four_file.parent / "made"
 
 
 @pytest.fixture
-def four_planned(four_file: Path, tmp_path: Path, compiled: None) -> Path:
+def four_planned(four_file: Path, tmp_path: Path) -> Path:
     """The campaign of 4 tiles, planned and not yet run."""
     succeed("plan", four_file, "--out", tmp_path / "made", folder=tmp_path)
     return tmp_path / "made"

@@ -38,7 +38,7 @@ def workers(root: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The campaign as one tile in one local worker."""
     folder = tmp_path_factory.mktemp("plain")
     succeed("run", write(folder, CELLS), "--out", "made", folder=folder)
@@ -60,7 +60,7 @@ def test_local(plain: Path, tmp_path: Path, tile: int, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def one_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The campaign on one device; xla, since the generated C knows no devices."""
     folder = tmp_path_factory.mktemp("one")
     succeed("run", write(folder, CELLS), "--set", XLA, "--out", "made", folder=folder)
@@ -101,7 +101,7 @@ def test_mpi(plain: Path, tmp_path: Path, way: Callable[[Path, Path], None]) -> 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_tiles_of_64_cells(tmp_path: Path, compiled: None) -> None:
+def test_tiles_of_64_cells(tmp_path: Path) -> None:
     found = {}
     for tile in (1, 7, 64):
         folder = tmp_path / str(tile)

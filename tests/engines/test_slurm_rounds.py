@@ -17,8 +17,7 @@ from phloem.hpc.slurm_engine.job_states import queue_states
 from phloem.hpc.tasks import EngineError
 from phloem.io.campaign.attempts import end_attempt, end_lost, holder, read_attempt, read_end, take_tile
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
-from phloem.jobs.run import batch_jobs as scheduler
-from phloem.jobs.run.batch_jobs import alive, living, verdict
+from phloem.jobs.run.batch_jobs import ANSWERS, alive, living, verdict
 from phloem.jobs.run.slurm.rounds import (
     bad_nodes,
     being_submitted,
@@ -59,8 +58,8 @@ def campaign(slurm: SlurmCluster, planned: Path, tmp_path: Path) -> Iterator[Cam
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler's answers to other tests are forgotten, and those to this one are not remembered for long."""
-    monkeypatch.setattr(scheduler, "_known", {})
-    monkeypatch.setattr(scheduler, "_over", {})
+    monkeypatch.setattr(ANSWERS, "known", {})
+    monkeypatch.setattr(ANSWERS, "over", {})
 
 
 def asking(campaign: Campaign, **keys: Any) -> Campaign:
@@ -227,7 +226,7 @@ def test_lives_of_a_job_are_judged_apart(slurm: SlurmCluster, slurm_run: Run) ->
     assert verdict(first) == ""
     slurm.say("scontrol", "requeuehold", task)
     slurm.wait_for(lambda: slurm.squeue()[task] == "PENDING", "the requeue")
-    scheduler._known.clear()
+    ANSWERS.known.clear()
     assert verdict(first) == "preempted", f"{node} is well"
     slurm.say("scontrol", "release", task)
     assert slurm_run.wait_noted(0, times=2)["restarts"] == 1
@@ -241,7 +240,7 @@ def test_a_task_that_waited_when_last_asked_is_not_dead(slurm: SlurmCluster, slu
     one, other = slurm_run.ids
     slurm_run.wait_noted(0)
     assert verdict(holder("one", one)) == ""
-    assert scheduler._known[one.partition("_")[0]][1][other] == "PENDING"
+    assert ANSWERS.known[one.partition("_")[0]][1][other] == "PENDING"
     slurm_run.release()
     slurm_run.wait_noted(1)
     assert verdict(holder("other", other)) in ("", "worker lost"), "it runs, or has ended by now"
@@ -266,6 +265,6 @@ def test_ends_of_jobs_are_told(slurm: SlurmCluster, slurm_run: Run) -> None:
     slurm.say("scancel", one)
     slurm_run.release()
     slurm.wait_until_empty()
-    scheduler._known.clear()
+    ANSWERS.known.clear()
     assert verdict(holder("one", one)) == "cancelled"
     assert verdict(holder("other", other)) == "worker lost"

@@ -56,7 +56,7 @@ def write(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Quiet:
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Quiet:
     folder = tmp_path_factory.mktemp("quiet")
     for name in ("first", "second"):  # the first compiles, which is done once for all
         begun = time.time()

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from phloem.errors import WorkError
-from phloem.io.campaign.attempts import claim_attempt, holder
+from phloem.io.campaign.attempts import holder
 from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, diagnose_tile, quarantine, read_commits, write_tile
 from phloem.io.files.journals import read_events
 from phloem.io.merge.write_merged import merge_tiles
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, cells_of, tile_arrays
+from tests.support.campaigns.claims import claim_next
 from tests.support.faults.damages import DAMAGES, Damage, appended, flipped, neighbours, swapped
 from tests.support.faults.operations import GLOBAL
 
@@ -44,7 +45,7 @@ def finish(paths: CampaignPaths, index: int, seed: int = 0) -> tuple[str, int]:
     rng = np.random.default_rng([seed, index])
     state, step = (rng.random(400), 0) if found is None else (found[0]["state"], int(found[0]["step"]))
     worker = holder(f"worker{index % 3}")
-    attempt = claim_attempt(paths, index, worker)
+    attempt = claim_next(paths, index, worker)
     for now in range(step, STEPS - 2):
         state = step_on(state, 1)
         arrays = {"state": state, "step": np.array(now + 1)}

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
+from phloem.arithmetic import ceil_div
 
 GROUP_COLOURS = {"climate": "#0072B2", "soil": "#E69F00", "vegetation": "#009E73"}
 """Of the usual groups; others get the palette's remaining colours in the order in which they come."""
@@ -245,7 +246,7 @@ def pca_figure(pca: Row) -> Figure:
 
 def _grid(count: int, width: float, height: float, across: int = _ACROSS) -> tuple[Figure, list[Axes]]:
     columns = min(across, count)
-    rows = -(-count // columns)
+    rows = ceil_div(count, columns)
     figure = Figure(figsize=(max(columns * width, 6.4), rows * height + 0.7), layout="constrained")
     panels = [axes for axes in np.ravel(figure.subplots(rows, columns, squeeze=False)) if isinstance(axes, Axes)]
     for axes in panels:

@@ -16,9 +16,8 @@ import numpy as np
 from phloem.analysis.attribution.all_targets import Attribution
 from phloem.analysis.attribution.attribution_figures import draw_attribution
 from phloem.analysis.style.plot_style import to_png
-from phloem.errors import WorkError
 from phloem.io.files.atomic import naming
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.files.whole_folder import whole_folder
 
 JSON = "attribution.json"
@@ -48,24 +47,6 @@ def write_attribution(folder: Path, found: Attribution) -> Path:
     with whole_folder(folder) as draft:
         _write_all(draft, found)
     return folder / JSON
-
-
-def read_attribution(folder: Path) -> dict[str, Any] | None:
-    """Return what attribution.json in a folder holds, None where there is none.
-
-    Raises:
-        WorkError: it cannot be read.
-    """
-    path = folder / JSON
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise WorkError(f"{path} cannot be read ({error}); write it anew with `phloem attribute`") from error
-    if not isinstance(found, dict) or "targets" not in found:
-        raise WorkError(f"{path} is not an attribution; write it anew with `phloem attribute`")
-    return found
 
 
 def plain(value: Any) -> Any:
@@ -203,7 +184,7 @@ def _fill_shap(file: netCDF4.Dataset, found: Attribution) -> None:
     cells = np.unique(np.concatenate([np.empty(0, np.int64), *(found.explained[name].cells for name in names)]))
     file.setncatts(
         {
-            "Conventions": "CF-1.11",
+            "Conventions": CONVENTIONS,
             "title": "SHAP values: what each predictor adds to the modelled value of each target",
             "source": f"phloem {found.document['version']}",
         }

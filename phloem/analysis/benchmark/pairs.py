@@ -10,6 +10,7 @@ import numpy as np
 
 from phloem.analysis.benchmark.skill_scores import finite, interannual_variability, metrics, trend
 from phloem.errors import InputError
+from phloem.names import PERIOD
 
 WEIGHTED = ("bias", "pbias", "rmse", "mae", "r", "r2_pearson", "r2_explained", "nse")
 """Scores that are given by area too."""
@@ -21,7 +22,7 @@ FACTORS = {
     12.0: "a month is not a year, or the reverse",
     24.0: "an hour is not a day, or the reverse",
     100.0: "Mg ha-1 are not g m-2, or per cent are not shares",
-    365.25: "a day is not a year, or the reverse",
+    PERIOD: "a day is not a year, or the reverse",
     1000.0: "g are not kg, or the reverse",
     86400.0: "a second is not a day, or the reverse",
 }

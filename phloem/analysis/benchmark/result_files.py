@@ -15,7 +15,7 @@ import numpy as np
 from phloem.analysis.benchmark.benchmark_figures import by_cell, map_figure, scatter_figure
 from phloem.analysis.benchmark.pairs import Pairs, compare
 from phloem.analysis.style.plot_style import to_png
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.files.whole_folder import check_replaceable, whole_folder
 from phloem.version import VERSION
 
@@ -125,7 +125,7 @@ def _differences(file: netCDF4.Dataset, comparisons: Sequence[Pairs]) -> None:
     """Reference, simulated values and their difference at the cells, means over each cell's pairs."""
     names = list(dict.fromkeys(name for pairs in comparisons for name in pairs.cells))
     place = {name: n for n, name in enumerate(names)}
-    file.setncatts({"Conventions": "CF-1.11", "title": "phloem benchmark", "source": f"phloem {VERSION}"})
+    file.setncatts({"Conventions": CONVENTIONS, "title": "phloem benchmark", "source": f"phloem {VERSION}"})
     file.createDimension("cell", len(names))
     ids = file.createVariable("cell", str, ("cell",))
     ids.long_name = "cell id"

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 from scipy import stats
 
+from phloem.io.grids.placed_cells import EARTH_RADIUS
+from phloem.names import PERIOD
+
 CONSTANT = 1e-20
 """Values whose squared deviations are below this share of their squares are constant: only rounding is left."""
 
-DAYS_A_YEAR = 365.25
 PETAGRAM = 1e15
-EARTH_RADIUS = 6_371_007.2
-"""Metres, of the sphere with the area of the WGS 84 ellipsoid."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def mass_balance(fluxes: Mapping[str, np.ndarray], area: np.ndarray) -> dict[str
         rest = np.zeros(fluxes[next(iter(terms))].shape)
         for flux, sign in terms.items():
             rest = rest + sign * np.asarray(fluxes[flux], float)
-        found[name] = _rest(rest, area, DAYS_A_YEAR)
+        found[name] = _rest(rest, area, PERIOD)
     return found
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from phloem.analysis.curves.growth_curves import GrowthFit
 from phloem.analysis.curves.leaf_economics import LeafEconomics, Leaves
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
+from phloem.arithmetic import ceil_div
 
 ACROSS = 5
 LAST_AGE = 107.0
@@ -32,7 +33,7 @@ def growth_figure(fits: Sequence[GrowthFit]) -> Figure:
         The figure; `to_png` makes a file of it.
     """
     across = min(ACROSS, len(fits))
-    down = -(-len(fits) // across)
+    down = ceil_div(len(fits), across)
     width, height = across * _PANEL[0] + 0.4, down * _PANEL[1] + 0.75
     figure = Figure(figsize=(width, height))
     for index, fit in enumerate(fits):

@@ -159,23 +159,6 @@ def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomics:
     )
 
 
-def lpj_guess_line(needleleaf: bool) -> tuple[float, float]:
-    """Line of LPJ-GUESS, for smoke tests where there is no trait table (calibration.md, section 4.3).
-
-    SLA = 0.2 x 10^(b - m log10(12 a)) m2 kgC-1 of a lifespan of a years, with b = 2.41 and m = 0.38 for needleleaved
-    trees, 2.29 and 0.40 for broadleaved ones. With LCMA = 1000 / SLA it inverts to
-    log10(12 a) = (log10 LCMA - (log10 5000 - b)) / m.
-
-    Args:
-        needleleaf: which of the two.
-
-    Returns:
-        alpha (ln years) and gamma. The relation has no scatter: sigma is the caller's to choose.
-    """
-    offset, slope = (2.41, 0.38) if needleleaf else (2.29, 0.40)
-    return -(math.log10(5000.0) - offset) / slope * math.log(10.0) - math.log(12.0), 1.0 / slope
-
-
 def _fault(row: Row, column: str) -> str:
     """Why the value of a column cannot be used; empty where it can."""
     text = row.values[column]

@@ -48,12 +48,6 @@ class ForwardRuns:
         """Years that were run."""
         return int(self.median.shape[2])
 
-    @property
-    def last_error(self) -> np.ndarray:
-        """Median of the last year less the growth curve, Mg ha-1 of dry matter, (experiments, cells)."""
-        error: np.ndarray = (self.median[:, :, -1] - self.target[:, -1]) / DRY_MATTER
-        return error
-
     def rows(self, cells: Sequence[str]) -> np.ndarray:
         """Return the places of some cells, -1 for those that were not run."""
         places = {name: place for place, name in enumerate(self.cells)}

@@ -18,7 +18,7 @@ from phloem.errors import InputError, WorkError
 TEMPLATES = Path(__file__).parent / "templates"
 
 SCRIPTS = (
-    "numbers", "inflate", "layers", "scales", "map_panel", "maps", "pointing", "cell_panel", "cell_table", "sections",
+    "numbers", "layers", "scales", "map_panel", "maps", "pointing", "cell_panel", "cell_table", "sections",
 )  # fmt: skip
 """The page's script, in this order."""
 

@@ -25,8 +25,9 @@ from phloem.analysis.report_data.tower_product import (
     seasonal_means,
     weekly_means,
 )
-from phloem.analysis.style.wording import fixed, stream_title
+from phloem.analysis.style.wording import fixed, stream_title, typeset
 from phloem.errors import InputError
+from phloem.io.drivers.variables import driver_variables
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.model_tables import ModelTables
 
@@ -137,14 +138,15 @@ def panels(site: SiteSeries, product: Product) -> tuple[list[Panel], list[Panel]
     index = product.cells.index(site.cell)
     time = np.asarray(site.time).astype("datetime64[D]")
     weekly, seasonal = [], []
-    for stream in product.tables.streams:
+    for spec in driver_variables(product.tables).streams:
+        stream, unit = spec.name, typeset(spec.unit)
         observed = _checked(site, "observed", stream, (time.size,))
         simulated = _checked(site, "simulated", stream, (product.members, time.size))
         simulated = np.where(product.calibrated[index][:, None], simulated, np.nan)
-        weekly.append(Panel(stream, weekly_means(observed), *envelope(weekly_means(simulated))))
+        weekly.append(Panel(stream, unit, weekly_means(observed), *envelope(weekly_means(simulated))))
         seen = np.isfinite(observed)
         alike = np.where(seen, simulated, np.nan) if seen.any() else simulated
-        seasonal.append(Panel(stream, seasonal_means(observed, time), *envelope(seasonal_means(alike, time))))
+        seasonal.append(Panel(stream, unit, seasonal_means(observed, time), *envelope(seasonal_means(alike, time))))
     return weekly, seasonal
 
 

@@ -49,9 +49,9 @@ def fixed(value: float, decimals: int = 3) -> str:
 
 
 def typeset(unit: str) -> str:
-    """Write the negative powers of a unit as superscripts: "gC m-2 d-1" as "gC m⁻² d⁻¹"; degC as °C."""
+    """Write the powers of a unit as superscripts: "gC m-2 d-1" as "gC m⁻² d⁻¹"; degC as °C."""
     unit = unit.replace("degC", "°C")
-    return re.sub(r"(?<=[A-Za-z)])-\d+", lambda power: power.group().translate(_SUPERSCRIPTS), unit)
+    return re.sub(r"(?<=[A-Za-z)])-?\d+(?![.\d])", lambda power: power.group().translate(_SUPERSCRIPTS), unit)
 
 
 def stream_title(stream: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shap
+from sklearn import metrics
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
 if TYPE_CHECKING:
@@ -139,12 +140,14 @@ def fit(sample: Sample, settings: Settings, estimator: str, seed: int) -> Any:
 
 def r2_score(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> float:
     """Return 1 - SSE / SST about the (weighted) mean; NaN where y is constant."""
-    spread = float(np.sum(weights * (y - np.average(y, weights=weights)) ** 2))
-    return 1.0 - float(np.sum(weights * (y - predicted) ** 2)) / spread if spread > 0 else float("nan")
+    return float(metrics.r2_score(y, predicted, sample_weight=weights)) if np.ptp(y) > 0 else float("nan")
 
 
 def random_folds(cells: int, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the fold of each cell (cells,): shuffled, sizes that differ by one at most."""
+    """Return the fold of each cell (cells,): shuffled, sizes that differ by one at most.
+
+    KFold(shuffle=True) of scikit-learn cuts another permutation: other folds, and so other scores, of the same seed.
+    """
     return rng.permutation(np.arange(cells) % folds)
 
 
@@ -157,6 +160,9 @@ def blocks_of(latitude: np.ndarray, longitude: np.ndarray, degrees: float) -> np
 
 def blocked_folds(blocks: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
     """Deal whole blocks to folds: the largest first, each to the fold with the fewest cells; equals in random order.
+
+    GroupKFold of scikit-learn deals so too, but without chance among equal blocks (which most of a grid are), or, with
+    shuffle=True, without regard to their sizes.
 
     Args:
         blocks: (cells,) as `blocks_of` returns them, at least as many blocks as folds.

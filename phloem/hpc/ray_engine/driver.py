@@ -22,8 +22,9 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
+
+import psutil
 
 from phloem.hpc.ray_engine.worker import HERE, SILENCE_SECONDS, Mailbox, attempt
 from phloem.hpc.tasks import Outcome, Task
@@ -34,6 +35,9 @@ NODES_SECONDS = 1.0
 
 ANSWER_SECONDS = 1.0
 """How long one question to Ray may take before the loop goes on without the answer; it is asked for again."""
+
+ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+"""What is left of a process that has ended and only waits to be reaped."""
 
 GRACE_SECONDS = 25.0
 """How long running tasks may take to stop once nobody waits for them."""
@@ -290,11 +294,10 @@ class Driver:
 def session_members(leader: int) -> list[int]:
     """Return the living processes of a session but its leader."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            if int(session) == leader and state not in "ZX" and int(entry.name) != leader:
-                found.append(int(entry.name))
+    for process in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):
+            if process != leader and os.getsid(process) == leader and psutil.Process(process).status() not in ENDED:
+                found.append(process)
     return found
 
 

@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from phloem.arithmetic import ceil_div
 from phloem.hpc.slurm_engine.control import cancel_jobs, limits, submit_script
 from phloem.hpc.tasks import EngineError
 
@@ -194,7 +195,7 @@ class SlurmLauncher:
             raise EngineError(f"{count} tasks cannot be submitted")
         largest = limits().max_array_size if self.options.arrays else 1
         array = largest > 1
-        sizes = shares(count, -(-count // largest)) if array else [1] * count
+        sizes = shares(count, ceil_div(count, largest)) if array else [1] * count
         throttle = self.options.throttle or count
         at_once = shares(throttle, len(sizes)) if throttle >= len(sizes) else [1] * len(sizes)
         starts = accumulate(sizes, initial=first)

@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from phloem.endings import Ending
 from phloem.errors import WorkError
 from phloem.io.campaign.paths import CampaignPaths
@@ -81,6 +83,11 @@ def _started(pid: int) -> int | None:
             return None
         return 0
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def process_exists(pid: str) -> bool:
+    """Tell whether a process of this machine has an id, as a file name gives it; also a dead one not yet reaped."""
+    return pid.isdecimal() and len(pid) < 10 and psutil.pid_exists(int(pid))  # more digits overflow: no process
 
 
 def holder(worker: str, job: str = "", restart: int = 0, host: str = "") -> Holder:
@@ -299,20 +306,7 @@ def take_tile(
         if is_alive(paths, before, file_system_now(paths.attempts_dir), me, verdict):
             raise TakenError(f"tile {index} is held by {before.holder.worker} (attempt {before.number})")
         end_lost(paths, before, me.worker, on_full, verdict)
-    return _claim(paths, index, numbers.newest + 1, me, on_full)
-
-
-def claim_attempt(paths: CampaignPaths, index: int, me: Holder | None = None, on_full: OnFull | None = None) -> int:
-    """Claim the next attempt of a tile whoever holds it: the holder's commit is stale from now on.
-
-    Returns:
-        1 for the first attempt; no two callers ever get the same number.
-    """
-    while True:
-        try:
-            return _claim(paths, index, count_attempts(paths, index) + 1, me or holder("nobody"), on_full)
-        except TakenError:
-            continue
+    return claim(paths, index, numbers.newest + 1, me, on_full)
 
 
 def count_attempts(paths: CampaignPaths, index: int) -> int:
@@ -320,7 +314,22 @@ def count_attempts(paths: CampaignPaths, index: int) -> int:
     return attempt_numbers(paths, index).newest
 
 
-def _claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None) -> int:
+def claim(paths: CampaignPaths, index: int, number: int, me: Holder, on_full: OnFull | None = None) -> int:
+    """Claim one attempt of a tile, whoever holds the tile: a commit of an earlier one is stale from now on.
+
+    Args:
+        paths: the campaign.
+        index: the tile.
+        number: the attempt, above all that there are.
+        me: who claims it.
+        on_full: called while the disk is full.
+
+    Returns:
+        The attempt.
+
+    Raises:
+        TakenError: another has claimed it.
+    """
     path = paths.claim(index, number)
     when_there_is_room(lambda: path.parent.mkdir(parents=True, exist_ok=True), path, on_full)
     try:
@@ -358,7 +367,7 @@ def keep_floor(paths: CampaignPaths, index: int, number: int) -> None:
     """See that the next attempt of a tile gets a higher number than this and all others, and that none is open."""
     number = max(number, count_attempts(paths, index)) + 1
     try:
-        _claim(paths, index, number, holder("nobody"), None)
+        claim(paths, index, number, holder("nobody"))
     except TakenError:
         return
     end_attempt(paths, index, number, Ending.COMMITTED, "its file went bad")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import netCDF4
 import numpy as np
 
-from phloem.io.drivers.variables import VARIABLES
+from phloem.io.drivers.variables import Variable
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 
 COLUMNS = {
@@ -27,22 +27,23 @@ _COMMENTS = {
 }
 
 
-def write_normalisation(path: Path, columns: Mapping[str, Mapping[str, float]], attributes: Mapping[str, Any]) -> None:
+def write_normalisation(
+    path: Path, rows: Sequence[tuple[Variable, Mapping[str, float]]], attributes: Mapping[str, Any]
+) -> None:
     """Write the statistics of some variables atomically.
 
     Args:
         path: the file.
-        columns: the `COLUMNS` of each variable of `VARIABLES`, NaN where there is none.
+        rows: each variable with its `COLUMNS`, NaN where there is none.
         attributes: global attributes.
     """
-    names = list(columns)
 
     def fill(file: netCDF4.Dataset) -> None:
-        file.createDimension("variable", len(names))
+        file.createDimension("variable", len(rows))
         texts = {
-            "variable": ("forcing or observed stream", names),
-            "variable_long_name": ("long names of the variables", [VARIABLES[name].long_name for name in names]),
-            "variable_units": ("units of the variables", [VARIABLES[name].unit for name in names]),
+            "variable": ("forcing or observed stream", [spec.name for spec, _ in rows]),
+            "variable_long_name": ("long names of the variables", [spec.long_name for spec, _ in rows]),
+            "variable_units": ("units of the variables", [spec.unit for spec, _ in rows]),
         }
         for name, (long_name, values) in texts.items():
             variable = file.createVariable(name, str, ("variable",))
@@ -55,7 +56,7 @@ def write_normalisation(path: Path, columns: Mapping[str, Mapping[str, float]], 
                 variable.units = units
             else:
                 variable.comment = "; ".join(filter(None, [_COMMENTS.get(name), "units in variable_units"]))
-            variable[:] = np.array([columns[key][name] for key in names], kind)
+            variable[:] = np.array([row[name] for _, row in rows], kind)
         file.Conventions = CONVENTIONS
         for key in sorted(attributes):
             file.setncattr(key, attributes[key])

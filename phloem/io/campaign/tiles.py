@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from phloem.errors import WorkError
-from phloem.io.campaign.attempts import LEASE_SECONDS, count_attempts, file_system_now
+from phloem.io.campaign.attempts import LEASE_SECONDS, count_attempts, file_system_now, process_exists
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tile_schema import SCHEMA_VERSION, TileSchema
 from phloem.io.files.atomic import (
@@ -164,16 +164,6 @@ def _has_bytes(path: Path, image: bytes) -> bool:
         return False
 
 
-def read_tile(path: Path, schema: TileSchema) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and attributes of a tile file.
-
-    Raises:
-        CorruptFile: its bytes, shapes or values are not those of a tile.
-        FileNotFoundError: there is no such file.
-    """
-    return _parse_tile(read_bytes(path), str(path), schema)
-
-
 def _parse_tile(data: bytes, name: str, schema: TileSchema) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays, attributes = parse_hdf5(data, name)
     if attributes.get("schema") != SCHEMA_VERSION:
@@ -265,7 +255,7 @@ def sweep(paths: CampaignPaths) -> list[Path]:
     for folder in (*folders, paths.journals_dir, paths.logs_dir, paths.attempts_dir, *attempts):
         for path in sorted(entry for entry in folder.glob("*.tmp")):
             pid = path.name.removeprefix(mine).removesuffix(".tmp")
-            if path.name.startswith(mine) and pid.isdecimal() and Path(f"/proc/{pid}").exists():
+            if path.name.startswith(mine) and process_exists(pid):
                 continue
             if path.name.startswith(f"{paths.merged.name}.") and not path.name.startswith(mine) and _young(path, now):
                 continue

@@ -9,8 +9,7 @@ import numpy as np
 from phloem.io.drivers.findings import Audit, Issue
 from phloem.io.drivers.humidity import saturation_pressure
 from phloem.io.drivers.tower_cell import calendar_years, count_training_days, dates, day_of_year
-from phloem.io.drivers.variables import VARIABLES, Variable
-from phloem.names import FORCING, STREAMS
+from phloem.io.drivers.variables import VARIABLES, DriverVariables, Variable
 
 
 def count_days(bad: np.ndarray, time: np.ndarray) -> str:
@@ -248,7 +247,12 @@ def check_against_reference(name: str, ours: np.ndarray, reference: np.ndarray) 
 
 
 def control(
-    values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit, compared: bool = True
+    values: dict[str, np.ndarray],
+    names: dict[str, str],
+    time: np.ndarray,
+    audit: Audit,
+    variables: DriverVariables,
+    compared: bool = True,
 ) -> None:
     """Run every check of values on a cell; what is mended replaces its array in `values`.
 
@@ -257,28 +261,38 @@ def control(
         names: The file's own name of each variable.
         time: Days since 2001-01-01, int64 (days,).
         audit: Takes the findings.
+        variables: What forcing and streams there are.
         compared: Whether something will be compared with the streams; else they may lack values anywhere.
 
     Raises:
         InputError: A defect that the quality mode does not accept.
     """
-    for name in FORCING:
-        audit.judge(names[name], check_gaps(values[name], time), values)
-    for name in (*FORCING, *STREAMS):
-        audit.judge(names[name], check_kelvin(VARIABLES[name], values[name]), values)
-        audit.judge(names[name], check_negative(VARIABLES[name], values[name], time), values)
-        audit.judge(names[name], check_range(VARIABLES[name], values[name], time), values)
-    pair = f"{names['tasmin']} {names['tasmax']}"
-    audit.judge(pair, check_daily_range(values["tasmin"], values["tasmax"], time), values)
-    air = values["tasmin"], values["tasmax"]
-    audit.judge(names["vpd"], check_vapour_pressure(values["vpd"], *air, values["rsds"], time), values)
-    audit.judge(names["vpd"], check_deficit_scale(values["vpd"], *air), values)
-    audit.judge(names["pr"], check_precipitation(values["pr"]), values)
+    for spec in variables.forcing:
+        audit.judge(names[spec.name], check_gaps(values[spec.name], time), values)
+    for spec in variables.all:
+        audit.judge(names[spec.name], check_kelvin(spec, values[spec.name]), values)
+        audit.judge(names[spec.name], check_negative(spec, values[spec.name], time), values)
+        audit.judge(names[spec.name], check_range(spec, values[spec.name], time), values)
+    _control_weather(values, names, time, audit)
     if not compared:
         return
-    window = count_training_days(time)
-    if all(np.isnan(values[name][:window]).all() for name in STREAMS):
-        streams = " ".join(names[name] for name in STREAMS)
-        raise audit.error(streams, f"empty window: no observation in the first {window} days, the calibration window")
-    for name in STREAMS:
+    window, streams = count_training_days(time), [spec.name for spec in variables.streams]
+    if all(np.isnan(values[name][:window]).all() for name in streams):
+        said = " ".join(names[name] for name in streams)
+        raise audit.error(said, f"empty window: no observation in the first {window} days, the calibration window")
+    for name in streams:
         audit.judge(names[name], check_observation_windows(values[name], window), values)
+
+
+def _control_weather(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit) -> None:
+    """Run the checks of variables against each other, as far as a model's drivers have them."""
+    if {"tasmin", "tasmax"} <= values.keys():
+        pair = f"{names['tasmin']} {names['tasmax']}"
+        audit.judge(pair, check_daily_range(values["tasmin"], values["tasmax"], time), values)
+        air = values["tasmin"], values["tasmax"]
+        if {"vpd", "rsds"} <= values.keys():
+            audit.judge(names["vpd"], check_vapour_pressure(values["vpd"], *air, values["rsds"], time), values)
+        if "vpd" in values:
+            audit.judge(names["vpd"], check_deficit_scale(values["vpd"], *air), values)
+    if "pr" in values:
+        audit.judge(names["pr"], check_precipitation(values["pr"]), values)

@@ -24,7 +24,7 @@ from phloem.io.drivers.grid_cell import GridCell, days_since_epoch
 from phloem.io.drivers.tower_cell import day_of_year
 from phloem.io.drivers.variables import EPOCH, EVAPORATIVE_FRACTION, VARIABLES
 from phloem.io.files.atomic import CorruptFile
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.names import FORCING, STREAMS, WINDOW_MEANS
@@ -118,7 +118,7 @@ def write_chunk(path: Path, cells: Sequence[GridCell], units: Mapping[str, tuple
 def _fill(file: netCDF4.Dataset, cells: Sequence[GridCell], units: Mapping[str, tuple[str, str]]) -> None:
     one = cells[0]
     days, ages = len(one.doy), len(one.trajectory)
-    file.setncatts({"Conventions": "CF-1.11", "title": "phloem driver store, one chunk", "format": FORMAT})
+    file.setncatts({"Conventions": CONVENTIONS, "title": "phloem driver store, one chunk", "format": FORMAT})
     for name, length in (("cell", len(cells)), ("time", days), ("age", ages)):
         file.createDimension(name, length)
 

@@ -14,8 +14,7 @@ from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.findings import QUALITY, Audit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
-from phloem.io.drivers.variables import EVAPORATIVE_FRACTION, VARIABLES, Variable
-from phloem.names import FORCING, STREAMS
+from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, DriverVariables, Variable
 
 TIME_UNITS = "days since 2001-01-01"
 _GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
@@ -52,13 +51,16 @@ class TowerArrays:
         return next((name for name in (spec.layout, spec.name) if name in self.values), None)
 
 
-def tower_of_arrays(given: TowerArrays, *, quality: str = "repair", compared: bool = True) -> Cell:
+def tower_of_arrays(
+    given: TowerArrays, *, quality: str = "repair", compared: bool = True, variables: DriverVariables = DAILY
+) -> Cell:
     """Check arrays as a tower file is checked, and return the cell.
 
     Args:
         given: forcing is needed; observed streams and the evaporative fraction may be left out.
         quality: as of `read_tower`.
         compared: whether observations will be compared with: then there must be some in the calibration window.
+        variables: what the model needs.
 
     Raises:
         InputError: a defect that the mode does not accept; the message names the cell, the variable, how many days and
@@ -70,27 +72,28 @@ def tower_of_arrays(given: TowerArrays, *, quality: str = "repair", compared: bo
     stamps = decode_stamps(given.stamps, given.time_units, given.calendar, audit)
     audit.judge("time", checks.check_time(stamps), {})
     time, days = stamps.astype(np.int64), len(stamps)
-    found = {name: given.named(VARIABLES[name]) for name in (*FORCING, *STREAMS)}
-    missing = [name for name in FORCING if found[name] is None]
+    found = {spec.name: given.named(spec) for spec in variables.all}
+    missing = [spec.name for spec in variables.forcing if found[spec.name] is None]
     if missing:
         have = ", ".join(sorted({*given.values, *given.others})) or "none"
         raise audit.error(", ".join(missing), f"not among the arrays, which are {have}")
-    if compared and not any(found[name] for name in STREAMS):
-        raise audit.error(" ".join(STREAMS), "none is given; at least one observed stream is needed to compare with")
+    streams = [spec.name for spec in variables.streams]
+    if compared and not any(found[name] for name in streams):
+        raise audit.error(" ".join(streams), "none is given; at least one observed stream is needed to compare with")
     fraction = _series(given, EVAPORATIVE_FRACTION, days, audit)
-    values = {name: _series(given, VARIABLES[name], days, audit) for name in found}
+    values = {spec.name: _series(given, spec, days, audit) for spec in variables.all}
     if not -90.0 <= given.latitude <= 90.0:
         raise audit.error("latitude", f"{given.latitude} is not in -90..90")
     names = {name: own or name for name, own in found.items()}
-    checks.control(values, names, time, audit, compared)
+    checks.control(values, names, time, audit, variables, compared)
     return Cell(
         name=given.name,
         latitude=given.latitude,
         longitude=given.longitude,
         time=time,
         doy=day_of_year(time),
-        forcing={name: values[name] for name in FORCING},
-        observations={name: values[name] for name in STREAMS},
+        forcing={spec.name: values[spec.name] for spec in variables.forcing},
+        observations={name: values[name] for name in streams},
         evaporative_fraction=fraction,
         training_days=count_training_days(time),
         findings=tuple(audit.findings),

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.findings import Finding
 from phloem.io.drivers.variables import EPOCH
+from phloem.names import PERIOD
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ def day_of_year(time: np.ndarray) -> np.ndarray:
 
 def calendar_years(days: int) -> int:
     """Number of calendar years that a series of so many days stands for: round(days / 365.25)."""
-    return round(days / 365.25)
+    return round(days / PERIOD)
 
 
 def count_training_days(time: np.ndarray) -> int:
@@ -68,7 +70,7 @@ def count_training_days(time: np.ndarray) -> int:
     A series that starts inside a year is cut on the same day and month, so its years are counted from there.
     """
     first = dates(time[:1])[0]
-    years = -(-calendar_years(len(time)) // 2)
+    years = ceil_div(calendar_years(len(time)), 2)
     month = first.astype("datetime64[M]")
     end = (month + 12 * years).astype("datetime64[D]") + (first - month.astype("datetime64[D]"))
     return int(min((end - first).astype(int), len(time)))

@@ -18,10 +18,9 @@ from phloem.io.drivers import quality as checks
 from phloem.io.drivers.findings import QUALITY, Audit
 from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_stamps, in_own_unit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
-from phloem.io.drivers.variables import EVAPORATIVE_FRACTION, VARIABLES
+from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
 from phloem.io.files.atomic import checksum
-from phloem.io.files.netcdf import write_netcdf
-from phloem.names import FORCING, STREAMS
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 
 _REFERENCE = {
     "tasmin": ("tmin",),
@@ -119,12 +118,12 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     return latitude, longitude
 
 
-def _note_attributes(found: dict[str, netCDF4.Variable], audit: Audit) -> None:
+def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variable], audit: Audit) -> None:
     """Note attributes that are absent or contradict the data; each is one finding for all its variables."""
-    bare = [name for name in found if not _text(found[name], "units")]
+    bare = [spec for spec in specs if not _text(found[spec.name], "units")]
     if bare:
-        taken = ", ".join(VARIABLES[name].unit for name in bare)
-        names = " ".join(found[name].name for name in bare)
+        taken = ", ".join(spec.unit for spec in bare)
+        names = " ".join(found[spec.name].name for spec in bare)
         audit.add(names, "note", f"no units attribute; taken as {taken}")
     weekly = [variable.name for variable in found.values() if "weekly" in _text(variable, "info").lower()]
     if weekly:
@@ -142,6 +141,8 @@ def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit:
         row, axis = sites.index(audit.path.stem), _read_time(file, source)
         _, here, there = np.intersect1d(time, axis, return_indices=True)
         for name, candidates in _REFERENCE.items():
+            if name not in values:
+                continue
             best: tuple[float, checks.Issue | None, str] = (-np.inf, None, "")
             for candidate in candidates:
                 variable = _find(file, (candidate,), source)
@@ -166,7 +167,9 @@ def _open(path: Path) -> tuple[netCDF4.Dataset, bytes]:
         raise InputError(f"{path}: not a readable NetCDF file ({error.strerror or error})") from error
 
 
-def read_tower(path: Path, *, quality: str = "repair", reference: Path | None = None) -> Cell:
+def read_tower(
+    path: Path, *, quality: str = "repair", reference: Path | None = None, variables: DriverVariables = DAILY
+) -> Cell:
     """Read a tower file and control its quality.
 
     Args:
@@ -174,6 +177,7 @@ def read_tower(path: Path, *, quality: str = "repair", reference: Path | None = 
         quality: "repair" mends what can be mended with certainty and reports it, "keep" only reports,
             "refuse" raises for a defect that "repair" would mend.
         reference: Optional file in the layout of tower_daily (site, time) to compare the site with.
+        variables: What the model needs of it.
 
     Raises:
         InputError: A file that cannot be read, or a defect that the mode does not accept; the message names
@@ -188,22 +192,26 @@ def read_tower(path: Path, *, quality: str = "repair", reference: Path | None = 
         stamps = _read_time(file, audit)
         audit.judge("time", checks.check_time(stamps), {})
         time, days = stamps.astype(np.int64), len(stamps)
-        found = {name: _find(file, (VARIABLES[name].layout, name), audit) for name in (*FORCING, *STREAMS)}
+        found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in variables.all}
         values = {
-            name: in_own_unit(
-                variable.name, _text(variable, "units"), VARIABLES[name], _series(variable, days, audit), audit
+            spec.name: in_own_unit(
+                found[spec.name].name,
+                _text(found[spec.name], "units"),
+                spec,
+                _series(found[spec.name], days, audit),
+                audit,
             )
-            for name, variable in found.items()
+            for spec in variables.all
         }
         if "DOY" in file.variables:
             audit.judge("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
         names = {name: variable.name for name, variable in found.items()}
-        _note_attributes(found, audit)
+        _note_attributes(found, variables.all, audit)
         fraction = np.full(days, np.nan)
         if "EF" in file.variables:
             fraction = _series(file.variables["EF"], days, audit)
         latitude, longitude = _coordinates(file, audit)
-    checks.control(values, names, time, audit)
+    checks.control(values, names, time, audit, variables)
     if reference is not None:
         _compare(Path(reference), time, values, audit)
     return Cell(
@@ -212,8 +220,8 @@ def read_tower(path: Path, *, quality: str = "repair", reference: Path | None = 
         longitude=longitude,
         time=time,
         doy=day_of_year(time),
-        forcing={name: values[name] for name in FORCING},
-        observations={name: values[name] for name in STREAMS},
+        forcing={spec.name: values[spec.name] for spec in variables.forcing},
+        observations={spec.name: values[spec.name] for spec in variables.streams},
         evaporative_fraction=fraction,
         training_days=count_training_days(time),
         findings=tuple(audit.findings),
@@ -238,7 +246,7 @@ def write_tower(path: Path, cell: Cell) -> None:
 
 def _fill(file: netCDF4.Dataset, cell: Cell) -> None:
     """Put a cell into an empty file."""
-    file.setncatts({"Conventions": "CF-1.11", "title": f"daily drivers and observations of {cell.name}"})
+    file.setncatts({"Conventions": CONVENTIONS, "title": f"daily drivers and observations of {cell.name}"})
     file.createDimension("time", len(cell.time))
 
     def put(name: str, values: np.ndarray, **attributes: str) -> None:
@@ -256,4 +264,4 @@ def _fill(file: netCDF4.Dataset, cell: Cell) -> None:
         spec = VARIABLES.get(name, EVAPORATIVE_FRACTION)
         put(spec.layout, values.astype(np.float64), units=spec.unit, long_name=spec.long_name)
     net = cell.observations["reco"] - cell.observations["gpp"]
-    put("NBE", net, units="gC m-2 d-1", long_name="net exchange, RECO - GPP")
+    put("NBE", net, units=VARIABLES["gpp"].unit, long_name="net exchange, RECO - GPP")

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.io.files.units import conversion
+from phloem.model_tables import ModelTables
+from phloem.names import FORCING, STREAMS
+
 EPOCH = np.datetime64("2001-01-01")
 """Day 0 of every time axis in this package."""
 
@@ -17,34 +21,45 @@ def _unit_key(unit: str) -> str:
     return "".join(c for c in key if c not in " ^._·*°")
 
 
-def unit_table(*groups: tuple[float, float, str]) -> dict[str, tuple[float, float, str]]:
-    """Conversions by normalised unit, from (factor, offset, spellings between semicolons)."""
-    return {_unit_key(name): (factor, offset, name) for factor, offset, names in groups for name in names.split(";")}
+def unit_table(unit: str, *groups: tuple[str, str]) -> dict[str, tuple[float, float, str]]:
+    """Return conversions to a unit by normalised spelling: factor, offset, and a spelling for people.
+
+    Args:
+        unit: to come to.
+        groups: what spellings mean, as `phloem.io.files.units` reads it, and the spellings between semicolons.
+    """
+    found: dict[str, tuple[float, float, str]] = {}
+    for meaning, spellings in groups:
+        numbers = conversion(meaning, unit)
+        assert numbers is not None, f"{meaning!r} does not lead to {unit!r}"
+        found |= {_unit_key(spelling): (*numbers, spelling) for spelling in spellings.split(";")}
+    return found
 
 
 _TEMPERATURE = unit_table(
-    (
-        1.0,
-        0.0,
-        "degC;degreesC;degreeC;celsius;degcelsius;degreecelsius;degreescelsius;C",
-    ),
-    (1.0, -273.15, "K;kelvin;degK;degreesK;degrees kelvin;degree kelvin"),
+    "degC",
+    ("degC", "degC;degreesC;degreeC;celsius;degcelsius;degreecelsius;degreescelsius;C"),
+    ("K", "K;kelvin;degK;degreesK;degrees kelvin;degree kelvin"),
 )
 _RADIATION = unit_table(
-    (1.0, 0.0, "MJ m-2 d-1;MJ/m2/d;MJ/(m2 d)"), (0.0864, 0.0, "W m-2;W/m2"), (1e-6, 0.0, "J m-2 d-1;J/m2/d")
+    "MJ m-2 d-1",
+    ("MJ m-2 d-1", "MJ m-2 d-1;MJ/m2/d;MJ/(m2 d)"),
+    ("W m-2", "W m-2;W/m2"),
+    ("J m-2 d-1", "J m-2 d-1;J/m2/d"),
 )
-
-
-_CO2 = unit_table((1.0, 0.0, "ppm;ppmv;umol mol-1;umol/mol;1e-6"), (1e6, 0.0, "mol mol-1;mol/mol"))
-_PRESSURE = unit_table((1.0, 0.0, "hPa;mbar;mb;millibar"), (10.0, 0.0, "kPa"), (0.01, 0.0, "Pa"))
-_WATER = unit_table((1.0, 0.0, "mm d-1;mm/d;kg m-2 d-1;kg/m2/d"), (86400.0, 0.0, "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"))
+_CO2 = unit_table("ppm", ("ppm", "ppm;ppmv;umol mol-1;umol/mol;1e-6"), ("mol mol-1", "mol mol-1;mol/mol"))
+_PRESSURE = unit_table("hPa", ("hPa", "hPa;mbar;mb;millibar"), ("kPa", "kPa"), ("Pa", "Pa"))
+_WATER = unit_table(
+    "mm d-1", ("mm d-1", "mm d-1;mm/d;kg m-2 d-1;kg/m2/d"), ("mm s-1", "kg m-2 s-1;kg/m2/s;mm s-1;mm/s")
+)
 _CARBON = unit_table(
-    (1.0, 0.0, "gC m-2 d-1;gC/m2/d;g m-2 d-1;g C m-2 d-1"),
-    (8.64e7, 0.0, "kg m-2 s-1;kgC m-2 s-1;kg C m-2 s-1"),
-    (12.011e-6 * 86400.0, 0.0, "umol m-2 s-1;umolCO2 m-2 s-1;umol CO2 m-2 s-1"),
+    "g m-2 d-1",
+    ("g m-2 d-1", "gC m-2 d-1;gC/m2/d;g m-2 d-1;g C m-2 d-1"),
+    ("kg m-2 s-1", "kg m-2 s-1;kgC m-2 s-1;kg C m-2 s-1"),
+    ("umol m-2 s-1", "umol m-2 s-1;umolCO2 m-2 s-1;umol CO2 m-2 s-1"),
 )
-_LEAF = unit_table((1.0, 0.0, "m2 m-2;m2/m2;1;-;dimensionless"))
-_SHARE = unit_table((1.0, 0.0, "1;-;dimensionless"))
+_LEAF = unit_table("1", ("1", "m2 m-2;m2/m2;1;-;dimensionless"))
+_SHARE = unit_table("1", ("1", "1;-;dimensionless"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,8 @@ class Variable:
         name: Name in this package (CMIP style).
         layout: Name in the tower layout.
         unit: Unit in this package.
-        conversions: Normalised unit -> (factor, offset) that leads to `unit`, and a spelling for people.
+        conversions: Normalised unit -> (factor, offset) that leads to `unit`, and a spelling for people; empty: what
+            `phloem.io.files.units` reads and can convert.
         lowest, highest: Range outside which a value is physically impossible for a daily value on land.
         slack: A negative value of a non-negative quantity down to minus this is instrument noise.
         long_name: For people.
@@ -72,20 +88,26 @@ class Variable:
 
     def convert(self, values: np.ndarray, unit: str) -> np.ndarray | None:
         """Values in this package's unit, or None where `unit` is unknown."""
-        known = self.conversions.get(_unit_key(unit))
+        known = self._conversion(unit)
         if known is None:
             return None
-        factor, offset, _ = known
+        factor, offset = known
         return values if (factor, offset) == (1.0, 0.0) else values * factor + offset
 
     def is_own_unit(self, unit: str) -> bool:
         """Whether `unit` is a spelling of this package's unit."""
-        return self.conversions.get(_unit_key(unit), (0.0, 0.0))[:2] == (1.0, 0.0)
+        return self._conversion(unit) == (1.0, 0.0)
+
+    def _conversion(self, unit: str) -> tuple[float, float] | None:
+        if not self.conversions:
+            return conversion(unit, self.unit)
+        known = self.conversions.get(_unit_key(unit))
+        return known[:2] if known else None
 
     @property
     def accepted(self) -> str:
         """The units that `convert` knows, in words; case, blanks and marks between symbols do not matter."""
-        return ", ".join(spelling for _, _, spelling in self.conversions.values())
+        return ", ".join(spelling for _, _, spelling in self.conversions.values()) or f"those that lead to {self.unit}"
 
 
 # Ranges: records of daily surface weather with a margin (-89.2 and 56.7 degC, 1825 mm in a day), and about
@@ -107,6 +129,43 @@ VARIABLES: dict[str, Variable] = {
 }
 """Forcing and observed streams by name; T2M_MIN and tasmin are two spellings of one variable."""
 
-
 EVAPORATIVE_FRACTION = Variable("ef", "EF", "1", _SHARE, -np.inf, np.inf, 0.0, "evaporative fraction")
 """Not a stream of the objective: only the canopy-efficiency prior reads it."""
+
+
+@dataclass(frozen=True)
+class DriverVariables:
+    """The daily variables that a model's drivers have.
+
+    Attributes:
+        forcing: complete on every day.
+        streams: observed on some.
+    """
+
+    forcing: tuple[Variable, ...]
+    streams: tuple[Variable, ...]
+
+    @property
+    def all(self) -> tuple[Variable, ...]:
+        """Forcing and streams, in the order of files."""
+        return self.forcing + self.streams
+
+
+DAILY = DriverVariables(tuple(VARIABLES[name] for name in FORCING), tuple(VARIABLES[name] for name in STREAMS))
+"""The drivers of the package's own models."""
+
+
+def driver_variables(tables: ModelTables) -> DriverVariables:
+    """Return the driver variables of a model: those of the table above, and its own.
+
+    Streams that no driver file has, as one made of several, are left out.
+    """
+    own = {
+        one.name: Variable(one.name, one.name, one.unit, {}, one.lowest, one.highest, one.slack, one.meaning)
+        for one in tables.variables
+    }
+    known = {**VARIABLES, **own}
+    return DriverVariables(
+        forcing=tuple(known[name] for name in tables.forcing),
+        streams=tuple(known[name] for name in tables.streams if name in known),
+    )

@@ -22,7 +22,9 @@ from phloem.errors import WorkError
 
 HEADER_BYTES = 512
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What link(2) says where there are no hard links; a look and a rename take their place."""
+
 _MAGIC = b"phloem file 1\nsha256 "
 _VANISHED_LIMIT = 8
 
@@ -148,7 +150,7 @@ def _rename_to_new(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
+        if error.errno not in NO_HARD_LINKS:
             raise
         if target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None

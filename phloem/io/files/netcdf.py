@@ -13,6 +13,7 @@ from phloem.errors import WorkError
 from phloem.io.files.atomic import sync_file, write_atomically
 
 CONVENTIONS = "CF-1.11"
+"""The conventions that every NetCDF file of this program follows."""
 
 
 @contextlib.contextmanager

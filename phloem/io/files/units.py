@@ -8,37 +8,42 @@ for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water weighs 1 kg 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 
 from phloem.errors import InputError
 from phloem.names import PERIOD
 
-_DAY = 86400.0
-_SCALES = {"": 1.0, "u": 1e-6, "m": 1e-3, "c": 1e-2, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_TEN = Fraction(10)
+_DAY = Fraction(86400)
+_YEAR = _DAY * Fraction(PERIOD)
+_SCALES = {"": 0, "u": -6, "m": -3, "c": -2, "h": 2, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15}
+"""Powers of ten of the prefixes."""
+
 Powers = tuple[int, int, int, int, int]
 """Exponents of kilogram, metre, second, mole and kelvin."""
 
 _NONE: Powers = (0, 0, 0, 0, 0)
-_BASE: dict[str, tuple[float, Powers, str]] = {
-    "g": (1e-3, (1, 0, 0, 0, 0), "umkMGTP"),
-    "t": (1e3, (1, 0, 0, 0, 0), "kMGP"),
-    "m": (1.0, (0, 1, 0, 0, 0), "umck"),
-    "ha": (1e4, (0, 2, 0, 0, 0), ""),
-    "s": (1.0, (0, 0, 1, 0, 0), ""),
-    "min": (60.0, (0, 0, 1, 0, 0), ""),
-    "h": (3600.0, (0, 0, 1, 0, 0), ""),
+_BASE: dict[str, tuple[Fraction, Powers, str]] = {
+    "g": (_TEN**-3, (1, 0, 0, 0, 0), "umkMGTP"),
+    "t": (_TEN**3, (1, 0, 0, 0, 0), "kMGP"),
+    "m": (_TEN**0, (0, 1, 0, 0, 0), "umck"),
+    "ha": (_TEN**4, (0, 2, 0, 0, 0), ""),
+    "s": (_TEN**0, (0, 0, 1, 0, 0), ""),
+    "min": (Fraction(60), (0, 0, 1, 0, 0), ""),
+    "h": (Fraction(3600), (0, 0, 1, 0, 0), ""),
     "d": (_DAY, (0, 0, 1, 0, 0), ""),
-    "month": (_DAY * PERIOD / 12, (0, 0, 1, 0, 0), ""),
-    "yr": (_DAY * PERIOD, (0, 0, 1, 0, 0), ""),
-    "mol": (1.0, (0, 0, 0, 1, 0), "um"),
-    "K": (1.0, (0, 0, 0, 0, 1), ""),
-    "Pa": (1.0, (1, -1, -2, 0, 0), "hkM"),
-    "bar": (1e5, (1, -1, -2, 0, 0), "m"),
-    "J": (1.0, (1, 2, -2, 0, 0), "kMG"),
-    "W": (1.0, (1, 2, -3, 0, 0), "mk"),
-    "%": (1e-2, _NONE, ""),
-    "ppm": (1e-6, _NONE, ""),
+    "month": (_YEAR / 12, (0, 0, 1, 0, 0), ""),
+    "yr": (_YEAR, (0, 0, 1, 0, 0), ""),
+    "mol": (_TEN**0, (0, 0, 0, 1, 0), "um"),
+    "K": (_TEN**0, (0, 0, 0, 0, 1), ""),
+    "Pa": (_TEN**0, (1, -1, -2, 0, 0), "hkM"),
+    "bar": (_TEN**5, (1, -1, -2, 0, 0), "m"),
+    "J": (_TEN**0, (1, 2, -2, 0, 0), "kMG"),
+    "W": (_TEN**0, (1, 2, -3, 0, 0), "mk"),
+    "%": (_TEN**-2, _NONE, ""),
+    "ppm": (_TEN**-6, _NONE, ""),
 }
 """Of each unit: its size in SI, its powers, and the prefixes that it takes."""
 
@@ -52,11 +57,11 @@ _PLAIN = ("", "-", "1", "dimensionless", "unitless", "fraction", "ratio", "none"
 _CELSIUS = ("degC", "celsius", "Celsius", "degreesC", "degree_Celsius", "degrees_celsius", "C", "°C")
 _WATER: Powers = (1, -3, 0, 0, 0)
 _CARBON: Powers = (1, 0, 0, -1, 0)
-_BRIDGES = ((_WATER, 1000.0), (_CARBON, 12.011e-3))
+_BRIDGES = ((_WATER, _TEN**3), (_CARBON, Fraction("12.011e-3")))
 """What is multiplied by to come from one dimension to another: density of water, kg m-3; carbon of CO2, kg mol-1."""
 
 
-def _symbol(word: str) -> tuple[float, Powers] | None:
+def _symbol(word: str) -> tuple[Fraction, Powers] | None:
     """Size and powers of one symbol, with its prefix."""
     stripped = re.sub(r"(CO2|C|H2O)$", "", word)
     if word.endswith("CO2") and stripped.endswith("g"):
@@ -68,22 +73,22 @@ def _symbol(word: str) -> tuple[float, Powers] | None:
         for prefix, scale in _SCALES.items():
             stem = name[len(prefix) :]
             if prefix and name.startswith(prefix) and stem in _BASE and prefix in _BASE[stem][2]:
-                return scale * _BASE[stem][0], _BASE[stem][1]
+                return _TEN**scale * _BASE[stem][0], _BASE[stem][1]
     return None
 
 
-def _parse(unit: str) -> tuple[float, Powers] | None:
-    """Size in SI and powers of a unit, None where it is not understood."""
+def _parse(unit: str) -> tuple[Fraction, Powers] | None:
+    """Size in SI, exact, and powers of a unit, None where it is not understood."""
     text = unit.strip().replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
     if text in _PLAIN:
-        return 1.0, _NONE
+        return _TEN**0, _NONE
     text = re.sub(r"/\s*\(([^)]*)\)", lambda group: " ".join("/" + word for word in group[1].split()), text)
     text = re.sub(r"(?<=[A-Za-z0-9)])[*·._](?=[A-Za-z])", " ", text)
-    size, powers, last = 1.0, list(_NONE), ""
+    size, powers, last = _TEN**0, list(_NONE), ""
     for slash, word in re.findall(r"(/?)\s*([^\s/]+)", text):
         sign = -1 if slash else 1
         if re.fullmatch(r"\d+(\.\d+)?([eE][+-]?\d+)?", word):
-            size *= float(word) ** sign
+            size *= Fraction(word) ** sign
             continue
         if last and (word in ("C", "H2O") or (word == "CO2" and last.endswith("mol"))):
             continue  # "g C m-2": says of what
@@ -118,12 +123,17 @@ def conversion(given: str, wanted: str) -> tuple[float, float] | None:
     (size, powers), (due, wished) = have, wish
     offset = 273.15 * (celsius[0] - celsius[1])
     if powers == wished:
-        return size / due, offset
+        return float(size / due), offset
     for bridge, number in _BRIDGES:
         for way in (1, -1):
             if all(a + way * b == c for a, b, c in zip(powers, bridge, wished, strict=True)):
-                return size * number**way / due, 0.0
+                return float(size * number**way / due), 0.0
     return None
+
+
+def is_same_unit(given: str, wanted: str) -> bool:
+    """Tell whether values of a unit are those of another as they are."""
+    return conversion(given, wanted) == (1.0, 0.0)
 
 
 def convert(values: np.ndarray, given: str, wanted: str, where: str) -> np.ndarray:

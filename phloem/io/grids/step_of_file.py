@@ -56,8 +56,8 @@ def step_of_list(
     """Return the size of the cells of a file that lists them; None where they are places on no grid.
 
     Without bounds, cells are half a degree wide if all are centres of the half-degree grid. Else they are those of a
-    grid if the least distances of their latitudes and of their longitudes are the same, and all edges whole multiples
-    of it, counted from a pole and from 180 W.
+    grid if the least distances of their latitudes and of their longitudes are the same, and all edges, or all centres,
+    whole multiples of it.
 
     Args:
         latitude: of each cell, degrees, (cells,).
@@ -70,7 +70,7 @@ def step_of_list(
     if _has_standard_edges(latitude, longitude, DEFAULT_STEP):
         return DEFAULT_STEP
     step = _square(latitude, longitude, [_least(latitude), _least(longitude)])
-    return step if step is not None and _has_standard_edges(latitude, longitude, step) else None
+    return step if step is not None and _has_whole_halves(latitude, longitude, step) else None
 
 
 def _square(latitude: np.ndarray, longitude: np.ndarray, sizes: list[float | None], count: int = 2) -> float | None:
@@ -109,6 +109,12 @@ def _has_standard_edges(latitude: np.ndarray, longitude: np.ndarray, step: float
     """Whether all are centres of the grid whose edges are multiples of a step from a pole and from 180 W."""
     numbers = [(latitude + 90.0) / step - 0.5, (longitude + 180.0) / step - 0.5]
     return all(bool(np.abs(one - np.rint(one)).max() <= TOLERANCE) for one in numbers)
+
+
+def _has_whole_halves(latitude: np.ndarray, longitude: np.ndarray, step: float) -> bool:
+    """Whether all centres are multiples of half a step, as no places at coordinates of their own are."""
+    halves = [2.0 * values / step for values in (latitude, longitude)]
+    return all(bool(np.abs(one - np.rint(one)).max() <= 2.0 * TOLERANCE) for one in halves)
 
 
 def _unwrapped(longitude: np.ndarray) -> np.ndarray:

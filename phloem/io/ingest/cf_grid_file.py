@@ -18,6 +18,7 @@ from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, plac
 from phloem.io.drivers.humidity import vapour_pressure_deficit
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import VARIABLES, Variable
+from phloem.io.files.units import is_same_unit
 from phloem.io.grids.step_of_file import step_of_axes, step_of_list
 from phloem.io.products.catalogue import MOISTURE
 from phloem.io.products.observations import window_starts
@@ -32,8 +33,6 @@ LEAST_OF_WINDOW = 0.5
 BLOCK = 64
 GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
 NOLEAP = ("noleap", "365_day")
-MAP_UNITS = {"g m-2": ("g m-2", "gC m-2"), "Mg ha-1": ("Mg ha-1", "t ha-1"), "yr-1": ("yr-1", "year-1", "a-1"),
-             "1": ("1", "", "-"), "m": ("m",)}  # fmt: skip
 
 
 def read_cf_grid(path: Path) -> Iterator[GridCell]:
@@ -215,7 +214,7 @@ def _cells(
 
 def _map(part: xr.Dataset, path: Path, name: str, units: dict[str, str]) -> np.ndarray:
     wanted = STATICS[name][0]
-    if units[name].strip() not in MAP_UNITS[wanted]:
+    if not is_same_unit(units[name], wanted):
         raise InputError(f"{path}: variable {name}: unit {units[name]!r}; due is {wanted!r}")
     return np.broadcast_to(part[name].values.astype(float), part.sizes["cell"])
 

@@ -12,6 +12,7 @@ from phloem.io.ingest.cell_records import Products, gathers_of
 from phloem.io.ingest.domain import Domain
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.products.series import Series
+from phloem.names import PERIOD
 
 _SAMPLE = 2000
 
@@ -97,9 +98,9 @@ def over_the_seasons(dates: np.ndarray) -> np.ndarray:
     span = int((dates[-1] - dates[0]).astype(int)) + 1
     if span < _SPAN:
         return np.unique(np.linspace(0, len(dates) - 1, min(len(dates), _STEPS)).astype(np.int64))
-    years = max(1, round(span / 365.25))
+    years = max(1, round(span / PERIOD))
     number = np.arange(_STEPS)
-    days = 365.25 * (number * years // _STEPS) + 365.25 * number / _STEPS
+    days = PERIOD * (number * years // _STEPS) + PERIOD * number / _STEPS
     wanted = dates[0] + days.astype(np.int64)
     return np.unique(np.minimum(np.searchsorted(dates, wanted), len(dates) - 1))
 

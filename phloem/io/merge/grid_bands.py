@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import netCDF4
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.grid_layout import BUFFER_BYTES, block_shape, cell_bytes
@@ -105,7 +106,7 @@ class _Bands:
         self.rank = np.empty_like(self.order)
         self.rank[self.order] = np.arange(len(self.order))
         self.edges = np.searchsorted(
-            self.slots[self.order], np.arange(-(-self.height // self.rows) + 1) * self.rows * self.width
+            self.slots[self.order], np.arange(ceil_div(self.height, self.rows) + 1) * self.rows * self.width
         )
         lengths = [len(cells) for cells in reader.plan]
         self.tiles = np.repeat(np.arange(len(lengths)), lengths)

@@ -17,7 +17,8 @@ from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import cell_name, place_name
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import Variable
-from phloem.io.ingest.cf_grid_file import MAP_UNITS, coordinates_of, step_of
+from phloem.io.files.units import is_same_unit
+from phloem.io.ingest.cf_grid_file import coordinates_of, step_of
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
 from phloem.io.monthly.downscaling import month_lengths
 from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
@@ -276,7 +277,7 @@ class _Reader:
                 continue  # another coordinate, such as that of the cell a place lies in
             values = np.where(data.values == UNDECLARED, np.nan, data.values.astype(float)).reshape(-1)
             unit = str(data.attrs.get("units", "1"))
-            if text in STATICS and unit.strip() not in MAP_UNITS[STATICS[text][0]]:
+            if text in STATICS and not is_same_unit(unit, STATICS[text][0]):
                 raise self._error(text, f"unit {unit!r}; due is {STATICS[text][0]!r}")
             found[text.lower()] = (values, unit)
         return found

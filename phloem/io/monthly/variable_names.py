@@ -5,12 +5,19 @@ from __future__ import annotations
 from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
 
 _STOCK = unit_table(
-    (1.0, 0.0, "gC m-2;g m-2;gC/m2"), (1000.0, 0.0, "kgC m-2;kg m-2;kgC/m2"), (100.0, 0.0, "MgC ha-1;tC ha-1")
+    "g m-2", ("g m-2", "gC m-2;g m-2;gC/m2"), ("kg m-2", "kgC m-2;kg m-2;kgC/m2"), ("Mg ha-1", "MgC ha-1;tC ha-1")
 )
-_SHARE = unit_table((1.0, 0.0, "1;-;fraction"), (0.01, 0.0, "%;percent"))
+_SHARE = unit_table("1", ("1", "1;-;fraction"), ("%", "%;percent"))
 
 NBE = Variable(
-    "nbe", "NBE", "gC m-2 d-1", VARIABLES["gpp"].conversions, -60.0, 60.0, 0.0, "net carbon flux to the atmosphere"
+    "nbe",
+    "NBE",
+    VARIABLES["gpp"].unit,
+    VARIABLES["gpp"].conversions,
+    -60.0,
+    60.0,
+    0.0,
+    "net carbon flux to the atmosphere",
 )
 BURNED = Variable("burned_area", "BURNED_AREA", "1", _SHARE, 0.0, 1.0, 1e-6, "burned share of the area")
 BIOMASS = Variable("biomass", "ABGB", "gC m-2", _STOCK, 0.0, 1e5, 0.0, "live biomass above and below ground")

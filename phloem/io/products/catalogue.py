@@ -17,29 +17,39 @@ SIX_HOURS, DAY, EIGHT_DAYS, TEN_DAYS, STATIC = "6 hours", "day", "8 days", "10 d
 """Time steps of products."""
 
 _JOULES = unit_table(
-    (4e-6, 0.0, "J m-2;J/m2;J m-2 6h-1;J/m2/6h"),
-    (0.0864, 0.0, "W m-2;W/m2"),
+    "MJ m-2 d-1",
+    ("4 J m-2 d-1", "J m-2;J/m2;J m-2 6h-1;J/m2/6h"),  # of six hours
+    ("W m-2", "W m-2;W/m2"),
 )
 _RAIN = unit_table(
-    (4.0, 0.0, "mm/6h;mm 6h-1;mm/6hr;mm/6hrs;mm/6hours;mm per 6h;mm;kg m-2;kg m-2 6h-1;kg/m2/6h"),
-    (1.0, 0.0, "mm d-1;mm/d"),
-    (86400.0, 0.0, "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"),
+    "mm d-1",
+    ("4 mm d-1", "mm/6h;mm 6h-1;mm/6hr;mm/6hrs;mm/6hours;mm per 6h;mm;kg m-2;kg m-2 6h-1;kg/m2/6h"),  # of six hours
+    ("mm d-1", "mm d-1;mm/d"),
+    ("mm s-1", "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"),
 )
 _MOISTURE = unit_table(
-    (1.0, 0.0, "kg kg-1;kg/kg;1;-;dimensionless;kg kg**-1"), (1e-3, 0.0, "g kg-1;g/kg"), (1e-6, 0.0, "mg kg-1")
+    "kg kg-1",
+    ("kg kg-1", "kg kg-1;kg/kg;1;-;dimensionless;kg kg**-1"),
+    ("g kg-1", "g kg-1;g/kg"),
+    ("mg kg-1", "mg kg-1"),
 )
-_PRESSURE = unit_table((0.01, 0.0, "Pa;pascal;pascals"), (1.0, 0.0, "hPa;mbar;mb"), (10.0, 0.0, "kPa"))
+_PRESSURE = unit_table("hPa", ("Pa", "Pa;pascal;pascals"), ("hPa", "hPa;mbar;mb"), ("kPa", "kPa"))
 _MASS = unit_table(
-    (1.0, 0.0, "Mg ha-1;Mg/ha;t ha-1;t/ha;tons/ha;tonnes/ha"),
-    (10.0, 0.0, "kg m-2;kg/m2"),
-    (0.01, 0.0, "g m-2"),
+    "Mg ha-1",
+    ("Mg ha-1", "Mg ha-1;Mg/ha;t ha-1;t/ha;tons/ha;tonnes/ha"),
+    ("kg m-2", "kg m-2;kg/m2"),
+    ("g m-2", "g m-2"),
 )
 _LEAF_AREA = unit_table(
-    (1.0, 0.0, "m2 kg-1;m2/kg;mm2 mg-1;mm2/mg"), (0.1, 0.0, "cm2 g-1;cm2/g"), (1000.0, 0.0, "m2 g-1;m2/g")
+    "m2 kg-1",
+    ("m2 kg-1", "m2 kg-1;m2/kg;mm2 mg-1;mm2/mg"),
+    ("cm2 g-1", "cm2 g-1;cm2/g"),
+    ("m2 g-1", "m2 g-1;m2/g"),
 )
-_SHARE = unit_table((1.0, 0.0, "1;-;dimensionless;unitless;fraction;ratio;kg kg-1;g g-1"), (0.01, 0.0, "%;percent"))
-_HEIGHT = unit_table((1.0, 0.0, "m;metre;metres;meter;meters"), (1000.0, 0.0, "km"))
-_ANY = unit_table((1.0, 0.0, "1"))
+_SHARE = unit_table("1", ("1", "1;-;dimensionless;unitless;fraction;ratio;kg kg-1;g g-1"), ("%", "%;percent"))
+_HEIGHT = unit_table("m", ("m", "m;metre;metres;meter;meters"), ("km", "km"))
+_ANY = unit_table("1", ("1", "1"))
+_RATE = unit_table("yr-1", ("yr-1", "yr-1;1/yr;year-1;a-1;1/year;1"))
 
 
 def _quantity(name: str, unit: str, table: Mapping[str, tuple[float, float, str]], low: float, high: float) -> Variable:
@@ -57,7 +67,7 @@ ROOT_SHOOT = _quantity("root_shoot", "1", _SHARE, 0.0, 10.0)
 SLA = _quantity("sla", "m2 kg-1", _LEAF_AREA, 0.1, 200.0)
 CUE = _quantity("cue", "1", _SHARE, 0.0, 1.0)
 ELEVATION = _quantity("elevation", "m", _HEIGHT, -500.0, 9000.0)
-RATE = _quantity("growth_k", "yr-1", unit_table((1.0, 0.0, "yr-1;1/yr;year-1;a-1;1/year;1")), 0.0, 10.0)
+RATE = _quantity("growth_k", "yr-1", _RATE, 0.0, 10.0)
 SHAPE = _quantity("growth_c", "1", _SHARE, 0.0, 100.0)
 
 

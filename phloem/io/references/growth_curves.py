@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 from phloem.errors import InputError
 from phloem.io.files.csv_table import Row, Table, cell_name, cell_of
 
-DRY_MATTER = 50.0
-"""gC m-2 in a Mg ha-1 of dry matter, of which half is carbon."""
-
 CARBON_FRACTION = 0.5
 """Carbon in dry matter, g g-1 (calibration.md, section 3.5); the alternative of IPCC (2006), table 4.3, is 0.47."""
 
 GRAMS_PER_AREA = 100.0
 """1 Mg ha-1 = 1e6 g / 1e4 m2 = 100 g m-2."""
+
+DRY_MATTER = GRAMS_PER_AREA * CARBON_FRACTION
+"""gC m-2 in a Mg ha-1 of dry matter."""
 
 MOST_BIOMASS = 6000.0
 """Mg ha-1. The densest stands measured, of coast redwood, stay below it (Van Pelt et al. 2016, Forest Ecology and
@@ -66,20 +66,6 @@ def total_biomass(agb: ArrayLike, root_shoot: ArrayLike, carbon_fraction: float 
         Carbon above and below ground, gC m-2.
     """
     return np.asarray(agb, np.float64) * (1.0 + np.asarray(root_shoot)) * (GRAMS_PER_AREA * carbon_fraction)
-
-
-def dry_matter(carbon: ArrayLike, root_shoot: ArrayLike = 0.0, carbon_fraction: float = CARBON_FRACTION) -> np.ndarray:
-    """Dry matter of a carbon stock: the inverse of `total_biomass`.
-
-    Args:
-        carbon: carbon above and below ground, gC m-2.
-        root_shoot: root:shoot ratio of which the part above ground is wanted; 0 gives the total.
-        carbon_fraction: carbon in dry matter, g g-1.
-
-    Returns:
-        Mg ha-1: above ground, or in total where `root_shoot` is 0.
-    """
-    return np.asarray(carbon, np.float64) / ((1.0 + np.asarray(root_shoot)) * (GRAMS_PER_AREA * carbon_fraction))
 
 
 @dataclass(frozen=True)

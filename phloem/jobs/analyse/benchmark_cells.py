@@ -16,7 +16,7 @@ from phloem.analysis.report_data.tower_product import apart
 from phloem.errors import InputError
 from phloem.io.files.units import convert
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
-from phloem.io.references.growth_curves import DRY_MATTER
+from phloem.io.references.growth_curves import CARBON_FRACTION, DRY_MATTER, GRAMS_PER_AREA
 from phloem.io.references.maps import read_map, time_axis
 from phloem.io.references.monthly_series import read_points
 from phloem.jobs.analyse.member_runs import late_runs, pools_at
@@ -24,7 +24,7 @@ from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.config.benchmark_file import GrowthReference, MapReference, SnapshotReference, TableReference
 from phloem.jobs.config.paths import expand_path
 
-_CARBON_MG_HA = 0.01
+_CARBON_MG_HA = 1.0 / GRAMS_PER_AREA
 """Mg ha-1 in a g m-2."""
 
 
@@ -173,7 +173,11 @@ def compare_map(cells: Cells, one: MapReference) -> Pairs:
     members, path = cells.members, expand_path(one.path, cells.base)
     if one.age:
         runs, _ = forward_biomass(members, one.age)
-        values, units, meaning = runs / DRY_MATTER * 0.5, "Mg ha-1", f"live biomass at age {one.age}, carbon"
+        values, units, meaning = (
+            runs / DRY_MATTER * CARBON_FRACTION,
+            "Mg ha-1",
+            f"live biomass at age {one.age}, carbon",
+        )
     else:
         values, units, meaning = cells.values(one.quantity, one.years or ())
     made = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import Members
@@ -209,7 +210,7 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
             seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]
             if not seats:
                 continue
-            size = -(-share * width // BLOCK) * BLOCK
+            size = ceil_div(share * width, BLOCK) * BLOCK
             lanes = (seats * size)[:size]
             runs = yearly_pools(
                 model, weather, _spans(sites[0])[: max(wanted) + 1],

@@ -93,6 +93,11 @@ def _of_towers(campaign: Campaign, file: AttributionFile) -> list[Predictor]:
             assert isinstance(cell, Cell)
             year = cell.dates.astype("datetime64[Y]").astype(np.int64) + 1970
             months = months_of(year, cell.doy, "standard", years, cell.source)
+            if lacking := [name for name in WEATHER if name not in cell.forcing]:
+                raise InputError(
+                    f"climate: {cell.source} has been read without {', '.join(lacking)}, which the model needs not; "
+                    "write climate = [] in [attribution], and bring [[predictors]]"
+                )
             weather = {name: cell.forcing[name][None] for name in WEATHER}
             for name, values in climate_means(weather, months).items():
                 means[name][place] = values[0]

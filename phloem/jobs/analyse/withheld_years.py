@@ -20,7 +20,9 @@ MOST_SITES = 200
 """Cells up to which scores are given for each of them."""
 
 _CARBON = ("labile", "foliar", "root", "wood", "litter", "som")
-FIELDS = ("gpp", "reco", "et", "lai", "nee", "ra", "rh_litter", "rh_som", *_CARBON)
+BALANCED = ("gpp", "reco", "nee", "ra", "rh_litter", "rh_som", *_CARBON)
+"""Daily outputs that tell whether a run conserves carbon, where a model has all of them."""
+
 _MONTHLY = 15
 """Days of a window from which on it is monthly already."""
 
@@ -97,16 +99,20 @@ def compare_runs(
     found: dict[str, _Rows] = {f"{name}-{label}": _Rows() for name in streams}
     found |= {f"{name}-{label}-monthly": _Rows() for name in streams}
     found |= {one.slug: _Rows() for one in series}
-    balance = _Balance(members)
+    tables = members.tables
+    outputs = {*(one.name for one in tables.fluxes), *tables.pool_names}
+    balance = _Balance(members) if outputs.issuperset(BALANCED) else None
+    fields = tuple(dict.fromkeys([*(one.name for one in tables.compared), *(BALANCED if balance else ())]))
     covers: dict[int, str] = {}
     windowed: tuple[str, ...] = ()
-    for run in late_runs(members, places, FIELDS, min(years, default=None), bool(streams)):
+    for run in late_runs(members, places, fields, min(years, default=None), bool(streams)):
         month = run.month
         for name in streams:
             _observed(run, name, month, found[f"{name}-{label}"], found[f"{name}-{label}-monthly"])
         for one in series:
             _months(run, one, month, found[one.slug])
-        balance.add(run)
+        if balance:
+            balance.add(run)
         windowed = run.windowed or windowed
         if cover := dominant(run.statics):
             covers[run.place] = cover
@@ -115,7 +121,7 @@ def compare_runs(
         named["pft"] = np.array([covers.get(n, "none") for n in range(len(members.cells))], object)
     if len(places) <= MOST_SITES:
         named["site"] = np.array(members.cells, object)
-    extra = {"balance": balance.result()}
+    extra = {"balance": balance.result() if balance else {}}
     made = []
     for name in streams:
         for slug, scale in ((f"{name}-{label}", ""), (f"{name}-{label}-monthly", "means of months")):

@@ -11,11 +11,10 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.campaign.normalisation import write_normalisation
-from phloem.io.drivers.variables import VARIABLES
+from phloem.io.drivers.variables import Variable, driver_variables
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.progress import ProgressBar
-from phloem.names import FORCING, STREAMS
 from phloem.sharding.processes.exact_moments import (
     Moments,
     Statistics,
@@ -29,11 +28,11 @@ from phloem.sharding.processes.launch import end_with_parent, run_processes
 from phloem.sharding.processes.mesh import gather_messages, process_mesh
 from phloem.sharding.processes.rendezvous import Processes, find_processes
 
-NAMES = (*FORCING, *STREAMS)
 THREADS = {"OMP_NUM_THREADS": "1", "NPROC": "1"}
 """One process is one core: it reads files, and adds a few thousand integers."""
 
-Found = dict[str, Statistics]
+Found = list[tuple[Variable, Statistics]]
+"""What was found of each variable, in the order of files."""
 
 
 def normalise(directory: Path, processes: int | None, devices: int, as_json: bool) -> Found | None:
@@ -69,8 +68,9 @@ def normalise(directory: Path, processes: int | None, devices: int, as_json: boo
         raise InputError(problem)
     if job.rank:
         return None
-    found = {name: statistics(total) for name, total in zip(NAMES, sums, strict=True)}
-    write_normalisation(campaign.paths.normalisation, {k: asdict(v) for k, v in found.items()}, _attributes(campaign))
+    found = [(spec, statistics(total)) for spec, total in zip(_variables(campaign), sums, strict=True)]
+    rows = [(spec, asdict(row)) for spec, row in found]
+    write_normalisation(campaign.paths.normalisation, rows, _attributes(campaign))
     return found
 
 
@@ -89,7 +89,8 @@ def _measure(campaign: Campaign, job: Processes, devices: int) -> tuple[list[Mom
     """
     cells = deal(len(campaign.cells), job.count, job.rank)
     most = len(deal(len(campaign.cells), job.count, 0))
-    sums = [Moments()] * len(NAMES)
+    count = len(_variables(campaign))
+    sums = [Moments()] * count
     with process_mesh(job, devices=devices, platform="cpu") as mesh, _bar(job, most) as bar:
         size = round_size(most, devices)
         for first in range(0, most, size):
@@ -97,7 +98,7 @@ def _measure(campaign: Campaign, job: Processes, devices: int) -> tuple[list[Mom
             problems = sorted(filter(None, gather_messages(mesh, problem)))
             if problems:
                 return sums, problems[0].partition(" ")[2]
-            found = reduce_moments(mesh, batch, size, len(NAMES))
+            found = reduce_moments(mesh, batch, size, count)
             sums = [a + b for a, b in zip(sums, found, strict=True)]
             bar.update(min(first + size, most))
     return sums, ""
@@ -125,7 +126,12 @@ def _read(campaign: Campaign, positions: Sequence[int]) -> tuple[list[list[Momen
 def _cell_moments(campaign: Campaign, planned: PlannedUnit) -> list[Moments]:
     cell = campaign.read_unit(planned)
     values = {**cell.forcing, **cell.observations}
-    return [moments(values[name]) for name in NAMES]
+    return [moments(values[spec.name]) for spec in _variables(campaign)]
+
+
+def _variables(campaign: Campaign) -> tuple[Variable, ...]:
+    """Return the variables of the drivers, in the order of files."""
+    return driver_variables(campaign.configuration.calibration.tables).all
 
 
 def _attributes(campaign: Campaign) -> dict[str, Any]:
@@ -141,6 +147,6 @@ def _attributes(campaign: Campaign) -> dict[str, Any]:
 def table(found: Found) -> Iterator[str]:
     """Yield the lines of a table for people."""
     yield f"{'variable':8} {'count':>10} {'mean':>12} {'deviation':>12} {'minimum':>12} {'maximum':>12}  units"
-    for name, row in found.items():
+    for spec, row in found:
         numbers = " ".join(f"{x:12.6g}" for x in (row.mean, row.standard_deviation, row.minimum, row.maximum))
-        yield f"{name:8} {row.count:10d} {numbers}  {VARIABLES[name].unit}"
+        yield f"{spec.name:8} {row.count:10d} {numbers}  {spec.unit}"

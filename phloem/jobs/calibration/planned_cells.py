@@ -12,6 +12,7 @@ from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, open_store
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import list_towers, read_tower
+from phloem.io.drivers.variables import driver_variables
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.jobs.calibration.store_cells import plan_columns, read_planned, store_of_file
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
@@ -51,10 +52,11 @@ def _check_towers(configuration: Configuration, base: Path) -> Towers:
     folder = expand_path(str(data.path), base)
     sources = list_towers(folder, data.sites)
     reference = expand_path(data.reference, base) if data.reference else None
+    variables = driver_variables(configuration.calibration.tables)
     cells = []
     with ProgressBar("checking drivers", len(sources)) as bar:
         for count, (name, path) in enumerate(sources.items(), 1):
-            cells.append(read_tower(path, quality=data.quality, reference=reference))
+            cells.append(read_tower(path, quality=data.quality, reference=reference, variables=variables))
             bar.update(count, name)
     return Towers(_with_path(configuration, folder), cells)
 
@@ -183,7 +185,8 @@ def read_cell(campaign: Campaign, cell: PlannedUnit) -> Cell | GridCell:
     if campaign.configuration.data.is_store:
         return read_planned(campaign.paths.root, cell.source, cell.name, cell.checksum)
     path = campaign.paths.root / cell.source
-    read = read_tower(path, quality=campaign.configuration.data.quality)
+    variables = driver_variables(campaign.configuration.calibration.tables)
+    read = read_tower(path, quality=campaign.configuration.data.quality, variables=variables)
     if read.checksum != cell.checksum:
         raise InputError(
             f"{path}: cell {cell.name}: the driver file is not what it was when the campaign was planned "

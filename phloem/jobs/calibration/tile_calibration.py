@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.lane_results import Arrays, fill_tile, lane_results
@@ -54,7 +55,7 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         rows = min(days, round((last - first + 1) * PERIOD))
     numbers = LANE_NUMBERS * len(model.unknowns)
     return projected_bytes(
-        -(-days // SEGMENT) * SEGMENT,
+        ceil_div(days, SEGMENT) * SEGMENT,
         max(cells, 2),  # a lone cell stands twice in its table
         len(model.weather._fields) + len(model.observed._fields) + 1,
         len(model.state._fields),

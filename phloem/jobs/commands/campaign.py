@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,9 @@ from phloem.jobs.commands.options import (
     Workers,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from phloem.jobs.run.outcome import Finished, ToldElsewhere
 
 
 def new(
@@ -90,13 +93,14 @@ def run(
     _report_run(run_on_engine(target, out, keys, workers, detach))
 
 
-def _report_run(finished: Any) -> None:
-    """Say what a run has reached; None is a process that has nothing to say, such as a rank that is not the first."""
+def _report_run(outcome: Finished | ToldElsewhere) -> None:
+    """Say what a run has reached, and end as it did."""
     from phloem.jobs.run.execute import describe_set_aside
+    from phloem.jobs.run.outcome import ToldElsewhere
 
-    if finished is None:
-        return
-    campaign, state, merged = finished
+    if isinstance(outcome, ToldElsewhere):
+        raise typer.Exit(outcome.status)
+    campaign, state, merged = outcome
     if state.lanes["diverged"]:
         print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
@@ -220,7 +224,10 @@ def normalise(
     if found is None:
         return
     if as_json:
-        rows = {name: {key: None if x != x else x for key, x in asdict(row).items()} for name, row in found.items()}
+        rows = {
+            name: {key: None if x != x else x for key, x in asdict(row).items()}
+            for name, row in ((spec.name, row) for spec, row in found)
+        }
         print_json({"file": str(directory / "normalisation.nc"), "variables": rows})
         return
     for line in table(found):

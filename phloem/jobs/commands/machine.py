@@ -23,8 +23,7 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json(to_json(checks))
     else:
-        for check in checks:
-            print(f"{check.level:8} {check.name:12} {check.text}")
+        print("\n".join(line for check in checks for line in check.lines()))
     problems = [check.name for check in checks if check.level == "problem"]
     if problems:
         raise WorkError(f"problems with: {', '.join(problems)}")

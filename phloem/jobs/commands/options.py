@@ -78,9 +78,6 @@ Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file 
 ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, or the published arithmetic.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]
-Verify = Annotated[
-    bool | None, typer.Option("--verify/--no-verify", help="Read every byte of the tiles; default: where they are few.")
-]
 EngineOption = Annotated[
     Engine | None, typer.Option("--engine", help="What executes tiles; default: as the configuration says.")
 ]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-Section = type[BaseModel]
+Table = type[BaseModel]
 
 NOT_A_TABLE = ("model_type", "model_attributes_type", "dict_type")
 """Pydantic's names for a value where a table is due."""
@@ -27,7 +27,7 @@ class _Choice:
     """A table of which there are several kinds, told apart by one of its keys."""
 
     key: str
-    sections: Mapping[str, Section]
+    sections: Mapping[str, Table]
     chosen: str = ""
 
     def in_words(self, names: Sequence[str]) -> str:
@@ -39,7 +39,7 @@ class _Place:
     """Where pydantic met an error: `parts` are the keys as `--set` takes them, `section` the table of the last one."""
 
     parts: list[str] = field(default_factory=list)
-    section: Section | None = None
+    section: Table | None = None
     choice: _Choice | None = None
     open: _Choice | None = None
 
@@ -48,7 +48,7 @@ class _Place:
         return ".".join(self.parts)
 
 
-def explain(model: Section, kind: str, tree: Mapping[str, Any], error: ValidationError) -> list[str]:
+def explain(model: Table, kind: str, tree: Mapping[str, Any], error: ValidationError) -> list[str]:
     """Say what is wrong in a tree of keys, one line a fault.
 
     Args:
@@ -61,7 +61,7 @@ def explain(model: Section, kind: str, tree: Mapping[str, Any], error: Validatio
     return list(dict.fromkeys(lines))
 
 
-def _explain(model: Section, kind: str, fault: Any) -> str:
+def _explain(model: Table, kind: str, fault: Any) -> str:
     place = _locate(model, fault["loc"])
     key, given = place.key, fault["input"]
     if fault["type"] == "extra_forbidden" and place.section:
@@ -80,7 +80,7 @@ def _explain(model: Section, kind: str, fault: Any) -> str:
     return f"{key or kind}: {said}{shown}."
 
 
-def _unknown(model: Section, place: _Place) -> str:
+def _unknown(model: Table, place: _Place) -> str:
     """Explain a key that its table does not know."""
     assert place.section is not None
     name, valid, choice = place.parts[-1], list(place.section.model_fields), place.choice
@@ -104,7 +104,7 @@ def _entry(tree: Mapping[str, Any], where: Sequence[str | int]) -> str:
     return ""
 
 
-def _locate(model: Section, where: Sequence[str | int]) -> _Place:
+def _locate(model: Table, where: Sequence[str | int]) -> _Place:
     """Follow pydantic's path to an error through the types, and leave out what is no key: the names of alternatives."""
     place, step, choice = _Place(), _read(model), None
     for part in where:
@@ -156,7 +156,7 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _tables(model: Section, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Section]]:
+def _tables(model: Table, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Table]]:
     """Find all tables of a file: [one] of a kind, [[many]], [any.NAME]."""
     for name, known in model.model_fields.items():
         for one in _read(known.annotation, known.discriminator).types:

@@ -1,119 +1,100 @@
-"""`doctor`: what this machine can do, and what is missing."""
+"""`doctor`: what this machine can do, what is missing, and the command that mends it."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from phloem.hpc.local_engine import default_workers
-from phloem.io.files.atomic import write_atomically
 from phloem.jobs.config.paths import data_root
+from phloem.jobs.estimate.check import Check, Finding, look
+from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
+from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at.
-
-    Attributes:
-        name: what.
-        level: `ok`, `note` or `problem`.
-        text: what was found, and what to do about it.
-    """
-
-    name: str
-    level: str
-    text: str
-
-
 def examine(folder: Path) -> list[Check]:
     """Look at the machine, and at the folder where campaigns would go."""
-    checks = [
-        _guard("python", _python),
-        _guard("packages", _packages),
-        _guard("processor", _processor),
-        _guard("devices", _devices),
-        _guard("compiler", _compiler),
-        _guard("file system", lambda: _file_system(folder)),
-        _guard("data", _data),
-        _guard("engines", lambda: ("ok", "local (processes on this machine)")),
-        _guard("gradient", _gradient),
+    engines = [look("ray", check_ray), look("mpi", check_mpi), look("slurm", check_slurm)]
+    return [
+        Check("phloem", Finding("ok", VERSION)),
+        look("python", _python),
+        look("packages", _packages),
+        look("processor", _processor),
+        look("devices", _devices),
+        look("gpus", lambda: check_gpus(_seen_gpus())),
+        look("compiler", _compiler),
+        look("file system", lambda: check_folder(folder)),
+        look("data", _data),
+        look("engines", lambda: _engines(engines)),
+        *engines,
+        look("gradient", _gradient),
+        look("kernels", check_kernel_cache),  # after the gradient, which makes the folder
+        look("programs", check_program_cache),
     ]
-    return [Check("phloem", "ok", VERSION), *checks]
 
 
-def _guard(name: str, look: Callable[[], tuple[str, str]]) -> Check:
-    """Turn whatever goes wrong in a check into its finding."""
-    try:
-        return Check(name, *look())
-    except Exception as error:
-        return Check(name, "problem", f"{type(error).__name__}: {error}")
+def _python() -> Finding:
+    text = f"{sys.version.split()[0]} at {sys.executable}"
+    return Finding("ok" if sys.version_info >= (3, 11) else "problem", text)
 
 
-def _python() -> tuple[str, str]:
-    level = "ok" if sys.version_info >= (3, 11) else "problem"
-    return level, f"{sys.version.split()[0]} at {sys.executable}"
+def _packages() -> Finding:
+    return Finding("ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES))
 
 
-def _packages() -> tuple[str, str]:
-    return "ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+def _processor() -> Finding:
+    memory = psutil.virtual_memory().total / GIB
+    return Finding("ok", f"{default_workers()} cores usable, {memory:.1f} GiB of memory")
 
 
-def _processor() -> tuple[str, str]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return "ok", f"{default_workers()} cores usable, {memory:.1f} GiB of memory"
-
-
-def _devices() -> tuple[str, str]:
+def _devices() -> Finding:
     import jax
 
-    return "ok", ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
+    return Finding("ok", ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices()))
 
 
-def _compiler() -> tuple[str, str]:
+def _seen_gpus() -> int:
+    """GPUs that JAX sees; it has been asked for its devices before."""
+    import jax
+
+    return sum(device.platform == "gpu" for device in jax.local_devices())
+
+
+def _compiler() -> Finding:
     from phloem.kernels.time_loop.cpu.c_compiler import find_compiler
 
     found = find_compiler()
     if found is None:
-        return (
-            "note",
-            "none works: campaigns run on the xla backend, many times slower; install gcc or clang, or set CC",
-        )
-    return "ok", found.version
+        text = "none works: campaigns run on the xla backend, many times slower"
+        return Finding("note", text, "install gcc or clang, or set CC to one")
+    return Finding("ok", found.version, facts={"path": found.path})
 
 
-def _file_system(folder: Path) -> tuple[str, str]:
-    free = shutil.disk_usage(folder).free / 2**30
-    with tempfile.TemporaryDirectory(dir=folder) as inside:
-        begun = time.perf_counter()
-        for count in range(5):
-            write_atomically(Path(inside) / f"{count}", b"x" * 1_000_000)
-        milliseconds = 200 * (time.perf_counter() - begun)
-    level = "ok" if free > 1 else "problem"
-    return (
-        level,
-        f"{folder.resolve()}: {free:.1f} GiB free, a durable write of 1 MB takes {milliseconds:.0f} ms",
-    )
-
-
-def _data() -> tuple[str, str]:
+def _data() -> Finding:
     root = data_root()
     if root is None:
-        return "note", "PHLOEM_DATA is not set; only tests and examples on real data need it"
-    return ("ok", str(root)) if root.is_dir() else ("problem", f"PHLOEM_DATA = {root} is not a folder")
+        text = "PHLOEM_DATA is not set; only tests and examples on real data need it"
+        return Finding("note", text, "export PHLOEM_DATA=/the/folder/of/the/data/sets")
+    if root.is_dir():
+        return Finding("ok", str(root))
+    return Finding("problem", f"PHLOEM_DATA = {root} is not a folder", "unset PHLOEM_DATA, or set it to the folder")
 
 
-def _gradient() -> tuple[str, str]:
+def _engines(checks: Sequence[Check]) -> Finding:
+    usable = ["local", *(check.name for check in checks if check.level == "ok")]
+    return Finding("ok", ", ".join(usable), facts={"usable": usable})
+
+
+def _gradient() -> Finding:
     """Run one gradient of the real model on weather made up here."""
     import numpy as np
 
@@ -134,12 +115,12 @@ def _gradient() -> tuple[str, str]:
     milliseconds = 10 * (time.perf_counter() - begun)
     finite = np.isfinite(lanes.saved()[".raw"]).all()
     text = f"{backend}: ready in {compiled:.1f} s; {milliseconds:.1f} ms an iteration of 64 lanes x 2 years"
-    return ("ok", text) if finite else ("problem", f"{text}; the numbers are not finite")
+    return Finding("ok", text) if finite else Finding("problem", f"{text}; the numbers are not finite")
 
 
-def as_json(checks: list[Check]) -> dict[str, Any]:
+def as_json(checks: Sequence[Check]) -> dict[str, Any]:
     """Return the checks as a JSON object."""
     return {
         "ok": all(check.level != "problem" for check in checks),
-        "checks": [asdict(check) for check in checks],
+        "checks": [check.to_json() for check in checks],
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 
+from phloem.arithmetic import ceil_div
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import say
@@ -62,7 +63,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     configuration = configuration.model_copy(update={"experiment": experiment})
     made = campaign.read_unit(campaign.cells[0])
     years = experiment.site(made).days / PERIOD
-    cells = [replace(made, name=f"pace {number}") for number in range(-(-BLOCK // members))]
+    cells = [replace(made, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
     lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 
+import psutil
+
+from phloem.arithmetic import ceil_div
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
+from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK, blocks
 
-YEAR_DAYS = 365.25
 PROGRAM_BYTES = 0.9 * 2**30
 """Of the program and its compiler, beside the tables (measured, resident)."""
 
@@ -87,7 +89,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
             days = max(cells[position].days for position in block.cells)
             memory = max(memory, block_bytes(configuration, days, len(block.cells)))
             # A block costs the same whatever it holds.
-            years = days / YEAR_DAYS
+            years = days / PERIOD
             steps += BLOCK * years * optimiser.gradients(years)
         places += BLOCK * len(layout)
         seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
@@ -99,12 +101,12 @@ def project(campaign: Campaign, rate: float) -> Projection:
     told = 2 * unknowns + OTHER_NUMBERS
     tiles = len(campaign.tiles)
     width = at_once(campaign)
-    tasks = -(-tiles // (engine.tiles_per_task or width)) if engine.name == "slurm" else 1
+    tasks = ceil_div(tiles, engine.tiles_per_task or width) if engine.name == "slurm" else 1
     busy = sum(seconds) / engine.devices / (tasks * min(width, tiles))
     needs = Projection(
         tiles=tiles,
         lanes=lanes,
-        cell_years=sum(cell.days for cell in campaign.cells) / YEAR_DAYS * members,
+        cell_years=sum(cell.days for cell in campaign.cells) / PERIOD * members,
         bytes_per_worker=memory,
         disk_bytes=2 * (8 * told + trace) * lanes + 2 * lanes * (state + trace),
         files=2 * tiles + 4 * min(width * tasks, tiles) + 4 * tasks + 16,
@@ -149,7 +151,7 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
         found.append(f"the disk has {free / 2**30:.1f} GiB free, {needs.disk_bytes / 2**30:.1f} GiB are needed")
     if needs.files > MANY_FILES:
         found.append(f"{needs.files} files may exceed a quota of inodes: larger tiles.cells makes fewer")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory().total
     if engine.name != "slurm" and needs.workers * (needs.bytes_per_worker + PROGRAM_BYTES) > memory:
         found.append(
             f"{needs.workers} workers need more than the {memory / 2**30:.1f} GiB of this machine: fewer engine.workers"

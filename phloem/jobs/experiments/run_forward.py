@@ -18,9 +18,10 @@ import numpy as np
 from phloem.analysis.benchmark.cell_scores import Scores, scores
 from phloem.analysis.experiments.forward_figures import forward_figure
 from phloem.analysis.style.plot_style import to_png
+from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import write_atomically
-from phloem.io.files.netcdf import write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
 from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.jobs.calibration.merged_members import read_members
@@ -269,7 +270,7 @@ def _run(
         if np.isfinite(parameters[e][c, m]).all() and np.isfinite(pools[c, m]).all()
     ]
     found = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
-    size = -(-max(1, len(parameters) * len(weather) * width) // BLOCK) * BLOCK
+    size = ceil_div(max(1, len(parameters) * len(weather) * width), BLOCK) * BLOCK
     if not lanes:
         return found
     seats = (lanes * size)[:size]
@@ -302,7 +303,7 @@ def _live(tables: ModelTables) -> list[int]:
 
 def _fill(file: netCDF4.Dataset, found: Forward) -> None:
     experiments, cells, members, years = found.biomass.shape
-    file.setncatts({"Conventions": "CF-1.11", "title": "phloem forward runs", "source": f"phloem {VERSION}"})
+    file.setncatts({"Conventions": CONVENTIONS, "title": "phloem forward runs", "source": f"phloem {VERSION}"})
     for name, length in (("experiment", experiments), ("cell", cells), ("member", members), ("year", years)):
         file.createDimension(name, length)
 

@@ -14,7 +14,7 @@ import numpy as np
 from phloem.analysis.experiments.page import write_page
 from phloem.analysis.experiments.truth_recovery import recovery, truth_figure
 from phloem.analysis.style.plot_style import to_png
-from phloem.errors import InputError
+from phloem.errors import InputError, WorkError
 from phloem.hpc.mpi_engine import inside_world
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.grid_cell import GridCell
@@ -33,6 +33,7 @@ from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.experiments import run_forward as forward
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.engines import run
+from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.model_tables import ModelTables
 from phloem.names import STATUS
 
@@ -89,7 +90,10 @@ def run_experiments(
         _plan_all(target, out, keys)
     for name in SIDE_BY_SIDE:
         say(f"experiment {name}")
-        run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
+        outcome = run(target, out / name, [*keys, f'experiment.name="{name}"'], workers)
+        if isinstance(outcome, ToldElsewhere) and outcome.status:
+            failure = InputError if outcome.status == 2 else WorkError
+            raise failure(f"experiment {name} ended with status {outcome.status}: its ranks have said why")
     campaigns = [open_campaign(out / name) for name in SIDE_BY_SIDE]
     together(out, campaigns).require_products()
     years = forward_years(campaigns[-1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.io.files.atomic import CorruptFile
@@ -175,16 +176,16 @@ class _Ingest:
                 f"store.memory_gb = {self.file.store.memory_gb:g} is too little for chunks of {chunk} cells over "
                 f"{days} days; at least {least:.2f}, or fewer cells_per_chunk"
             )
-        return min(-(-len(domain) // chunk) * chunk, room // each // chunk * chunk)
+        return min(ceil_div(len(domain), chunk) * chunk, room // each // chunk * chunk)
 
     def _make(self, found: Survey, domain: Domain, most: int) -> Finished:
         """Make the chunks that are not done, and seal the store."""
         products = found.products
         size = self.file.store.cells_per_chunk
         done = self.folder.done()
-        total = -(-len(domain) // size)
+        total = ceil_div(len(domain), size)
         pending = [number for number in range(total) if number not in done]
-        passes = -(-len(pending) // max(1, most // size))
+        passes = ceil_div(len(pending), max(1, most // size))
         forest = " over mature forest" if domain.kept is not None else ""
         begin = [
             f"{len(done)} of {total} chunks are done" if done else f"{len(domain)} cells in {total} chunks",

@@ -11,6 +11,7 @@ import xarray as xr
 
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_arrays import TIME_UNITS
+from phloem.io.files.netcdf import CONVENTIONS
 from phloem.jobs.single_cell import Simulation, daily_outputs
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.simulate.outputs_from_day import late_days
@@ -55,7 +56,7 @@ def simulate_grid_cell(cell: GridCell, values: np.ndarray, experiment: Calibrati
         np.zeros(len(values), int), names, 0, experiment.precision,
     )  # fmt: skip
     texts = {
-        "Conventions": "CF-1.11",
+        "Conventions": CONVENTIONS,
         "title": f"phloem simulation of {cell.name}",
         "source": f"phloem {VERSION}",
         "mode": experiment.mode,

@@ -16,7 +16,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.tower_arrays import TIME_UNITS, TowerArrays, tower_of_arrays
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
-from phloem.io.drivers.variables import EPOCH, EVAPORATIVE_FRACTION, VARIABLES
+from phloem.io.drivers.variables import EPOCH, EVAPORATIVE_FRACTION, DriverVariables
 
 GivenDrivers = str | os.PathLike[str] | xr.Dataset | Mapping[str, Any]
 """A tower file, or forcing by CF/CMIP name with `time` and `latitude`."""
@@ -24,11 +24,12 @@ GivenDrivers = str | os.PathLike[str] | xr.Dataset | Mapping[str, Any]
 PLACE = {"latitude": ("latitude", "lat", "LAT"), "longitude": ("longitude", "lon", "LON")}
 
 
-def read_drivers(drivers: GivenDrivers, site: str, quality: str, compared: bool) -> Cell:
+def read_drivers(drivers: GivenDrivers, variables: DriverVariables, site: str, quality: str, compared: bool) -> Cell:
     """Return the drivers of one site, checked; what was mended, or looks wrong, is warned of.
 
     Args:
         drivers: a tower file; or a Dataset or mapping, as `phloem.simulate` takes them.
+        variables: what the model needs.
         site: name of a site that is not in a file.
         quality: as of `read_tower`.
         compared: whether observations will be compared with.
@@ -37,9 +38,10 @@ def read_drivers(drivers: GivenDrivers, site: str, quality: str, compared: bool)
         InputError: a file, variable or value that cannot be accepted.
     """
     if isinstance(drivers, (str, os.PathLike)):
-        cell = read_tower(Path(drivers).expanduser(), quality=quality)
+        cell = read_tower(Path(drivers).expanduser(), quality=quality, variables=variables)
     elif isinstance(drivers, Mapping):
-        cell = tower_of_arrays(_tower_arrays(drivers, site), quality=quality, compared=compared)
+        given = _tower_arrays(drivers, variables, site)
+        cell = tower_of_arrays(given, quality=quality, compared=compared, variables=variables)
     else:
         raise InputError(
             f"drivers: a {type(drivers).__name__}; give a tower file, an xarray Dataset, or arrays by name"
@@ -50,12 +52,12 @@ def read_drivers(drivers: GivenDrivers, site: str, quality: str, compared: bool)
     return cell
 
 
-def _tower_arrays(drivers: xr.Dataset | Mapping[str, Any], site: str) -> TowerArrays:
+def _tower_arrays(drivers: xr.Dataset | Mapping[str, Any], variables: DriverVariables, site: str) -> TowerArrays:
     given = {str(name): drivers[name] for name in _names(drivers)}
     if "time" not in given:
         raise InputError(f"drivers: cell {site}: variable time: is missing; given are {', '.join(sorted(given))}")
     stamps, units, calendar = _stamps(given["time"], site)
-    known = {name for one in (*VARIABLES.values(), EVAPORATIVE_FRACTION) for name in (one.name, one.layout)}
+    known = {name for one in (*variables.all, EVAPORATIVE_FRACTION) for name in (one.name, one.layout)}
     latitude, longitude = (_number(given, names) for names in PLACE.values())
     if latitude is None:
         raise InputError(

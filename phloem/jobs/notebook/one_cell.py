@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from phloem.io.drivers.variables import driver_variables
 from phloem.jobs.config.experiments import DEFAULT
 from phloem.jobs.evaluation import Evaluation
 from phloem.jobs.notebook.daily_datasets import tower_dataset
@@ -55,7 +56,7 @@ def simulate(
     check_choices(mode, precision, option="")
     chosen = tower_experiment(mode, precision, experiment)
     values, members = parameter_values(parameters, chosen.tables)
-    cell = read_drivers(drivers, site, quality, compared=False)
+    cell = read_drivers(drivers, driver_variables(chosen.tables), site, quality, compared=False)
     return tower_dataset(simulate_tower(cell, values, chosen), members)
 
 
@@ -104,5 +105,5 @@ def evaluate(
     check_choices(mode, precision, backend, option="")
     chosen = tower_experiment(mode, precision, experiment)
     values, members = parameter_values(parameters, chosen.tables)
-    cell = read_drivers(drivers, site, quality, compared=True)
+    cell = read_drivers(drivers, driver_variables(chosen.tables), site, quality, compared=True)
     return evaluate_cell(cell, values, chosen, backend, gradient, members)

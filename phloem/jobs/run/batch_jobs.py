@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from phloem.endings import Ending
 from phloem.hpc.slurm_engine.control import node_is_down
@@ -25,25 +26,50 @@ OVER = (
 )
 """What ends a job for certain; everything else, `unknown` first of all, is no end."""
 
-_over: dict[tuple[str, int], str] = {}
-"""How lives of jobs ended, by job id and restart count: that does not change any more."""
 
-_known: dict[str, tuple[float, dict[str, str]]] = {}
-"""When the controller was last asked about an array, and what it said of its tasks; "" is all that it was silent of."""
+@dataclass
+class SchedulerAnswers:
+    """What the scheduler has said of jobs.
 
-
-def verdict(holder: Holder) -> str:
-    """Return how a holder's job ended, as an end's class; empty where it is not known for certain to be over.
-
-    A job that is requeued has the same id in its next life, so what is known of one life says nothing of another. That
-    a job is over is only believed of an answer younger than the claim: before that it may have been waiting.
+    Attributes:
+        known: when the controller was last asked about an array, and what it said of its tasks; "" is all that it was
+            silent of.
+        over: how lives of jobs ended, by job id and restart count: that does not change any more.
     """
-    life = holder.job, holder.restart
-    if life not in _over and _ended(_state(holder.job), holder):
-        kind = _ended(_state(holder.job, afresh=True), holder)
-        if kind:
-            _over[life] = _why_put_back(holder) if kind == "put back" else kind
-    return _over.get(life, "")
+
+    known: dict[str, tuple[float, dict[str, str]]] = field(default_factory=dict)
+    over: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def verdict(self, holder: Holder) -> str:
+        """Return how a holder's job ended, as an end's class; empty where it is not known for certain to be over.
+
+        A job that is requeued has the same id in its next life, so what is known of one life says nothing of another.
+        That a job is over is only believed of an answer younger than the claim: before that it may have been waiting.
+        """
+        life = holder.job, holder.restart
+        if life not in self.over and _ended(self._state(holder.job), holder):
+            kind = _ended(self._state(holder.job, afresh=True), holder)
+            if kind:
+                self.over[life] = _why_put_back(holder) if kind == "put back" else kind
+        return self.over.get(life, "")
+
+    def _state(self, job: str, afresh: bool = False) -> str:
+        """Return a job's state, UNKNOWN where nobody says it: one question an array, of which hundreds may be asked."""
+        array, now = job.partition("_")[0], time.monotonic()
+        lately = {key: states for key, (asked, states) in self.known.items() if now - asked < REMEMBER_SECONDS}
+        if "" in lately:
+            return "UNKNOWN"
+        if afresh or array not in lately:
+            try:
+                lately[array] = queue_states([array])
+            except EngineError:
+                self.known[""] = time.monotonic(), {}
+                return "UNKNOWN"
+            self.known[array] = time.monotonic(), lately[array]
+        states = lately[array]
+        if job not in states and array not in states:  # the accounting may know what the controller has forgotten
+            states |= {array: "UNKNOWN", **job_states([array]), **states}
+        return states.get(job, "UNKNOWN")
 
 
 def _ended(state: str, holder: Holder) -> str:
@@ -70,23 +96,10 @@ def _why_put_back(holder: Holder) -> str:
         return Ending.NODE_LOST
 
 
-def _state(job: str, afresh: bool = False) -> str:
-    """Return a job's state, UNKNOWN where nobody says it: one question an array, of which hundreds may be asked for."""
-    array, now = job.partition("_")[0], time.monotonic()
-    lately = {key: states for key, (asked, states) in _known.items() if now - asked < REMEMBER_SECONDS}
-    if "" in lately:
-        return "UNKNOWN"
-    if afresh or array not in lately:
-        try:
-            lately[array] = queue_states([array])
-        except EngineError:
-            _known[""] = time.monotonic(), {}
-            return "UNKNOWN"
-        _known[array] = time.monotonic(), lately[array]
-    states = lately[array]
-    if job not in states and array not in states:  # the accounting may know what the controller has forgotten
-        states |= {array: "UNKNOWN", **job_states([array]), **states}
-    return states.get(job, "UNKNOWN")
+ANSWERS = SchedulerAnswers()
+"""Those to this process: its supervisors and its looks at a campaign ask for the same jobs."""
+
+verdict = ANSWERS.verdict
 
 
 def living(jobs: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from phloem.io.campaign.attempts import LEASE_SECONDS, file_system_now, forget_attempts, list_attempts
+from phloem.io.campaign.attempts import LEASE_SECONDS, file_system_now, forget_attempts, list_attempts, process_exists
 from phloem.io.files.journals import append_events, roll_up
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.run.state import CampaignState
@@ -60,7 +60,7 @@ def _ended(target: Path) -> list[Path]:
         if path == target:
             continue
         if found and found["host"] == os.uname().nodename:
-            gone = not Path(f"/proc/{found['pid']}").exists()
+            gone = not process_exists(found["pid"])
         else:
             gone = now - path.stat().st_mtime > LEASE_SECONDS
         if gone or (found and int(found["pid"]) == os.getpid()):

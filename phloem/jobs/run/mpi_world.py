@@ -15,6 +15,7 @@ from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.run.batch_jobs import verdict
 from phloem.jobs.run.execute import conclude, local_engine, prepare, supervise
+from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.jobs.run.state import CampaignState
 from phloem.jobs.run.supervisor import Supervisor, Watch
 
@@ -22,7 +23,9 @@ Planned = tuple[str, Configuration, set[int]]
 """Campaign directory, configuration of this run, tiles that are done."""
 
 
-def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tuple[Campaign, CampaignState] | None:
+def run_in_world(
+    open_or_plan: Callable[[], Campaign], workers: int = 0
+) -> tuple[Campaign, CampaignState] | ToldElsewhere:
     """Compute a campaign on all ranks of this world.
 
     Args:
@@ -30,14 +33,16 @@ def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tupl
         workers: processes a rank; 0 is one.
 
     Returns:
-        On rank 0 the campaign and its state; None on the others.
+        On rank 0 the campaign and its state.
 
     Raises:
-        InputError: on every rank, where rank 0 found the input wrong.
+        InputError: on rank 0; the input is wrong.
         WorkError: on rank 0; some tiles have no result.
     """
     here = world()
     planned = _plan(here, open_or_plan)
+    if isinstance(planned, ToldElsewhere):
+        return planned
     campaign = replace(open_campaign(Path(planned[0])), configuration=planned[1])
     tiles, begun = len(campaign.all_tiles), time.time()
     first = here.rank * tiles // here.size
@@ -53,14 +58,14 @@ def run_in_world(open_or_plan: Callable[[], Campaign], workers: int = 0) -> tupl
         state = supervise(supervisor)
     here.meet()
     if here.rank:
-        return None
+        return ToldElsewhere()
     journal = campaign.paths.journal(supervisor.name)
     append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})
     return campaign, conclude(campaign, state, engine.flag.name)
 
 
-def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned:
-    """Plan on rank 0 and tell the others; what is wrong there is raised everywhere."""
+def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned | ToldElsewhere:
+    """Plan on rank 0 and tell the others; what is wrong there is raised there, and ends them all."""
     answer: Planned | InputError | WorkError | None = None
     if here.rank == 0:
         try:
@@ -71,5 +76,7 @@ def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned:
             answer = error
     found = here.from_first(answer)
     if isinstance(found, InputError | WorkError):
-        raise found if here.rank == 0 else type(found)("")
+        if here.rank == 0:
+            raise found
+        return ToldElsewhere(2 if isinstance(found, InputError) else 1)
     return found

@@ -22,7 +22,7 @@ from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, s
 from phloem.io.files.atomic import write_atomically
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
-from phloem.io.references.growth_curves import richards_chapman, total_biomass
+from phloem.io.references.growth_curves import DRY_MATTER, richards_chapman, total_biomass
 from phloem.jobs.synthetic.boreal_truth import LAPSE, STEP, Place, places, true_parameters
 from phloem.jobs.synthetic.weather import boreal_weather
 from phloem.kernels.calibrations.dalec_daily.experiment import GROWTH_YEARS
@@ -59,7 +59,6 @@ GAPS = {"gpp": 0.15, "reco": 0.0, "et": 0.05, "lai": 0.15}
 """Share of missing values, by stream."""
 
 ROOT_SHOOT = 0.25
-CARBON = 0.5
 CURVE_EVERY = 10
 """Years between two inventories of the stand to which the growth curve is fitted."""
 
@@ -202,13 +201,13 @@ def observe(stand: Stand, series: dict[str, np.ndarray]) -> GridCell:
     wet = series["beta"][begin : begin + len(rows)]
     fraction[rows] = np.clip(0.15 + 0.75 * wet + 0.05 * rng.standard_normal(len(rows)), 0, 1)
 
-    to_above = 1 / (100 * CARBON * (1 + ROOT_SHOOT))
+    to_above = 1 / (DRY_MATTER * (1 + ROOT_SHOOT))
     above = series["biomass"][_year_ends()] * to_above
     ages = np.arange(5, GROWTH_YEARS + 1, CURVE_EVERY)
     inventory = above[ages - 1] * np.exp(CURVE_NOISE * rng.standard_normal(len(ages)))
     a, k, c = fit_curve(ages.astype(float), inventory)
     every = np.arange(1, GROWTH_YEARS + 1)
-    curve = total_biomass(richards_chapman(every, a, k, c), ROOT_SHOOT, CARBON)
+    curve = total_biomass(richards_chapman(every, a, k, c), ROOT_SHOOT)
     truth = dict(zip((p.name for p in PARAMETERS), stand.truth, strict=True))
     return GridCell(
         name=stand.name,

@@ -14,6 +14,7 @@ from phloem.jobs.synthetic.transect import EVERYWHERE
 from phloem.kernels.calibrations.dalec_daily.experiment import LeafLine
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.kernels.models.dalec_daily.phenology import yearly
+from phloem.names import PERIOD
 
 SOUTH, NORTH, WEST, EAST = 55.0, 69.5, 5.0, 60.0
 """Northern Europe: the boreal forest and its southern ecotone, degrees."""
@@ -139,10 +140,10 @@ def true_parameters(mean_temperature: float, needle: float, rng: np.random.Gener
         "turnover_som": 4.0e-5 - 1.6e-5 * cold,
         "temperature_sensitivity": 0.045 + 0.012 * cold,
         "canopy_efficiency": 13.5 - 4.0 * cold - 2.0 * needle,
-        "bud_burst_day": 365.25 + 118.0 + 24.0 * cold,
+        "bud_burst_day": PERIOD + 118.0 + 24.0 * cold,
         "f_labile": labile / (1 - foliar),
         "labile_release_period": 42.0 - 8.0 * cold,
-        "leaf_fall_day": 365.25 + 284.0 - 16.0 * cold,
+        "leaf_fall_day": PERIOD + 284.0 - 16.0 * cold,
         "leaf_fall_period": period,
         "lcma": lcma,
         "uwue": 11.0 - 2.0 * cold,

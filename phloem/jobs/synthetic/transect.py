@@ -22,6 +22,7 @@ from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.records import Observed, Outputs, State
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.day_tables import series
+from phloem.names import PERIOD
 
 SOUTH, NORTH = 47.0, 68.0
 """Ends of the transect, degrees north."""
@@ -71,10 +72,10 @@ def true_parameters(mean_temperature: float) -> np.ndarray:
         "turnover_som": 4.5e-5 - 2e-5 * cold,
         "temperature_sensitivity": 0.045 + 0.012 * cold,
         "canopy_efficiency": 17.5 - 9.5 * cold,
-        "bud_burst_day": 365.25 + 118.0 + 28.0 * cold,
+        "bud_burst_day": PERIOD + 118.0 + 28.0 * cold,
         "f_labile": 0.14,
         "labile_release_period": 42.0 - 8.0 * cold,
-        "leaf_fall_day": 365.25 + 284.0 - 18.0 * cold,
+        "leaf_fall_day": PERIOD + 284.0 - 18.0 * cold,
         "leaf_fall_period": 62.0,
         "lcma": 55.0 + 45.0 * cold,
         "uwue": 11.0 - 2.0 * cold,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.time_loop.day_tables import series
 
@@ -175,4 +176,4 @@ def weighted(seen: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _row(numbers: Any, dtype: Any) -> Array:
     """Return one number (or row) a cell, repeated from the first cell on up to the next multiple of ROW cells."""
     values = np.array(numbers, dtype)
-    return jnp.asarray(np.resize(values, (-(-len(values) // ROW) * ROW, *values.shape[1:])))
+    return jnp.asarray(np.resize(values, (ceil_div(len(values), ROW) * ROW, *values.shape[1:])))

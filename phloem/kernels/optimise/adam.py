@@ -16,8 +16,6 @@ from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
 from phloem.kernels.optimise.optimiser import Options, choose
 from phloem.names import STOP
 
-SCHEDULES = ("constant", "constant-cosine")
-
 
 @dataclass(frozen=True)
 class AdamOptions(Options):

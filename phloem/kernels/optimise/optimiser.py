@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.objective import Objective, SiteData
 from phloem.kernels.optimise.lanes import MAX_REDRAWS, PADDING, RUNNING, Lanes, draw, lane_keys, start_values
@@ -44,7 +45,7 @@ class Options(ABC):
     @property
     def stride(self) -> int:
         """Steps between two kept losses."""
-        return max(1, -(-self.steps // self.trace))
+        return max(1, ceil_div(self.steps, self.trace))
 
     @property
     def trace_iteration(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.day_tables import SEGMENT, Series, series
 from phloem.kernels.time_loop.fold import fold
@@ -51,7 +52,7 @@ def yearly_pools(
     Yields:
         After each year: the pools at its end, (lanes, pools), and its total, (lanes,), or None.
     """
-    longest = -(-366 // SEGMENT) * SEGMENT
+    longest = ceil_div(366, SEGMENT) * SEGMENT
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     fixed = np.zeros(longest, int)

@@ -9,6 +9,8 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
+from phloem.arithmetic import ceil_div
+
 SEGMENT = 64
 """Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
 
@@ -58,7 +60,7 @@ def series(
     """
     rows = max(least, *(len(w[0]) for w in weather))
     lengths = [len(w[0]) for w in weather] if weather_row is None else [len(np.asarray(weather_row))] * len(weather)
-    days = -(-(rows if weather_row is None else max(lengths)) // segment) * segment
+    days = ceil_div(rows if weather_row is None else max(lengths), segment) * segment
 
     def stack(tables: list[Any]) -> np.ndarray:
         """Fill one table cell by cell; stacked from copies it took six times its size for a moment."""

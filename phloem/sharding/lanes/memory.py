@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from phloem.arithmetic import ceil_div
+
 RECOMPUTED = {"xla": 128, "cpu": 48}
 """Numbers a lane and day of one segment that the reverse sweep recomputes and keeps, at most: about 100 were counted in
 XLA's compiled program, 31 in the scratch of the cpu backend."""
@@ -37,6 +39,6 @@ def projected_bytes(
         rows: rows of the tables where days repeat them; by default one a day.
     """
     tables = days * cells + (days if rows is None else rows) * cells * (fields - 1)
-    kept = -(-days // segment) * states * width
+    kept = ceil_div(days, segment) * states * width
     residuals = segment * RECOMPUTED[backend] * width
     return size * (tables + kept + residuals) + 2 * width * lane

@@ -17,14 +17,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from phloem.arithmetic import ceil_div
 from phloem.sharding.processes.mesh import global_rows, reduce_rows
 
 UNIT_BITS = 1074
 """A finite float64 is an integer times 2**-1074."""
 
 LIMB_BITS = 32
-SUM_LIMBS = -(-(1024 + UNIT_BITS + 64) // LIMB_BITS)
-SQUARE_LIMBS = -(-(2 * (1024 + UNIT_BITS) + 64) // LIMB_BITS)
+SUM_LIMBS = ceil_div(1024 + UNIT_BITS + 64, LIMB_BITS)
+SQUARE_LIMBS = ceil_div(2 * (1024 + UNIT_BITS) + 64, LIMB_BITS)
 """Limbs that hold the sum of 2**63 values of any size, and of their squares, with a sign."""
 
 LARGEST_ROUND = 256
@@ -189,7 +190,7 @@ def round_size(most: int, devices: int) -> int:
         most: cells of the process that has most.
         devices: devices a process.
     """
-    return -(-min(max(most, 1), LARGEST_ROUND) // devices) * devices
+    return ceil_div(min(max(most, 1), LARGEST_ROUND), devices) * devices
 
 
 def reduce_moments(mesh: Mesh, batch: Sequence[Sequence[Moments]], size: int, variables: int) -> list[Moments]:

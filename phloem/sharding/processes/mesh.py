@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from phloem.arithmetic import ceil_div
 from phloem.errors import WorkError
 from phloem.sharding.processes.rendezvous import LOOPBACK, Processes, find_processes, meet
 
@@ -195,7 +196,7 @@ def global_rows(mesh: Mesh, own: np.ndarray, capacity: int | None = None) -> tup
     width = mesh.shape["device"]
     if capacity is None:
         most = int(gather(mesh, np.asarray(len(own), np.int32)).max())
-        capacity = max(-(-most // width), 1) * width
+        capacity = max(ceil_div(most, width), 1) * width
     if len(own) > capacity or capacity % width:
         raise ValueError(f"{len(own)} rows, capacity {capacity}, {width} devices")
     padded = np.zeros((capacity, *own.shape[1:]), own.dtype)

@@ -13,8 +13,9 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from phloem.errors import InputError, WorkError
 
@@ -133,15 +134,14 @@ def _shared(env: Mapping[str, str], origin: str, rank: str) -> str:
     if origin == "srun":
         return f"srun {env.get('SLURM_JOB_ID')}.{env.get('SLURM_STEP_ID')}"
     # The nearest ancestor that has no rank is what started the ranks, whatever shells stand between.
-    pid = os.getpid()
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    starter = psutil.Process()
+    for starter in psutil.Process().parents():
         try:
-            if f"\0{rank}=".encode() not in b"\0" + Path(f"/proc/{pid}/environ").read_bytes():
+            if rank not in starter.environ():
                 break
-        except PermissionError:
+        except psutil.AccessDenied:
             break
-    return f"{origin} {pid}"
+    return f"{origin} {starter.pid}"
 
 
 class Meeting(NamedTuple):

@@ -17,7 +17,7 @@ from phloem.analysis.attribution.choose_cells import choose_cells, unroll
 from phloem.analysis.attribution.dependence_curves import trend
 from phloem.analysis.attribution.inputs import Predictor, Target
 from phloem.analysis.attribution.member_fits import fit_all, member_band
-from phloem.analysis.attribution.result_files import plain, read_attribution, write_attribution
+from phloem.analysis.attribution.result_files import plain, write_attribution
 from phloem.analysis.parameters.screening import identifiability
 from phloem.analysis.parameters.strategy_axes import strategy_axes
 from phloem.analysis.trees import boosting
@@ -31,7 +31,7 @@ from phloem.analysis.trees.boosting import (
     random_folds,
 )
 from phloem.analysis.trees.settings import Settings
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError
 from phloem.kernels.calibrations.dalec_daily.derived_quantities import STRATEGY
 from phloem.names import PERIOD
 from tests.support.analysis.attribution_worlds import QUICK, THRESHOLD, World, make_world
@@ -154,6 +154,15 @@ def test_folds() -> None:
     assert counts.max() - counts.min() <= np.bincount(blocks).max()
     edge = blocks_of(np.array([50.0, 50.0, 50.0]), np.array([179.9, -179.9, 180.1]), 5.0)
     assert edge[1] == edge[2] != edge[0], "longitudes of either convention; no block across the date line"
+
+
+def test_r2_is_of_weighted_cells_and_nan_where_they_are_constant() -> None:
+    rng = np.random.default_rng(3)
+    y, weights = rng.normal(size=50), rng.uniform(0.1, 2.0, 50)
+    predicted = y + 0.3 * rng.normal(size=50)
+    spread = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
+    assert boosting.r2_score(y, predicted, weights) == 1 - np.sum(weights * (y - predicted) ** 2) / spread
+    assert np.isnan(boosting.r2_score(np.full(3, 0.1), np.arange(3.0), np.ones(3))), "whose mean is not quite 0.1"
 
 
 def test_held_out_cells_are_not_seen() -> None:
@@ -399,7 +408,7 @@ def test_files(found: Attribution, world: World, tmp_path: Path) -> None:
     whole = replace(found, identifiability=identifiability(parameters, GRID), pca=pca)
     folder = tmp_path / "campaign" / "attribution"
     assert write_attribution(folder, whole) == folder / "attribution.json"
-    document = read_attribution(folder)
+    document = json.loads((folder / "attribution.json").read_text())
     assert document == plain(whole.to_json())
     assert "NaN" not in (folder / "attribution.json").read_text()
     names = sorted(path.name for path in folder.iterdir())
@@ -445,15 +454,7 @@ def test_files_of_an_attribution_without_any_model(world: World, tmp_path: Path)
     few = np.full((3, 5, 30), 0.5)
     whole = replace(nothing, identifiability=identifiability(few, GRID), pca=strategy_axes(few, STRATEGY))
     write_attribution(tmp_path / "attribution", whole)
-    document = read_attribution(tmp_path / "attribution")
-    assert document is not None
+    document = json.loads((tmp_path / "attribution" / "attribution.json").read_text())
     assert document["targets"][0]["refused"].startswith("0 of 1600")
     assert "26 are needed" in document["pca"]["refused"]
     assert (tmp_path / "attribution" / "importance.csv").read_text().strip() == ""
-
-
-def test_reading_what_is_no_attribution(tmp_path: Path) -> None:
-    assert read_attribution(tmp_path) is None
-    (tmp_path / "attribution.json").write_text('{"targets": ')
-    with pytest.raises(WorkError, match="phloem attribute"):
-        read_attribution(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.attribution.shapley_partition import Partition, dominance, partition
+from phloem.analysis.attribution.shapley_partition import Partition, partition
 from phloem.errors import InputError
 
 NAMES = ("PFT", "CLIM", "AGE", "SOIL", "TOPO")
@@ -104,32 +104,13 @@ def maps(rng: np.random.Generator) -> tuple[Partition, dict[frozenset[str], np.n
     return partition(NAMES[:3], table.__getitem__), table
 
 
-def test_dominance_of_maps() -> None:
+def test_a_partition_of_maps_is_that_of_each_cell() -> None:
     found, table = maps(np.random.default_rng(0))
-    area = np.linspace(1.0, 2.0, 60)
-    labels = dominance(found, area)
-    hits = np.zeros(3)
-    weighted = np.zeros(3)
     for cell in range(60):
-        one = {subset: float(values[cell]) for subset, values in table.items()}
-        if not one[frozenset(NAMES[:3])] > 0 or np.isnan(list(one.values())).any():
-            assert labels.largest[cell] == -1
-            continue
-        parts = by_orderings(NAMES[:3], one)
-        winner = max(range(3), key=lambda n: parts[NAMES[n]])
-        assert labels.largest[cell] == winner
-        hits[winner] += 1
-        weighted[winner] += area[cell]
-    assert labels.cells == hits.sum() < 60
-    np.testing.assert_allclose(labels.fraction, hits / hits.sum())
-    np.testing.assert_allclose(labels.area_fraction, weighted / weighted.sum())
-    assert dominance(found).area_fraction is None
-
-
-def test_dominance_where_all_is_masked() -> None:
-    labels = dominance(partition(("a", "b"), lambda subset: np.full(4, -1.0)))
-    assert (labels.largest == -1).all()
-    assert np.isnan(labels.fraction).all()
+        parts = by_orderings(NAMES[:3], {subset: float(values[cell]) for subset, values in table.items()})
+        np.testing.assert_allclose(found.independent[:, cell], [parts[name] for name in NAMES[:3]], atol=1e-12)
+    assert np.isnan(found.independent[:, 7:9]).any(axis=0).all()
+    assert np.isfinite(found.independent[:, 9:]).all()
 
 
 @pytest.mark.parametrize("groups", [[], ["a", "a"], [f"g{n}" for n in range(17)]])

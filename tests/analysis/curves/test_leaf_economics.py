@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from phloem.analysis.curves.curve_figures import leaf_economics_figure
 from phloem.analysis.curves.leaf_economics import (
@@ -13,7 +11,6 @@ from phloem.analysis.curves.leaf_economics import (
     MASS_UNITS,
     Leaves,
     fit_leaf_economics_line,
-    lpj_guess_line,
     read_leaves,
 )
 from phloem.analysis.style.plot_style import to_png
@@ -132,17 +129,6 @@ def test_what_cannot_be_meant_is_refused(tmp_path, header, options, parts):
 def test_leaves_of_one_mass_are_refused():
     with pytest.raises(InputError, match=r"all 3 leaves have one mass per area \(40 gC m-2\)"):
         fit_leaf_economics_line(leaves([40.0, 40.0, 40.0], [1.0, 2.0, 3.0]))
-
-
-@given(st.floats(0.05, 10.0), st.booleans())
-def test_the_line_of_lpj_guess_inverts_its_relation(lifespan, needleleaf):
-    offset, slope = (2.41, 0.38) if needleleaf else (2.29, 0.40)
-    sla = 0.2 * 10.0 ** (offset - slope * math.log10(12.0 * lifespan))  # m2 kgC-1
-    alpha, gamma = lpj_guess_line(needleleaf)
-    assert math.exp(alpha + gamma * math.log(1000.0 / sla)) == pytest.approx(lifespan, rel=1e-9)
-    # As calibration.md prints it.
-    constant = 1.28897 if needleleaf else 1.40897
-    assert 10.0 ** ((math.log10(1000.0 / sla) - constant) / slope) / 12.0 == pytest.approx(lifespan, rel=1e-4)
 
 
 def test_toml_is_what_a_campaign_file_reads():

@@ -1,9 +1,12 @@
 """The parts of the report that need no browser: cells and their days, trajectories, tables, attribution, benchmarks."""
 
+import copy
 import csv
 import dataclasses
 import os
 import re
+import shutil
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -13,7 +16,7 @@ from phloem.analysis.benchmark.pairs import Pairs
 from phloem.analysis.benchmark.result_files import MOST_ROWS, write_benchmark
 from phloem.analysis.report.benchmark import benchmark_maps
 from phloem.analysis.report.files import ReportFiles, slug
-from phloem.analysis.report.page import write_report
+from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report_data.cell_sets import nanmedian, quantities
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
@@ -39,6 +42,50 @@ def text_of(page):
 def rows_of(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+@dataclasses.dataclass
+class Told:
+    """A report with everything in it, which several tests look at.
+
+    Attributes:
+        folder: where it and what it tells of lie.
+        benchmarked: what it says of benchmarks.
+        page: its page.
+    """
+
+    contents: Contents
+    folder: Path
+    benchmarked: dict
+    page: Path
+
+    @property
+    def text(self):
+        return text_of(self.page)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Attributed, benchmarked, and with attempts that failed."""
+    folder = tmp_path_factory.mktemp("told")
+    went = facts(
+        experiment="baseline",
+        hours={"committed": 1.25, "out of memory": 0.5},
+        failures={"bug": {"attempts": 3, "tiles": 2, "mend": "report the traceback"}},
+        set_aside=[{"cell": "N1", "class": "hang", "message": "no answer <for> an hour"}],
+        versions={"jax": "1.2.3"},
+    )
+    contents = grid_contents(6, 8, facts=[went], attribution={"baseline": (folder, attribution())})
+    found = benchmark(folder / "benchmark", contents.sets[0])
+    contents = dataclasses.replace(contents, benchmark={"baseline": (folder / "benchmark", found)})
+    return Told(contents, folder, found, write_report(contents, folder / "report"))
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Neither attributed nor benchmarked."""
+    contents, folder = grid_contents(6, 8), tmp_path_factory.mktemp("bare")
+    return contents, write_report(contents, folder)
 
 
 def test_all_parameters_but_those_of_fire_are_offered():
@@ -98,11 +145,10 @@ def test_ages_fit_the_page_and_begin_densely(cells, curves):
     assert len(ages) >= 7
 
 
-def test_the_tables_hold_what_the_maps_show(tmp_path):
-    contents = grid_contents(6, 8)
-    cells = contents.sets[0]
-    page = write_report(contents, tmp_path)
-    medians, rcv, table = (rows_of(tmp_path / "data" / f"{name}.csv") for name in ("medians", "rcv", "cells"))
+def test_the_tables_hold_what_the_maps_show(bare):
+    contents, page = bare
+    cells, folder = contents.sets[0], page.parent
+    medians, rcv, table = (rows_of(folder / "data" / f"{name}.csv") for name in ("medians", "rcv", "cells"))
     assert [row["cell"] for row in medians] == list(cells.names)
     for one in quantities(TOWERS):
         spread = cells.spread(one)
@@ -111,24 +157,24 @@ def test_the_tables_hold_what_the_maps_show(tmp_path):
         np.testing.assert_allclose([float(row[one.key] or "nan") for row in rcv], spread.rcv, rtol=1e-5, atol=1e-9)
     assert table[2]["status"] == "some_calibrated"
     assert float(table[0]["nnse_gpp"]) == pytest.approx(cells.middle_score("gpp", 0)[0], rel=1e-5)
-    failed = rows_of(tmp_path / "data" / "failed_lanes.csv")
+    failed = rows_of(folder / "data" / "failed_lanes.csv")
     assert sum(len(row["members"].split(", ")) for row in failed) == (~cells.good).sum()
     text = text_of(page)
     assert f"{cells.good.sum()} / {cells.good.size} lanes calibrated" in text
     for command in ("phloem attribute DIR", "phloem benchmark DIR"):
         assert command in text
-    assert not list(tmp_path.glob(".writing-*"))
+    assert not list(folder.glob(".writing-*"))
 
 
-def test_attribution_is_told_with_the_papers_numbers_beside(tmp_path):
-    text = text_of(write_report(grid_contents(6, 8, attribution={"baseline": (tmp_path, attribution())}), tmp_path))
+def test_attribution_is_told_with_the_papers_numbers_beside(told):
+    text, report = told.text, told.page.parent
     assert "wood turnover yr⁻¹ 198 30 0.71 ± 0.04 0.61 to 0.74 0.42 0.44 0.012" in text
     assert "not modelled: all 240 cells masked: no member agreement (rCV &gt; 0.3)" in text
     assert "Left out: flat (constant)" in text
     assert "mat: bends at 2.1 °C (1.2 to 3.4); enf: no breakpoint" in text
     assert "The paper: climate 67.2 %" in text
     assert "phloem attribute DIR" not in text
-    names = {path.name for path in (tmp_path / "figures").glob("attribution_*")}
+    names = {path.name for path in (report / "figures").glob("attribution_*")}
     kinds = (
         "importance",
         "partition",
@@ -138,9 +184,9 @@ def test_attribution_is_told_with_the_papers_numbers_beside(tmp_path):
         "dependence_leaf_lifespan",
     )
     assert names == {f"attribution_{kind}.png" for kind in kinds}
-    shares = rows_of(tmp_path / "data" / "attribution_importance.csv")
+    shares = rows_of(report / "data" / "attribution_importance.csv")
     assert sum(float(row["share"]) for row in shares if row["target"] == "turnover_wood") == pytest.approx(100)
-    assert len(rows_of(tmp_path / "data" / "attribution_dependence.csv")) == 2 * 2 * 200
+    assert len(rows_of(report / "data" / "attribution_dependence.csv")) == 2 * 2 * 200
 
 
 def test_attribution_of_nothing_is_told(tmp_path):
@@ -153,14 +199,9 @@ def test_attribution_of_nothing_is_told(tmp_path):
     assert not list((tmp_path / "figures").glob("attribution_*"))
 
 
-def test_benchmarks_are_told_and_mapped(tmp_path):
-    contents = grid_contents(6, 8)
-    cells = contents.sets[0]
-    folder = tmp_path / "benchmark"
-    found = benchmark(folder, cells)
-    out = tmp_path / "report"
-    page = write_report(dataclasses.replace(contents, benchmark={"baseline": (folder, found)}), out)
-    text = text_of(page)
+def test_benchmarks_are_told_and_mapped(told):
+    cells, folder, found, out = told.contents.sets[0], told.folder / "benchmark", told.benchmarked, told.page.parent
+    text = told.text
     assert (
         "CCI biomass above-ground biomass Mg ha⁻¹ 240 5 4.2 21.3 17 0.80 0.64 0.50 0.667 0.90 0.70 20 to 25.5 31 %"
         in text
@@ -175,6 +216,7 @@ def test_benchmarks_are_told_and_mapped(tmp_path):
     assert (title, kind, unit) == ("CCI biomass: simulated less reference", "difference", "Mg ha⁻¹")
     np.testing.assert_allclose(values[[0, -1]], [-30, 40])
     # Several pairs a cell, such as months, are no map.
+    found = copy.deepcopy(found)
     found["comparisons"][0]["pairs"] += 1
     assert benchmark_maps(folder, found, cells.names, "baseline") == {}
 
@@ -216,11 +258,10 @@ def test_the_three_experiments_have_maps_of_their_own_differences(tmp_path):
     assert {row["benchmark_biomass"] for row in other} == {""}
 
 
-def test_only_what_stands_out_from_the_noise_is_told(tmp_path):
+def test_only_what_stands_out_from_the_noise_is_told(told, tmp_path):
     found = attribution()
     wood, leaf = found["targets"][:2]
-    text = text_of(write_report(grid_contents(4, 5, attribution={"baseline": (tmp_path, found)}), tmp_path / "a"))
-    assert "mat 42 % (+), enf 30 % (+), vpd 20 % (+) climate 67.4 (64 to 71), vegetation 32.6 (30 to 37)" in text
+    assert "mat 42 % (+), enf 30 % (+), vpd 20 % (+) climate 67.4 (64 to 71), vegetation 32.6 (30 to 37)" in told.text
     for row in (*wood["importance"], *leaf["importance"]):
         row["signal"] = False
     for group in (*wood["groups"], *leaf["groups"]):
@@ -237,7 +278,7 @@ def test_only_what_stands_out_from_the_noise_is_told(tmp_path):
     assert '<details class="fold" open><summary>wood turnover' not in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("wrong", ["{}", "[]", "null", '{"WANTED": [1]}', '{"WANTED": [{"slug": "x"}]}'])
+@pytest.mark.parametrize("wrong", ["{}", "{", "[]", "null", '{"WANTED": [1]}', '{"WANTED": [{"slug": "x"}]}'])
 @pytest.mark.parametrize("place", [ATTRIBUTION, BENCHMARK])
 def test_json_of_another_shape_is_refused_with_the_command_that_mends_it(tmp_path, place, wrong):
     what, command, wanted = place
@@ -248,15 +289,8 @@ def test_json_of_another_shape_is_refused_with_the_command_that_mends_it(tmp_pat
         write_report(grid_contents(4, 5, **{what: found_in([("baseline", tmp_path)], *place)}), tmp_path / "report")
 
 
-def test_what_went_wrong_is_told(tmp_path):
-    went = facts(
-        experiment="baseline",
-        hours={"committed": 1.25, "out of memory": 0.5},
-        failures={"bug": {"attempts": 3, "tiles": 2, "mend": "report the traceback"}},
-        set_aside=[{"cell": "N1", "class": "hang", "message": "no answer <for> an hour"}],
-        versions={"jax": "1.2.3"},
-    )
-    text = text_of(write_report(grid_contents(4, 5, facts=[went]), tmp_path))
+def test_what_went_wrong_is_told(told):
+    text = told.text
     assert "worker-hours, attempts out of memory 0.50" in text
     assert "bug 3 2 report the traceback" in text
     assert "N1 hang no answer &lt;for&gt; an hour" in text
@@ -264,9 +298,9 @@ def test_what_went_wrong_is_told(tmp_path):
     assert "&lt;of&gt; May" in text
 
 
-def test_a_refused_report_leaves_the_old_one(tmp_path):
-    contents = grid_contents(4, 5)
-    write_report(contents, tmp_path)
+def test_a_refused_report_leaves_the_old_one(bare, tmp_path):
+    contents, page = bare
+    shutil.copytree(page.parent, tmp_path, dirs_exist_ok=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def fail(name):

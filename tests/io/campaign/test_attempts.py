@@ -23,7 +23,6 @@ from phloem.io.campaign.attempts import (
     Holder,
     TakenError,
     attempt_numbers,
-    claim_attempt,
     end_attempt,
     file_system_now,
     forget_attempts,
@@ -32,6 +31,7 @@ from phloem.io.campaign.attempts import (
     is_alive,
     keep_floor,
     list_attempts,
+    process_exists,
     read_attempt,
     read_beat,
     read_end,
@@ -43,6 +43,7 @@ from phloem.io.campaign.tiles import StaleAttempt, TileState, inspect_tile, writ
 from phloem.io.files.journals import read_events
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, commit, tile_arrays
 from tests.support.campaigns.claimants import Claimant, can_be_elsewhere
+from tests.support.campaigns.claims import claim_next
 
 AWAY = Holder("away", "elsewhere", 4711, 99, "another boot pid:[1]")
 """Somebody on a machine that cannot be looked at."""
@@ -84,7 +85,7 @@ def made() -> Iterator[CampaignPaths]:
 
 def claim_as(paths: CampaignPaths, index: int, who: Holder) -> int:
     """Claim a tile in somebody's name."""
-    return claim_attempt(paths, index, who)
+    return claim_next(paths, index, who)
 
 
 def age(path: Path, seconds: float) -> None:
@@ -415,3 +416,17 @@ def test_whatever_happens_numbers_grow_and_the_open_attempt_is_held(steps: list[
             assert (numbers.newest, bool(numbers.open)) == (newest, is_open)
             found = [(end["attempt"], end["class"]) for end in unforgiven_ends(paths, 0, numbers)]
             assert found == [end for end in counted if end[0] > forgiven], "also what ends after it was forgiven"
+
+
+def test_a_process_exists_until_it_is_reaped() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    assert process_exists(str(child.pid))
+    child.kill()
+    end = time.monotonic() + 20
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        assert time.monotonic() < end
+    assert process_exists(str(child.pid)), "as long as its number cannot be another's"
+    child.wait()
+    assert not process_exists(str(child.pid))
+    for name in ("", "x", "-1", "12a", "9" * 9, "9" * 30):
+        assert not process_exists(name), name

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phloem.io.campaign import tiles
-from phloem.io.campaign.attempts import LEASE_SECONDS, claim_attempt, count_attempts
+from phloem.io.campaign.attempts import LEASE_SECONDS, count_attempts
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import (
@@ -27,7 +27,6 @@ from phloem.io.campaign.tiles import (
     load_tile,
     quarantine,
     read_commits,
-    read_tile,
     sweep,
     write_tile,
 )
@@ -43,6 +42,7 @@ from tests.support.campaigns.campaign_samples import (
     tile_arrays,
     work_until_killed,
 )
+from tests.support.campaigns.claims import claim_next
 
 SAME_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -63,10 +63,10 @@ def children() -> ForkServerContext:
 def test_commit_and_read(paths: CampaignPaths) -> None:
     assert inspect_tile(paths, 0) is TileState.MISSING
     arrays = tile_arrays(cells_of(0))
-    sha256 = write_tile(paths, 0, claim_attempt(paths, 0), SCHEMA, arrays, ATTRIBUTES)
+    sha256 = write_tile(paths, 0, claim_next(paths, 0), SCHEMA, arrays, ATTRIBUTES)
     assert inspect_tile(paths, 0) is TileState.DONE
     assert sha256 == checksum(paths.tile(0).read_bytes())
-    found, attributes = read_tile(paths.tile(0), SCHEMA)
+    found, attributes, _ = load_tile(paths, 0, SCHEMA)
     assert {name: (a.dtype.str, a.tobytes()) for name, a in found.items()} == {
         name: (a.dtype.str, a.tobytes()) for name, a in arrays.items()
     }
@@ -104,7 +104,7 @@ def _spoilt(name: str) -> dict:
     ],
 )
 def test_wrong_arrays_are_refused_by_name(paths: CampaignPaths, arrays: dict, message: str) -> None:
-    attempt = claim_attempt(paths, 0)
+    attempt = claim_next(paths, 0)
     with pytest.raises(ValueError, match=message):
         write_tile(paths, 0, attempt, SCHEMA, arrays, ATTRIBUTES)
     assert inspect_tile(paths, 0) is TileState.MISSING
@@ -116,19 +116,19 @@ def test_an_attempt_must_be_claimed_and_leave_no_trace_in_the_file(paths: Campai
         with pytest.raises(ValueError, match="never claimed"):
             write_tile(paths, 0, attempt, SCHEMA, tile_arrays(["a"]), ATTRIBUTES)
     with pytest.raises(ValueError, match="'attempt'"):
-        write_tile(paths, 0, claim_attempt(paths, 0), SCHEMA, tile_arrays(["a"]), {"attempt": 1})
+        write_tile(paths, 0, claim_next(paths, 0), SCHEMA, tile_arrays(["a"]), {"attempt": 1})
 
 
 def test_stale_commits_are_refused_or_proved_equal(paths: CampaignPaths) -> None:
     arrays, other = tile_arrays(cells_of(0)), tile_arrays(cells_of(0), salt=1)
-    old, new = claim_attempt(paths, 0), claim_attempt(paths, 0)
+    old, new = claim_next(paths, 0), claim_next(paths, 0)
     with pytest.raises(StaleAttempt, match="attempt 1 is stale"):
         write_tile(paths, 0, old, SCHEMA, arrays, ATTRIBUTES)
     assert inspect_tile(paths, 0) is TileState.MISSING
     assert list(paths.tiles_dir.iterdir()) == []
     sha256 = write_tile(paths, 0, new, SCHEMA, arrays, ATTRIBUTES)
     assert write_tile(paths, 0, old, SCHEMA, arrays, ATTRIBUTES) == sha256
-    for attempt in (old, new, claim_attempt(paths, 0)):
+    for attempt in (old, new, claim_next(paths, 0)):
         with pytest.raises(StaleAttempt):
             write_tile(paths, 0, attempt, SCHEMA, other, ATTRIBUTES)
     assert checksum(paths.tile(0).read_bytes()) == sha256
@@ -138,7 +138,7 @@ def test_stale_commits_are_refused_or_proved_equal(paths: CampaignPaths) -> None
 def test_a_damaged_tile_is_replaced_by_the_newest_attempt_only(paths: CampaignPaths) -> None:
     sha256 = commit(paths, 0, cells_of(0))
     paths.tile(0).write_bytes(paths.tile(0).read_bytes()[:-1])
-    newest = claim_attempt(paths, 0)
+    newest = claim_next(paths, 0)
     with pytest.raises(StaleAttempt):
         write_tile(paths, 0, 1, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES)
     assert write_tile(paths, 0, newest, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES) == sha256
@@ -162,7 +162,7 @@ def test_truncation_and_flipped_bits_lead_to_quarantine(paths: CampaignPaths, da
     path.write_bytes(content)
     assert inspect_tile(paths, 0, read_commits(paths)) is TileState.CORRUPT
     with pytest.raises(CorruptFile):
-        read_tile(path, SCHEMA)
+        load_tile(paths, 0, SCHEMA)
     moved = quarantine(paths, path, "test")
     assert moved is not None
     assert moved.read_bytes() == content
@@ -237,7 +237,7 @@ def test_attempt_overtaken_between_its_last_look_and_its_commit(
         overtaken.append(commit(paths, 0, cells_of(0), salt=salt))
         append_event(*args)
 
-    old = claim_attempt(paths, 0)
+    old = claim_next(paths, 0)
     monkeypatch.setattr(tiles, "append_event", slow_append)
     if salt == 0:
         assert write_tile(paths, 0, old, SCHEMA, tile_arrays(cells_of(0)), ATTRIBUTES) == overtaken[0]
@@ -263,7 +263,7 @@ def test_killed_at_every_system_call(tmp_path: Path, children: ForkServerContext
     kills = afterwards_new = 0
     for call in range(1, 100):
         paths = CampaignPaths(tmp_path / str(call)).make()
-        claim_attempt(paths, 0)
+        claim_next(paths, 0)
         for step in (1, 2):
             save_checkpoint(paths, 0, {"step": np.array([step])}, {"fingerprint": "same"})
         end, told = children.Pipe(duplex=False)

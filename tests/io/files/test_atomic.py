@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import TileState, inspect_tile, write_tile
 from phloem.io.files.atomic import CorruptFile, hdf5_image, parse_hdf5, read_hdf5, write_atomically
 from phloem.io.files.journals import append_event, read_events
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, cells_of, tile_arrays
+from tests.support.campaigns.claims import claim_next
 
 ARRAYS = {"x": np.linspace(0, 1, 999).reshape(3, 333), "cell": np.array(["FI-Hyy", "Hyytiälä"])}
 IMAGE = hdf5_image(ARRAYS, {"seed": 3, "name": "é", "list": ["a", "b"], "flag": True, "rate": 0.5})
@@ -193,7 +193,7 @@ def test_really_full_disk_pauses_every_writer(small_disk: Path) -> None:
     paths = CampaignPaths(small_disk).make()
     write_atomically(small_disk / "old", b"old")
     append_event(paths.journal("w"), {"event": "first"})
-    attempt = claim_attempt(paths, 0)
+    attempt = claim_next(paths, 0)
     state = {"x": np.random.default_rng(0).random(20_000)}
     waits = []
 

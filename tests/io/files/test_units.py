@@ -80,3 +80,19 @@ def test_refusals_name_what_is_due(given_: str, says: str) -> None:
 def test_the_same_unit_changes_no_bit_and_need_not_be_understood() -> None:
     values = np.array([0.1, np.nan])
     assert convert(values, "bushels", "bushels", "x") is values
+
+
+@pytest.mark.parametrize(
+    ("given_", "wanted", "factor"),
+    [
+        ("umol m-2 s-1", "gC m-2 d-1", 12.011e-6 * 86400.0),
+        ("J m-2 d-1", "MJ m-2 d-1", 1e-6),
+        ("W m-2", "MJ m-2 d-1", 0.0864),
+        ("kg m-2 s-1", "g m-2 d-1", 8.64e7),
+        ("g m-2 s-1", "mm d-1", 86.4),
+        ("4 J m-2 d-1", "MJ m-2 d-1", 4e-6),
+        ("MJ m-2 d-1", "J m-2 d-1", 1e6),
+    ],
+)
+def test_conversion_is_the_nearest_number_to_the_exact_factor(given_: str, wanted: str, factor: float) -> None:
+    assert conversion(given_, wanted) == (factor, 0.0)

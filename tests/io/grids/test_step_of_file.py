@@ -71,6 +71,11 @@ def test_step_of_list_is_the_least_distance_of_its_centres(step: float) -> None:
     assert step_of_list(rows.reshape(-1), columns.reshape(-1)) == pytest.approx(step, rel=1e-12)
 
 
+def test_step_of_list_may_have_its_centres_on_whole_steps() -> None:
+    rows, columns = np.meshgrid(60 + 0.25 * np.arange(4), 24 + 0.25 * np.arange(5), indexing="ij")
+    assert step_of_list(rows.reshape(-1), columns.reshape(-1)) == 0.25
+
+
 def test_step_of_list_is_that_of_its_bounds() -> None:
     latitude, longitude = np.array([61.8, 63.0]), np.array([24.3, 26.1])
     assert step_of_list(latitude, longitude) is None

@@ -360,12 +360,13 @@ def test_memory_holds_a_window_and_not_the_campaign(
     tile_bytes = sum(values.nbytes for values in tile.values())
     small_blocks(monkeypatch, 1, 8, 2 * tile_bytes)
     grid = Grid.around(latitudes, longitudes, STEP).place(names, latitudes, longitudes)
-    peaks = []
     for _ in range(3):  # what else this process does at the time, such as an import, is counted too
         gc.collect()
         tracemalloc.start()
         merged = merge_tiles(paths, plan, TABLES, GLOBAL, grid=grid)
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+        if peak < 10 * tile_bytes:
+            break
     assert os.path.getsize(merged) > 15 * tile_bytes
-    assert min(peaks) < 10 * tile_bytes, f"{min(peaks)} bytes, where a tile has {tile_bytes} and there are {len(plan)}"
+    assert peak < 10 * tile_bytes, f"{peak} bytes, where a tile has {tile_bytes} and there are {len(plan)}"

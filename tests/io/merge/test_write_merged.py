@@ -251,13 +251,13 @@ def test_memory_holds_a_tile_and_not_the_campaign(tmp_path: Path) -> None:
     tile_bytes = sum(a.nbytes for a in tile_arrays(plan[0], trace=4000).values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merge, "BLOCK_CELLS", 8)
-        peaks = []
         for _ in range(3):  # what else this process does at the time, such as an import, is counted too
             gc.collect()
             tracemalloc.start()
             merged = merge_tiles(paths, plan, TABLES, GLOBAL)
-            peaks.append(tracemalloc.get_traced_memory()[1])
+            peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-    peak = min(peaks)
+            if peak < 10 * tile_bytes:
+                break
     assert os.path.getsize(merged) > 12 * tile_bytes
     assert peak < 10 * tile_bytes, f"{peak} bytes, where a tile has {tile_bytes} and the campaign 24 times more"

@@ -13,7 +13,6 @@ from phloem.io.references.growth_curves import (
     GrowthCurve,
     RichardsChapman,
     TabulatedCurve,
-    dry_matter,
     read_growth_curves,
     richards_chapman,
     total_biomass,
@@ -69,13 +68,6 @@ def test_total_biomass_of_the_specification():
     # 100 Mg ha-1 above ground and a quarter below are 125 Mg ha-1 = 12,500 g m-2, half of it carbon.
     assert total_biomass(100.0, 0.25) == 6250.0
     assert total_biomass(100.0, 0.25, 0.47) == pytest.approx(5875.0)
-    assert dry_matter(6250.0) == 125.0
-    assert dry_matter(6250.0, 0.25) == 100.0
-
-
-@given(st.floats(0.0, 5000.0), st.floats(0.0, 5.0), st.floats(0.3, 0.6))
-def test_dry_matter_is_the_inverse(agb, root_shoot, fraction):
-    assert dry_matter(total_biomass(agb, root_shoot, fraction), root_shoot, fraction) == pytest.approx(agb, rel=1e-12)
 
 
 def test_tabulated_curve():

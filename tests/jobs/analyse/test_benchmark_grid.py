@@ -23,7 +23,7 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory, store: Store, compiled: None) -> Path:
+def three(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
     """The three experiments in double precision, of three members."""
     folder = tmp_path_factory.mktemp("three")
     write_grid_campaign(folder, store, experiment={"precision": "float64"}, campaign={"name": "made", "members": 3})

@@ -67,6 +67,13 @@ def test_doctor(tmp_path: Path) -> None:
     assert found["ok"] is True
     levels = {check["name"]: check["level"] for check in found["checks"]}
     assert {"phloem", "python", "packages", "devices", "file system", "engines", "gradient"} <= set(levels)
+    assert {"gpus", "ray", "mpi", "slurm", "kernels", "programs"} <= set(levels)
+    facts = {check["name"]: check["facts"] for check in found["checks"]}
+    usable = [name for name in ("ray", "mpi", "slurm") if levels[name] == "ok"]
+    assert facts["engines"]["usable"] == ["local", *usable]
+    assert facts["file system"]["folder"] == str(tmp_path.resolve())
+    assert facts["kernels"]["files"] > 0, "the gradient was compiled before"
+    assert all(check["mend"] for check in found["checks"] if check["level"] == "note")
     assert "problem" not in levels.values()
     assert list(tmp_path.iterdir()) == []
 
@@ -76,6 +83,14 @@ def test_doctor_names_a_problem(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "problems with: data" in done.stderr
     assert str(tmp_path / "absent") in done.stdout
+    assert "-> unset PHLOEM_DATA, or set it to the folder" in done.stdout
+
+
+def test_doctor_without_mpiexec_and_slurm_is_well(tmp_path: Path) -> None:
+    """Engines that need not be there are notes; the exit status is 0."""
+    said = succeed("doctor", folder=tmp_path, PATH="/nonexistent", CC="/usr/bin/cc")
+    assert "no sbatch, scontrol, squeue, scancel on PATH: this machine is not of a SLURM cluster" in said
+    assert "-> run phloem on a login node of the cluster" in said
 
 
 def look(root: Path) -> dict:

@@ -69,7 +69,7 @@ def calibrate(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished campaign with diverged lanes; copy it before you change it."""
     return diverged(tmp_path_factory.mktemp("spoilt"))[0]
 

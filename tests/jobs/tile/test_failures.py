@@ -21,7 +21,7 @@ from phloem.endings import FREE, Ending
 from phloem.errors import InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, StopFlag, Task
-from phloem.io.campaign.attempts import Numbers, attempt_numbers, claim_attempt, holder, read_end
+from phloem.io.campaign.attempts import Numbers, attempt_numbers, holder, read_end
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import open_campaign
@@ -54,6 +54,7 @@ from tests.support.campaigns.campaigns import (
     wait_for,
     write_campaign,
 )
+from tests.support.campaigns.claims import claim_next
 
 End = tuple[str, bool]
 """How an attempt ended, and whether it had written a checkpoint."""
@@ -220,7 +221,7 @@ class Ahead(Engine):
 
 class TestTheSupervisor:
     @pytest.fixture
-    def supervisor(self, tmp_path: Path, compiled: None) -> Supervisor:
+    def supervisor(self, tmp_path: Path) -> Supervisor:
         succeed("plan", write_campaign(tmp_path), "--out", "made", folder=tmp_path)
         return Supervisor(open_campaign(tmp_path / "made"), LocalEngine(1))
 
@@ -231,7 +232,7 @@ class TestTheSupervisor:
 
     def test_it_ends_the_attempt_of_its_own_worker(self, supervisor: Supervisor) -> None:
         assert supervisor.look(0) is not None
-        claim_attempt(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
+        claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": False})
         ended = self.lose(supervisor)
         assert (ended["class"], ended["seconds"], ended["saved"]) == ("worker lost", 7.0, False)
@@ -245,7 +246,7 @@ class TestTheSupervisor:
     def test_a_loss_after_a_checkpoint_is_none_that_stops_a_campaign(self, supervisor: Supervisor) -> None:
         """All workers of a machine may be killed at once, and every tile have progressed."""
         assert supervisor.look(0) is not None
-        claim_attempt(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
+        claim_next(supervisor.paths, 0, holder(f"{supervisor.name}.worker"))
         supervisor.report(0, {"steps": 5, "elapsed": 7.0, "saved": True})
         assert self.lose(supervisor)["saved"]
         assert failing_alike(supervisor.paths) == ("", 0)
@@ -270,7 +271,7 @@ class TestTheSupervisor:
     def test_it_does_not_end_the_attempt_of_another_run(self, supervisor: Supervisor) -> None:
         """That run was quicker, and its worker lives: two would compute the tile otherwise."""
         assert supervisor.look(0) is not None
-        claim_attempt(supervisor.paths, 0, holder("another.worker"))
+        claim_next(supervisor.paths, 0, holder("another.worker"))
         assert self.lose(supervisor) == {}
         assert attempt_numbers(supervisor.paths, 0).open == 1
         assert supervisor.look(0) is None
@@ -286,7 +287,7 @@ def test_an_attempt_that_is_overtaken_has_not_failed(finished: Path, tmp_path: P
     process = start("run", paths.root, folder=tmp_path)
     try:
         wait_for("the first attempt", lambda: attempt_numbers(paths, 0).newest)
-        assert claim_attempt(paths, 0, replace(holder("overtaker"), pid=dead.pid, started=1)) == 2
+        assert claim_next(paths, 0, replace(holder("overtaker"), pid=dead.pid, started=1)) == 2
         assert process.wait(300) == 0, (tmp_path / "stderr").read_text()
     finally:
         end(process)

@@ -24,7 +24,7 @@ PATIENT = ("--set", "engine.hang_minutes=30")
 
 
 @pytest.fixture(scope="session")
-def eight(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed campaign of eight cells, one a tile."""
     folder = tmp_path_factory.mktemp("eight")
     succeed("run", write_campaign(folder, data={"cells": 8}, engine={"workers": 2}), "--out", "made", folder=folder)

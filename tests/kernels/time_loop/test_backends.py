@@ -23,6 +23,7 @@ from phloem.kernels.time_loop.cpu.scalar_graph import UnprintableError
 from phloem.kernels.time_loop.day_tables import series
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import NAMES, STATE, G, made_site
+from tests.support.kernels.reference_jit import reference_jit
 from tests.support.kernels.small_model import POND, Inputs, Observed, Pond, Weather
 
 TOLERANCE = {np.float64: {"value": 1e-11, "slope": 1e-9}, np.float32: {"value": 5e-4, "slope": 2e-3}}
@@ -40,46 +41,76 @@ def raw_values(lanes, spread=0.4, seed=6):
     return raw + scatter
 
 
-def tables(mode, dtype, lengths=(70, 128, 100), window="calibration"):
-    cells = [
-        made_site(days, 50 + days, MODES[mode], wet=wet) for days, wet in zip(lengths, (0.2, 1.0, 3.0), strict=True)
+def made_values(lanes):
+    """Return inputs and first pools of golden and random lanes."""
+    return np.asarray(physical(jnp.asarray(raw_values(lanes)), UNKNOWNS))
+
+
+LENGTHS, LANES = (70, 128, 100), 6
+"""Days of the cells, and lanes that do not fill a vector: all tests of one backend share one compiled program."""
+
+
+def made_cells(mode):
+    return [
+        made_site(days, 50 + days, MODES[mode], wet=wet) for days, wet in zip(LENGTHS, (0.2, 1.0, 3.0), strict=True)
     ]
-    return site_data(cells, dtype, window).series
 
 
-def folded(mode, data, lane_cell, backend):
-    def run(raw):
-        values = physical(raw, UNKNOWNS)
-        last, sums = fold(
-            dalec(mode), inputs(values[: len(NAMES)]), state(values[len(NAMES) :]), data, lane_cell, backend=backend
-        )
-        return jnp.stack(last[:8]), jnp.stack(sums)
-
-    return run
+def tables(mode, dtype):
+    return site_data(made_cells(mode), dtype).series
 
 
-def results(mode, dtype, backend, raw, lane_cell, data):
+def run(values, mode, data, lane_cell, backend):
+    """Return last state and sums of lanes whose inputs and first pools are the rows of an array."""
+    p, s = inputs(values[: len(NAMES)]), state(values[len(NAMES) :])
+    last, sums = fold(dalec(mode), p, s, data, lane_cell, backend=backend)
+    return jnp.stack(last[:8]), jnp.stack(sums)
+
+
+@functools.partial(jax.jit, static_argnames=("mode", "backend"))
+def everything(values, dots, data, lane_cell, mode, backend):
     """Return value, a pullback from state and sums, one from the sums alone, and a block of pushforwards."""
-    run = folded(mode, data, lane_cell, backend)
-    raw = jnp.asarray(raw, dtype)
-    rng = np.random.default_rng(3)
+    (last, sums), pull = jax.vjp(lambda v: run(v, mode, data, lane_cell, backend), values)
+    weights = weights_of(sums)
+    sums_only = jax.grad(lambda v: (run(v, mode, data, lane_cell, backend)[1] * weights).sum())(values)
+    ahead = jax.vmap(lambda dot: jax.jvp(lambda v: run(v, mode, data, lane_cell, backend), (values,), (dot,))[1])(dots)
+    return {"value": [last, sums], "slope": [pull((jnp.ones_like(last) / 50, weights))[0], sums_only, *ahead]}
 
-    @jax.jit
-    def everything(raw, dots):
-        (last, sums), pull = jax.vjp(run, raw)
-        bars = jnp.ones_like(last) / 50, jnp.linspace(0.5, 1, sums.shape[0], dtype=dtype)[:, None] * jnp.ones_like(sums)
-        sums_only = jax.grad(lambda raw: (run(raw)[1] * bars[1]).sum())(raw)
-        ahead = jax.vmap(lambda dot: jax.jvp(run, (raw,), (dot,))[1])(dots)
-        return {"value": [last, sums], "slope": [pull(bars)[0], sums_only, *ahead]}
 
-    return everything(raw, jnp.asarray(rng.standard_normal((3, *raw.shape)), dtype))
+def everything_by_scan(values, dots, data, lane_cell, mode):
+    """Return the same by the xla backend, both pullbacks in one."""
+
+    def fold_by_scan(v):
+        return run(v, mode, data, lane_cell, "xla")
+
+    (last, sums), pull = jax.vjp(fold_by_scan, values)
+    weights = weights_of(sums)
+    bars = jnp.stack([jnp.ones_like(last) / 50, jnp.zeros_like(last)]), jnp.stack([weights, weights])
+    ahead = jax.vmap(lambda dot: jax.jvp(fold_by_scan, (values,), (dot,))[1])(dots)
+    return {"value": [last, sums], "slope": [*jax.vmap(pull)(bars)[0], *ahead]}
+
+
+scan = jax.jit(everything_by_scan, static_argnames="mode")
+reference_scan = reference_jit(everything_by_scan, static_argnames="mode")
+
+
+def weights_of(sums):
+    return jnp.linspace(0.5, 1, sums.shape[0], dtype=sums.dtype)[:, None] * jnp.ones_like(sums)
+
+
+def results(mode, dtype, backend, values, lane_cell, data):
+    dots = np.random.default_rng(3).standard_normal((3, *values.shape)) * values
+    arguments = jnp.asarray(values, dtype), jnp.asarray(dots, dtype), data, lane_cell, mode
+    if backend in ("xla", "reference"):
+        return (scan if backend == "xla" else reference_scan)(*arguments)
+    return everything(*arguments, backend)
 
 
 @functools.cache
 def reference(mode):
-    """Return raw parameters, cells and what the xla backend finds in float64."""
-    raw, lanes = raw_values(5), jnp.asarray([0, 2, 1, 1, 0], jnp.int32)
-    return raw, lanes, results(mode, np.float64, "xla", raw, lanes, tables(mode, np.float64))
+    """Return values, cells and what the xla backend finds in float64."""
+    values, lanes = made_values(LANES), jnp.asarray([0, 2, 1, 1, 0, 2], jnp.int32)
+    return values, lanes, results(mode, np.float64, "reference", values, lanes, tables(mode, np.float64))
 
 
 def assert_close(found, wanted, dtype):
@@ -102,55 +133,43 @@ class TestEveryBackend:
     )
     def test_values_and_derivatives(self, backend, mode, dtype):
         """Golden and random parameters, three cells of unequal length, lanes that do not fill a vector."""
-        raw, lanes, wanted = reference(mode)
-        assert_close(results(mode, dtype, backend, raw, lanes, tables(mode, dtype)), wanted, dtype)
+        values, lanes, wanted = reference(mode)
+        assert_close(results(mode, dtype, backend, values, lanes, tables(mode, dtype)), wanted, dtype)
 
     @pytest.mark.parametrize("backend", COMPILED)
     def test_clamps(self, backend):
         """Pools on and beyond their bounds: the reference's convention at every kink."""
-        pools = np.tile(STATE[:, None], (1, 6))
+        pools = np.tile(STATE[:, None], (1, LANES))
         lower, upper = (np.array([getattr(p, side) for p in UNKNOWNS[-8:]]) for side in ("lower", "upper"))
         pools[:, 1], pools[:, 2], pools[:, 3] = lower, upper, 1.5 * upper
         pools[6, 4], pools[6, 5] = G[NAMES.index("field_capacity")], 0.5 * G[NAMES.index("paw_drainage_capacity")]
         data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2, 0, 1, 2], jnp.int32)
-        p = jnp.asarray(np.tile(G[:, None], (1, 6)))
-
-        def found(backend):
-            def run(pools):
-                last, sums = fold(dalec("strict"), inputs(p), state(pools), data, lanes, backend=backend)
-                return jnp.stack(last[:8]), jnp.stack(sums)
-
-            (last, sums), pull = jax.vjp(run, jnp.asarray(pools))
-            return {"value": [last, sums], "slope": list(pull((jnp.ones_like(last), jnp.ones_like(sums))))}
-
-        wanted = found("xla")
+        values = np.concatenate([np.tile(G[:, None], (1, LANES)), pools])
+        wanted = results("strict", np.float64, "reference", values, lanes, data)
         assert np.asarray(wanted["value"][1])[4].max() > 0  # demand for water was not met somewhere
-        assert_close(found(backend), wanted, np.float64)
+        assert_close(results("strict", np.float64, backend, values, lanes, data), wanted, np.float64)
 
     @pytest.mark.parametrize("backend", ["cpu"])
     def test_nothing_observed_and_masked_nan(self, backend):
-        cells = [made_site(128, 5, MODES["strict"]), made_site(128, 6, MODES["strict"])]
-        for name, values in cells[0].observations.items():
-            values[::3] = np.nan
+        cells = made_cells("strict")
+        for name, seen in cells[0].observations.items():
+            seen[::3] = np.nan
             cells[1].observations[name][:] = np.nan
-        data, lanes, raw = site_data(cells, np.float64).series, jnp.asarray([0, 1, 1], jnp.int32), raw_values(3)
-        wanted = results("strict", np.float64, "xla", raw, lanes, data)
-        assert (np.asarray(wanted["value"][1])[:4, 1:] == 0).all()
-        assert_close(results("strict", np.float64, backend, raw, lanes, data), wanted, np.float64)
+        data, lanes = site_data(cells, np.float64).series, jnp.asarray([0, 1, 1, 2, 1, 0], jnp.int32)
+        values = made_values(LANES)
+        wanted = results("strict", np.float64, "reference", values, lanes, data)
+        assert (np.asarray(wanted["value"][1])[:4, np.asarray(lanes) == 1] == 0).all()
+        assert_close(results("strict", np.float64, backend, values, lanes, data), wanted, np.float64)
 
     @pytest.mark.parametrize("backend", COMPILED)
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_bad_lane_stays_alone_and_shows(self, backend, bad):
         data, lanes = tables("strict", np.float32), jnp.asarray([0, 1, 2, 1, 0], jnp.int32)
-        values = np.asarray(physical(jnp.asarray(raw_values(5)), UNKNOWNS)).astype(np.float32)
-
-        def run(values):
-            values = jnp.asarray(values)
-            return fold(dalec("strict"), inputs(values[:30]), state(values[30:]), data, lanes, backend=backend)[1]
-
+        values = made_values(5).astype(np.float32)
+        sums = jax.jit(lambda values: run(values, "strict", data, lanes, backend)[1])
         broken = values.copy()
         broken[33, 2] = bad  # wood
-        good, ill = (np.asarray(jnp.stack(run(v))) for v in (values, broken))
+        good, ill = (np.asarray(sums(v)) for v in (values, broken))
         others = [0, 1, 3, 4]
         assert good[:, others].tobytes() == ill[:, others].tobytes()
         assert np.isfinite(good).all()
@@ -167,6 +186,7 @@ class TestEveryBackend:
         s = Pond(jnp.asarray(rng.uniform(0.3, 3, lanes)), jnp.ones(lanes))
 
         def found(backend):
+            @jax.jit
             def run(p, s):
                 last, sums = fold(POND, p, s, data, jnp.zeros(lanes, jnp.int32), segment=16, backend=backend)
                 return jnp.stack(last), jnp.stack(sums)
@@ -192,6 +212,7 @@ class TestEveryBackend:
         p, lanes = Inputs(jnp.full(3, 0.5), jnp.ones(3)), jnp.zeros(3, jnp.int32)
 
         def found(backend):
+            @jax.jit
             def run(s):
                 last, sums = fold(turning, p, s, data, lanes, segment=7, backend=backend)
                 return jnp.stack(last), jnp.stack(sums)
@@ -213,44 +234,59 @@ class TestTransformations:
     @classmethod
     def case(cls):
         data, lanes = tables("strict", np.float64), jnp.asarray([0, 1, 2], jnp.int32)
-        return data, lanes, jnp.asarray(raw_values(3))
+        return data, lanes, jnp.asarray(made_values(3))
 
     def test_vmap_over_parameters_cells_and_rows_is_a_loop(self, case):
-        data, lanes, raw = case
-        raws = jnp.stack([raw, raw[:, ::-1], raw + 0.1])
+        data, lanes, values = case
+        some = jnp.stack([values, values[:, ::-1], 0.99 * values])
         shifted = [data._replace(weather=data.weather * k, weather_row=(data.weather_row + k) % 100) for k in (1, 2, 3)]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shifted)
 
-        def one(raw, data):
-            run = folded("strict", data, lanes, "cpu")
-            return *run(raw), jax.grad(lambda raw: run(raw)[1].sum())(raw), jax.jvp(run, (raw,), (raw,))[1][1]
+        def one(values, data):
+            def sums(values):
+                return run(values, "strict", data, lanes, "cpu")[1]
 
-        several = jax.vmap(one)(raws, stacked)
-        only = jax.vmap(one, (0, None))(raws, data)
+            found = run(values, "strict", data, lanes, "cpu")
+            return *found, jax.grad(lambda v: sums(v).sum())(values), jax.jvp(sums, (values,), (values,))[1]
+
+        several = jax.jit(jax.vmap(one))(some, stacked)
+        only = jax.jit(jax.vmap(one, (0, None)))(some, data)
+        alone = jax.jit(one)
         for i in range(3):
-            for a, b in zip(several, one(raws[i], shifted[i]), strict=True):
+            for a, b in zip(several, alone(some[i], shifted[i]), strict=True):
                 np.testing.assert_allclose(a[i], b, rtol=1e-12, atol=1e-12)
-            for a, b in zip(only, one(raws[i], data), strict=True):
+            for a, b in zip(only, alone(some[i], data), strict=True):
                 np.testing.assert_allclose(a[i], b, rtol=1e-12, atol=1e-12)
 
     def test_jacobians(self, case):
-        data, lanes, raw = case
-        run = folded("strict", data, lanes, "cpu")
-        wanted = jax.jacrev(lambda raw: folded("strict", data, lanes, "xla")(raw)[1])(raw)
-        for found in (jax.jacrev(lambda raw: run(raw)[1])(raw), jax.jacfwd(lambda raw: run(raw)[1])(raw)):
-            np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8 * float(jnp.abs(wanted).max()))
-        np.testing.assert_allclose(jax.linearize(run, raw)[1](raw)[1], jax.jvp(run, (raw,), (raw,))[1][1], rtol=1e-12)
+        data, lanes, values = case
+
+        def sums(backend):
+            return lambda values: run(values, "strict", data, lanes, backend)[1]
+
+        wanted = reference_jit(jax.jacrev(sums("xla")))(values)
+        largest = jnp.abs(wanted).max((0, 1, 3), keepdims=True)
+        for jacobian in (jax.jacrev, jax.jacfwd):
+            found = jax.jit(jacobian(sums("cpu")))(values)
+            np.testing.assert_allclose(found / largest, wanted / largest, rtol=1e-8, atol=1e-8)
+        ahead = jax.jit(lambda v: jax.linearize(sums("cpu"), v)[1](v))(values)
+        there = jax.jit(lambda v: jax.jvp(sums("cpu"), (v,), (v,))[1])(values)
+        np.testing.assert_allclose(ahead, there, rtol=1e-12)
 
     def test_what_has_no_derivative_says_so(self, case):
-        data, lanes, raw = case
+        data, lanes, values = case
+
+        def total(values, weather=data.weather, backend="cpu"):
+            return run(values, "strict", data._replace(weather=weather), lanes, backend)[1].sum()
+
         with pytest.raises(TypeError, match="forcing"):
-            jax.grad(lambda w: folded("strict", data._replace(weather=w), lanes, "cpu")(raw)[1].sum())(data.weather)
+            jax.eval_shape(jax.grad(total, 1), values, data.weather)
         with pytest.raises(TypeError, match="second derivatives need the xla backend"):
-            jax.hessian(lambda raw: folded("strict", data, lanes, "cpu")(raw)[1].sum())(raw)
+            jax.eval_shape(jax.hessian(total), values)
         with pytest.raises(ValueError, match="valid are auto, xla, cpu, gpu"):
-            folded("strict", data, lanes, "fast")(raw)
+            total(values, backend="fast")
         with pytest.raises(ValueError, match="multiple"):
-            fold(dalec("strict"), inputs(raw[:30]), state(raw[30:]), data, lanes, segment=50, backend="cpu")
+            fold(dalec("strict"), inputs(values[:30]), state(values[30:]), data, lanes, segment=50, backend="cpu")
 
 
 class TestBits:
@@ -272,26 +308,28 @@ class TestBits:
     def case(cls):
         cells = cls.cells()
         data = site_data(cells, np.float32).series
-        values = np.asarray(physical(jnp.asarray(raw_values(cls.LANES)), UNKNOWNS)).astype(np.float32)
+        values = made_values(cls.LANES).astype(np.float32)
         constants = dalec("strict").prepare(inputs(jnp.asarray(values[:30])))
         numbers = jax.tree.map(np.asarray, (constants, state(jnp.asarray(values[30:]))))
         cell = np.random.default_rng(2).integers(0, 20, cls.LANES)
         return data, numbers, cell, cls.found(data, numbers, cell)
 
+    @classmethod
+    def found(cls, data, numbers, cell):
+        return [np.asarray(a) for a in jax.tree.leaves(cls.folded(numbers, data, jnp.asarray(cell, jnp.int32)))]
+
     @staticmethod
-    def found(data, numbers, cell):
+    @jax.jit
+    def folded(numbers, data, lanes):
         """Fold constants as they are: what XLA does before the fold may round differently for another width."""
         model = dataclasses.replace(dalec("strict"), prepare=lambda constants: constants)
-        lanes = jnp.asarray(cell, jnp.int32)
 
         def run(constants, first):
             last, sums = fold(model, constants, first, data, lanes, backend="cpu")
             return jnp.stack(last), jnp.stack(sums)
 
         value, pull = jax.vjp(run, *numbers)
-        back = pull(jax.tree.map(jnp.ones_like, value))
-        ahead = jax.jvp(run, numbers, numbers)[1]
-        return [np.asarray(array) for array in jax.tree.leaves((value, back, ahead))]
+        return value, pull(jax.tree.map(jnp.ones_like, value)), jax.jvp(run, numbers, numbers)[1]
 
     @staticmethod
     def some(numbers, chosen):
@@ -321,17 +359,19 @@ class TestBits:
         for one, other in zip(self.found(alone, self.some(numbers, chosen), 0 * chosen), whole, strict=True):
             assert one.tobytes() == np.ascontiguousarray(other[..., chosen]).tobytes()
 
-    def test_neither_threads_nor_devices(self, tmp_path):
-        found = set()
-        for devices, threads in ((1, 1), (1, 2), (2, 2), (4, 2)):
-            flags = f"--xla_force_host_platform_device_count={devices}"
+    def test_neither_threads_nor_devices(self):
+        """One process of one device and one thread; another of four, of which one, two and all are used."""
+        found = []
+        for devices, threads in (("1", 1), ("1,2,4", 2)):
+            flags = f"--xla_force_host_platform_device_count={devices[-1]}"
             environment = {**os.environ, "XLA_FLAGS": flags, "NPROC": str(threads), "JAX_PLATFORMS": "cpu"}
             done = subprocess.run(
-                [sys.executable, "-m", "tests.support.kernels.fold_on_devices", str(devices)],
+                [sys.executable, "-m", "tests.support.kernels.fold_on_devices", devices],
                 env=environment, capture_output=True, text=True, check=True,
             )  # fmt: skip
-            found.add(done.stdout.strip().splitlines()[-1])
-        assert len(found) == 1
+            found += done.stdout.strip().splitlines()
+        assert len(found) == 4
+        assert len(set(found)) == 1
 
 
 class TestTheCode:

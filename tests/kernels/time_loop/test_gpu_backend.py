@@ -21,6 +21,7 @@ from phloem.kernels.time_loop.day_tables import series
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.builders import STATE, G, made_site
+from tests.support.kernels.reference_jit import reference_jit
 
 CARBON = replace(dalec("strict"), prepare=lambda constants: constants)
 FUNCTIONS = ("value", "adjoint", "tangent")
@@ -91,22 +92,24 @@ class Case(NamedTuple):
         return gpu_backend.value(self.text, *self.arguments("value", None))[2]
 
 
-@partial(jax.jit, static_argnums=0)
-def reference(text, constants, state0, data, cells):
+def by_scan(text, constants, state0, data, cells):
     tree = jax.tree.unflatten(text.structure, list(constants))
     last, sums = fold(text.model, tree, text.model.state(*state0), data, cells, segment=text.segment, backend="xla")
     return jnp.stack(last), jnp.stack(sums)
 
 
-@partial(jax.jit, static_argnums=0)
+reference = reference_jit(by_scan, static_argnums=0)
+
+
+@partial(reference_jit, static_argnums=0)
 def reference_adjoint(text, constants, state0, data, cells, bars):
-    return jax.vjp(lambda *at: reference(text, *at, data, cells), constants, state0)[1](bars)
+    return jax.vjp(lambda *at: by_scan(text, *at, data, cells), constants, state0)[1](bars)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(reference_jit, static_argnums=0)
 def reference_tangent(text, constants, state0, data, cells, *dots):
     def push(*dot):
-        return jax.jvp(lambda *at: reference(text, *at, data, cells), (constants, state0), dot)[1]
+        return jax.jvp(lambda *at: by_scan(text, *at, data, cells), (constants, state0), dot)[1]
 
     return jax.vmap(push)(*dots)
 

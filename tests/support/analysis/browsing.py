@@ -6,15 +6,13 @@ import re
 class Opened:
     """A page in the browser, with everything that it complained of or asked for."""
 
-    def __init__(self, browser, path, width=1300, before=""):
+    def __init__(self, browser, path, width=1300):
         self.troubles = []
         self.page = browser.new_page(viewport={"width": width, "height": 900})
         own = "willReadFrequently"  # what the browser advises these tests, which read canvases again and again
         self.page.on("console", lambda said: self.troubles.append(said.text) if own not in said.text else None)
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("request", lambda asked: self.troubles.append(asked.url) if asked.url != path.as_uri() else None)
-        if before:
-            self.page.add_init_script(before)
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("body[data-ready]", state="attached", timeout=120_000)
 

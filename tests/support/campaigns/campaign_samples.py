@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
 from phloem.names import STREAMS
+from tests.support.campaigns.claims import claim_next
 from tests.support.kernels.dalec_names import LOSS_TERMS, PARAMETERS, POOLS
 
 ATTRIBUTES = {"configuration_hash": "c0ffee", "version": "0.1.0"}
@@ -74,7 +74,7 @@ def cells_of(index: int) -> list[str]:
 
 def commit(paths: CampaignPaths, index: int, cells: list[str], **options: int) -> str:
     """Claims and commits a tile."""
-    return write_tile(paths, index, claim_attempt(paths, index), SCHEMA, tile_arrays(cells, **options), ATTRIBUTES)
+    return write_tile(paths, index, claim_next(paths, index), SCHEMA, tile_arrays(cells, **options), ATTRIBUTES)
 
 
 def work_until_killed(root: Path, first: int, told: Connection) -> None:
@@ -88,7 +88,7 @@ def work_until_killed(root: Path, first: int, told: Connection) -> None:
             state = {"step": np.array([step]), "state": np.full(5000, step, "f4")}
             save_checkpoint(paths, index, state, {"fingerprint": "same"})
             told.send(("checkpoint", index, step))
-        attempt = claim_attempt(paths, index)
+        attempt = claim_next(paths, index)
         write_tile(paths, index, attempt, SCHEMA, tile_arrays(cells_of(index)), ATTRIBUTES)
         told.send(("committed", index, attempt))
 
@@ -129,4 +129,4 @@ def killed_at_call(root: Path, action: str, call: int, torn: bool, told: Connect
 def claim_many(root: Path, count: int, barrier: Barrier, told: Connection) -> None:
     """Claims attempts of tile 0, all children at once."""
     barrier.wait(30)
-    told.send([claim_attempt(CampaignPaths(root), 0) for _ in range(count)])
+    told.send([claim_next(CampaignPaths(root), 0) for _ in range(count)])

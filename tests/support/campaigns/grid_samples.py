@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.grids.placed_cells import Grid, PlacedCells
 from phloem.kernels.calibrations.dalec_daily.tables import GRID
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, tile_arrays
+from tests.support.campaigns.claims import claim_next
 
 STEP = 0.5
 ROWS, COLUMNS = 9, 13
@@ -62,7 +62,7 @@ def arrays(cells: Sequence[str], **options: Any) -> dict[str, np.ndarray]:
 def commit(paths: CampaignPaths, index: int, tile: dict[str, np.ndarray], **attributes: Any) -> None:
     """Claim and commit a tile, of four streams or of five."""
     schema = SCHEMA if tile["nnse"].shape[-1] == len(TABLES.streams) else calibration_schema(GRID)
-    write_tile(paths, index, claim_attempt(paths, index), schema, tile, {**ATTRIBUTES, **attributes})
+    write_tile(paths, index, claim_next(paths, index), schema, tile, {**ATTRIBUTES, **attributes})
 
 
 def campaign(root: Path, plan: Sequence[Sequence[str]]) -> CampaignPaths:

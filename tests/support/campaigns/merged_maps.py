@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from phloem.io.campaign.attempts import claim_attempt
 from phloem.io.campaign.tiles import write_tile
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
 from phloem.io.drivers.store import Store, StorePaths, chunk_columns, seal_store, write_chunk
@@ -18,6 +17,7 @@ from phloem.kernels.models.dalec_daily.parameters import PARAMETERS
 from phloem.names import FORCING, STATUS, STREAMS
 from tests.support.campaigns.campaign_samples import SCHEMA, tile_arrays
 from tests.support.campaigns.campaigns import write_campaign
+from tests.support.campaigns.claims import claim_next
 
 YEARS = (2003, 2006)
 STEP = 0.5
@@ -111,5 +111,5 @@ def commit_members(campaign: Campaign, parameters: np.ndarray, diverged: float =
         for name in ("loss", "raw"):
             filled = np.nan_to_num(arrays[name])
             arrays[name] = np.where(lost.reshape(lost.shape + (1,) * (filled.ndim - 2)), np.nan, filled)
-        write_tile(campaign.paths, tile, claim_attempt(campaign.paths, tile), SCHEMA, arrays, attributes)
+        write_tile(campaign.paths, tile, claim_next(campaign.paths, tile), SCHEMA, arrays, attributes)
     campaign.kind.merge(campaign)

@@ -29,10 +29,11 @@ from tests.support.campaigns.campaigns import read_events, wait_for
 from tests.support.processes import alive, state_of
 
 SECONDS_A_LOOK = 0.05
+HELPERS = ("resource_tracker", "warm_interpreter")
 
 
 def descendants(root: int) -> dict[int, str]:
-    """Return the living processes below one, with their command lines; the helper that Python starts is none."""
+    """Return the living processes below one, with their command lines, but for helpers of Python and of the tests."""
     parents, lines = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -43,7 +44,8 @@ def descendants(root: int) -> dict[int, str]:
     below = {root}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return {pid: lines[pid] for pid in below - {root} if pid in lines and "resource_tracker" not in lines[pid]}
+    found = {pid: lines[pid] for pid in below - {root} if pid in lines}
+    return {pid: line for pid, line in found.items() if not any(helper in line for helper in HELPERS)}
 
 
 def freeze(pid: int) -> bool:

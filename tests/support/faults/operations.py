@@ -16,7 +16,6 @@ from phloem.endings import Ending
 from phloem.io.campaign.attempts import (
     TakenError,
     attempt_numbers,
-    claim_attempt,
     count_attempts,
     end_attempt,
     holder,
@@ -33,6 +32,7 @@ from phloem.io.files.sealed_json import read_sealed, write_sealed
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.write_merged import merge_tiles
 from tests.support.campaigns.campaign_samples import ATTRIBUTES, SCHEMA, TABLES, cells_of, commit, tile_arrays
+from tests.support.campaigns.claims import claim_next
 
 FINGERPRINT = "same"
 BYSTANDER = 7
@@ -157,7 +157,7 @@ class CommitTile(Operation):
         if self.damaged:
             commit(paths, 0, cells_of(0))
             os.truncate(paths.tile(0), 4000)
-        claim_attempt(paths, 0)
+        claim_next(paths, 0)
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> str:
         attempt = count_attempts(paths, 0)
@@ -210,10 +210,10 @@ class Claim(Operation):
 
     def prepare(self, paths: CampaignPaths) -> None:
         for _ in range(2):
-            claim_attempt(paths, 0)
+            claim_next(paths, 0)
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> int:
-        return claim_attempt(paths, 0, holder("worker"), on_full)
+        return claim_next(paths, 0, holder("worker"), on_full)
 
     def look(self, paths: CampaignPaths, undisturbed: CampaignPaths) -> str:
         claimed = count_attempts(paths, 0)
@@ -223,14 +223,14 @@ class Claim(Operation):
 
     def repeat(self, paths: CampaignPaths) -> None:
         before = count_attempts(paths, 0)
-        assert claim_attempt(paths, 0) == before + 1
+        assert claim_next(paths, 0) == before + 1
 
 
 class Take(Operation):
     """A tile whose holder is gone without a word: that attempt is ended, the next is claimed."""
 
     def prepare(self, paths: CampaignPaths) -> None:
-        claim_attempt(paths, 0, dataclasses.replace(holder("gone"), started=1))
+        claim_next(paths, 0, dataclasses.replace(holder("gone"), started=1))
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> int:
         return take_tile(paths, 0, holder("worker"), on_full)
@@ -247,7 +247,7 @@ class End(Operation):
     """An attempt ends by a failure."""
 
     def prepare(self, paths: CampaignPaths) -> None:
-        claim_attempt(paths, 0)
+        claim_next(paths, 0)
         paths.beat(0, 1).touch()
 
     def run(self, paths: CampaignPaths, on_full: OnFull | None) -> bool:
@@ -336,7 +336,7 @@ class Merge(Operation):
             if self.grid is not None:
                 arrays["latitude"] = np.full(3, self.grid.grid.latitude[index])
                 arrays["longitude"] = self.grid.grid.longitude
-            write_tile(paths, index, claim_attempt(paths, index), SCHEMA, arrays, ATTRIBUTES)
+            write_tile(paths, index, claim_next(paths, index), SCHEMA, arrays, ATTRIBUTES)
         if self.again:
             merge_tiles(paths, self.plan, TABLES, {**GLOBAL, "seed": 6}, grid=self.grid)
             os.link(paths.merged, paths.logs_dir / "merged before")
@@ -435,7 +435,7 @@ def race(paths: CampaignPaths, milliseconds: int, salt: int) -> str:
     """Claim and commit tile 0 a while after the others; returns the checksum of the bytes that are committed."""
     time.sleep(milliseconds / 1000)
     worker = f"after{milliseconds}"
-    attempt = claim_attempt(paths, 0, holder(worker))
+    attempt = claim_next(paths, 0, holder(worker))
     return write_tile(paths, 0, attempt, SCHEMA, tile_arrays(cells_of(0), salt=salt), ATTRIBUTES, worker=worker)
 
 
@@ -444,7 +444,7 @@ def start(paths: CampaignPaths, number: int) -> list[int]:
     worker = f"worker{number}"
     claimed = []
     for _ in range(EACH):
-        claimed.append(claim_attempt(paths, 0, holder(worker)))
+        claimed.append(claim_next(paths, 0, holder(worker)))
         append_event(paths.journal(worker), {"event": "claimed", "attempt": claimed[-1]})
     save_checkpoint(paths, 100 + number, {"claimed": np.array(claimed)}, {"fingerprint": worker})
     return claimed

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from phloem.analysis.style.inline_svg import Drawing
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, styled
 from phloem.analysis.style.wording import typeset
+from phloem.arithmetic import ceil_div
 
 GROUP_COLOURS = {"climate": OKABE_ITO[0], "soil": OKABE_ITO[4], "vegetation": OKABE_ITO[2]}
 """Of the usual groups of predictors; others take what is left of the palette."""
@@ -45,7 +46,7 @@ def importance_chart(targets: Sequence[Target], colours: Mapping[str, str]) -> D
         colours: of the groups.
     """
     across = min(3, len(targets))
-    down = -(-len(targets) // across)
+    down = ceil_div(len(targets), across)
     bars = max(min(len(one["importance"]), MOST_BARS) for one in targets)
     figure = Figure(figsize=(11.0, down * (0.19 * bars + 0.75)), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
@@ -79,7 +80,7 @@ def dependence_chart(target: Target) -> Drawing:
     """Dependence on the leading predictors: cells, LOWESS trend, band over members; breakpoints only of signals."""
     panels, known = target["dependence"], signals(target)
     across = min(4, len(panels))
-    down = -(-len(panels) // across)
+    down = ceil_div(len(panels), across)
     figure = Figure(figsize=(11.0, 2.25 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     for axes, one in zip(grid.flat, panels, strict=False):

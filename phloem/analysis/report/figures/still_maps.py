@@ -22,6 +22,7 @@ from phloem.analysis.report_data.tower_product import Floats
 from phloem.analysis.style.coastline import land_outlines
 from phloem.analysis.style.plot_style import MUTED, ShownFigure, styled
 from phloem.analysis.style.wording import number
+from phloem.arithmetic import ceil_div
 from phloem.names import CELL_STATUS, PERIOD
 
 WIDE = 30.0
@@ -69,7 +70,7 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
     middle = np.deg2rad((north + south) / 2)
     narrow = max(0.35, float(np.cos(middle))) if north - south < 60 else 1.0
     across = min(across, len(stills))
-    down = -(-len(stills) // across)
+    down = ceil_div(len(stills), across)
     # Placed by hand, in inches: letting the layout be solved takes several times as long as drawing.
     room = width / across - _LEFT - _RIGHT
     tall = (north - south) / ((east - west) * narrow)

@@ -14,10 +14,11 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from phloem.analysis.report_data.tower_product import BINS, WEEK, Floats
 from phloem.analysis.style.inline_svg import Drawing
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, ShownFigure, styled
+from phloem.analysis.style.wording import stream_title
+from phloem.arithmetic import ceil_div
 
 STREAM_COLOURS = {"gpp": "#009E73", "reco": "#D55E00", "et": "#0072B2", "lai": "#CC79A7"}
-STREAM_UNITS = {"gpp": "gC m⁻² d⁻¹", "reco": "gC m⁻² d⁻¹", "et": "mm d⁻¹", "lai": "m² m⁻²"}
-
+OTHER_COLOUR = OKABE_ITO[5]
 _STREAM_INKS = {"gpp": "#007A59", "reco": "#B34E00", "et": "#0072B2", "lai": "#A8527F"}
 _GRID = "#e4e4e0"
 _SHADE = "#f1efe6"
@@ -31,12 +32,14 @@ class Panel:
     """One stream of a cell, ready to draw.
 
     Attributes:
-        stream: One of `names.STREAMS`.
+        stream: Its name.
+        unit: Typeset.
         observed: (points,), NaN = missing.
         median, low, high: (points,) over the members, NaN = missing.
     """
 
     stream: str
+    unit: str
     observed: Floats
     median: Floats
     low: Floats
@@ -167,7 +170,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
         The figure with its name and label.
     """
     across = 6
-    down = -(-len(titles) // across)
+    down = ceil_div(len(titles), across)
     height = 1.75 * down + 0.45
     figure = ShownFigure(figsize=(11.4, height))
     for index, title in enumerate(titles):
@@ -223,7 +226,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _draw(axes: Axes, panel: Panel, x: Floats, dot: float) -> None:
-    colour = STREAM_COLOURS[panel.stream]
+    colour = STREAM_COLOURS.get(panel.stream, OTHER_COLOUR)
     axes.fill_between(x, panel.low, panel.high, color=colour, alpha=0.3, linewidth=0, zorder=2)
     # A zero-length round-capped stroke a point: a third of the size of one <use> element a point.
     points = np.column_stack([panel.observed, panel.observed, np.full(panel.observed.size, np.nan)]).ravel()
@@ -234,12 +237,12 @@ def _draw(axes: Axes, panel: Panel, x: Floats, dot: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
     axes.margins(y=0.08)
     axes.annotate(
-        f"{panel.stream.upper()}, {STREAM_UNITS[panel.stream]}",
+        f"{stream_title(panel.stream)}, {panel.unit}",
         (0, 1.04),
         xycoords="axes fraction",
         fontsize=9.5,
         fontweight="bold",
-        color=_STREAM_INKS[panel.stream],
+        color=_STREAM_INKS.get(panel.stream, INK),
     )
 
 

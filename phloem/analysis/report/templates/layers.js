@@ -11,7 +11,6 @@ function bytesOf(text) {
 }
 
 async function gunzip(bytes) {
-  if (typeof DecompressionStream === "undefined") return inflateGzip(bytes);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -35,6 +35,10 @@ function listenToSections() {
 async function startMaps() {
   const holder = document.getElementById("page-data");
   if (!holder) return;
+  if (typeof DecompressionStream === "undefined") {  // browsers of before May 2023 get the page without a script
+    document.querySelectorAll("noscript").forEach((one) => { one.outerHTML = one.textContent; });
+    return;
+  }
   const facts = JSON.parse(holder.textContent);
   const [names, latitude, longitude, land] = await Promise.all(
     [layerText(facts.names), layerFloats(facts.latitude), layerFloats(facts.longitude), layerText(facts.land)],

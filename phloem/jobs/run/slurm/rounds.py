@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from phloem.arithmetic import ceil_div
 from phloem.endings import FREE, Ending
 from phloem.errors import InputError, WorkError
 from phloem.hpc.local_engine import default_workers
@@ -224,7 +225,7 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     engine = configuration.engine
     # Where each task is a job of its own, clusters count jobs: no more of them than may run at once.
     most = engine.throttle if engine.throttle and not engine.arrays else MOST_TASKS
-    size = engine.tiles_per_task or max(engine.workers_of(engine.cpus_per_task or 1), -(-len(tiles) // most))
+    size = engine.tiles_per_task or max(engine.workers_of(engine.cpus_per_task or 1), ceil_div(len(tiles), most))
     tasks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
     table = {
         "tasks": tasks,

@@ -25,6 +25,7 @@ from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.batch_jobs import alive, living, verdict
 from phloem.jobs.run.deliver import deliver
 from phloem.jobs.run.execute import conclude, describe_set_aside, prepare, todo
+from phloem.jobs.run.outcome import Finished, ToldElsewhere
 from phloem.jobs.run.slurm.rounds import (
     array_jobs,
     being_submitted,
@@ -51,15 +52,12 @@ PATIENCE_SECONDS = 3600.0
 Found = TypeVar("Found")
 
 
-def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaign, CampaignState, Path] | None:
+def run_through_slurm(campaign: Campaign, detach: bool = False) -> Finished | ToldElsewhere:
     """Submit what has no result, wait for it, and merge.
 
     Args:
         campaign: planned; its engine is `slurm`.
         detach: return once it is submitted: the last job goes on, and merges.
-
-    Returns:
-        The campaign, its state and its product; None when detached.
 
     Raises:
         WorkError: some tiles have no result.
@@ -73,7 +71,7 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaig
             say("jobs of this campaign are in the queue already, or about to be: they go on")
         if detach:
             say(f"it goes on by itself. See: phloem status {root} --watch")
-            return None
+            return ToldElsewhere()
     try:
         state = _wait(campaign, state)
     except KeyboardInterrupt:
@@ -81,7 +79,7 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> tuple[Campaig
             f"no longer watching; the jobs go on: {', '.join(round_jobs(campaign, newest_round(campaign)))}. "
             f"See: phloem status {root} --watch; go on watching: phloem run {root} --engine slurm; end them: scancel"
         ) from None
-    return campaign, state, _product(campaign, state)
+    return Finished(campaign, state, _product(campaign, state))
 
 
 def _product(campaign: Campaign, state: CampaignState) -> Path:

@@ -111,12 +111,3 @@ STOCKS = (
     Stock("agb", "Mg ha-1", "carbon of wood and leaves", ("foliar", "wood"), MG_HA),
     *(Stock(pool, "g m-2", f"{pool}, carbon", (pool,)) for pool in CARBON_POOLS),
 )
-
-COMPARED = (
-    Quantity("gpp", "g m-2 d-1", "gross primary production, carbon"),
-    Quantity("reco", "g m-2 d-1", "ecosystem respiration, carbon"),
-    Quantity("et", "mm d-1", "evapotranspiration"),
-    Quantity("lai", "1", "leaf area index"),
-    Quantity("nee", "g m-2 d-1", "net ecosystem exchange, positive to the atmosphere, carbon"),
-)
-"""Daily outputs that are compared with observations which no calibration saw."""

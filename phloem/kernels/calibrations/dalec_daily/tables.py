@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from phloem.kernels.calibrations.dalec_daily.derived_quantities import (
     ATTRIBUTED,
-    COMPARED,
     DERIVED,
     STOCKS,
     STRATEGY,
 )
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.model_tables import ModelTables, Quantity
-from phloem.names import ALL_STREAMS, STREAMS
+from phloem.names import ALL_STREAMS, FORCING, STREAMS
 
 TERMS = ("observations", "prior", "edc", "steady_state", "violation")
 """Parts of the loss (calibration.md section 4), the fields of `site_objective.Terms`."""
 
+_LAI = Quantity("lai", "1", "leaf area index")
+
 FLUXES = (
-    Quantity("lai", "1", "leaf area index at the start of the day"),
+    replace(_LAI, meaning=f"{_LAI.meaning} at the start of the day"),
     Quantity("gpp", "g m-2 d-1", "gross primary production, carbon"),
     Quantity("et", "mm d-1", "evapotranspiration"),
     Quantity("ra", "g m-2 d-1", "autotrophic respiration, carbon"),
@@ -33,6 +36,11 @@ FLUXES = (
 )
 """Daily outputs beside the pools."""
 
+COMPARED = tuple(
+    _LAI if name == "lai" else next(one for one in FLUXES if one.name == name) for name in (*STREAMS, "nee")
+)
+"""Daily outputs that are compared with observations which no calibration saw."""
+
 
 def _tables(streams: tuple[str, ...]) -> ModelTables:
     return ModelTables(
@@ -40,6 +48,7 @@ def _tables(streams: tuple[str, ...]) -> ModelTables:
         POOLS,
         streams,
         TERMS,
+        FORCING,
         fluxes=FLUXES,
         derived=DERIVED,
         attributed=ATTRIBUTED,

@@ -39,6 +39,7 @@ TRANSPARENT = (
     "reduce_sum",
     "copy",
     "copy_p",
+    "reshard",
     "stop_gradient",
     "reshape",
     "squeeze",

@@ -1,0 +1,42 @@
+"""How the tests are parted: what is left out between two edits, and what cannot run side by side."""
+
+LONG = {
+    "analysis/attribution/test_all_targets.py",
+    "analysis/curves/test_growth_curves.py",
+    "analysis/report",
+    "engines",
+    "faults",
+    "gradients",
+    "hpc/test_local_engine.py",
+    "io/merge/test_cf_conventions.py",
+    "io/merge/test_grid_bands.py",
+    "io/products",
+    "jobs/analyse/test_attribute.py",
+    "jobs/analyse/test_benchmark.py",
+    "jobs/analyse/test_benchmark_grid.py",
+    "jobs/calibration",
+    "jobs/campaign",
+    "jobs/commands",
+    "jobs/config/test_parameters_file.py",
+    "jobs/experiments",
+    "jobs/ingest",
+    "jobs/run",
+    "jobs/synthetic/test_transect.py",
+    "jobs/test_single_cell.py",
+    "jobs/tile",
+    "kernels/models/dalec_daily/test_grid_operators.py",
+    "kernels/calibrations",
+    "kernels/optimise/test_lanes.py",
+    "kernels/simulate/test_daily_outputs.py",
+    "kernels/time_loop/test_backends.py",
+    "kernels/time_loop/test_fold.py",
+    "kernels/time_loop/test_gpu_backend.py",
+    "kernels/time_loop/test_long_runs.py",
+    "kernels/time_loop/test_odd_models.py",
+    "sharding/lanes",
+    "test_support.py",
+}
+"""Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""
+
+RAY = {"test_ray_engine", "test_ray_campaign", "test_equality", "test_soak"}
+"""Modules that start Ray; some look at all that Ray has left on the machine, so that one goes after the other."""
