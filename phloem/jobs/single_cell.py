@@ -88,24 +88,12 @@ class Simulation:
     experiment: Calibration
     outputs: dict[str, np.ndarray]
 
-    @property
-    def attributes(self) -> dict[str, str]:
-        """Global attributes of a file of them."""
-        return {
-            "Conventions": CONVENTIONS,
-            "title": f"phloem simulation of {self.cell.name}",
-            "source": f"phloem {VERSION}",
-            "mode": self.experiment.mode,
-            "precision": self.experiment.precision,
-            "drivers_sha256": self.cell.checksum,
-        }
-
     def write(self, path: Path) -> None:
         """Write them as a NetCDF file, (member, time), whole or not at all."""
         write_netcdf(path, self._fill)
 
     def _fill(self, file: netCDF4.Dataset) -> None:
-        file.setncatts(self.attributes)
+        file.setncatts(simulation_attributes(self.cell, self.experiment))
         file.createDimension("member", len(next(iter(self.outputs.values()))))
         file.createDimension("time", len(self.cell.time))
         time = file.createVariable("time", "i4", ("time",))
@@ -117,6 +105,18 @@ class Simulation:
             )
             variable.setncatts({"units": one.unit, "long_name": one.meaning})
             variable[:] = self.outputs[one.name]
+
+
+def simulation_attributes(cell: Cell | GridCell, experiment: Calibration) -> dict[str, str]:
+    """Return the global attributes of a cell's simulation."""
+    return {
+        "Conventions": CONVENTIONS,
+        "title": f"phloem simulation of {cell.name}",
+        "source": f"phloem {VERSION}",
+        "mode": experiment.mode,
+        "precision": experiment.precision,
+        "drivers_sha256": cell.checksum,
+    }
 
 
 def daily_outputs(tables: ModelTables) -> list[Quantity]:

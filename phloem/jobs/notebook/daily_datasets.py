@@ -11,12 +11,12 @@ import xarray as xr
 
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_arrays import TIME_UNITS
-from phloem.io.files.netcdf import CONVENTIONS
-from phloem.jobs.single_cell import Simulation, daily_outputs
+from phloem.jobs.analyse.member_runs import simulated_days
+from phloem.jobs.single_cell import Simulation, daily_outputs, simulation_attributes
 from phloem.kernels.calibrations.experiment import Calibration
+from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import late_days
 from phloem.model_tables import ModelTables
-from phloem.version import VERSION
 
 
 def tower_dataset(simulation: Simulation, members: np.ndarray) -> xr.Dataset:
@@ -30,7 +30,8 @@ def tower_dataset(simulation: Simulation, members: np.ndarray) -> xr.Dataset:
     time = xr.Variable("time", days, {"standard_name": "time", "axis": "T"})
     time.encoding = {"units": TIME_UNITS, "calendar": "standard", "dtype": "int32"}
     tables = simulation.experiment.tables
-    return _dataset(simulation.outputs, tables, {"time": time}, members, simulation.attributes)
+    texts = simulation_attributes(simulation.cell, simulation.experiment)
+    return _dataset(simulation.outputs, tables, {"time": time}, members, texts)
 
 
 def simulate_grid_cell(cell: GridCell, values: np.ndarray, experiment: Calibration, members: np.ndarray) -> xr.Dataset:
@@ -55,24 +56,15 @@ def simulate_grid_cell(cell: GridCell, values: np.ndarray, experiment: Calibrati
         experiment.forward_model(), weather, site.weather_row, values[:, :count], values[:, count:],
         np.zeros(len(values), int), names, 0, experiment.precision,
     )  # fmt: skip
-    texts = {
-        "Conventions": CONVENTIONS,
-        "title": f"phloem simulation of {cell.name}",
-        "source": f"phloem {VERSION}",
-        "mode": experiment.mode,
-        "precision": experiment.precision,
-        "drivers_sha256": cell.checksum,
-    }
     days = {name: series[:, : site.days] for name, series in outputs.items()}
-    return _dataset(days, tables, _days_of_run(cell, experiment, site), members, texts)
+    return _dataset(
+        days, tables, _days_of_run(cell, experiment, site), members, simulation_attributes(cell, experiment)
+    )
 
 
-def _days_of_run(cell: GridCell, experiment: Calibration, site: Any) -> dict[str, Any]:
+def _days_of_run(cell: GridCell, experiment: Calibration, site: Site) -> dict[str, Any]:
     """Return the coordinates along time."""
-    first, last = experiment.protocol.forcing
-    record = (cell.year >= first) & (cell.year <= last)
-    rows = np.arange(site.days) if site.weather_row is None else site.weather_row
-    year, doy = (np.asarray(values)[record][rows] for values in (cell.year, cell.doy))
+    year, doy = simulated_days(cell, experiment, site)
     if experiment.protocol.cycled:
         return {
             "time": ("time", np.arange(site.days), {"long_name": "day of the run", "units": "1"}),

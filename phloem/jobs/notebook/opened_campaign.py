@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +14,11 @@ from phloem.errors import InputError, WorkError, some
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.evaluation import Evaluation
 from phloem.jobs.notebook.campaign_arrays import cells_table, members_parameters
 from phloem.jobs.notebook.campaign_status import CampaignStatus, read_status, summary_table
 from phloem.jobs.notebook.daily_datasets import simulate_grid_cell, tower_dataset
+from phloem.jobs.notebook.named_cells import planned_cell, require_product
 from phloem.jobs.notebook.plots import CampaignPlots
 from phloem.jobs.single_cell import evaluate_cell, simulate_tower
 
@@ -76,7 +75,7 @@ class OpenedCampaign:
             >>> phloem.open_campaign("campaigns/transect").merged["loss"].dims
             ('cell', 'member')
         """
-        path = self._require_product()
+        path = require_product(self._campaign)
         state = path.stat()
         now = state.st_mtime_ns, state.st_ino
         if self._product is None or self._product[0] != now:
@@ -124,7 +123,7 @@ class OpenedCampaign:
             >>> parameters.sel(cell="T000", parameter="lcma").dims
             ('member',)
         """
-        self._require_product()
+        require_product(self._campaign)
         return members_parameters(self._campaign)
 
     def simulate(self, cell: str, members: Sequence[int] | int | None = None) -> xr.Dataset:
@@ -148,7 +147,7 @@ class OpenedCampaign:
             >>> str(daily.gpp.resample(time="YS").mean().time.dt.year.values[0])
             '2001'
         """
-        unit = self._unit(cell)
+        unit = planned_cell(self._campaign, cell)
         values, chosen = self._values(cell, members)
         drivers, experiment = self._campaign.read_unit(unit), self._campaign.configuration.calibration
         if isinstance(drivers, Cell):
@@ -173,7 +172,7 @@ class OpenedCampaign:
             >>> scores.nnse.dims
             ('member', 'stream')
         """
-        unit = self._unit(cell)
+        unit = planned_cell(self._campaign, cell)
         values, chosen = self._values(cell, members)
         experiment = self._campaign.configuration.calibration
         return evaluate_cell(self._campaign.read_unit(unit), values, experiment, experiment.time_loop, gradient, chosen)
@@ -202,29 +201,9 @@ class OpenedCampaign:
     ) -> None:
         self.close()
 
-    def _require_product(self) -> Path:
-        path = self._campaign.paths.merged
-        if not path.exists():
-            tiles = self.status()["tiles"]
-            if tiles["done"] == sum(tiles.values()):
-                raise WorkError(f"{self.directory} is not merged: phloem merge {self.directory}")
-            raise WorkError(
-                f"{self.directory} is not merged: {tiles['done']} of {sum(tiles.values())} tiles have a result. Go on "
-                f'with: phloem run {self.directory}, or phloem.run("{self.directory}")'
-            )
-        return path
-
-    def _unit(self, cell: str) -> PlannedUnit:
-        names = self._campaign.cells.names
-        if cell not in names:
-            near = difflib.get_close_matches(str(cell), names, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"{self.directory}: no cell {cell!r}.{hint} It has {some(names)}")
-        return self._campaign.cells[names.index(cell)]
-
     def _values(self, cell: str, members: Sequence[int] | int | None) -> tuple[np.ndarray, np.ndarray]:
         """Return parameters and initial pools of a cell's members, (members, unknowns), and their numbers."""
-        self._require_product()
+        require_product(self._campaign)
         found = read_members(self._campaign, [cell])
         usable = np.flatnonzero(found.good[0])
         if not len(usable):

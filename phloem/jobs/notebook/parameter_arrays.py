@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from phloem.errors import InputError
 from phloem.jobs.config import parameters_file
 from phloem.jobs.config.experiments import DEFAULT
+from phloem.jobs.notebook.named_cells import did_you_mean
 from phloem.jobs.single_cell import calibration_named
 from phloem.model_tables import ModelTables
 
@@ -137,8 +137,7 @@ def parameter_values(parameters: GivenParameters, tables: ModelTables) -> tuple[
         )
     for name in columns:
         if name not in tables.unknown_names:
-            near = difflib.get_close_matches(name, tables.unknown_names, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, tables.unknown_names)
             raise InputError(f"parameters: unknown {name!r}.{hint} The model has: {', '.join(tables.unknown_names)}")
     return parameters_file.check_parameters(columns, tables, "parameters"), members
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,12 +16,12 @@ from phloem.analysis.report.towers import SiteSeries, panels
 from phloem.analysis.report_data.cell_sets import CellSet, quantities
 from phloem.analysis.report_data.tower_product import read_product
 from phloem.analysis.style.wording import stream_title
-from phloem.errors import InputError, some
+from phloem.errors import InputError
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.jobs.analyse.report import open_cells, tower_series
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.campaign.campaign_set import together
+from phloem.jobs.notebook.named_cells import did_you_mean, planned_cell, require_product
 
 STATISTICS = ("median", "rcv")
 """What a map shows of the members: their median, or how far they lie apart."""
@@ -76,8 +75,7 @@ class CampaignPlots:
         if statistic not in STATISTICS:
             raise InputError(f"statistic {statistic!r}: valid are {', '.join(STATISTICS)}")
         if quantity not in self.quantities:
-            near = difflib.get_close_matches(quantity, self.quantities, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(quantity, self.quantities)
             raise InputError(f"quantity {quantity!r} is unknown.{hint} Valid are {', '.join(self.quantities)}")
         with ExitStack() as stack:
             cells = self._cells(stack)
@@ -132,8 +130,8 @@ class CampaignPlots:
             >>> import phloem
             >>> figure = phloem.open_campaign("campaigns/transect").plot.loss("T000")
         """
-        self._place(cell)
-        self._require_product()
+        planned_cell(self._campaign, cell)
+        require_product(self._campaign)
         with MergedSlices(self._campaign.paths.merged, [cell]) as merged:
             traces = merged.take("loss_trace")[0]
             iterations = np.ma.filled(np.ma.asarray(merged.file["trace_iteration"][...]).astype(float), np.nan)
@@ -159,23 +157,14 @@ class CampaignPlots:
                     rows.append(agreement_row(tables.parameter(quantity.key), spread.median, spread.rcv))
         return agreement_figure("agreement", rows).figure
 
-    def _require_product(self) -> None:
-        together(self._campaign.paths.root, [self._campaign]).require_products()
-
     def _cells(self, stack: ExitStack) -> CellSet:
-        self._require_product()
+        require_product(self._campaign)
         return open_cells(stack, self._campaign, self._campaign.cells.names)
-
-    def _place(self, cell: str) -> int:
-        names = self._campaign.cells.names
-        if cell not in names:
-            raise InputError(f"{self._campaign.paths.root}: no cell {cell!r}; it has {some(names)}")
-        return names.index(cell)
 
     def _panels(self, cell: str) -> tuple[SiteSeries, list[Panel], list[Panel]]:
         """Return the daily series of a tower, and what its figures show of each stream."""
-        planned = self._campaign.cells[self._place(cell)]
-        self._require_product()
+        planned = planned_cell(self._campaign, cell)
+        require_product(self._campaign)
         drivers = self._campaign.read_unit(planned)
         if not isinstance(drivers, Cell):
             raise InputError(
