@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from phloem.version import VERSION
+
 ROOT = Path(__file__).parents[1]
 CODE = sorted(
     path.relative_to(ROOT).as_posix()
@@ -123,3 +125,21 @@ def test_a_fact_has_one_place(fact):
 def _is_text(node):
     """Whether a node is a docstring or another text of several words."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+
+
+def test_the_citation_has_the_version_and_licence_of_the_package():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    cited = dict(line.split(": ", 1) for line in lines if re.match(r"[a-z-]+: \S", line))
+    assert cited["version"] == VERSION
+    assert cited["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]["text"]
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "type"} <= cited.keys()
+    assert "  - name: The phloem developers" in lines
+
+
+def test_the_notice_names_all_data_that_is_shipped():
+    own = {".py", ".c", ".toml", ".html", ".js", ".css"}
+    shipped = (path for path in (ROOT / "phloem").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    data = {path.relative_to(ROOT).as_posix() for path in shipped if path.suffix not in own}
+    named = set(re.findall(r"^(phloem/\S+)$", (ROOT / "NOTICE").read_text(), re.M))
+    assert named == data != set()

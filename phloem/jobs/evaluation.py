@@ -23,6 +23,12 @@ class Evaluation:
         gradient: of `j_obs` with respect to the physical values of parameters and initial pools, (member, parameter),
             named as in parameters files; None where it was not asked for.
         tables: of the model.
+
+    Example:
+        >>> import phloem
+        >>> scores = phloem.open_campaign("campaigns/transect").evaluate("T000")
+        >>> bool(abs(scores.j_obs + scores.nnse.sum("stream")).max() < 1e-6)
+        True
     """
 
     site: str
@@ -33,7 +39,14 @@ class Evaluation:
     tables: ModelTables
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object of `phloem evaluate --json`; a stream without observations in a window is None."""
+        """Return the JSON object of `phloem evaluate --json`; a stream without observations in a window is None.
+
+        Example:
+            >>> import phloem
+            >>> found = phloem.open_campaign("campaigns/transect").evaluate("T000").to_json()
+            >>> found["site"], sorted(found["members"][0])
+            ('T000', ['j_obs', 'nnse', 'nnse_validation'])
+        """
         members = []
         for place in range(self.j_obs.sizes["member"]):
             entry: dict[str, Any] = {
@@ -54,6 +67,11 @@ class Evaluation:
         """Return the scores as one Dataset, (member, stream), with the gradient (member, parameter) where there is one.
 
         Its coordinates `observed` and `observed_validation` say which streams a window has.
+
+        Example:
+            >>> import phloem
+            >>> list(phloem.open_campaign("campaigns/transect").evaluate("T000").to_dataset())
+            ['nnse', 'nnse_validation', 'j_obs']
         """
         parts = {
             "nnse": self.nnse,

@@ -146,9 +146,13 @@ def _fill(file: netCDF4.Dataset, values: np.ndarray, tables: ModelTables) -> Non
         "parameter_long_name": ([one.meaning for one in tables.unknowns], "what the parameters are"),
     }
     for name, (column, meaning) in texts.items():
-        variable = file.createVariable(name, str, ("parameter",))
-        variable.long_name = meaning
-        variable[...] = np.array(list(column), dtype=object)
+        # Characters, as texts of any length crash the library where the file is open twice (io/merge/lazy_product.py).
+        letters = np.array([text.encode() for text in column])
+        file.createDimension(f"{name}_letters", letters.dtype.itemsize)
+        variable = file.createVariable(name, "S1", ("parameter", f"{name}_letters"))
+        variable.setncatts({"long_name": meaning, "_Encoding": "utf-8"})
+        variable.set_auto_chartostring(False)
+        variable[...] = letters.view("S1").reshape(len(letters), -1)
     variable = file.createVariable("parameters", "f8", ("member", "parameter"))
     variable.setncatts({"long_name": "physical values", "comment": "units in parameter_units"})
     variable[...] = values

@@ -17,8 +17,12 @@ class OpenedExperiments(Mapping[str, OpenedCampaign]):
     """The campaigns of `phloem experiments`, by the names of their experiments.
 
     Example:
-        experiments = phloem.open_campaign("campaigns/boreal")
-        experiments["growth-curve"].merged["loss"]
+        >>> import phloem
+        >>> experiments = phloem.open_campaign("campaigns/boreal")
+        >>> list(experiments)
+        ['baseline', 'single-year', 'growth-curve']
+        >>> experiments["growth-curve"].cells.sizes["cell"]
+        3
     """
 
     def __init__(self, directory: Path, campaigns: Sequence[Campaign]) -> None:

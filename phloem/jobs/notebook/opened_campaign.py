@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError, WorkError, some
 from phloem.io.drivers.tower_cell import Cell
+from phloem.io.merge.lazy_product import FileState, file_state, open_product
 from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.evaluation import Evaluation
@@ -39,7 +39,7 @@ class OpenedCampaign:
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
-        self._product: tuple[tuple[int, int], xr.Dataset] | None = None
+        self._product: tuple[FileState, xr.Dataset] | None = None
 
     @property
     def directory(self) -> Path:
@@ -65,7 +65,8 @@ class OpenedCampaign:
     def merged(self) -> xr.Dataset:
         """The product, merged.nc, opened and not read: values are read where they are looked at.
 
-        A campaign that was merged anew is opened anew; `close` lets go of the file.
+        The file is not held open. A campaign that was merged anew is opened anew; what was opened before refuses then
+        to read.
 
         Raises:
             WorkError: it is not merged yet, or the file is damaged; the message has the command.
@@ -76,16 +77,9 @@ class OpenedCampaign:
             ('cell', 'member')
         """
         path = require_product(self._campaign)
-        state = path.stat()
-        now = state.st_mtime_ns, state.st_ino
-        if self._product is None or self._product[0] != now:
-            self.close()
-            try:
-                self._product = now, xr.open_dataset(path)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise WorkError(
-                    f"{path} cannot be read ({error}); write it anew: phloem merge {self.directory}"
-                ) from error
+        state = file_state(path)
+        if self._product is None or self._product[0] != state:
+            self._product = state, open_product(path)
         return self._product[1]
 
     @property
@@ -186,20 +180,6 @@ class OpenedCampaign:
             {'done': 1, 'running': 0, 'failed': 0, 'pending': 0}
         """
         return read_status(self._campaign)
-
-    def close(self) -> None:
-        """Let go of the product; it is opened again where it is asked for."""
-        if self._product is not None:
-            self._product[1].close()
-            self._product = None
-
-    def __enter__(self) -> OpenedCampaign:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _values(self, cell: str, members: Sequence[int] | int | None) -> tuple[np.ndarray, np.ndarray]:
         """Return parameters and initial pools of a cell's members, (members, unknowns), and their numbers."""
