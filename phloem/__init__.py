@@ -1,6 +1,67 @@
-"""Phloem calibrates a differentiable land-carbon model in every grid cell, and survives the cluster it runs on."""
+"""Phloem calibrates a differentiable land-carbon model in every grid cell, and survives the cluster it runs on.
+
+What `__all__` lists is public, for notebooks and scripts: docs/python.md. Nothing of it is imported before it is asked
+for, so that `import phloem` costs nothing; everything else in the package may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from phloem.version import VERSION
 
+if TYPE_CHECKING:
+    from phloem.errors import InputError, WorkError
+    from phloem.jobs.evaluation import Evaluation
+    from phloem.jobs.notebook.campaign_status import CampaignStatus
+    from phloem.jobs.notebook.one_cell import evaluate, simulate
+    from phloem.jobs.notebook.open_campaigns import OpenedExperiments, open_campaign
+    from phloem.jobs.notebook.opened_campaign import OpenedCampaign
+    from phloem.jobs.notebook.parameter_arrays import read_parameters, write_parameters
+    from phloem.jobs.notebook.plots import CampaignPlots
+    from phloem.jobs.notebook.run_here import run
+
 __version__ = VERSION
-__all__ = ["__version__"]
+
+__all__ = [
+    "CampaignPlots",
+    "CampaignStatus",
+    "Evaluation",
+    "InputError",
+    "OpenedCampaign",
+    "OpenedExperiments",
+    "WorkError",
+    "__version__",
+    "evaluate",
+    "open_campaign",
+    "read_parameters",
+    "run",
+    "simulate",
+    "write_parameters",
+]
+
+_HOMES = {
+    "phloem.errors": ("InputError", "WorkError"),
+    "phloem.jobs.evaluation": ("Evaluation",),
+    "phloem.jobs.notebook.campaign_status": ("CampaignStatus",),
+    "phloem.jobs.notebook.one_cell": ("evaluate", "simulate"),
+    "phloem.jobs.notebook.open_campaigns": ("OpenedExperiments", "open_campaign"),
+    "phloem.jobs.notebook.opened_campaign": ("OpenedCampaign",),
+    "phloem.jobs.notebook.parameter_arrays": ("read_parameters", "write_parameters"),
+    "phloem.jobs.notebook.plots": ("CampaignPlots",),
+    "phloem.jobs.notebook.run_here": ("run",),
+}
+"""Modules that public names are in; a new one stands here, in `__all__`, and above for type checkers."""
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(home), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public are {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

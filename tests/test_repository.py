@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from phloem.version import VERSION
 from tests.support.structure_page import MARK, PAGE, listing
 
 ROOT = Path(__file__).parents[1]
@@ -162,3 +163,21 @@ def test_a_class_name_is_defined_once():
                 definitions.setdefault(node.name, []).append(name)
     assert len(definitions) > 200
     assert {name: files for name, files in definitions.items() if len(files) > 1} == {}
+
+
+def test_the_citation_has_the_version_and_licence_of_the_package():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    cited = dict(line.split(": ", 1) for line in lines if re.match(r"[a-z-]+: \S", line))
+    assert cited["version"] == VERSION
+    assert cited["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]["text"]
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "type"} <= cited.keys()
+    assert "  - name: The phloem developers" in lines
+
+
+def test_the_notice_names_all_data_that_is_shipped():
+    own = {".py", ".c", ".toml", ".html", ".js", ".css"}
+    shipped = (path for path in (ROOT / "phloem").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    data = {path.relative_to(ROOT).as_posix() for path in shipped if path.suffix not in own}
+    named = set(re.findall(r"^(phloem/\S+)$", (ROOT / "NOTICE").read_text(), re.M))
+    assert named == data != set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
@@ -105,7 +106,13 @@ class StopFlag:
         return self.name is not None
 
     def install(self) -> dict[signal.Signals, Any]:
-        """Handle the stop signals with this flag; return the handlers that were there."""
+        """Handle the stop signals with this flag; return the handlers that were there.
+
+        Only the main thread may do that. In another one, such as those in which some notebooks run their cells, nobody
+        can ask to stop by a signal.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return {}
         return {number: signal.signal(number, self.set) for number in STOP_SIGNALS}
 
 

@@ -1,11 +1,14 @@
-"""Progress on standard error: a bar with an ETA on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a bar with an ETA on a terminal and in a notebook, a line now and then elsewhere."""
 
 from __future__ import annotations
 
+import html
 import signal
 import sys
 import time
+from importlib import import_module
 from types import FrameType, TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +22,9 @@ from rich.progress import (
 
 QUIET_SECONDS = 30.0
 """Time between two lines where there is no terminal."""
+
+DRAWN_SECONDS = 0.25
+"""Time between two pictures of a bar in a notebook."""
 
 
 def duration(seconds: float | None) -> str:
@@ -72,6 +78,34 @@ INTERRUPTS = Interrupts()
 """Of this process; the command line lets it hear."""
 
 
+def notebook_shell() -> Any:
+    """Return the shell of the notebook kernel that this process is, None where it is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell if hasattr(shell, "kernel") else None
+
+
+class _NotebookBar:
+    """A bar below the cell that runs, drawn anew in its place; it needs no widgets."""
+
+    def __init__(self, title: str) -> None:
+        self.drawn, self.notes = 0.0, list[str]()
+        display = import_module("IPython.display").display
+        self.handle = display(self._picture(title, 0.0), raw=True, display_id=True)
+
+    def show(self, text: str, share: float, at_once: bool = False) -> None:
+        """Draw it anew; not more often than an eye can follow, unless at once."""
+        now = time.monotonic()
+        if at_once or now - self.drawn >= DRAWN_SECONDS:
+            self.drawn = now
+            self.handle.update(self._picture(text, share), raw=True)
+
+    def _picture(self, text: str, share: float) -> dict[str, str]:
+        notes = "".join(f"<br><small>{html.escape(note)}</small>" for note in self.notes)
+        bar = f'<progress value="{share:.4f}" max="1"></progress> {share:.0%} {html.escape(text)}{notes}'
+        return {"text/plain": "\n".join([f"{share:.0%} {text}", *self.notes]), "text/html": bar}
+
+
 class ProgressBar:
     """Work done of a known total, with an ETA; a context manager. Every update looks for interrupts.
 
@@ -83,8 +117,10 @@ class ProgressBar:
     def __init__(self, title: str, total: float, done: float = 0) -> None:
         self.title, self.total = title, max(total, 1)
         self.first: float | None = None
-        self.started = self.told = time.monotonic()
+        self.begun = self.started = self.told = time.monotonic()
         self.bar: Progress | None = None
+        self.notebook = _NotebookBar(title) if notebook_shell() is not None else None
+        self.share = done / self.total
         if sys.stderr is not None and sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
             times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(elapsed_when_finished=True))
@@ -99,6 +135,9 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self.bar:
             self.bar.stop()
+        if self.notebook:
+            took = duration(time.monotonic() - self.begun)
+            self.notebook.show(f"{self.title}: {'stopped after' if kind else 'took'} {took}", self.share, at_once=True)
 
     def update(self, done: float, note: str = "") -> None:
         """Show how much is done.
@@ -113,16 +152,22 @@ class ProgressBar:
         now = time.monotonic()
         if self.first is None or done <= self.first:  # imports and compilation say nothing of the pace
             self.first, self.started = done, now
-        if now - self.told < QUIET_SECONDS:
+        if self.notebook is None and now - self.told < QUIET_SECONDS:
             return
-        self.told = now
         rate = (done - self.first) / max(now - self.started, 1e-3)
         left = f"ETA {duration((self.total - done) / rate)}" if rate > 0 else "starting"
+        if self.notebook:
+            self.share = done / self.total
+            self.notebook.show(f"{self.title} {note} {left}".replace("  ", " "), self.share)
+            return
+        self.told = now
         say(f"{self.title}: {done / self.total:.1%} {note} {left}".replace("  ", " "))
 
     def note(self, text: str) -> None:
         """Say something beside the bar."""
         if self.bar:
             self.bar.console.print(text, highlight=False, markup=False)
+        elif self.notebook:
+            self.notebook.notes.append(text)
         else:
             say(text)

@@ -131,8 +131,12 @@ def _cell(product: TowerProduct, index: int, series: dict[str, Any] | None, file
     }
 
 
-def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict[str, Any]:
-    """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
+def panels(site: SiteSeries, product: TowerProduct) -> tuple[list[Panel], list[Panel]]:
+    """Return what the figures of a cell show of each stream: seven-day means, and the mean seasonal cycle.
+
+    Raises:
+        InputError: a series that does not fit the others.
+    """
     index = product.cells.index(site.cell)
     time = np.asarray(site.time).astype("datetime64[D]")
     weekly, seasonal = [], []
@@ -145,6 +149,14 @@ def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict
         seen = np.isfinite(observed)
         alike = np.where(seen, simulated, np.nan) if seen.any() else simulated
         seasonal.append(Panel(stream, unit, seasonal_means(observed, time), *envelope(seasonal_means(alike, time))))
+    return weekly, seasonal
+
+
+def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict[str, Any]:
+    """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
+    index = product.cells.index(site.cell)
+    time = np.asarray(site.time).astype("datetime64[D]")
+    weekly, seasonal = panels(site, product)
     last = min(max(site.training_days, 1), time.size) - 1
     starts = [str(day) for day in time[::WEEK]]
     _keep(files, f"{index}_{slug(site.cell)}_weeks", "first_day", starts, weekly)

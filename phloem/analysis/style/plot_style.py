@@ -59,3 +59,10 @@ def plain_axes(axes: Axes, size: float) -> None:
     axes.grid(True, color="#e4e4e0", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=3, width=0.6, labelsize=size)
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows where it is the value of a cell, whether or not pyplot was ever imported there."""
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self)

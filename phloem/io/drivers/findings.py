@@ -65,19 +65,26 @@ class Audit:
         path: The file; the cell has its name without the suffix.
         quality: One of `QUALITY`.
         findings: What was reported so far.
+        name: Of the cell, where it does not come from a file; `path` is then what to call its arrays.
     """
 
     path: Path
     quality: str
     findings: list[Finding] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def cell(self) -> str:
+        """Name of the cell."""
+        return self.name or self.path.stem
 
     def add(self, variable: str, severity: Severity, message: str) -> None:
         """Report something about a variable."""
-        self.findings.append(Finding(self.path.stem, variable, severity, message))
+        self.findings.append(Finding(self.cell, variable, severity, message))
 
     def error(self, variable: str, message: str) -> InputError:
         """Return the error that names file, cell and variable."""
-        return InputError(f"{self.path}: cell {self.path.stem}: variable {variable}: {message}")
+        return InputError(f"{self.path}: cell {self.cell}: variable {variable}: {message}")
 
     def apply_quality(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
         """Report an issue and mend `values` in place as the quality mode says, or raise InputError."""

@@ -247,7 +247,12 @@ def check_against_reference(name: str, ours: np.ndarray, reference: np.ndarray) 
 
 
 def control(
-    values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit, variables: DriverVariables
+    values: dict[str, np.ndarray],
+    names: dict[str, str],
+    time: np.ndarray,
+    audit: Audit,
+    variables: DriverVariables,
+    compared: bool = True,
 ) -> None:
     """Run every check of values on a cell; what is mended replaces its array in `values`.
 
@@ -257,6 +262,7 @@ def control(
         time: Days since 2001-01-01, int64 (days,).
         audit: Takes the findings.
         variables: What forcing and streams there are.
+        compared: Whether something will be compared with the streams; else they may lack values anywhere.
 
     Raises:
         InputError: A defect that the quality mode does not accept.
@@ -268,6 +274,8 @@ def control(
         audit.apply_quality(names[spec.name], check_negative(spec, values[spec.name], time), values)
         audit.apply_quality(names[spec.name], check_range(spec, values[spec.name], time), values)
     _control_weather(values, names, time, audit)
+    if not compared:
+        return
     window, streams = count_training_days(time), [spec.name for spec in variables.streams]
     if all(np.isnan(values[name][:window]).all() for name in streams):
         affected = " ".join(names[name] for name in streams)

@@ -10,20 +10,18 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import cftime
 import netCDF4
 import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.findings import QUALITY, Audit
+from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_stamps, in_own_unit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
 from phloem.io.files.atomic import checksum
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 
-TIME_UNITS = "days since 2001-01-01"
-_GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
 _REFERENCE = {
     "tasmin": ("tmin",),
     "tasmax": ("tmax",),
@@ -88,31 +86,7 @@ def _read_time(file: netCDF4.Dataset, audit: Audit) -> np.ndarray:
     if variable.ndim != 1 or not np.issubdtype(variable.dtype, np.number):
         raise audit.error("time", f"has shape {variable.shape} of {variable.dtype}; one axis of numbers is due")
     stamps = np.ma.filled(np.ma.asarray(variable[:]).astype(np.float64), np.nan)
-    units, calendar = _text(variable, "units"), _text(variable, "calendar").lower() or "standard"
-    if not units:
-        audit.add("time", "note", f"no units attribute; taken as {TIME_UNITS}")
-        return stamps
-    if calendar not in _GREGORIAN:
-        raise audit.error("time", f"calendar {calendar!r}; accepted are {', '.join(_GREGORIAN)}")
-    try:
-        first = cftime.num2date([0, 1], units, calendar)
-        zero, one = (int(n) for n in cftime.date2num(first, "microseconds since 2001-01-01", calendar))
-    except (ValueError, OverflowError) as error:
-        raise audit.error("time", f"units {units!r} are not understood; due is {TIME_UNITS!r}") from error
-    return np.round((zero + (one - zero) * stamps) / 86400e6, 6)
-
-
-def _convert(variable: netCDF4.Variable, spec: Variable, values: np.ndarray, audit: Audit) -> np.ndarray:
-    """Values in the package's unit; a conversion is reported, an unknown unit refused."""
-    unit = _text(variable, "units")
-    if not unit:
-        return values
-    converted = spec.convert(values, unit)
-    if converted is None:
-        raise audit.error(variable.name, f"unknown unit {unit!r}; due is {spec.unit!r}, accepted are {spec.accepted}")
-    if not spec.is_own_unit(unit):
-        audit.add(variable.name, "note", f"converted from {unit} to {spec.unit}")
-    return converted
+    return decode_stamps(stamps, _text(variable, "units"), _text(variable, "calendar"), audit)
 
 
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
@@ -220,7 +194,13 @@ def read_tower(
         time, days = stamps.astype(np.int64), len(stamps)
         found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in variables.all}
         values = {
-            spec.name: _convert(found[spec.name], spec, _series(found[spec.name], days, audit), audit)
+            spec.name: in_own_unit(
+                found[spec.name].name,
+                _text(found[spec.name], "units"),
+                spec,
+                _series(found[spec.name], days, audit),
+                audit,
+            )
             for spec in variables.all
         }
         if "DOY" in file.variables:

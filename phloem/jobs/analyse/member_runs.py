@@ -13,6 +13,7 @@ from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
+from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import outputs_from_day
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
@@ -79,7 +80,7 @@ def late_runs(
             part = list(places[begin : begin + share])
             cells = [members.campaign.read_unit(planned[members.cells[place]]) for place in part]
             sites = [experiment.site(cell) for cell in cells]
-            days = [_days(cell, site, members) for cell, site in zip(cells, sites, strict=True)]
+            days = [simulated_days(cell, experiment, site) for cell, site in zip(cells, sites, strict=True)]
             seen = [_withheld(site, members.tables) for site in sites]
             starts = [_start(one, held, first_year, withheld) for one, held in zip(days, seen, strict=True)]
             first = min(starts)
@@ -112,11 +113,11 @@ def _padded(weather: Any, weather_row: np.ndarray | None, longest: int) -> Any:
     return type(weather)(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in weather))
 
 
-def _days(cell: Cell | GridCell, site: Site, members: Members) -> tuple[np.ndarray, np.ndarray]:
-    """Year and day of the year of each simulated day."""
+def simulated_days(cell: Cell | GridCell, experiment: Calibration, site: Site) -> tuple[np.ndarray, np.ndarray]:
+    """Return year and day of the year of each simulated day, (days,): those whose forcing it had."""
     if isinstance(cell, Cell):
         return cell.dates.astype("datetime64[Y]").astype(int) + 1970, np.asarray(cell.doy)
-    first, last = members.campaign.configuration.calibration.protocol.forcing
+    first, last = experiment.protocol.forcing
     record = (cell.year >= first) & (cell.year <= last)
     rows = np.arange(site.days) if site.weather_row is None else site.weather_row
     return np.asarray(cell.year)[record][rows], np.asarray(cell.doy)[record][rows]

@@ -23,6 +23,7 @@ from phloem.jobs.analyse.report_facts import campaign_facts
 from phloem.jobs.analyse.report_parts import see_to_parts
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
 from phloem.jobs.campaign.campaign_set import find_campaigns, open_campaigns, together
+from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.config.experiments import SIDE_BY_SIDE
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.single_cell import simulate_cell
@@ -78,7 +79,7 @@ def report_campaign(campaign: Campaign) -> Path:
     runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
     bar = ProgressBar("report", len(quantities(tables)))
     with ExitStack() as stack:
-        cells = _cells(stack, campaign, campaign.cells.names)
+        cells = open_cells(stack, campaign, campaign.cells.names)
         if not campaign.configuration.data.is_store:
             merged = _load(campaign)
             towers = (merged, _series(campaign, merged))
@@ -108,7 +109,7 @@ def _report_experiments(root: Path) -> Path:
     places = [(str(campaign.configuration.experiment.name), campaign.paths.root) for campaign in campaigns]
     runs = root / "forward.nc"
     with ExitStack() as stack:
-        sets = [_cells(stack, campaign, names) for campaign in campaigns]
+        sets = [open_cells(stack, campaign, names) for campaign in campaigns]
         bar = stack.enter_context(ProgressBar("report", len(quantities(tables, parameters=False))))
         contents = Contents(
             title=f"{campaigns[-1].configuration.campaign.name}: {len(campaigns)} experiments side by side",
@@ -157,8 +158,13 @@ def _read_json(path: Path, command: str) -> dict[str, Any]:
     return found
 
 
-def _cells(stack: ExitStack, campaign: Campaign, names: Sequence[str]) -> CellSet:
-    """Open the product of a campaign for as long as the stack lasts."""
+def open_cells(stack: ExitStack, campaign: Campaign, names: Sequence[str]) -> CellSet:
+    """Open the product of a campaign for as long as the stack lasts.
+
+    Raises:
+        InputError: no such cell.
+        WorkError: the product cannot be read.
+    """
     merged = stack.enter_context(MergedSlices(campaign.paths.merged, names))
     columns = campaign.cells.columns
     places = {name: place for place, name in enumerate(campaign.cells.names)}
@@ -180,26 +186,38 @@ def _load(campaign: Campaign) -> xr.Dataset:
 
 def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:
     """Simulate one tower after the other; lanes without result give NaN."""
-    experiment = campaign.configuration.calibration
     with ProgressBar("simulating", len(campaign.cells)) as bar:
         for count, planned in enumerate(campaign.cells):
-            one = merged.sel(cell=planned.name)
-            usable = good_lanes(one["status"].values)
             cell = campaign.read_unit(planned)
             if not isinstance(cell, Cell):
                 return
-            simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in experiment.tables.streams}
-            if usable.any():
-                values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
-                outputs = simulate_cell(cell, values, experiment)
-                for name in experiment.tables.streams:
-                    simulated[name][usable] = getattr(outputs, name)
+            series = tower_series(campaign, planned, cell, merged.sel(cell=planned.name))
             bar.update(count + 1, planned.name)
-            yield SiteSeries(
-                cell=planned.name,
-                time=cell.dates,
-                training_days=cell.training_days,
-                observed=cell.observations,
-                simulated=simulated,
-                findings=planned.findings,
-            )
+            yield series
+
+
+def tower_series(campaign: Campaign, planned: PlannedUnit, cell: Cell, one: xr.Dataset) -> SiteSeries:
+    """Simulate a tower with its members' parameters; lanes without result give NaN.
+
+    Args:
+        campaign: merged.
+        planned: the tower.
+        cell: its drivers.
+        one: the tower's part of the product.
+    """
+    experiment = campaign.configuration.calibration
+    usable = good_lanes(one["status"].values)
+    simulated = {name: np.full((usable.size, len(cell.time)), np.nan) for name in experiment.tables.streams}
+    if usable.any():
+        values = np.concatenate([one["parameters"].values, one["initial_pools"].values], axis=1)[usable]
+        outputs = simulate_cell(cell, values, experiment)
+        for name in experiment.tables.streams:
+            simulated[name][usable] = getattr(outputs, name)
+    return SiteSeries(
+        cell=planned.name,
+        time=cell.dates,
+        training_days=cell.training_days,
+        observed=cell.observations,
+        simulated=simulated,
+        findings=planned.findings,
+    )

@@ -47,12 +47,24 @@ def open_or_plan(target: Path, out: Path | None, assignments: Sequence[str]) -> 
             wanted = load_configuration(campaign.paths.configuration, assignments)
             return _go_on(campaign, wanted, Path.cwd())
         return campaign
-    configuration = load_configuration(target, assignments)
+    return take_up(load_configuration(target, assignments), out, target.resolve().parent)
+
+
+def take_up(configuration: Configuration, out: Path | None, base: Path) -> Campaign:
+    """Return the campaign of a configuration, planning it if need be.
+
+    Args:
+        configuration: of the campaign.
+        out: its directory; None: of its name, in campaigns/.
+        base: folder from which the configuration's relative paths count.
+
+    Raises:
+        InputError: bad input; or a planned campaign whose science is another.
+    """
     root = out if out is not None else Path("campaigns") / configuration.campaign.name
     if is_campaign(root):
-        campaign = open_campaign(root)
-        return _go_on(campaign, configuration, target.resolve().parent)
-    return plan(configuration, root, target.resolve().parent)
+        return _go_on(open_campaign(root), configuration, base)
+    return plan(configuration, root, base)
 
 
 def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:

@@ -58,7 +58,7 @@ def evaluate(
     from phloem.jobs.run.status import score_table
     from phloem.jobs.single_cell import evaluate as score
 
-    scores = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value)
+    scores = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value).to_json()
     if as_json:
         print(json.dumps(scores, indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.optimiser import FastSection, OptimiserSection
 from phloem.jobs.config.paths import expand_path
-from phloem.jobs.config.toml_file import assign, load_toml, read_toml
+from phloem.jobs.config.toml_file import assign, load_toml, read_toml, validate
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.typed_tables import ExperimentTable, Positive, Section
 
@@ -213,3 +214,18 @@ def load_configuration(path: Path, assignments: Sequence[str] = ()) -> Configura
     """
     base = path.resolve().parent
     return load_toml(path, Configuration, "campaign file", lambda tree: _merge_site(tree, assignments, base))
+
+
+def configuration_of(tables: Mapping[str, Any], assignments: Sequence[str] = ()) -> Configuration:
+    """Read the tables of a campaign file that was never written; relative paths count from here.
+
+    Args:
+        tables: `campaign`, `data` and so on, as in the file; they are left as they are.
+        assignments: `key.path=value` texts that override them.
+
+    Raises:
+        InputError: unknown key (the valid ones are named), bad value.
+    """
+    tree = copy.deepcopy(dict(tables))
+    _merge_site(tree, assignments, Path.cwd())
+    return validate(tree, Configuration, "campaign file", "tables of a campaign")

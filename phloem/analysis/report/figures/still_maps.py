@@ -20,7 +20,7 @@ from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import COLOUR_MAPS, STATUS_COLOURS
 from phloem.analysis.report_data.tower_product import Floats
 from phloem.analysis.style.coastline import land_outlines
-from phloem.analysis.style.plot_style import MUTED, styled
+from phloem.analysis.style.plot_style import MUTED, ShownFigure, styled
 from phloem.analysis.style.wording import number
 from phloem.arithmetic import ceil_div
 from phloem.names import CELL_STATUS, PERIOD
@@ -77,7 +77,7 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
     map_width, map_height = min(room, _TALLEST / tall), min(_TALLEST, max(0.5, room * tall))
     map_height = min(map_height, map_width * tall)
     height = _TOP + map_height + _BELOW
-    figure = Figure(figsize=(width, height * down))
+    figure = ShownFigure(figsize=(width, height * down))
     for slot, still in enumerate(stills):
         row, column = divmod(slot, across)
         left = column * width / across + _LEFT

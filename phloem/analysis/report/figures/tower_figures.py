@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 
 from phloem.analysis.report_data.tower_product import BINS, WEEK, Floats
 from phloem.analysis.style.inline_svg import Drawing
-from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, styled
+from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, ShownFigure, styled
 from phloem.analysis.style.wording import stream_title
 from phloem.arithmetic import ceil_div
 
@@ -122,7 +122,7 @@ def loss_figure(name: str, iterations: Floats, traces: Floats) -> Drawing:
     Returns:
         The figure with its name and label.
     """
-    figure = Figure(figsize=(4.7, 3.2))
+    figure = ShownFigure(figsize=(4.7, 3.2))
     axes = figure.add_axes((0.14, 0.135, 0.80, 0.84))
     _plain(axes)
     shown = np.isfinite(traces) & np.isfinite(iterations)
@@ -172,7 +172,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
     across = 6
     down = ceil_div(len(titles), across)
     height = 1.75 * down + 0.45
-    figure = Figure(figsize=(11.4, height))
+    figure = ShownFigure(figsize=(11.4, height))
     for index, title in enumerate(titles):
         row, column = divmod(index, across)
         bottom = 1 - (1.75 * row + 1.5) / height
@@ -203,7 +203,7 @@ def recovery_figure(name: str, titles: Sequence[str], truth: Floats, recovered: 
 
 
 def _rows(width: float, count: int, left: float, right: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, _HEIGHT))
+    figure = ShownFigure(figsize=(width, _HEIGHT))
     top, bottom, gap = 0.96, 0.045, 0.058
     height = (top - bottom - gap * (count - 1)) / count
     rows: list[Axes] = []
