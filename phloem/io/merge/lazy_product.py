@@ -79,6 +79,7 @@ class _StoredArray(xr.backends.BackendArray):
                 raise WorkError(f"{self.path} was merged anew since it was opened: open it again, with .merged")
             with _ONE_AT_A_TIME, netCDF4.Dataset(str(self.path)) as file:
                 file.set_auto_maskandscale(False)
+                file.set_auto_chartostring(False)
                 return np.asarray(file[self.name][key])
         except (OSError, RuntimeError) as error:
             if isinstance(error, WorkError):

@@ -44,7 +44,7 @@ class CampaignPlots:
 
     @property
     def quantities(self) -> list[str]:
-        """Names of what `map` can show: parameters, derived quantities, status, loss and scores.
+        """Names of what `map` can show: parameters, derived quantities (`derived_`), status, loss and scores.
 
         Example:
             >>> import phloem
@@ -52,7 +52,7 @@ class CampaignPlots:
             True
         """
         tables = self._campaign.configuration.calibration.tables
-        shown = [one.key.removeprefix("derived_") for one in quantities(tables)]
+        shown = [one.key for one in quantities(tables)]
         scores = [f"{window}_{stream}" for window in ("nnse", "nnse_validation") for stream in tables.streams]
         return [*shown, "status", "loss", *scores]
 
@@ -189,7 +189,7 @@ def _still(cells: CellSet, quantity: str, statistic: str) -> Still:
         later = window == "nnse_validation"
         title = f"NNSE of {stream_title(stream)}{', validation' if later else ''}"
         return Still(title, cells.middle_score(stream, int(later)), "score")
-    one = next(one for one in quantities(cells.tables) if one.key.removeprefix("derived_") == quantity)
+    one = next(one for one in quantities(cells.tables) if one.key == quantity)
     spread = cells.spread(one)
     if statistic == "rcv":
         return Still(f"{one.label}: rCV", spread.rcv, "spread")

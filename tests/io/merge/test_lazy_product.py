@@ -24,6 +24,11 @@ def write_product(path: Path, cells: int = 4, last: float = 11.0) -> Path:
         file.createDimension("member", 3)
         names = file.createVariable("cell", str, ("cell",))
         names[...] = np.array([f"zelle-ä{n}" for n in range(cells)], dtype=object)
+        file.createDimension("letters", 9)
+        letters = file.createVariable("label", "S1", ("member", "letters"))
+        letters.set_auto_chartostring(False)
+        letters[...] = np.array([b"one", b"two", "zwölf".encode()], "S9").view("S1").reshape(3, 9)
+        letters._Encoding = "utf-8"
         loss = file.createVariable("loss", "f4", ("cell", "member"), fill_value=-1.0, zlib=True)
         loss.units = "1"
         values = np.arange(cells * 3.0).reshape(cells, 3)
