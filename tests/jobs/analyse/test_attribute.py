@@ -272,7 +272,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("given", "says"),
         [
-            ({"directory": "."}, r"no campaign here \(no plan.json\); plan one with"),
+            ({"directory": "elsewhere"}, r"no campaign here \(no plan.json\), nor the three .*; plan one with"),
             ({"targets": ["fire_resilience"]}, "'fire_resilience' is never read by the model. Valid are"),
             ({"targets": ["woods"]}, "target 'woods' is unknown"),
             ({"assignments": ["trees=3"]}, "unknown key 'attribution.trees'"),
