@@ -15,6 +15,7 @@ from tests.support.campaigns.campaigns import WARM
 from tests.support.compiled_programs import CompiledPrograms
 from tests.support.once import once_a_run
 from tests.support.rooms import LONG
+from tests.support.warm_interpreter import SET_BY_IMPORTS
 
 TELLS = """
 import os, sys
@@ -65,7 +66,16 @@ def test_a_forked_command_that_takes_too_long_is_killed_and_others_follow(tmp_pa
 def test_another_environment_needs_an_interpreter_started_afresh() -> None:
     assert WARM.serves({**os.environ, "COLUMNS": "80"})
     assert not WARM.serves({**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"})
+    assert WARM.serves({name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS})
     assert not WARM.serves({name: value for name, value in os.environ.items() if name != "PATH"})
+
+
+def test_imports_set_no_other_variable_than_those_that_make_no_difference() -> None:
+    words = "import os; before = set(os.environ); from tests.support.warm_interpreter import warm; warm(); "
+    words += "print(*(set(os.environ) - before))"
+    plain = {name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS}
+    done = subprocess.run([sys.executable, "-c", words], env=plain, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= SET_BY_IMPORTS
 
 
 def test_compiled_programs_are_kept_whole_and_torn_ones_are_not(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 A command is a process of its own here as at a terminal: it has its own arguments, environment, folder, output and exit
 status, and runs the installed script from its first line to its last. Only the imports are shared, which cost more than
 most commands. What is decided while modules are imported cannot be changed for a fork: a command whose environment is
-another than the interpreter's, in more than words that are read later, must be started afresh.
+another than the interpreter's, in more than words that are read later, must be started afresh; what imports themselves
+set is no difference.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ from typing import Any, BinaryIO, NoReturn
 READ_LATE = {"PYTEST_CURRENT_TEST", "COLUMNS"}
 """Variables that no import reads."""
 
+SET_BY_IMPORTS = {
+    "HDF5_PLUGIN_PATH",
+    "JAX_ENABLE_X64",
+    "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TPU_SKIP_MDS_QUERY",
+}
+"""Variables that netCDF4, this package, scikit-learn and JAX set when they are imported, in the tests' process too."""
+
 
 class WarmInterpreter:
     """The interpreter, seen from the tests: started with the first command, gone with the last test."""
@@ -42,7 +53,7 @@ class WarmInterpreter:
     def serves(self, environment: Mapping[str, str]) -> bool:
         """Tell whether a fork can have this environment."""
         own = self._environment or os.environ
-        names = {*own, *environment} - READ_LATE
+        names = {*own, *environment} - READ_LATE - SET_BY_IMPORTS
         return all(own.get(name) == environment.get(name) for name in names)
 
     def run(
@@ -158,8 +169,9 @@ if __name__ == "__main__":
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    own = {name: os.environ[name] for name in SET_BY_IMPORTS & os.environ.keys()}
     os.environ.clear()
-    os.environ.update(asked["environment"])
+    os.environ.update({**asked["environment"], **own})
     os.chdir(asked["folder"])
     sys.argv = asked["words"]
     sys.path.insert(0, str(Path(sys.argv[0]).parent))

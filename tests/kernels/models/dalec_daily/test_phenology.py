@@ -30,7 +30,7 @@ def direct(t, lifespan, period, day):
     [(1.001, -0.883179688), (1.05, -0.600217557), (1.6, -0.257982254), (2.0, -0.188459767), (8.0, -0.036851924)],
 )
 def test_offset_polynomial(lifespan, expected):
-    assert float(offset(jnp.asarray(lifespan - 1), 1.0)) == pytest.approx(expected, abs=6e-10)
+    assert float(offset(jnp.asarray(lifespan - 1), jnp.asarray(1.0))) == pytest.approx(expected, abs=6e-10)
 
 
 @pytest.mark.parametrize(
