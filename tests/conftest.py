@@ -77,6 +77,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[PROGRAMS].keep()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist, which is registered later, reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup` a module's tests are done by one process, and so are all tests that start Ray."""
     for item in items:
