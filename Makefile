@@ -23,9 +23,9 @@ quick: venv
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not engine'
 
-# Each process brings up clusters of its own; these tests wait more than they compute.
+# One process works through the tests of SLURM, one through those of Ray; they wait more than they compute.
 test-engines: venv
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'engine and not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'engine and not soak'
 
 soak: venv
 	$(BIN)/python -m pytest -m soak --timeout 7200

@@ -5,16 +5,18 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import checked_shapes  # first: what is imported before it is not checked
 
 checked_shapes.install()
 
 from tests.support.compiled_programs import CompiledPrograms  # noqa: E402
-from tests.support.rooms import LONG, RAY  # noqa: E402
+from tests.support.rooms import LONG  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
@@ -77,12 +79,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[PROGRAMS].keep()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist, which is registered later, reads the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a module's tests are done by one process, and so are all tests that start Ray."""
-    for item in items:
-        group = "ray" if item.path.stem in RAY else item.path.relative_to(ROOT / "tests").as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+class ScheduleByCluster(LoadScopeScheduling):
+    """A module's tests are done by one process; so are all tests that start Ray, and all that start SLURM."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return cluster_of(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Schedule by clusters where `--dist loadscope` is asked for."""
+    return ScheduleByCluster(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="module", autouse=True)

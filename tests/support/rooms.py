@@ -1,5 +1,7 @@
 """How the tests are parted: what is left out between two edits, and what cannot run side by side."""
 
+from pathlib import PurePosixPath
+
 LONG = {
     "analysis/attribution/test_all_targets.py",
     "analysis/curves/test_growth_curves.py",
@@ -40,5 +42,11 @@ LONG = {
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""
 
-RAY = {"test_ray_engine", "test_ray_campaign", "test_equality", "test_soak"}
+RAY = ("test_ray_engine", "test_ray_campaign", "test_equality", "test_soak")
 """Modules that start Ray; some look at all that Ray has left on the machine, so that one goes after the other."""
+
+
+def cluster_of(module: str) -> str:
+    """Return what a module of tests shares with others that cannot run beside it: a cluster, or nothing but itself."""
+    name = PurePosixPath(module).stem
+    return "ray" if name in RAY else "slurm" if name.startswith("test_slurm") else module
