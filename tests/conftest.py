@@ -16,7 +16,7 @@ from tests.support import checked_shapes  # first: what is imported before it is
 checked_shapes.install()
 
 from tests.support.compiled_programs import CompiledPrograms  # noqa: E402
-from tests.support.rooms import LONG  # noqa: E402
+from tests.support.rooms import LONG, cluster_of  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
