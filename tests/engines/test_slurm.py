@@ -221,7 +221,11 @@ def test_a_submission_that_fails_half_way_is_withdrawn(
 
 def test_without_slurm_on_path_it_is_said(tmp_path: Path) -> None:
     program = (
-        "import pathlib, sys; from phloem.hpc import *\n"
+        "import pathlib, sys\n"
+        "from phloem.hpc.slurm_engine.control import limits\n"
+        "from phloem.hpc.slurm_engine.job_states import job_states\n"
+        "from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions\n"
+        "from phloem.hpc.tasks import EngineError\n"
         "for do in (lambda: SlurmLauncher(pathlib.Path(sys.argv[1]), 'x', SlurmOptions()), limits):\n"
         "    try: do()\n"
         "    except EngineError as error: print(error)\n"
