@@ -304,7 +304,7 @@ def test_a_killed_driver_costs_what_had_begun(cluster: Any, campaign: Campaign, 
     process = campaign(cluster.address)
     held = workers(tmp_path, "running")
     assert all(map(alive, held))
-    drivers = [pid for pid, line in descendants(process.pid).items() if "ray_driver" in line]
+    drivers = [pid for pid, line in descendants(process.pid).items() if "ray_engine.driver" in line]
     assert len(drivers) == 1
     os.kill(drivers[0], signal.SIGKILL)
     until(lambda: not any(map(alive, held)), 10)

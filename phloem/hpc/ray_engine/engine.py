@@ -48,8 +48,8 @@ class RayEngine(Engine):
     """Runs tasks in Ray workers. Ray itself tries a task again whose worker or node died, `worker_retries` times.
 
     Signals to the campaign's process (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) set the flag: running tasks are asked to keep
-    their state and stop, waiting ones do not start. Ray runs below a driver process of its own (`ray_driver`), never in
-    the campaign's.
+    their state and stop, waiting ones do not start. Ray runs below a driver process of its own
+    (`ray_engine.driver`), never in the campaign's.
 
     Attributes:
         workers: tasks at once; 0 for as many as the cluster, or this machine, has cores for.
