@@ -23,9 +23,9 @@ quick: venv
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not engine'
 
-# One process works through the tests of SLURM, one through those of Ray; they wait more than they compute.
+# One after the other: real clusters share these cores. `-n 2 --dist loadscope` runs SLURM's beside Ray's.
 test-engines: venv
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'engine and not soak'
+	$(BIN)/python -m pytest -m 'engine and not soak'
 
 soak: venv
 	$(BIN)/python -m pytest -m soak --timeout 7200
