@@ -15,7 +15,7 @@ from tests.support.campaigns.campaigns import WARM
 from tests.support.compiled_programs import CompiledPrograms
 from tests.support.once import once_a_run
 from tests.support.rooms import LONG
-from tests.support.warm_interpreter import SET_BY_IMPORTS
+from tests.support.warm_interpreter import SET_BY_IMPORTS, WarmInterpreter
 
 TELLS = """
 import os, sys
@@ -64,10 +64,11 @@ def test_a_forked_command_that_takes_too_long_is_killed_and_others_follow(tmp_pa
 
 
 def test_another_environment_needs_an_interpreter_started_afresh() -> None:
-    assert WARM.serves({**os.environ, "COLUMNS": "80"})
-    assert not WARM.serves({**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"})
-    assert WARM.serves({name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS})
-    assert not WARM.serves({name: value for name, value in os.environ.items() if name != "PATH"})
+    interpreter = WarmInterpreter()  # not started: its environment is that of this process now
+    assert interpreter.serves({**os.environ, "COLUMNS": "80"})
+    assert interpreter.serves({name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS})
+    assert not interpreter.serves({**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"})
+    assert not interpreter.serves({name: value for name, value in os.environ.items() if name != "PATH"})
 
 
 def test_imports_set_no_other_variable_than_those_that_make_no_difference() -> None:

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-READ_LATE = {"PYTEST_CURRENT_TEST", "COLUMNS"}
+READ_LATE = {"PYTEST_CURRENT_TEST", "COLUMNS", "MPLBACKEND", "NCCL_SOCKET_IFNAME"}
 """Variables that no import reads."""
 
 SET_BY_IMPORTS = {
