@@ -84,12 +84,12 @@ def test_environment_is_there_before_the_interpreter(tmp_path: Path) -> None:
     """PYTHONPATH is read once, when Python starts: a module that only it leads to shows that it was set before."""
     (tmp_path / "only_there.py").write_text("def name(arguments, context):\n    return __name__\n")
     wanted = {"JAX_PLATFORMS": "cpu", "NPROC": "1", "OMP_NUM_THREADS": "3", "PYTHONPATH": str(tmp_path)}
-    engine = RayEngine(1, environment=wanted)
+    engine, before = RayEngine(1, environment=wanted), dict(os.environ)
     found = run(engine, [Task(0, "only_there:name", {}), *tasks("environment", range(1, 2), names=list(wanted))])
     assert found[0].value == "only_there"
     assert found[1].value == wanted | {"PYTHONPATH": found[1].value["PYTHONPATH"]}
     assert str(tmp_path) in found[1].value["PYTHONPATH"].split(os.pathsep)
-    assert not set(wanted) & set(os.environ) - {"PYTHONPATH"}
+    assert {name: os.environ.get(name) for name in wanted} == {name: before.get(name) for name in wanted}
 
 
 def test_tasks_are_taken_as_there_is_room() -> None:
