@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -98,16 +99,9 @@ def _bounded_memory() -> Iterator[None]:
     What is needed again is in the folder of compiled programs.
     """
     yield
-    if "jax" in sys.modules and _resident_bytes() > RESIDENT_BYTES:
+    if "jax" in sys.modules and psutil.Process().memory_info().rss > RESIDENT_BYTES:
         sys.modules["jax"].clear_caches()
         gc.collect()
-
-
-def _resident_bytes() -> int:
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux
-        return 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
