@@ -65,10 +65,13 @@ def test_a_forked_command_that_takes_too_long_is_killed_and_others_follow(tmp_pa
 
 def test_another_environment_needs_an_interpreter_started_afresh() -> None:
     interpreter = WarmInterpreter()  # not started: its environment is that of this process now
-    assert interpreter.serves({**os.environ, "COLUMNS": "80"})
-    assert interpreter.serves({name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS})
-    assert not interpreter.serves({**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"})
-    assert not interpreter.serves({name: value for name, value in os.environ.items() if name != "PATH"})
+    assert interpreter.refuses({**os.environ, "COLUMNS": "80"}) == set()
+    assert (
+        interpreter.refuses({name: value for name, value in os.environ.items() if name not in SET_BY_IMPORTS}) == set()
+    )
+    other = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    assert interpreter.refuses(other) == {"JAX_ENABLE_COMPILATION_CACHE"}
+    assert interpreter.refuses({n: value for n, value in os.environ.items() if n != "PYTHONPATH"}) == {"PYTHONPATH"}
 
 
 def test_imports_set_no_other_variable_than_those_that_make_no_difference() -> None:

@@ -12,7 +12,14 @@ from jaxtyping import install_import_hook
 
 CHECKED = (
     "phloem.kernels.models",
-    "phloem.kernels.time_loop",
+    "phloem.kernels.time_loop.backends",
+    "phloem.kernels.time_loop.compensated_sum",
+    "phloem.kernels.time_loop.cpu.cpu_backend",
+    "phloem.kernels.time_loop.day_tables",
+    "phloem.kernels.time_loop.flat_day",
+    "phloem.kernels.time_loop.fold",
+    "phloem.kernels.time_loop.fold_primitives",
+    "phloem.kernels.time_loop.gpu_backend",
     "phloem.kernels.objective",
     "phloem.kernels.simulate",
     "phloem.kernels.optimise",
@@ -23,7 +30,8 @@ CHECKED = (
     "phloem.kernels.calibrations.dalec_daily.site_objective",
 )
 """All packages and modules of the kernels that hold arrays. The [experiment] tables hold none, and name the classes of
-their annotations for type checkers only, where beartype cannot find them."""
+their annotations for type checkers only, where beartype cannot find them. Nor do the printers of C: they call small
+functions 100,000 times a kernel, and checking those took 40 % of the tests of backends."""
 
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 """Where a float is due, a whole number will do."""

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-READ_LATE = {"PYTEST_CURRENT_TEST", "COLUMNS", "MPLBACKEND", "NCCL_SOCKET_IFNAME"}
+READ_LATE = {"PYTEST_CURRENT_TEST", "COLUMNS", "MPLBACKEND", "NCCL_SOCKET_IFNAME", "PATH", "CC", "SLURM_CONF"}
 """Variables that no import reads."""
 
 SET_BY_IMPORTS = {
@@ -36,6 +36,7 @@ SET_BY_IMPORTS = {
     "JAX_ENABLE_X64",
     "KMP_DUPLICATE_LIB_OK",
     "KMP_INIT_AT_FORK",
+    "MOSAIC_GPU_CUDA_ROOT",
     "TF_CPP_MIN_LOG_LEVEL",
     "TPU_SKIP_MDS_QUERY",
 }
@@ -50,11 +51,11 @@ class WarmInterpreter:
         self._process: subprocess.Popen[bytes] | None = None
         self._environment: dict[str, str] = {}
 
-    def serves(self, environment: Mapping[str, str]) -> bool:
-        """Tell whether a fork can have this environment."""
+    def refuses(self, environment: Mapping[str, str]) -> set[str]:
+        """Return the variables for whose sake a fork cannot have this environment."""
         own = self._environment or os.environ
         names = {*own, *environment} - READ_LATE - SET_BY_IMPORTS
-        return all(own.get(name) == environment.get(name) for name in names)
+        return {name for name in names if own.get(name) != environment.get(name)}
 
     def run(
         self, words: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float

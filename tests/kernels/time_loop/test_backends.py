@@ -318,14 +318,14 @@ class TestBits:
     def found(cls, data, numbers, cell):
         return [np.asarray(a) for a in jax.tree.leaves(cls.folded(numbers, data, jnp.asarray(cell, jnp.int32)))]
 
+    MODEL = dataclasses.replace(dalec("strict"), prepare=lambda constants: constants)
+    """Constants as they are: what XLA does before the fold may round differently for another width."""
+
     @staticmethod
     @jax.jit
     def folded(numbers, data, lanes):
-        """Fold constants as they are: what XLA does before the fold may round differently for another width."""
-        model = dataclasses.replace(dalec("strict"), prepare=lambda constants: constants)
-
         def run(constants, first):
-            last, sums = fold(model, constants, first, data, lanes, backend="cpu")
+            last, sums = fold(TestBits.MODEL, constants, first, data, lanes, backend="cpu")
             return jnp.stack(last), jnp.stack(sums)
 
         value, pull = jax.vjp(run, *numbers)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,12 @@ def command(
     """
     words = [str(PHLOEM), *map(str, arguments)]
     env = {**os.environ, **environment}
-    if not afresh and WARM.serves(env):
-        return WARM.run(words, folder, env, seconds)
+    if not afresh:
+        apart = WARM.refuses(env)
+        if not apart:
+            return WARM.run(words, folder, env, seconds)
+        if left := apart - set(environment):
+            warnings.warn(f"a command is started afresh, since {', '.join(sorted(left))} was set", stacklevel=2)
     return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=seconds)
 
 

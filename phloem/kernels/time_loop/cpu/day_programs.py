@@ -169,19 +169,44 @@ def _worth_saving(graph: Graph, outputs: Sequence[int]) -> list[int]:
     """Return the numbers of a day that the way back should read instead of working them out again; greedily."""
     candidates = {n for n in graph.needed(outputs) if _of_the_day(graph, n) and not graph.nodes[n].truth}
     saved: set[int] = set()
-
-    def cost(known: set[int]) -> int:
-        return sum(COSTS.get(graph.nodes[n].op, CALL) for n in graph.needed(outputs, known))
-
-    now = cost(saved)
     while candidates:
-        left, best = min((cost(saved | {n}), n) for n in candidates)
-        if now - left < SAVING:
+        spared = _spared(graph, outputs, saved)
+        best = min(candidates, key=lambda n: (-spared[n], n))
+        if spared[best] < SAVING:
             break
         saved.add(best)
-        now = left
         candidates &= set(graph.needed(outputs, saved))
     return sorted(graph.used(outputs, saved))
+
+
+def _spared(graph: Graph, outputs: Sequence[int], known: set[int]) -> dict[int, int]:
+    """Return for each needed operation the instructions that are spared where its number is known too.
+
+    These are its own and those of all that is needed for it alone: what it dominates on the ways from the outputs.
+    An operation's immediate dominator is where the ways to all that read it come together last.
+    """
+    needed = graph.needed(outputs, known)
+    top = -1  # reads the outputs
+    readers: dict[int, list[int]] = {n: [] for n in needed}
+    for n in outputs:
+        if n in readers:
+            readers[n].append(top)
+    for n in needed:
+        for a in graph.nodes[n].args:
+            if a in readers:
+                readers[a].append(n)
+    above, depth = {top: top}, {top: 0}
+    for n in reversed(needed):
+        meeting, *others = readers[n]
+        for other in others:
+            while meeting != other:
+                deeper = depth[meeting] >= depth[other]
+                meeting, other = (above[meeting], other) if deeper else (meeting, above[other])
+        above[n], depth[n] = meeting, depth[meeting] + 1
+    spared = {top: 0} | {n: COSTS.get(graph.nodes[n].op, CALL) for n in needed}
+    for n in needed:  # arguments come before their readers, so all below a node is counted when its turn comes
+        spared[above[n]] += spared[n]
+    return spared
 
 
 def _of_the_day(graph: Graph, node: int) -> bool:
