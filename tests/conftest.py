@@ -71,6 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # them instead of 0.7.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # XLA's own caches lie below the folder of programs, and its name would be part of every program's key.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         config.stash[PROGRAMS] = CompiledPrograms()
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(config.stash[PROGRAMS].folder)

@@ -94,6 +94,20 @@ def test_compiled_programs_are_kept_whole_and_torn_ones_are_not(tmp_path: Path) 
     assert (second.folder / "whole-cache").read_bytes() == program
 
 
+def test_a_program_compiled_in_one_run_is_found_in_the_next(tmp_path: Path) -> None:
+    """JAX knows it by a key in which the folder of the run has no part."""
+    words = "import jax, jax.numpy as jnp; jax.jit(lambda x: jnp.sin(x) * 3 + x)(jnp.ones(7))"
+    names = []
+    for _ in range(2):
+        run = CompiledPrograms(tmp_path)
+        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(run.folder)}
+        subprocess.run([sys.executable, "-c", words], env=environment, check=True)
+        names.append({path.name for path in run.folder.glob("*-cache")})
+        run.keep()
+    assert any(name.startswith("jit__lambda") for name in names[0])
+    assert names[1] == names[0]
+
+
 def test_folders_of_runs_that_were_killed_are_removed_when_they_are_old(tmp_path: Path) -> None:
     left, young = CompiledPrograms(tmp_path), CompiledPrograms(tmp_path)
     long_ago = time.time() - 2 * 86_400

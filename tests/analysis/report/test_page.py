@@ -14,6 +14,7 @@ from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.tower_product import read_product
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import median_and_rcv
+from phloem.model_tables import NOTHING_DERIVED
 from phloem.names import PERIOD, STATUS, STREAMS
 from tests.support.analysis.report_samples import facts, tower_cells
 from tests.support.kernels.dalec_names import LOSS_TERMS, PARAMETERS, TOWERS
@@ -28,6 +29,8 @@ TABLES = replace(
         for one in TOWERS.parameters
     ),
 )
+FEW = ("f_auto", "f_root", "bud_burst_day", "leaf_fall_day", "turnover_wood", "combustion_dom")
+"""Parameters enough for what a page says of each: a map takes 0.1 s to draw, and all of the model's are 36."""
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -69,7 +72,16 @@ class Page(HTMLParser):
         return re.findall(r"<svg.*?</svg>", self.source, flags=re.S)
 
 
-def product(status=None, cells=CELLS, days=DAYS):
+def tables_of(merged):
+    """Return the tables of a model that has the parameters of a product; only the whole model derives quantities."""
+    names = merged["parameter"].values.tolist()
+    if set(names) == set(PARAMETERS):
+        return TABLES
+    parameters = tuple(one for one in TABLES.parameters if one.name in names)
+    return replace(TABLES, parameters=parameters, derived=NOTHING_DERIVED, attributed=(), strategy=None)
+
+
+def product(status=None, cells=CELLS, names=FEW):
     rng = np.random.default_rng(3)
     lanes = (len(cells), MEMBERS)
     status = np.zeros(lanes, dtype="i1") if status is None else np.asarray(status, dtype="i1")
@@ -80,9 +92,9 @@ def product(status=None, cells=CELLS, days=DAYS):
         values[failed] = np.nan
         return values
 
-    parameters = lane((30,), 0.5, 0.6)
+    parameters = lane((len(names),), 0.5, 0.6)
     for name in ("bud_burst_day", "leaf_fall_day"):
-        parameters[..., PARAMETERS.index(name)] = PERIOD + lane((), 99.5, 100.5)
+        parameters[..., names.index(name)] = PERIOD + lane((), 99.5, 100.5)
     median, rcv = median_and_rcv(np.moveaxis(parameters, 1, 2), ~failed[:, None, :])
     trace = np.sort(lane((7,), -3.0, 300.0), axis=-1)[..., ::-1]
     return xr.Dataset(
@@ -105,7 +117,7 @@ def product(status=None, cells=CELLS, days=DAYS):
         },
         coords={
             "cell": list(cells),
-            "parameter": list(PARAMETERS),
+            "parameter": list(names),
             "stream": list(STREAMS),
             "term": list(LOSS_TERMS),
         },
@@ -128,7 +140,9 @@ def series(cell, days=DAYS, **changes):
 
 def contents(merged, sites, **changes):
     made = facts(**changes)
-    return Contents(title=made.name, facts=[made], sets=[tower_cells(merged, TABLES)], towers=(merged, sites))
+    return Contents(
+        title=made.name, facts=[made], sets=[tower_cells(merged, tables_of(merged))], towers=(merged, sites)
+    )
 
 
 def render(tmp_path, merged, sites, **changes):
@@ -154,7 +168,7 @@ def render(tmp_path, merged, sites, **changes):
 def test_page_holds_the_numbers_of_the_product(tmp_path):
     status = np.zeros((3, MEMBERS), int)
     status[1, 2], status[1, 4] = STATUS["calibrated_after_redraw"], STATUS["diverged"]
-    merged = product(status)
+    merged = product(status, names=PARAMETERS)
     page = render(tmp_path, merged, [series(cell) for cell in CELLS])
     kept = status < STATUS["diverged"]
     for index, cell in enumerate(CELLS):
@@ -192,7 +206,7 @@ def test_everything_failed(tmp_path):
     merged = product(status)
     merged["iterations"][2] = -2147483647
     empty = {stream: np.full((MEMBERS, DAYS), np.nan) for stream in STREAMS}
-    truth = {"FI-Hyy": dict.fromkeys(PARAMETERS, 0.5)}
+    truth = {"FI-Hyy": dict.fromkeys(FEW, 0.5)}
     page = render(tmp_path, merged, [series(cell, simulated=empty) for cell in CELLS], truth=truth)
     assert "0 / 15 lanes calibrated" in page.text
     assert "No lane of this campaign was calibrated" in page.text
@@ -228,10 +242,10 @@ def test_missing_stream_and_simulation_of_failed_lanes(tmp_path):
 
 def test_same_input_same_bytes_and_refusal_leaves_the_old_report(tmp_path):
     sites = [series(cell) for cell in CELLS]
-    first = write_report(contents(product(), sites), tmp_path / "a")
+    first = write_report(contents(product(names=PARAMETERS), sites), tmp_path / "a")
     assert first == tmp_path / "a" / "index.html"
     before = {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")}
-    write_report(contents(product(), iter(sites)), tmp_path / "b")
+    write_report(contents(product(names=PARAMETERS), iter(sites)), tmp_path / "b")
     assert {path.relative_to(tmp_path / "b"): path.read_bytes() for path in (tmp_path / "b").rglob("*.*")} == before
     with pytest.raises(InputError, match="XX-Yyy"):
         write_report(contents(product(), [series("XX-Yyy")]), tmp_path / "a")
@@ -253,7 +267,7 @@ def test_names_are_escaped(tmp_path):
 def test_unconverged_parameters_are_marked(tmp_path):
     merged = product(cells=("FI-Hyy",), status=np.zeros((1, MEMBERS)))
     merged["parameters_rcv"][:] = 0.1
-    merged["parameters_rcv"][0, PARAMETERS.index("f_root")] = 0.37
+    merged["parameters_rcv"][0, FEW.index("f_root")] = 0.37
     page = render(tmp_path, merged, [])
     assert page.text.count("0.37 ▲") == 1
     assert page.source.count('class="unconverged"') == 1
@@ -270,7 +284,7 @@ def test_recovery_is_counted(tmp_path):
         "f_root": [1, 2, 3, 4],
         "bud_burst_day": [363, 364, 366, 367],
     }.items():
-        slot = PARAMETERS.index(name)
+        slot = FEW.index(name)
         merged["parameters"][0, :4, slot] = values
         merged["parameters_median"][0, slot] = 2.5 if name != "bud_burst_day" else 365.0
         merged["parameters_rcv"][0, slot] = 0.2
@@ -292,16 +306,16 @@ def test_recovery_is_counted(tmp_path):
 
 def test_wrong_input_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nnse, trace_iteration: write it again with `phloem merge DIR`"):
-        read_product(product().drop_vars(["nnse", "trace_iteration"]), TABLES)
+        read_product(product(names=PARAMETERS).drop_vars(["nnse", "trace_iteration"]), TABLES)
     with pytest.raises(InputError, match="loss of the merged product has dimensions"):
-        read_product(product().assign(loss=("cell", np.zeros(3))), TABLES)
+        read_product(product(names=PARAMETERS).assign(loss=("cell", np.zeros(3))), TABLES)
     with pytest.raises(InputError, match=r"cell FI-Hyy: simulated gpp has shape \(4, 731\), not \(5, 731\)"):
         render(tmp_path, product(), [series("FI-Hyy", simulated={"gpp": np.zeros((4, DAYS))})])
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_streams_are_found_by_name():
-    merged = product()
+    merged = product(names=PARAMETERS)
     shuffled = merged.isel(stream=[2, 0, 3, 1], parameter=slice(None, None, -1)).transpose()
     np.testing.assert_array_equal(read_product(shuffled, TABLES).nnse, read_product(merged, TABLES).nnse)
     np.testing.assert_array_equal(read_product(shuffled, TABLES).parameters, read_product(merged, TABLES).parameters)
@@ -309,7 +323,7 @@ def test_streams_are_found_by_name():
 
 def test_eleven_towers_of_nine_years_stay_small(tmp_path):
     cells = tuple(f"XX-T{index:02d}" for index in range(11))
-    merged = product(np.zeros((11, MEMBERS)), cells)
+    merged = product(np.zeros((11, MEMBERS)), cells, PARAMETERS)
     path = write_report(contents(merged, (series(cell, 3287) for cell in cells)), tmp_path)
     assert 1e6 < path.stat().st_size < 5e6
 
@@ -333,7 +347,7 @@ def chromium(tmp_path, path, *options):
 def test_page_in_a_browser(tmp_path):
     status = np.zeros((3, MEMBERS), int)
     status[0, 1] = STATUS["diverged"]
-    truth = {"FI-Hyy": dict.fromkeys(PARAMETERS, 0.55)}
+    truth = {"FI-Hyy": dict.fromkeys(FEW, 0.55)}
     path = write_report(contents(product(status), map(series, CELLS), truth=truth), tmp_path)
     broken = tmp_path / "broken.html"
     broken.write_text("<script>undefined_name()</script>")
