@@ -1,0 +1,11 @@
+"""The experiments that are known before a model is imported."""
+
+from __future__ import annotations
+
+from phloem.jobs.config.experiments import EXPERIMENTS, SIDE_BY_SIDE
+from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS, DalecExperiment
+
+
+def test_names_known_beforehand_are_those_of_the_model() -> None:
+    assert tuple(EXPERIMENTS) == DalecExperiment.names
+    assert SIDE_BY_SIDE == GRID_EXPERIMENTS
