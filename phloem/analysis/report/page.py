@@ -82,9 +82,13 @@ def write_report(
             merged, sites = contents.towers
             towers = tower_sections(merged, sites, contents.facts[0], contents.tables, files)
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
+        # What other commands have left is read before the maps are drawn, which takes most of the time.
+        extras = _extras(contents)
+        attributed = attribution_section(contents.attribution, files)
+        benchmarked = benchmark_section(contents.benchmark, files)
         maps = MapParts(contents.sets, contents.tables, files, anchors, with_parameters=len(contents.sets) == 1)
         maps.walk(on_progress)
-        maps.add_cells(_extras(contents))
+        maps.add_cells(extras)
         _columns(maps.page, contents)
         if contents.runs is not None:
             experiments = [name for name in contents.runs.experiments if name in _experiments(contents)]
@@ -95,9 +99,7 @@ def write_report(
         if contents.runs is not None:
             sections.append(forward_section(contents.runs, files))
         sections += towers[1:] or maps.cell_sections()
-        sections.append(attribution_section(contents.attribution, files))
-        sections.append(benchmark_section(contents.benchmark, files))
-        sections.append(_facts_section(contents.facts))
+        sections += [attributed, benchmarked, _facts_section(contents.facts)]
         page = render(
             "report.html",
             title=contents.title,
