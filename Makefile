@@ -23,9 +23,9 @@ quick: venv
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not engine'
 
-# One after the other: real clusters share these cores. `-n 2 --dist loadscope` runs SLURM's beside Ray's.
+# All tests that start Ray one after the other, and all that start SLURM: one process each (tests/support/rooms.py).
 test-engines: venv
-	$(BIN)/python -m pytest -m 'engine and not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'engine and not soak'
 
 soak: venv
 	$(BIN)/python -m pytest -m soak --timeout 7200
