@@ -26,7 +26,7 @@ from tests.support.warm_interpreter import WarmInterpreter
 
 PHLOEM = Path(sys.executable).with_name("phloem")
 WARM = WarmInterpreter()
-SHORT, LONG = 20, 20_000
+SHORT, LONG = 20, 12_000
 """Iterations: of a tile that is to be done soon, and of one that is to be hit while it runs."""
 
 OFTEN = 0.02
