@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
+import phloem.kernels
 from phloem.kernels.calibrations.dalec_daily.site_objective import SiteObjective
 from phloem.kernels.models.dalec_daily.daily_step import dalec
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
@@ -18,6 +20,7 @@ from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.site import site_data, weighted
 from phloem.kernels.optimise.lanes import draw, lane_keys
 from phloem.kernels.optimise.optimiser import choose
+from tests.support.checked_shapes import CHECKED
 from tests.support.kernels.builders import made_site
 
 LANES = 3
@@ -63,6 +66,14 @@ def test_redraws_of_other_lanes_are_refused_under_jit() -> None:
 def test_a_choice_by_lane_needs_a_truth_a_lane() -> None:
     with pytest.raises(TypeCheckError, match="condition"):
         choose(jnp.ones(LANES), jnp.ones(LANES), jnp.zeros(LANES))
+
+
+def test_every_module_that_states_shapes_is_checked() -> None:
+    package = Path(phloem.kernels.__path__[0])
+    stating = [path for path in package.rglob("*.py") if "from jaxtyping import" in path.read_text()]
+    names = [".".join(("phloem.kernels", *path.relative_to(package).with_suffix("").parts)) for path in stating]
+    assert len(names) > 15
+    assert [name for name in names if not name.startswith(CHECKED)] == []
 
 
 def test_commands_run_unchecked() -> None:

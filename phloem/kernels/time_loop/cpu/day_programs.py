@@ -200,8 +200,9 @@ def _spared(graph: Graph, outputs: Sequence[int], known: set[int]) -> dict[int, 
         meeting, *others = readers[n]
         for other in others:
             while meeting != other:
-                deeper = depth[meeting] >= depth[other]
-                meeting, other = (above[meeting], other) if deeper else (meeting, above[other])
+                if depth[meeting] < depth[other]:
+                    meeting, other = other, meeting
+                meeting = above[meeting]
         above[n], depth[n] = meeting, depth[meeting] + 1
     spared = {top: 0} | {n: COSTS.get(graph.nodes[n].op, CALL) for n in needed}
     for n in needed:  # arguments come before their readers, so all below a node is counted when its turn comes
