@@ -93,7 +93,7 @@ def late_runs(
                     model, weather, sites[0].weather_row,
                     np.array([members.parameters[part[n], m] for n, m in lanes]),
                     np.array([members.pools[part[n], m] for n, m in lanes]),
-                    np.array([n for n, _ in lanes]), fields, first, experiment.precision,
+                    np.array([n for n, _ in lanes]), fields, first, experiment.precision, experiment.time_loop,
                 )  # fmt: skip
             for n, (place, cell, site) in enumerate(zip(part, cells, sites, strict=True)):
                 count = site.days - first

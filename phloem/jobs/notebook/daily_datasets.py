@@ -54,7 +54,7 @@ def simulate_grid_cell(cell: GridCell, values: np.ndarray, experiment: Calibrati
     weather = [experiment.forward_weather(site)] * 2
     outputs = outputs_from_day(
         experiment.forward_model(), weather, site.weather_row, values[:, :count], values[:, count:],
-        np.zeros(len(values), int), names, 0, experiment.precision,
+        np.zeros(len(values), int), names, 0, experiment.precision, experiment.time_loop,
     )  # fmt: skip
     days = {name: series[:, : site.days] for name, series in outputs.items()}
     return _dataset(

@@ -34,8 +34,8 @@ from phloem.kernels.models.dalec_daily.mode_switches import switches
 from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.optimise.lanes import cell_number
-from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.time_loop.fold import fold
+from phloem.kernels.time_loop.run_days import run_days
 from phloem.names import FORCING, STREAMS
 
 FIRST, LAST = 1985, 2020
@@ -145,9 +145,10 @@ def grow(stands: Sequence[Stand]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         ends, inflow, outflow = np.asarray(run(jnp.asarray(pools)))
         mean = (pools[:, som] + ends) / GROWTH_YEARS
         pools[:, som] = np.clip(mean * np.clip(inflow / outflow, 0.3, 3.0), 100.0, 150_000.0)
-    outputs = trajectory(model, values, model.first_state(jnp.asarray(pools).T), data.tables, cells)
-    days = stands[0].site.days
-    return pools, {key: np.asarray(getattr(outputs, key))[:days].T for key in (*STREAMS, "biomass", "beta")}
+    names, days = (*STREAMS, "biomass", "beta"), stands[0].site.days
+    daily = jax.jit(lambda pools: run_days(model, values, model.first_state(pools.T), data.tables, cells, names)[1])
+    outputs = np.asarray(daily(jnp.asarray(pools)))
+    return pools, {name: series[:days].T for name, series in zip(names, outputs, strict=True)}
 
 
 def fit_curve(ages: np.ndarray, above: np.ndarray) -> tuple[float, float, float]:

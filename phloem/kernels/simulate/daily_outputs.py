@@ -6,25 +6,27 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax import Array, lax
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, LaneCells
+from phloem.kernels.time_loop.run_days import run_days
 
 
-@partial(jax.jit, static_argnames=("model", "segment"))
+@partial(jax.jit, static_argnames=("model", "segment", "backend"))
 def trajectory(
-    model: Model, inputs: Any, state0: Any, data: DayTables, lane_cell: LaneCells, *, segment: int = SEGMENT
+    model: Model,
+    inputs: Any,
+    state0: Any,
+    data: DayTables,
+    lane_cell: LaneCells,
+    *,
+    segment: int = SEGMENT,
+    backend: str = "auto",
 ) -> Any:
-    """Run the same loop and write every output: the model's outputs, each of shape (days, lanes).
+    """Run the same loop and keep every output: the model's outputs, each of shape (days, lanes).
 
-    For forward runs and plots; days beyond a cell's own length repeat nonsense and are to be cut by the caller.
+    For forward runs and plots; arguments as of `run_days`. Days beyond a cell's own length are 0.
     """
-    constants = model.prepare(inputs)
-
-    def day(state: Any, rows: tuple[Array, Array]) -> tuple[Any, Any]:
-        weather = jnp.take(data.weather[rows[0]], lane_cell, axis=1)
-        return model.step(state, constants, model.weather(*weather))
-
-    return lax.scan(day, state0, (data.weather_row, data.observed_row))[1]
+    names = model.outputs._fields  # type: ignore[attr-defined]
+    _, kept = run_days(model, inputs, state0, data, lane_cell, names, segment=segment, backend=backend)
+    return model.outputs(*kept)

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float, Int
 
 from phloem.kernels.models.model import Model
 from phloem.kernels.time_loop.day_tables import DayTables, day_tables
+from phloem.kernels.time_loop.run_days import Periods, run_days
 
 
 def outputs_from_day(
@@ -26,6 +27,7 @@ def outputs_from_day(
     fields: tuple[str, ...],
     first: int = 0,
     dtype: Any = np.float32,
+    backend: str = "auto",
 ) -> dict[str, Float[np.ndarray, "lanes kept_days"]]:
     """Run lanes over all their days and return the fields from one day on.
 
@@ -39,38 +41,38 @@ def outputs_from_day(
         fields: names of the model's outputs.
         first: day from which on outputs are kept.
         dtype: floating type of the run.
+        backend: `auto`, `xla` or `cpu`.
 
     Returns:
-        Each field, (lanes, days - first); days beyond a cell's own record repeat nonsense.
+        Each field, (lanes, days - first); days beyond a cell's own record are 0.
     """
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     days = max(len(terms[0]) for terms in weather) if weather_row is None else len(weather_row)
     table = day_tables(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
+    of_day = Periods.days_from(first, days, table.weather_row.shape[0])
     kept = _run(
         model,
         model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T)),
         model.first_state(jnp.asarray(np.asarray(pools, dtype).T)),
-        table._replace(weather_row=table.weather_row[:days]),
+        table,
         jnp.asarray(lane_cell, jnp.int32),
+        of_day,
         fields,
-        first,
+        backend,
     )
-    return {name: np.asarray(values).T for name, values in zip(fields, kept, strict=True)}
+    return {name: values.T for name, values in zip(fields, np.asarray(kept), strict=True)}
 
 
-@partial(jax.jit, static_argnames=("model", "fields", "first"))
+@partial(jax.jit, static_argnames=("model", "fields", "backend"))
 def _run(
-    model: Model, values: Any, first_state: Any, data: DayTables, lane_cell: Array, fields: tuple[str, ...], first: int
-) -> tuple[Array, ...]:
-    constants = model.prepare(values)
-
-    def step(now: Any, row: Array) -> tuple[Any, Any]:
-        return model.step(now, constants, model.weather(*jnp.take(data.weather[row], lane_cell, axis=1)))
-
-    def day(now: Any, row: Array) -> tuple[Any, tuple[Array, ...]]:
-        new, outputs = step(now, row)
-        return new, tuple(getattr(outputs, name) for name in fields)
-
-    now, _ = lax.scan(lambda now, row: (step(now, row)[0], None), first_state, data.weather_row[:first])
-    return lax.scan(day, now, data.weather_row[first:])[1]
+    model: Model,
+    values: Any,
+    state: Any,
+    data: DayTables,
+    lane_cell: Array,
+    kept: Periods,
+    fields: tuple[str, ...],
+    backend: str,
+) -> Array:
+    return run_days(model, values, state, data, lane_cell, fields, periods=kept, backend=backend)[1]

@@ -21,12 +21,14 @@ class Text:
         structure: tree structure of the model's constants.
         segment: days from one checkpoint to the next.
         last: whether the last state is wanted; without it, states that no sum depends on stay as they are.
+        kept: outputs of the model that are kept in the place of the sums, added up over periods of days.
     """
 
     model: Model
     structure: jax.tree_util.PyTreeDef
     segment: int
     last: bool = True
+    kept: tuple[str, ...] = ()
 
     @property
     def constants(self) -> int:
@@ -50,22 +52,34 @@ class Text:
 
     @property
     def sums(self) -> int:
-        """Number of sums."""
-        return len(self.model.sums._fields)  # type: ignore[attr-defined]
+        """Number of sums, or of kept outputs."""
+        return len(self.kept or self.model.sums._fields)  # type: ignore[attr-defined]
+
+    def sums_shape(self, periods: int, lanes: int) -> tuple[int, ...]:
+        """Return the shape of the sums, or of the outputs that are kept by period."""
+        return (self.sums, periods, lanes) if self.kept else (self.sums, lanes)
 
     @property
     def rare(self) -> list[int]:
         """Places of the observations that are 0 on most days."""
+        if self.kept:
+            return []
         return [self.model.observed._fields.index(name) for name in self.model.rare]  # type: ignore[attr-defined]
 
     def day(
         self, state: Sequence[Any], constants: Sequence[Any], weather: Sequence[Any], observed: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Return the next state and the contributions to the sums; elementwise, so arrays of lanes pass as well."""
+        """Return the next state, and the contributions to the sums or the outputs to keep.
+
+        All is elementwise, so arrays of lanes pass as well.
+        """
         model = self.model
         tree = jax.tree.unflatten(self.structure, constants)
         new, outputs = model.step(model.state(*state), tree, model.weather(*weather))
         dtype = (*state, *constants, *weather)[0].dtype  # a bare 0.25 among the results has a type of its own
-        results = new, model.score(outputs, model.observed(*observed))
+        if self.kept:
+            results: tuple[Any, Any] = new, [getattr(outputs, name) for name in self.kept]
+        else:
+            results = new, model.score(outputs, model.observed(*observed))
         first, second = ([jnp.asarray(value, dtype) for value in group] for group in results)
         return first, second

@@ -22,18 +22,7 @@ from phloem.kernels.time_loop.compensated_sum import add_exactly
 from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, LaneCells
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold_primitives import fold_by_primitive
-
-
-def _segments(data: DayTables, segment: int) -> tuple[Array, Array, Array]:
-    days = data.weather_row.shape[0]
-    shape = (days // segment, segment)
-    return data.weather_row.reshape(shape), data.observed_row.reshape(shape), data.live.reshape(*shape, -1)
-
-
-def _fields(rows: Array, lane_cell: LaneCells) -> list[Array]:
-    """Cut rows of shape (days, fields, cells) into one array (days, lanes) a field."""
-    spread = jnp.take(rows, lane_cell, axis=2)
-    return [spread[:, field] for field in range(rows.shape[1])]
+from phloem.kernels.time_loop.lane_arrays import check_tables, cut_fields, primitive_tables, segments, stack_numbers
 
 
 def fold(
@@ -67,48 +56,18 @@ def fold(
         ValueError: the days are no multiple of the segment, the tables are another model's, or the backend is unknown.
         TypeError: a derivative by the forcing, or a second derivative, was asked of another backend than `xla`.
     """
-    if data.weather_row.shape[0] % segment:
-        raise ValueError(
-            f"{data.weather_row.shape[0]} days are no multiple of the segment of {segment}: see day_tables()"
-        )
-    for table, wanted, what in ((data.weather, model.weather, "weather"), (data.observed, model.observed, "observed")):
-        if table.shape[1] != len(wanted._fields):  # type: ignore[attr-defined]
-            raise ValueError(f"{table.shape[1]} fields of {what}, where {model.name} reads {len(wanted._fields)}")  # type: ignore[attr-defined]
+    check_tables(model, data, segment)
     constants = model.prepare(inputs)
     chosen = resolve(backend)
     if chosen == "xla":
         state, totals = _fold_by_scan(model, constants, state0, data, lane_cell, segment)
         return (state if last else None), totals
-    data, lane_cell = _as_the_backends_read(data, lane_cell)
+    data, lane_cell = primitive_tables(data, lane_cell)
     leaves, structure = jax.tree.flatten(constants)
-    numbers, first = _stack(leaves, data, lane_cell), _stack(list(state0), data, lane_cell)
+    numbers, first = stack_numbers(leaves, data, lane_cell), stack_numbers(list(state0), data, lane_cell)
     text = Text(model, structure, segment, last)
     end, sums = fold_by_primitive(text, numbers, first, data, lane_cell, chosen)
     return (model.state(*end) if last else None), model.sums(*sums)
-
-
-def _as_the_backends_read(data: DayTables, lane_cell: LaneCells) -> tuple[DayTables, Array]:
-    """Return tables of one floating type and 32-bit indices: the generated folds read bare memory."""
-    weather = jnp.asarray(data.weather)
-    cells = weather.shape[2]
-    return (
-        DayTables(
-            weather=weather,
-            observed=jnp.asarray(data.observed, weather.dtype),
-            weather_row=jnp.asarray(data.weather_row, jnp.int32),
-            observed_row=jnp.asarray(data.observed_row, jnp.int32),
-            live=jnp.asarray(data.live, weather.dtype),
-        ),
-        jnp.clip(jnp.asarray(lane_cell, jnp.int32), 0, max(cells - 1, 0)),
-    )
-
-
-def _stack(group: list[Any], data: DayTables, lane_cell: LaneCells) -> Array:
-    """Return one row of lanes for each number of a group, of the tables' type."""
-    dtype = data.weather.dtype
-    if not group:
-        return jnp.zeros((0, *lane_cell.shape), dtype)
-    return jnp.stack([jnp.broadcast_to(jnp.asarray(number, dtype), lane_cell.shape) for number in group])
 
 
 def _fold_by_scan(
@@ -128,8 +87,8 @@ def _fold_by_scan(
     @jax.checkpoint
     def run(state: Any, constants: Any, rows: tuple[Array, Array, Array]) -> tuple[Any, Any]:
         # One array a field, cut before the loop: fields cut inside it made the day twice as slow.
-        weather = model.weather(*_fields(data.weather[rows[0]], lane_cell))
-        observed = model.observed(*_fields(data.observed[rows[1]], lane_cell))
+        weather = model.weather(*cut_fields(data.weather[rows[0]], lane_cell))
+        observed = model.observed(*cut_fields(data.observed[rows[1]], lane_cell))
         live = jnp.take(rows[2], lane_cell, axis=1)
         return lax.scan(partial(day, constants), (state, nothing), (weather, observed, live))[0]
 
@@ -139,5 +98,5 @@ def _fold_by_scan(
         pairs = [add_exactly(t, r, m) for t, r, m in zip(totals, rests, more, strict=True)]
         return (state, model.sums(*(p[0] for p in pairs)), model.sums(*(p[1] for p in pairs))), None
 
-    (last, totals, _), _ = lax.scan(outer, (state0, nothing, nothing), _segments(data, segment))
+    (last, totals, _), _ = lax.scan(outer, (state0, nothing, nothing), segments(data, segment))
     return last, totals

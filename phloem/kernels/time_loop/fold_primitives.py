@@ -46,35 +46,36 @@ def _common(args: Sequence[Array]) -> tuple[Array, Array, DayTables, Array]:
     return constants, first, DayTables(weather, observed, weather_row, observed_row, live), lane_cell
 
 
-def _run_value(*args: Array, text: Text, backend: str) -> Sequence[Array]:
+def _run_value(*args: Array, text: Text, backend: str, periods: int) -> Sequence[Array]:
     constants, state0, data, lane_cell = _common(args)
-    return _backend(backend).value(text, constants, state0, data, lane_cell)
+    return _backend(backend).value(text, constants, state0, data, lane_cell, periods)
 
 
-def _run_tangent(*args: Array, text: Text, backend: str) -> Sequence[Array]:
+def _run_tangent(*args: Array, text: Text, backend: str, periods: int) -> Sequence[Array]:
     """Arguments after the common ones: checkpoints (for the transpose), tangents of constants and of the state."""
     constants, state0, data, lane_cell = _common(args)
+    if text.kept:
+        raise TypeError(f"outputs by day of the {backend} backend have no forward mode; those of the xla backend have")
     return _backend(backend).tangent(text, constants, state0, data, lane_cell, args[9], args[10])
 
 
-def _run_adjoint(*args: Array, text: Text, backend: str, last: bool) -> Sequence[Array]:
+def _run_adjoint(*args: Array, text: Text, backend: str, periods: int, last: bool) -> Sequence[Array]:
     """Arguments after the common ones: adjoint of the sums, and of the last state where it has one."""
     constants, checkpoints, data, lane_cell = _common(args)
     return _backend(backend).adjoint(text, constants, checkpoints, data, lane_cell, args[9] if last else None, args[8])
 
 
-def _shapes_of_value(*args: Any, text: Text, backend: str) -> list[tuple[int, ...]]:
-    lanes = args[LANE_CELL].shape[0]
-    segments = args[WEATHER_ROW].shape[0] // text.segment
-    return [(text.states, lanes), (text.sums, lanes), (segments, text.states, lanes)]
+def _shapes_of_value(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:
+    lanes, days = args[LANE_CELL].shape[0], args[WEATHER_ROW].shape[0]
+    return [(text.states, lanes), text.sums_shape(periods, lanes), (days // text.segment, text.states, lanes)]
 
 
-def _shapes_of_tangent(*args: Any, text: Text, backend: str) -> list[tuple[int, ...]]:
+def _shapes_of_tangent(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:
     lanes, tangents = args[LANE_CELL].shape[0], args[9].shape[0]
-    return [(tangents, text.states, lanes), (tangents, text.sums, lanes)]
+    return [(tangents, text.states, lanes), (tangents, *text.sums_shape(periods, lanes))]
 
 
-def _shapes_of_adjoint(*args: Any, text: Text, backend: str, last: bool) -> list[tuple[int, ...]]:
+def _shapes_of_adjoint(*args: Any, text: Text, backend: str, periods: int, last: bool) -> list[tuple[int, ...]]:
     lanes = args[LANE_CELL].shape[0]
     return [(text.constants, lanes), (text.states, lanes)]
 
@@ -121,6 +122,8 @@ def _widen(array: Any, dim: int | None, size: int) -> Any:
 
 def _batch(primitive: Primitive, args: Sequence[Any], dims: Sequence[Any], params: Any) -> tuple[list[Any], list[int]]:
     size = next(arg.shape[dim] for arg, dim in zip(args, dims, strict=True) if dim is not None)
+    if params["text"].kept and dims[OBSERVED_ROW] is not None:
+        raise TypeError("a batch shares its periods: their days cannot differ from one to the next")
     if primitive is tangent_p and all(dim is None for dim in dims[:9]):
         return _batch_of_tangents(args, dims, size, params)
     out = primitive.bind(*_merge(args, dims, size), **params)
@@ -214,16 +217,20 @@ def fold_by_primitive(
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
     backend: str,
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"]]:
-    """Return the last state (states, lanes) and the sums (sums, lanes) of a fold.
+    periods: int = 0,
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"]]:
+    """Return the last state (states, lanes) and the sums (sums, lanes) of a fold, or its kept outputs.
 
     Args:
         text: the model text.
         constants: shape (constants, lanes).
         state0: shape (states, lanes).
-        data: tables of the cells.
+        data: tables of the cells. Where the text keeps outputs, `observed_row` is the period that each day belongs to,
+            from 0 on without a step back, or -1 for a day that is not kept.
         lane_cell: cell of each lane, int32, shape (lanes,).
         backend: `cpu` or `gpu`.
+        periods: number of periods of kept outputs, (outputs, periods, lanes): each the sum over the days of a period on
+            which the lane's cell lives.
     """
-    last, sums, _ = value_p.bind(constants, state0, *data, lane_cell, text=text, backend=backend)
+    last, sums, _ = value_p.bind(constants, state0, *data, lane_cell, text=text, backend=backend, periods=periods)
     return last, sums

@@ -42,6 +42,13 @@ def _store(ref: Any, row: Row, *at: Any) -> None:
         ref[(*at, number, slice(None))] = values
 
 
+def _clear(ref: Any, period: Any, carry: Any) -> Any:
+    """Set the outputs of a period to 0, as the body of a loop that carries nothing."""
+    for number in range(ref.shape[0]):
+        ref[number, period, :] = jnp.zeros(ref.shape[2:], ref.dtype)
+    return carry
+
+
 def _choose(alive: Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(alive, a, b), new, old)
 
@@ -107,11 +114,23 @@ class _Days:
 
         return step, tables.live[day, self.cells] > 0
 
+    def period(self, day: Any, alive: Array) -> tuple[Any, Array]:
+        """Return the period that a day belongs to, 0 for one that is not kept, and in which lanes it counts."""
+        period = self.tables.observed_row[day]
+        return jnp.maximum(period, 0), alive & (period >= 0)
+
+    def bars(self, ref: Any, day: Any, alive: Array) -> Row:
+        """Return the cotangents of a day's kept outputs, from a ref (outputs, periods, lanes)."""
+        period, counts = self.period(day, alive)
+        return [jnp.where(counts, ref[number, period, :], 0) for number in range(self.text.sums)]
+
 
 def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
     *tables, constants_ref, state0_ref, last_ref, sums_ref, checkpoints_ref = refs
     days, constants = _Days(text, tables), _load(constants_ref)
     nothing = [days.zero] * text.sums
+    if text.kept:
+        _repeat(sums_ref.shape[1], partial(_clear, sums_ref), 0)
 
     def segment(g: Any, carry: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
         state, totals, rests = carry
@@ -121,6 +140,11 @@ def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
             state, sums = carry
             step, alive = days.read(g * text.segment + t)
             new, more = _keep_nan(step, state, constants)
+            if text.kept:
+                period, counts = days.period(g * text.segment + t, alive)
+                for number, output in enumerate(more):
+                    sums_ref[number, period, :] = sums_ref[number, period, :] + jnp.where(counts, output, 0)
+                return _choose(alive, new, state), sums
             return _choose(alive, new, state), _add(alive, sums, more)
 
         state, more = _repeat(text.segment, run_day, (state, nothing))
@@ -128,12 +152,14 @@ def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
 
     state, totals, _ = _repeat(segments, segment, (_load(state0_ref), nothing, nothing))
     _store(last_ref, state)
-    _store(sums_ref, totals)
+    if not text.kept:
+        _store(sums_ref, totals)
 
 
 def _adjoint_kernel(text: Text, segments: int, interpret: bool, *refs: Any) -> None:
     *tables, constants_ref, checkpoints_ref, last_bar_ref, sums_bar_ref, constants_bar_ref, state0_bar_ref, kept = refs
-    days, constants, sums_bar = _Days(text, tables), _load(constants_ref), _load(sums_bar_ref)
+    days, constants = _Days(text, tables), _load(constants_ref)
+    whole_bar = [] if text.kept else _load(sums_bar_ref)
     nothing = [days.zero] * text.constants
     # Triton orders a program's accesses to shared memory, not those to device memory; interpreted, all are in order.
     fence = (lambda: None) if interpret else triton.debug_barrier
@@ -150,7 +176,9 @@ def _adjoint_kernel(text: Text, segments: int, interpret: bool, *refs: Any) -> N
         def backward(k: Any, carry: tuple[Row, Row]) -> tuple[Row, Row]:
             state_bar, constants_bar = carry
             t = text.segment - 1 - k
-            step, alive = days.read(g * text.segment + t)
+            day = g * text.segment + t
+            step, alive = days.read(day)
+            sums_bar = days.bars(sums_bar_ref, day, alive) if text.kept else whole_bar
             new, more = _keep_nan(lambda *at: jax.vjp(step, *at)[1]((state_bar, sums_bar)), _load(kept, t), constants)
             return _choose(alive, new, state_bar), _add(alive, constants_bar, more)
 
@@ -227,16 +255,17 @@ def _run(
     return [array[..., :lanes] for array in called(*data, *padded)]
 
 
-@partial(jax.jit, static_argnames=("text", "interpret"))
+@partial(jax.jit, static_argnames=("text", "periods", "interpret"))
 def value(
     text: Text,
     constants: Float[Array, "constants lanes"],
     state0: Float[Array, "states lanes"],
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
+    periods: int = 0,
     *,
     interpret: bool | None = None,
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"], Float[Array, "segments states lanes"]]:
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"], Float[Array, "segments states lanes"]]:
     """Simulate and reduce.
 
     Args:
@@ -245,13 +274,16 @@ def value(
         state0: first state, shape (states, lanes).
         data: tables of the cells.
         lane_cell: cell of each lane, int32, shape (lanes,).
+        periods: of kept outputs, as in `fold_by_primitive`.
         interpret: whether to run in interpret mode. Default: where jax's default backend is no GPU.
 
     Returns:
         The last state, the sums, plain within a segment and compensated from segment to segment, and the state at each
-        segment's start, shape (segments, states, lanes).
+        segment's start, shape (segments, states, lanes). Outputs that are kept stand in the place of the sums,
+        (outputs, periods, lanes).
     """
-    outputs = ((text.states,), (text.sums,), (len(data.weather_row) // text.segment, text.states))
+    shape = text.sums_shape(periods, 1)[:-1]
+    outputs = ((text.states,), shape, (len(data.weather_row) // text.segment, text.states))
     last, sums, checkpoints = _run(_value_kernel, text, data, [lane_cell, constants, state0], outputs, interpret)
     return last, sums, checkpoints
 
@@ -264,11 +296,11 @@ def adjoint(
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
     last_bar: Float[Array, "states lanes"] | None,
-    sums_bar: Float[Array, "sums lanes"],
+    sums_bar: Float[Array, "sums *periods lanes"],
     *,
     interpret: bool | None = None,
 ) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
-    """Pull cotangents of the last state (states, lanes), None for 0, and of the sums (sums, lanes) back; see `value`.
+    """Pull cotangents of the last state (states, lanes), None for 0, and of sums or kept outputs back; see `value`.
 
     Returns:
         The cotangents of the constants, added up like sums, and of the first state.

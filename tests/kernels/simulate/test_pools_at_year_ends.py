@@ -8,9 +8,9 @@ import pytest
 
 from phloem.kernels.models.dalec_daily.daily_step import dalec, inputs, state
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
-from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
+from phloem.kernels.time_loop.day_tables import day_tables
 from tests.support.kernels.builders import STATE, G
 from tests.support.kernels.grid_cells import BASELINE, YEAR, cell
 
@@ -27,11 +27,9 @@ def test_year_ends_are_those_of_the_trajectory(backend) -> None:
         dtype=np.float64, backend=backend,
     ))  # fmt: skip
     rows = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-    plain = site_data([made], np.float64).tables
-    table = plain._replace(
-        weather=plain.weather[:, :-1],
-        weather_row=jnp.asarray(rows, jnp.int32),
-        observed_row=jnp.zeros(len(rows), jnp.int32),
+    plain = [Weather(*made.weather[:-1])] * 2
+    table = day_tables(
+        plain, [made.observed("calibration")[0]] * 2, np.float64, weather_row=rows, observed_row=rows * 0
     )
     out = trajectory(dalec("strict"), inputs(parameters.T), state(pools.T), table, jnp.zeros(2, jnp.int32))
     ends = np.cumsum([span.stop - span.start for span in spans]) - 1

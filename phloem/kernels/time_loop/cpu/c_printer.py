@@ -23,6 +23,9 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">",
 INVARIANT = frozenset(("constant", "sums_bar"))
 """Kinds of input that stay as they are from day to day."""
 
+INVARIANT_OF_KEPT = frozenset(("constant",))
+"""The same where outputs are kept by period, each with an adjoint of its own."""
+
 DOTS = frozenset(("state_dot", "constant_dot", "sum_dot"))
 """Kinds of input that are tangents."""
 
@@ -156,15 +159,17 @@ class Hoist:
 
     Args:
         graph: the operations.
+        invariant: kinds of input that stay as they are from day to day.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, invariant: frozenset[str] = INVARIANT) -> None:
         self.graph = graph
+        self.invariant = invariant
         self.rows: dict[int, int] = {}
 
     def holds(self, node: int) -> bool:
         """Return whether a node is one that this table may hold."""
-        return self.graph.nodes[node].depends <= INVARIANT and bool(self.graph.nodes[node].args)
+        return self.graph.nodes[node].depends <= self.invariant and bool(self.graph.nodes[node].args)
 
     def names(self, outputs: Sequence[int], known: Iterable[int] = ()) -> dict[int, str]:
         """Return the C names of the invariant nodes that are read by others, after adding them to the table."""
@@ -214,17 +219,24 @@ def _days(text: Text, graph: Graph, outputs: Sequence[int], known: Iterable[int]
     The fusing is settled on the full text, so that all round alike: of which kind a day is depends on the other cells
     in the table.
     """
-    full = graph.fuse(outputs, known, INVARIANT)
+    full = graph.fuse(outputs, known, _invariant(text))
     return {kind: without(graph, full, places) for kind, places in _kinds(text).items()}
 
 
 def _kinds(text: Text) -> dict[str, list[int]]:
     """Return the observations that are 0, by kind of day.
 
-    On a `marked` day all may differ from 0, on a `seen` day not the rare ones, on an `unseen` day none.
+    On a `marked` day all may differ from 0, on a `seen` day not the rare ones, on an `unseen` day none. Outputs
+    that are kept read no observation.
     """
+    if text.kept:
+        return {"unseen": list(range(text.observed))}
     kinds: dict[str, list[int]] = {"marked": []} if text.rare else {}
     return {**kinds, "seen": text.rare, "unseen": list(range(text.observed))}
+
+
+def _invariant(text: Text) -> frozenset[str]:
+    return INVARIANT_OF_KEPT if text.kept else INVARIANT
 
 
 def _totals(graph: Graph, kind: str, contributions: Sequence[int]) -> list[int]:
@@ -250,7 +262,7 @@ def value_bodies(text: Text, dtype: Any) -> Printed:
 def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
     """Print `again_day_{shared,spread}`, `adjoint_day_{shared,spread}_{kind}` and `hoist`."""
     graph = Graph(dtype)
-    hoist, parts = Hoist(graph), []
+    hoist, parts = Hoist(graph, _invariant(text)), []
     program = adjoint(text, graph, last)
     saved = {n: f"r[{row}][l]" for row, n in enumerate(program.saved)}
     totals = _totals(graph, "constant_bar", program.constants)
@@ -261,7 +273,7 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
         writer.lines += _stores("sb", program.active, outputs, writer)
         arguments = f"{_weather_arguments(weather)}, const lanes *s, const lanes *r, {BLOCK}, {BARS}"
         parts.append(_function(f"adjoint_day_{weather}_{seen}", arguments, writer.lines))
-    ahead = graph.fuse([*program.next_state, *program.saved], (), INVARIANT)
+    ahead = graph.fuse([*program.next_state, *program.saved], (), _invariant(text))
     at_hand = hoist.names(ahead)
     for weather in WEATHERS:
         writer = Writer(graph, _input_names(graph, weather) | at_hand)
@@ -270,7 +282,7 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
         writer.lines += [f"{target} = {writer.name(n)};" for target, n in zip(targets, ahead, strict=True)]
         arguments = f"{_weather_arguments(weather)}, const lanes *s, {BLOCK}, lanes *r, lanes *n"
         parts.append(_function(f"again_day_{weather}", arguments, writer.lines))
-    return _printed(text, hoist, parts, {"NR": max(1, len(saved))}, "const lanes *mb, ")
+    return _printed(text, hoist, parts, {"NR": max(1, len(saved))}, "" if text.kept else "const lanes *mb, ")
 
 
 def _rows(array: str, totals: Sequence[int]) -> dict[int, str]:

@@ -42,6 +42,7 @@ _loaded: dict[str, Loaded] = {}
 """Libraries by the name XLA knows: equal texts have one, whichever cache it came from."""
 
 ARGUMENTS = {"VALUE": 8, "ADJOINT": 9, "TANGENT": 10}
+"""Arguments of each kernel; an adjoint that starts from the last state too has one more."""
 
 
 def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
@@ -69,6 +70,7 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         "K": max(1, len(text.model.unknowns)),  # all tangents of a lane share one run of the primal
         "DOUBLE": int(dtype == np.float64),
         "LAST": int(last),
+        "KEPT": int(bool(text.kept)),
         "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT" and last),
         "KERNEL": kernel,
     }
@@ -116,7 +118,8 @@ def value(
     state0: Float[Array, "states lanes"],
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums lanes"], Float[Array, "segments states lanes"]]:
+    periods: int = 0,
+) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"], Float[Array, "segments states lanes"]]:
     """Run the fold.
 
     Args:
@@ -125,13 +128,14 @@ def value(
         state0: shape (states, lanes).
         data: tables of the cells.
         lane_cell: cell of each lane, int32, shape (lanes,).
+        periods: of kept outputs, as in `fold_by_primitive`.
 
     Returns:
-        The last state (states, lanes), the sums (sums, lanes) and the state at the start of each segment
-        (segments, states, lanes).
+        The last state (states, lanes), the sums (sums, lanes), or the kept outputs (outputs, periods, lanes), and the
+        state at the start of each segment (segments, states, lanes).
     """
-    lanes, segments = lane_cell.shape[0], data.weather_row.shape[0] // text.segment
-    shapes = [(text.states, lanes), (text.sums, lanes), (segments, text.states, lanes)]
+    lanes, days = lane_cell.shape[0], data.weather_row.shape[0]
+    shapes = [(text.states, lanes), text.sums_shape(periods, lanes), (days // text.segment, text.states, lanes)]
     last, sums, checkpoints = _call("VALUE", text, shapes, [constants, state0, *_tables(data, lane_cell)], True)
     return last, sums, checkpoints
 
@@ -143,7 +147,7 @@ def adjoint(
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
     last_bar: Float[Array, "states lanes"] | None,
-    sums_bar: Float[Array, "sums lanes"],
+    sums_bar: Float[Array, "sums *periods lanes"],
 ) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
     """Run the fold's reverse mode.
 
@@ -154,7 +158,7 @@ def adjoint(
         data: tables of the cells.
         lane_cell: cell of each lane, shape (lanes,).
         last_bar: adjoint of the last state, shape (states, lanes), or None where it is 0.
-        sums_bar: adjoint of the sums, shape (sums, lanes).
+        sums_bar: adjoint of the sums, shape (sums, lanes), or of kept outputs, (outputs, periods, lanes).
 
     Returns:
         Adjoints of the constants (constants, lanes) and of the first state (states, lanes).

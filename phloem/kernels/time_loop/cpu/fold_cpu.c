@@ -1,7 +1,7 @@
 /* The loops of the cpu backend: blocks of lanes, segments, days. What a day does is printed above this text from the
    model's jaxprs, together with the sizes NC (constants), NS (states), NW (forcing terms), NO (observations), NM (sums),
    NH (hoisted values), NR (values saved for the way back), the lanes of a block B, the days of a segment SEGMENT,
-   the bits of the RARE observations, and which KERNEL this is. A lane's numbers never meet another lane's. */
+   the bits of the RARE observations, whether the NM sums are outputs that are KEPT by period, and which KERNEL this is. A lane's numbers never meet another lane's. */
 
 /* ---------------------------------------------------------------- tables: forcing and observations of a day */
 
@@ -9,6 +9,7 @@ typedef struct {
   const real *constants, *first, *weather, *observed, *live;
   const int32_t *weather_row, *observed_row, *lane_cell;
   long lanes, days, cells, weather_rows, observed_rows, tangents;
+  long periods; /* of kept outputs */
   long lived; /* days up to the end of the last segment in which a cell lives: the rest, if any, pads the tables */
   unsigned char *kind; /* of each row of observations: UNSEEN, SEEN or MARKED */
   unsigned char *all;  /* of each day: whether all cells live */
@@ -92,10 +93,19 @@ static INLINE void bring(const Tables *t, const Block *b, long d, int with_obser
   }
 }
 
+#if KEPT
+/* The period that a day belongs to, -1 for one that is not kept: it stands where the row of observations would. */
+static INLINE long period_of(const Tables *t, long d, long periods) {
+  return t->observed_row[d] < 0 ? -1 : within(t->observed_row[d], periods);
+}
+#endif
+
 enum { NONE, SOME, ALL };
 
 /* Run a day's body of its kind, with the forcing of one cell or spread over the lanes. */
-#if RARE
+#if KEPT
+#define OF_KIND(name, kind, ...) name##_unseen(__VA_ARGS__)
+#elif RARE
 #define OF_KIND(name, kind, ...) \
   do { \
     if (kind == MARKED) name##_marked(__VA_ARGS__); \
@@ -159,6 +169,28 @@ typedef struct {
   Day day;
 } Scratch;
 
+#if KEPT
+/* Copy a row past the caches, which it would only sweep: it is not read again here. */
+static INLINE void stream_to(real *to, const real *from, long count) {
+#if defined __AVX512F__
+  if (count == B && (uintptr_t)to % 64 == 0) {
+    for (int l = 0; l < B; l += V) _mm512_stream_si512((__m512i *)(to + l), *(const __m512i *)(from + l));
+    return;
+  }
+#endif
+  memcpy(to, from, sizeof(real) * count);
+}
+
+/* Write the outputs of a period (of none: of before the first), and 0 for those up to the next that days belong to. */
+static void keep(const Tables *t, const Results *r, const Block *b, long period, long next, const lanes *outputs) {
+  for (int i = 0; i < NM; ++i) {
+    real *to = r->sums + i * t->periods * t->lanes + b->start;
+    if (period >= 0) stream_to(to + period * t->lanes, outputs[i], b->count);
+    for (long p = period + 1; p < next; ++p) memset(to + p * t->lanes, 0, sizeof(real) * b->count);
+  }
+}
+#endif
+
 static void run_block(const Tables *t, const Results *r, long number, Scratch *k) {
   Block b;
   unsigned char alive[B];
@@ -168,27 +200,66 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
   hoist(k->c, k->h);
   memset(k->total, 0, sizeof k->total);
   memset(k->rest, 0, sizeof k->rest);
+#if KEPT
+  long period = -1; /* whose outputs are being added up */
+  memset(k->a, 0, sizeof k->a);
+#endif
   for (long d0 = 0; d0 < t->lived; d0 += SEGMENT) {
     store(r->checkpoints + d0 / SEGMENT * NS * t->lanes, k->s, NS, t, &b);
-    memset(k->a, 0, sizeof k->a);
+    if (!KEPT) memset(k->a, 0, sizeof k->a);
     for (long d = d0; d < d0 + SEGMENT; ++d) {
       const int living_lanes = living(t, &b, d, alive);
       if (living_lanes == NONE) continue;
+#if KEPT
+      const long next = period_of(t, d, t->periods);
+      if (next > period) {
+        keep(t, r, &b, period, next, k->a);
+        memset(k->a, 0, sizeof k->a);
+        period = next;
+      }
+#endif
       if (living_lanes == SOME) memcpy(k->s_before, k->s, sizeof k->s), memcpy(k->a_before, k->a, sizeof k->a);
-      bring(t, &b, d, 1, &k->day);
+      bring(t, &b, d, !KEPT, &k->day);
+#if KEPT
+      if (next < 0) memcpy(k->a_before, k->a, sizeof k->a);
+#endif
       RUN(value_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->a);
+#if KEPT
+      if (next < 0) memcpy(k->a, k->a_before, sizeof k->a);
+#endif
       if (living_lanes == SOME) put_back(k->s, k->s_before, NS, alive), put_back(k->a, k->a_before, NM, alive);
     }
-    add_exactly(k->total, k->rest, k->a, NM);
+    if (!KEPT) add_exactly(k->total, k->rest, k->a, NM);
   }
+#if KEPT
+  keep(t, r, &b, period, t->periods, k->a);
+#endif
   for (long d0 = t->lived; d0 < t->days; d0 += SEGMENT) store(r->checkpoints + d0 / SEGMENT * NS * t->lanes, k->s, NS, t, &b);
   store(r->last, k->s, NS, t, &b);
-  store(r->sums, k->total, NM, t, &b);
+  if (!KEPT) store(r->sums, k->total, NM, t, &b);
 }
 
+#if KEPT
+/* Ask for large pages: a fresh page of 4 kB costs as much as the 40 days of a vector's outputs that it holds. */
+static void widen_pages(real *start, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t page = 1 << 21, first = ((uintptr_t)start + page - 1) / page * page;
+  const uintptr_t last = ((uintptr_t)start + bytes) / page * page;
+  if (last > first) (void)madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+  (void)start, (void)bytes;
+#endif
+}
+#endif
+
 static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
-  (void)t;
   r->last = result(call, 0), r->sums = result(call, 1), r->checkpoints = result(call, 2);
+#if KEPT
+  t->periods = ((XLA_FFI_Buffer *)call->rets.rets[1])->dims[1];
+  widen_pages(r->sums, sizeof(real) * NM * t->periods * t->lanes);
+#else
+  (void)t;
+#endif
 }
 #endif
 
@@ -207,15 +278,34 @@ typedef struct {
   Day day;
 } Scratch;
 
+#if KEPT
+/* Bring up the adjoint of the outputs of a day: 0 where it belongs to no period. */
+static INLINE void bar_of_day(const Tables *t, const Results *r, const Block *b, long d, long *at, lanes *bar) {
+  const long period = period_of(t, d, t->periods);
+  if (period == *at) return;
+  *at = period;
+  if (period < 0) memset(bar, 0, sizeof(lanes) * NM);
+  for (int i = 0; i < NM && period >= 0; ++i) {
+    const real *from = r->sums_bar + (i * t->periods + period) * t->lanes + b->start;
+    for (int l = 0; l < B; ++l) bar[i][l] = from[l < b->count ? l : b->count - 1];
+  }
+}
+#endif
+
 static void run_block(const Tables *t, const Results *r, long number, Scratch *k) {
   Block b;
   unsigned char(*const alive)[B] = k->alive, *const lives = k->lives;
   lay_out(t, number, &b);
   load(k->c, t->constants, NC, t, &b);
-  load(k->mb, r->sums_bar, NM, t, &b);
+  if (!KEPT) load(k->mb, r->sums_bar, NM, t, &b);
   if (LAST) load(k->sb, r->last_bar, NS, t, &b);
   else memset(k->sb, 0, sizeof k->sb);
+#if KEPT
+  long at = -2; /* period whose adjoint stands in mb */
+  hoist(k->c, k->h);
+#else
   hoist(k->c, k->mb, k->h);
+#endif
   memset(k->total, 0, sizeof k->total);
   memset(k->rest, 0, sizeof k->rest);
   for (long d0 = t->lived - SEGMENT; d0 >= 0; d0 -= SEGMENT) {
@@ -235,7 +325,10 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
     for (int i = SEGMENT - 1; i >= 0; --i) {
       if (lives[i] == NONE) continue;
       if (lives[i] == SOME) memcpy(k->sb_before, k->sb, sizeof k->sb), memcpy(k->cb_before, k->cb, sizeof k->cb);
-      bring(t, &b, d0 + i, 1, &k->day);
+      bring(t, &b, d0 + i, !KEPT, &k->day);
+#if KEPT
+      bar_of_day(t, r, &b, d0 + i, &at, k->mb);
+#endif
       RUN(adjoint_day, k->day.kind, &b, &k->day, k->s[i], k->r[i], k->c, k->h, k->sb, k->mb, k->cb);
       if (lives[i] == SOME) put_back(k->sb, k->sb_before, NS, alive[i]), put_back(k->cb, k->cb_before, NC, alive[i]);
     }
@@ -246,7 +339,7 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
 }
 
 static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
-  (void)t;
+  t->periods = KEPT ? extent(call, 8, 1) : 0;
   r->sums_bar = argument(call, 8), r->last_bar = LAST ? argument(call, 9) : 0;
   r->constants_bar = result(call, 0), r->state0_bar = result(call, 1);
 }

@@ -1,11 +1,17 @@
 /* What every kernel of the cpu backend begins with: the number type, vectors, and functions of one scalar. */
 
+#define _DEFAULT_SOURCE /* madvise, which is no part of plain C11 */
+
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #include "xla/ffi/api/c_api.h"
 
