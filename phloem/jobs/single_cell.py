@@ -21,7 +21,7 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.parameters_file import read_parameters
+from phloem.jobs.config.parameters_file import ALL_MEMBERS, read_parameters
 from phloem.jobs.config.toml_file import validate
 from phloem.jobs.evaluation import Evaluation
 from phloem.kernels.calibrations.experiment import Calibration
@@ -125,21 +125,24 @@ def daily_outputs(tables: ModelTables) -> list[Quantity]:
     return [*tables.fluxes, *pools]
 
 
-def simulate_tower(cell: Cell, values: np.ndarray, experiment: Calibration) -> TowerSimulation:
+def simulate_tower(
+    cell: Cell, values: np.ndarray, experiment: Calibration, backend: str | None = None
+) -> TowerSimulation:
     """Run the model at a tower with given parameters; arguments as of `simulate_cell`."""
-    outputs = simulate_cell(cell, values, experiment)
+    outputs = simulate_cell(cell, values, experiment, backend)
     return TowerSimulation(
         cell, experiment, {one.name: getattr(outputs, one.name) for one in daily_outputs(experiment.tables)}
     )
 
 
-def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> Any:
+def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration, backend: str | None = None) -> Any:
     """Run the model with given parameters.
 
     Args:
         cell: drivers.
         values: physical parameters and initial pools, (members, unknowns).
         experiment: of towers.
+        backend: what runs the time loop; None: what the experiment says.
 
     Returns:
         All outputs of the model, each (members, days).
@@ -148,7 +151,8 @@ def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> An
     p, q = _split(values, experiment)
     data = site_data([prepared], np.dtype(experiment.precision))
     first = model.first_state(q)
-    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, jnp.zeros(len(values), jnp.int32))
+    lanes, loop = jnp.zeros(len(values), jnp.int32), backend or experiment.time_loop
+    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, lanes, backend=loop)
     return type(outputs)(*(np.asarray(field)[: prepared.days].T for field in outputs))
 
 
@@ -166,11 +170,21 @@ def simulate(
     precision: str = "float32",
     backend: str = "auto",
     quality: str = "repair",
+    cell: str | None = None,
+    members: str = ALL_MEMBERS,
 ) -> Path:
-    """Write a simulation of one tower file: every member, every day.
+    """Write a simulation of one tower file: every member, every day. No observations are needed.
 
-    Daily output comes from the `xla` loop whatever the backend, which is only checked: the others keep no field of
-    time.
+    Args:
+        drivers: the tower file.
+        parameters: a parameters file, or a merged product.
+        out: the NetCDF file.
+        mode: `strict` or `compat`.
+        precision: `float32` or `float64`.
+        backend: what runs the time loop.
+        quality: what happens to mendable defects of the drivers.
+        cell: whose parameters are taken of a merged product; None: those of the tower's name.
+        members: which are taken: `all`, `median`, or numbers with commas between them.
 
     Raises:
         InputError: bad drivers, parameters or choices; nothing is written.
@@ -181,8 +195,9 @@ def simulate(
     if not os.access(out.parent, os.W_OK):
         raise InputError(f"--out {out}: the folder {out.parent} is not writable")
     experiment = tower_experiment(mode, precision)
-    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters, experiment.tables)
-    simulate_tower(cell, values, experiment).write(out)
+    values = read_parameters(parameters, experiment.tables, cell or drivers.stem, members)
+    tower = read_tower(drivers, quality=quality, compared=False)
+    simulate_tower(tower, values, experiment, backend).write(out)
     return out
 
 
@@ -194,16 +209,18 @@ def evaluate(
     precision: str = "float32",
     backend: str = "auto",
     quality: str = "repair",
+    cell: str | None = None,
+    members: str = ALL_MEMBERS,
 ) -> Evaluation:
-    """Score given parameters against the observations of one tower file.
+    """Score given parameters against the observations of one tower file; arguments as of `simulate`.
 
     Raises:
         InputError: bad drivers, parameters or choices.
     """
     check_choices(mode, precision, backend)
     experiment = tower_experiment(mode, precision)
-    cell, values = read_tower(drivers, quality=quality), read_parameters(parameters, experiment.tables)
-    return evaluate_cell(cell, values, experiment, backend, gradient)
+    values = read_parameters(parameters, experiment.tables, cell or drivers.stem, members)
+    return evaluate_cell(read_tower(drivers, quality=quality), values, experiment, backend, gradient)
 
 
 def evaluate_cell(

@@ -78,6 +78,38 @@ def test_simulate(tower: Path, truth: dict[str, float], tmp_path: Path) -> None:
         assert not np.array_equal(file["lai"][0], file["lai"][1])
 
 
+def test_simulate_needs_no_observations_and_takes_days_of_the_year(
+    tower: Path, truth: dict[str, float], tmp_path: Path
+) -> None:
+    """The file without any stream gives the same fluxes, and so do phenological days of the first year."""
+    bare = tmp_path / "T000.nc"
+    with xr.open_dataset(tower / "T000.nc", decode_times=False) as seen_drivers:
+        seen_drivers.drop_vars(["GPP", "RECO", "ET", "LAI", "EF", "NBE"], errors="ignore").to_netcdf(bare)
+    shifted = {**truth, "bud_burst_day": truth["bud_burst_day"] % 365.25}
+    parameters = write_parameters(tmp_path / "P.csv", [truth, shifted])
+    for drivers, out in ((tower / "T000.nc", "seen.nc"), (bare, "bare.nc")):
+        succeed("simulate", "--drivers", drivers, "--parameters", parameters, "--out", out, folder=tmp_path)
+    with netCDF4.Dataset(tmp_path / "seen.nc") as seen, netCDF4.Dataset(tmp_path / "bare.nc") as unseen:
+        for name in OUTPUTS:
+            assert np.array_equal(seen[name][:], unseen[name][:]), name
+            np.testing.assert_allclose(seen[name][0], seen[name][1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["strict", "compat"])
+def test_simulate_of_every_backend_agrees_in_double_precision(
+    mode: str, tower: Path, truth: dict[str, float], tmp_path: Path
+) -> None:
+    parameters = write_parameters(tmp_path / "P.csv", [truth])
+    for backend in ("xla", "cpu"):
+        succeed(
+            "simulate", "--drivers", tower / "T000.nc", "--parameters", parameters, "--out", f"{backend}.nc",
+            "--backend", backend, "--mode", mode, "--precision", "float64", folder=tmp_path,
+        )  # fmt: skip
+    with netCDF4.Dataset(tmp_path / "xla.nc") as one, netCDF4.Dataset(tmp_path / "cpu.nc") as other:
+        for name in OUTPUTS:
+            np.testing.assert_allclose(one[name][:], other[name][:], rtol=1e-9, atol=1e-12)
+
+
 def test_evaluate_has_the_gradient_of_what_it_reports(tower: Path, truth: dict[str, float], tmp_path: Path) -> None:
     rows = [truth]
     for name, step in TILTED.items():

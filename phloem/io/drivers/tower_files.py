@@ -168,7 +168,12 @@ def _open(path: Path) -> tuple[netCDF4.Dataset, bytes]:
 
 
 def read_tower(
-    path: Path, *, quality: str = "repair", reference: Path | None = None, variables: DriverVariables = DAILY
+    path: Path,
+    *,
+    quality: str = "repair",
+    reference: Path | None = None,
+    variables: DriverVariables = DAILY,
+    compared: bool = True,
 ) -> Cell:
     """Read a tower file and control its quality.
 
@@ -178,6 +183,7 @@ def read_tower(
             "refuse" raises for a defect that "repair" would mend.
         reference: Optional file in the layout of tower_daily (site, time) to compare the site with.
         variables: What the model needs of it.
+        compared: Whether observations will be compared with; else streams may be absent, and are NaN then.
 
     Raises:
         InputError: A file that cannot be read, or a defect that the mode does not accept; the message names
@@ -192,8 +198,14 @@ def read_tower(
         stamps = _read_time(file, audit)
         audit.apply_quality("time", checks.check_time(stamps), {})
         time, days = stamps.astype(np.int64), len(stamps)
-        found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in variables.all}
-        values = {
+        known = [
+            spec
+            for spec in variables.all
+            if compared or spec in variables.forcing or {spec.layout, spec.name} & file.variables.keys()
+        ]
+        found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in known}
+        values = {spec.name: np.full(days, np.nan) for spec in variables.all}
+        values |= {
             spec.name: in_own_unit(
                 found[spec.name].name,
                 _text(found[spec.name], "units"),
@@ -201,17 +213,18 @@ def read_tower(
                 _series(found[spec.name], days, audit),
                 audit,
             )
-            for spec in variables.all
+            for spec in known
         }
         if "DOY" in file.variables:
             audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
-        names = {name: variable.name for name, variable in found.items()}
-        _note_attributes(found, variables.all, audit)
+        names = {spec.name: spec.layout for spec in variables.all}
+        names |= {name: variable.name for name, variable in found.items()}
+        _note_attributes(found, known, audit)
         fraction = np.full(days, np.nan)
         if "EF" in file.variables:
             fraction = _series(file.variables["EF"], days, audit)
         latitude, longitude = _coordinates(file, audit)
-    checks.control(values, names, time, audit, variables)
+    checks.control(values, names, time, audit, variables, compared)
     if reference is not None:
         _compare(Path(reference), time, values, audit)
     return Cell(

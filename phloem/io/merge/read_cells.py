@@ -11,6 +11,11 @@ import numpy as np
 from phloem.errors import InputError, WorkError
 
 
+def list_cells(path: Path) -> list[str]:
+    """Return the ids of the cells of a product; errors as of `read_merged`."""
+    return [str(name) for name in read_merged(path, ())["cell"]]
+
+
 def read_merged(path: Path, names: Sequence[str], cells: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """Read variables of merged.nc by cell.
 

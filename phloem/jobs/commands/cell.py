@@ -11,8 +11,10 @@ import typer
 from phloem.jobs.commands.options import (
     Backend,
     BackendOption,
+    CellOption,
     Drivers,
     Json,
+    MembersOption,
     Mode,
     ModeOption,
     Parameters,
@@ -31,14 +33,17 @@ def simulate(
     precision: PrecisionOption = Precision.FLOAT32,
     backend: BackendOption = Backend.AUTO,
     quality: QualityOption = Quality.REPAIR,
+    cell: CellOption = None,
+    members: MembersOption = "all",
 ) -> None:
-    """Simulate one tower with given parameters: every member, every day.
+    """Simulate one tower with given parameters: every member, every day. No observations are needed.
 
     Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
     """
     from phloem.jobs.single_cell import simulate as run_simulation
 
-    print(run_simulation(drivers, parameters, out, mode.value, precision.value, backend.value, quality.value))
+    choices = mode.value, precision.value, backend.value, quality.value
+    print(run_simulation(drivers, parameters, out, *choices, cell, members))
 
 
 def evaluate(
@@ -49,6 +54,8 @@ def evaluate(
     precision: PrecisionOption = Precision.FLOAT32,
     backend: BackendOption = Backend.AUTO,
     quality: QualityOption = Quality.REPAIR,
+    cell: CellOption = None,
+    members: MembersOption = "all",
     as_json: Json = False,
 ) -> None:
     """Score given parameters against a tower's observations.
@@ -58,7 +65,8 @@ def evaluate(
     from phloem.jobs.run.status import score_table
     from phloem.jobs.single_cell import evaluate as score
 
-    scores = score(drivers, parameters, gradient, mode.value, precision.value, backend.value, quality.value).to_json()
+    choices = mode.value, precision.value, backend.value, quality.value
+    scores = score(drivers, parameters, gradient, *choices, cell, members).to_json()
     if as_json:
         print(json.dumps(scores, indent=2))
     else:

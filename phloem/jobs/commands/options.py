@@ -74,7 +74,11 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="key.path=value, ov
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as the configuration says.")]
 Drivers = Annotated[Path, typer.Option("--drivers", help="Tower file (NetCDF).")]
-Parameters = Annotated[Path, typer.Option("--parameters", help="Parameters file (CSV, one row a member).")]
+Parameters = Annotated[Path, typer.Option("--parameters", help="CSV, one row a member; or a campaign's merged.nc.")]
+CellOption = Annotated[
+    str | None, typer.Option("--cell", help="Cell of merged.nc whose parameters are taken; default: the tower's name.")
+]
+MembersOption = Annotated[str, typer.Option("--members", help="all, median (of merged.nc), or numbers such as 0,2.")]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, or the published arithmetic.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]

@@ -1,9 +1,10 @@
-"""Parameters files: one row a member, a column for each parameter and initial pool; CSV or NetCDF."""
+"""Parameters files: one row a member, a column for each parameter and initial pool; CSV, NetCDF, or merged.nc."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.errors import InputError
+from phloem.errors import InputError, some
+from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
+from phloem.io.merge.read_cells import list_cells, read_merged
 from phloem.model_tables import ModelTables
 
 BOUND_SLACK = 1e-6
@@ -23,23 +26,86 @@ NETCDF = ".nc"
 """Files of this ending are NetCDF, all others CSV."""
 
 
-def read_parameters(path: Path, tables: ModelTables) -> np.ndarray:
+ALL_MEMBERS, MEDIAN = "all", "median"
+"""Choices of members beside numbers; a median is of the members that have a result, parameter by parameter."""
+
+
+def read_parameters(path: Path, tables: ModelTables, cell: str | None = None, members: str = ALL_MEMBERS) -> np.ndarray:
     """Read a parameters file (one row a member) and check it against the bounds.
 
     Args:
         path: CSV with a header; columns are the parameters, and the initial pools as `initial_<pool>`. Or NetCDF, as
-            `write_parameters` makes it.
+            `write_parameters` makes it. Or a campaign's merged.nc.
         tables: of the model.
+        cell: whose parameters are taken of a merged product; may be left out where it has only one.
+        members: `all` (of a merged product: that have a result), `median` (of a merged product), or numbers with
+            commas between them.
 
     Returns:
         Physical values, (members, unknowns); parameters that the model does not read may be left out, and stand then at
-        the middle of their bounds.
+        the middle of their bounds. Days of the year are moved by whole years into their bounds, which changes nothing.
 
     Raises:
-        InputError: missing file or column, bad number, value outside its bounds.
+        InputError: missing file or column, bad number, value outside its bounds, no such cell or member.
     """
-    columns = _read_netcdf(path) if path.suffix == NETCDF else _read_csv(path)
-    return check_parameters(columns, tables, f"parameters file {path}")
+    where = f"parameters file {path}"
+    if path.suffix == NETCDF and _is_product(path):
+        return check_parameters(_of_product(path, tables, cell, members), tables, f"{where}, cell {cell}")
+    if members == MEDIAN:
+        raise InputError(f"--members {MEDIAN} goes with a merged product; {path} is a list of members")
+    values = check_parameters(_read_netcdf(path) if path.suffix == NETCDF else _read_csv(path), tables, where)
+    return values[_numbers(members, range(len(values)), where)]
+
+
+def _numbers(members: str, known: Sequence[int], where: str) -> list[int]:
+    """Return the places of the chosen among the known members.
+
+    Raises:
+        InputError: no number, or none of theirs.
+    """
+    if members == ALL_MEMBERS:
+        return list(range(len(known)))
+    try:
+        chosen = [int(number) for number in members.split(",")]
+    except ValueError:
+        raise InputError(f"--members {members!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
+    if absent := [number for number in chosen if number not in known]:
+        raise InputError(f"{where}: no member {absent[0]}; those with a result are {', '.join(map(str, known))}")
+    return [list(known).index(number) for number in chosen]
+
+
+def _is_product(path: Path) -> bool:
+    """Tell whether a file is a campaign's merged product."""
+    try:
+        with netCDF4.Dataset(str(path)) as file:
+            return "status" in file.variables and "initial_pools" in file.variables
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"parameters file {path}: {error}") from error
+
+
+def _of_product(path: Path, tables: ModelTables, cell: str | None, members: str) -> dict[str, np.ndarray]:
+    """Return the columns of a cell of a merged product.
+
+    Raises:
+        InputError: no such cell or member, or one without a result.
+    """
+    cells = list_cells(path)
+    if len(cells) == 1 and cell not in cells:
+        cell = cells[0]
+    if cell not in cells:
+        raise InputError(f"{path}: no cell {cell!r}; choose one with --cell: {some(cells)}")
+    suffix = f"_{MEDIAN}" if members == MEDIAN else ""
+    found = read_merged(path, ("status", f"parameters{suffix}", f"initial_pools{suffix}"), [cell])
+    rows = np.concatenate([np.atleast_2d(found[f"{kind}{suffix}"][0]) for kind in ("parameters", "initial_pools")], 1)
+    if members == MEDIAN:
+        if not np.isfinite(rows).all():
+            raise InputError(f"{path}: cell {cell} has no median: too few of its members have a result")
+    else:
+        known = np.flatnonzero(good_lanes(found["status"][0])).tolist()
+        if not known:
+            raise InputError(f"{path}: cell {cell}: no member has a result")
+        rows = rows[[known[place] for place in _numbers(members, known, f"{path}, cell {cell}")]]
+    return dict(zip(tables.unknown_names, rows.T, strict=True))
 
 
 def _read_csv(path: Path) -> dict[str, Sequence[Any]]:
@@ -64,8 +130,7 @@ def _read_netcdf(path: Path) -> dict[str, Sequence[Any]]:
             if "parameters" not in file.variables or file["parameters"].dimensions != ("member", "parameter"):
                 raise InputError(
                     f"parameters file {path}: has no parameters(member, parameter), as write_parameters makes them; "
-                    "of a merged product, take those of one cell: "
-                    f'phloem.open_campaign("{path.parent}").parameters.sel(cell=NAME)'
+                    "nor is it a merged product"
                 )
             names = [str(name) for name in file["parameter"][...]]
             values = np.ma.filled(file["parameters"][...].astype(float), np.nan)
@@ -105,6 +170,8 @@ def check_parameters(columns: Mapping[str, Sequence[Any] | np.ndarray], tables: 
                 value = float("" if given is None else given)
             except (ValueError, TypeError):
                 raise InputError(f"{where}: member {member}, {name}: {given!r} is not a number") from None
+            if limits.period and math.isfinite(value) and not limits.lower <= value <= limits.upper:
+                value = limits.lower + (value - limits.lower) % limits.period
             if not limits.lower * (1 - BOUND_SLACK) <= value <= limits.upper * (1 + BOUND_SLACK):
                 raise InputError(
                     f"{where}: member {member}, {name} = {value:g} is outside its bounds "

@@ -38,7 +38,7 @@ def read_drivers(drivers: GivenDrivers, variables: DriverVariables, site: str, q
         InputError: a file, variable or value that cannot be accepted.
     """
     if isinstance(drivers, (str, os.PathLike)):
-        cell = read_tower(Path(drivers).expanduser(), quality=quality, variables=variables)
+        cell = read_tower(Path(drivers).expanduser(), quality=quality, variables=variables, compared=compared)
     elif isinstance(drivers, Mapping):
         given = _tower_arrays(drivers, variables, site)
         cell = tower_of_arrays(given, quality=quality, compared=compared, variables=variables)

@@ -26,21 +26,27 @@ GivenParameters = FilePath | xr.DataArray | Mapping[str, ArrayLike]
 DIMENSIONS = ("member", "parameter")
 
 
-def read_parameters(path: FilePath, experiment: str = DEFAULT) -> xr.DataArray:
+def read_parameters(
+    path: FilePath, experiment: str = DEFAULT, *, cell: str | None = None, members: str = parameters_file.ALL_MEMBERS
+) -> xr.DataArray:
     """Read a parameters file and check it against the bounds of the model.
 
     Args:
         path: CSV with a header, one row a member, a column for each parameter and `initial_<pool>`; or NetCDF (`.nc`),
-            as `write_parameters` makes it.
+            as `write_parameters` makes it; or a campaign's merged.nc.
         experiment: name of the experiment whose model they are of.
+        cell: whose parameters are taken of merged.nc; may be left out where it has only one.
+        members: `all` (of merged.nc: that have a result), `median` (of merged.nc), or numbers such as `0,2`.
 
     Returns:
         Physical values, (member, parameter), initial pools last. The coordinates `units`, `long_name`, `lower` and
         `upper` tell of each parameter; members are numbered from 0. Parameters that the model does not read may be left
-        out of a file, and stand then at the middle of their bounds.
+        out of a file, and stand then at the middle of their bounds. Days of the year are moved by whole years into
+        their bounds, which changes nothing.
 
     Raises:
-        InputError: missing file or column, bad number, value outside its bounds, unknown experiment.
+        InputError: missing file or column, bad number, value outside its bounds, unknown experiment, no such cell or
+            member.
 
     Example:
         >>> import phloem
@@ -51,7 +57,7 @@ def read_parameters(path: FilePath, experiment: str = DEFAULT) -> xr.DataArray:
         'g m-2'
     """
     tables = tables_of(experiment)
-    return labelled(parameters_file.read_parameters(Path(path).expanduser(), tables), tables)
+    return labelled(parameters_file.read_parameters(Path(path).expanduser(), tables, cell, members), tables)
 
 
 def write_parameters(path: FilePath, parameters: GivenParameters, experiment: str = DEFAULT) -> None:

@@ -88,9 +88,33 @@ def test_wrong_parameters_are_refused_by_name(change: Any, message: str, truth: 
     assert not list(tmp_path.iterdir())
 
 
+def test_parameters_of_a_merged_product_are_those_of_its_cell(root: Path) -> None:
+    campaign, merged = phloem.open_campaign(root), root / "merged.nc"
+    wanted = campaign.parameters.sel(cell="T001")
+    found = phloem.read_parameters(merged, cell="T001")
+    assert np.array_equal(found.values, wanted.values)
+    last = phloem.read_parameters(merged, cell="T001", members=str(int(wanted.member[-1])))
+    assert np.array_equal(last.values, wanted.values[-1:])
+    with pytest.raises(phloem.InputError, match=r"no cell None; choose one with --cell: T000, T001"):
+        phloem.read_parameters(merged)
+    with pytest.raises(phloem.InputError, match=r"T001: no member 7; those with a result are 0, 1"):
+        phloem.read_parameters(merged, cell="T001", members="7")
+    with pytest.raises(phloem.InputError, match=r"--members 'best': all, median, or numbers such as 0,2 are due"):
+        phloem.read_parameters(merged, cell="T001", members="best")
+
+
+def test_days_of_the_year_are_moved_by_whole_years_into_their_bounds(truth: xr.DataArray, tmp_path: Path) -> None:
+    early = truth.sel(member=[0]).copy()
+    early.loc[{"parameter": ["bud_burst_day", "leaf_fall_day"]}] = [[137.9, -60.0]]
+    phloem.write_parameters(tmp_path / "P.csv", early)
+    days = phloem.read_parameters(tmp_path / "P.csv").sel(parameter=["bud_burst_day", "leaf_fall_day"])
+    np.testing.assert_allclose(days.values, [[137.9 + 365.25, 2 * 365.25 - 60.0]])
+
+
 def test_files_that_are_none_are_refused(truth: xr.DataArray, tmp_path: Path, root: Path) -> None:
-    with pytest.raises(phloem.InputError, match=r"merged\.nc: has no parameters\(member, par.*\.sel\(cell=NAME"):
-        phloem.read_parameters(root / "merged.nc")
+    phloem.open_campaign(root).cells.to_netcdf(tmp_path / "cells.nc")
+    with pytest.raises(phloem.InputError, match=r"cells\.nc: has no parameters\(member,.*nor is it a merged product"):
+        phloem.read_parameters(tmp_path / "cells.nc")
     with pytest.raises(phloem.InputError, match=r"nothing\.nc"):
         phloem.read_parameters(tmp_path / "nothing.nc")
     with pytest.raises(phloem.InputError, match=r"P\.csv: cannot be written"):
