@@ -12,7 +12,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.analysis.benchmark.benchmark_figures import by_cell, map_figure, scatter_figure
+from phloem.analysis.benchmark.benchmark_figures import by_cell, map_figure, on_the_map, scatter_figure
 from phloem.analysis.benchmark.pairs import Pairs, compare
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
@@ -81,7 +81,8 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
         result["points"] = {"file": f"{pairs.slug}.csv", "rows": min(len(usable.cell), MAX_LISTED_ROWS)}
         (folder / f"{pairs.slug}.csv").write_text(_points(usable), encoding="utf-8")
         (folder / f"scatter_{pairs.slug}.png").write_bytes(to_png(scatter_figure(usable)))
-        (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(usable)))
+        if on_the_map(usable)[usable.cell].any():
+            (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(usable)))
     document = {"version": VERSION, **facts, "comparisons": results}
     (folder / "scores.csv").write_text(_scores(results), encoding="utf-8")
     if drawn:

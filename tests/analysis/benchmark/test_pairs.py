@@ -50,6 +50,15 @@ def test_a_mistaken_unit_is_named_either_way(factor: float) -> None:
         assert unit_warnings(values, fair * noise, "yr-1") == []
 
 
+@pytest.mark.parametrize(("longitudes", "drawn"), [([np.nan, np.nan, np.nan], False), ([10.0, np.nan, 12.0], True)])
+def test_cells_without_a_longitude_are_on_no_map(longitudes: list[float], drawn: bool, tmp_path: Path) -> None:
+    y = np.array([1.0, 2, 3])
+    pairs = replace(made_pairs(y, y + 1), longitude=np.array(longitudes))
+    found = write_benchmark(tmp_path / "b", [pairs], {})
+    assert found["comparisons"][0]["pairs"] == 3
+    assert (tmp_path / "b/map_s.png").is_file() == drawn
+
+
 def test_sixty_thousand_cells_are_compared_in_seconds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = rng.lognormal(size=60_000)

@@ -90,10 +90,16 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
 
 
 def extent(cells: CellSet) -> tuple[float, float, float, float]:
-    """Return west, east, south and north of a map of some cells: those of the page's script."""
-    longitude = longitudes(cells)
+    """Return west, east, south and north of a map of some cells: those of the page's script.
+
+    Cells without a longitude, which a tower file need not give, are on no map; where none has one it is of the Earth.
+    """
+    placed = np.isfinite(longitudes(cells)) & np.isfinite(cells.latitude)
+    if not placed.any():
+        return -180.0, 180.0, -90.0, 90.0
+    longitude, latitude = longitudes(cells)[placed], cells.latitude[placed]
     pad = abs(cells.lattice.step[0]) / 2 if cells.lattice else 0.0
-    south, north = float(cells.latitude.min()), float(cells.latitude.max())
+    south, north = float(latitude.min()), float(latitude.max())
     west, east = float(longitude.min()), float(longitude.max())
     room = pad + max(1.5, 0.04 * (north - south), 0.02 * (east - west))
     south, north, west, east = south - room, north + room, west - room, east + room

@@ -17,8 +17,13 @@ class Geography {
     });
     if (this.grid) this.placeOnGrid();
     const pad = this.grid ? Math.abs(this.grid.step[0]) / 2 : 0;
-    const [south, north] = [Math.min, Math.max].map((end) => latitude.reduce((a, b) => end(a, b)));
-    const [west, east] = [Math.min, Math.max].map((end) => longitude.reduce((a, b) => end(a, b)));
+    // Cells without a longitude are on no map; where none has one it is of the Earth.
+    const ends = (degrees, most) => {
+      const known = degrees.filter((value, n) => Number.isFinite(latitude[n]) && Number.isFinite(longitude[n]));
+      if (!known.length) return [-most, most];
+      return [Math.min, Math.max].map((end) => known.reduce((a, b) => end(a, b)));
+    };
+    const [[south, north], [west, east]] = [ends(latitude, 90), ends(longitude, 180)];
     const room = Math.max(1.5, 0.04 * (north - south), 0.02 * (east - west));
     this.box = { south: south - pad - room, north: north + pad + room, west: west - pad - room, east: east + pad + room };
     for (const [low, high, least] of [["south", "north", 12], ["west", "east", 20]]) {
