@@ -125,24 +125,21 @@ def daily_outputs(tables: ModelTables) -> list[Quantity]:
     return [*tables.fluxes, *pools]
 
 
-def simulate_tower(
-    cell: Cell, values: np.ndarray, experiment: Calibration, backend: str | None = None
-) -> TowerSimulation:
+def simulate_tower(cell: Cell, values: np.ndarray, experiment: Calibration) -> TowerSimulation:
     """Run the model at a tower with given parameters; arguments as of `simulate_cell`."""
-    outputs = simulate_cell(cell, values, experiment, backend)
+    outputs = simulate_cell(cell, values, experiment)
     return TowerSimulation(
         cell, experiment, {one.name: getattr(outputs, one.name) for one in daily_outputs(experiment.tables)}
     )
 
 
-def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration, backend: str | None = None) -> Any:
+def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> Any:
     """Run the model with given parameters.
 
     Args:
         cell: drivers.
         values: physical parameters and initial pools, (members, unknowns).
-        experiment: of towers.
-        backend: what runs the time loop; None: what the experiment says.
+        experiment: of towers; its `time_loop` is what runs.
 
     Returns:
         All outputs of the model, each (members, days).
@@ -151,8 +148,8 @@ def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration, backe
     p, q = _split(values, experiment)
     data = site_data([prepared], np.dtype(experiment.precision))
     first = model.first_state(q)
-    lanes, loop = jnp.zeros(len(values), jnp.int32), backend or experiment.time_loop
-    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, lanes, backend=loop)
+    lanes, backend = jnp.zeros(len(values), jnp.int32), experiment.time_loop
+    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, lanes, backend=backend)
     return type(outputs)(*(np.asarray(field)[: prepared.days].T for field in outputs))
 
 
@@ -194,10 +191,9 @@ def simulate(
         raise InputError(f"--out {out}: name a file in a folder that exists")
     if not os.access(out.parent, os.W_OK):
         raise InputError(f"--out {out}: the folder {out.parent} is not writable")
-    experiment = tower_experiment(mode, precision)
+    experiment = tower_experiment(mode, precision).with_backend(backend)
     values = read_parameters(parameters, experiment.tables, cell or drivers.stem, members)
-    tower = read_tower(drivers, quality=quality, compared=False)
-    simulate_tower(tower, values, experiment, backend).write(out)
+    simulate_tower(read_tower(drivers, quality=quality, compared=False), values, experiment).write(out)
     return out
 
 

@@ -57,10 +57,9 @@ def scatter_figure(pairs: Pairs) -> Figure:
     return figure
 
 
-def on_the_map(pairs: Pairs) -> np.ndarray:
-    """Tell which cells have a latitude and a longitude, bool (cells,): a tower file need not give the latter."""
-    found: np.ndarray = np.isfinite(pairs.latitude) & np.isfinite(pairs.longitude)
-    return found
+def on_the_map(pairs: Pairs) -> Pairs:
+    """Return the pairs of cells that have a latitude and a longitude: a tower file need not give the latter."""
+    return pairs.only((np.isfinite(pairs.latitude) & np.isfinite(pairs.longitude))[pairs.cell])
 
 
 @styled()
@@ -68,9 +67,9 @@ def map_figure(pairs: Pairs) -> Figure:
     """Draw simulated less reference at the cells, and the same as a share of the reference.
 
     Args:
-        pairs: those that are there, at least one of a cell that is `on_the_map`; of a cell's pairs the means are drawn.
+        pairs: those that are there and `on_the_map`, at least one; of a cell's pairs the means are drawn.
     """
-    places, reference, simulated = (values[on_the_map(pairs)[by_cell(pairs)[0]]] for values in by_cell(pairs))
+    places, reference, simulated = by_cell(pairs)
     off = simulated - reference
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(reference != 0, 100 * off / np.abs(reference), np.nan)

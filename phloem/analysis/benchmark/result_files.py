@@ -81,8 +81,9 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
         result["points"] = {"file": f"{pairs.slug}.csv", "rows": min(len(usable.cell), MAX_LISTED_ROWS)}
         (folder / f"{pairs.slug}.csv").write_text(_points(usable), encoding="utf-8")
         (folder / f"scatter_{pairs.slug}.png").write_bytes(to_png(scatter_figure(usable)))
-        if on_the_map(usable)[usable.cell].any():
-            (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(usable)))
+        mapped = on_the_map(usable)
+        if len(mapped.cell):
+            (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(mapped)))
     document = {"version": VERSION, **facts, "comparisons": results}
     (folder / "scores.csv").write_text(_scores(results), encoding="utf-8")
     if drawn:

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 
 from phloem.kernels.models.model import Model
-from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, LaneCells
+from phloem.kernels.time_loop.day_tables import DayTables, LaneCells
 from phloem.kernels.time_loop.run_days import run_days
 
 
-@partial(jax.jit, static_argnames=("model", "segment", "backend"))
+@partial(jax.jit, static_argnames=("model", "backend"))
 def trajectory(
     model: Model,
     inputs: Any,
@@ -20,7 +20,6 @@ def trajectory(
     data: DayTables,
     lane_cell: LaneCells,
     *,
-    segment: int = SEGMENT,
     backend: str = "auto",
 ) -> Any:
     """Run the same loop and keep every output: the model's outputs, each of shape (days, lanes).
@@ -28,5 +27,5 @@ def trajectory(
     For forward runs and plots; arguments as of `run_days`. Days beyond a cell's own length are 0.
     """
     names = model.outputs._fields  # type: ignore[attr-defined]
-    _, kept = run_days(model, inputs, state0, data, lane_cell, names, segment=segment, backend=backend)
+    _, kept = run_days(model, inputs, state0, data, lane_cell, names, backend=backend)
     return model.outputs(*kept)

@@ -1,7 +1,8 @@
 /* The loops of the cpu backend: blocks of lanes, segments, days. What a day does is printed above this text from the
    model's jaxprs, together with the sizes NC (constants), NS (states), NW (forcing terms), NO (observations), NM (sums),
    NH (hoisted values), NR (values saved for the way back), the lanes of a block B, the days of a segment SEGMENT,
-   the bits of the RARE observations, whether the NM sums are outputs that are KEPT by period, and which KERNEL this is. A lane's numbers never meet another lane's. */
+   the bits of the RARE observations, whether the NM sums are outputs that are KEPT by period, and which KERNEL this is.
+   A lane's numbers never meet another lane's. */
 
 /* ---------------------------------------------------------------- tables: forcing and observations of a day */
 
