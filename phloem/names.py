@@ -21,9 +21,20 @@ STATUS = {
     "diverged": 2,
     "missing": 3,
     "set_aside": 4,
+    "poor_basin": 5,
+    "dead_stand": 6,
+    "budget": 7,
 }
 """What became of a lane. `missing` appears only where holes were asked for; `set_aside` are the lanes of a cell whose
-computation crashes, hangs or takes all memory whenever it is tried alone."""
+computation crashes, hangs or takes all memory whenever it is tried alone. `poor_basin` ended more than POOR_BASIN_GAP
+above its cell's best lane; `dead_stand` ends with a year in which its foliage never left its floor; `budget` came to
+the end of its steps while its loss still fell."""
+
+POOR_BASIN_GAP = 0.1
+"""Loss by which a lane may end above its cell's best and still count, 1."""
+
+NEAR_BOUND = 0.01
+"""Share of a range of logarithms within which a value stands at its bound, 1."""
 
 CELL_STATUS = {
     "all_calibrated": 0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phloem.io.merge.at_bounds import without_bounds
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ def choose_cells(target: Target, predictors: list[Predictor], settings: Attribut
 
 
 def _agreement(target: Target, members: np.ndarray, settings: AttributionSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Median and rCV of each cell; NaN where there are fewer than three members, unless all cells are taken."""
+    """Median and rCV of each cell; NaN where there are fewer than three members, unless all cells are taken.
+
+    Members that stand at a bound have not agreed: where most do, there is no rCV.
+    """
     median, rcv = median_and_rcv(members, np.isfinite(members))
     if target.period:
         _, rcv = circular_median_and_rcv(target.members, np.isfinite(members), target.period)
@@ -118,6 +122,8 @@ def _agreement(target: Target, members: np.ndarray, settings: AttributionSetting
         median = np.full(len(members), np.nan)
         some = np.isfinite(members).any(axis=1)
         median[some] = np.nanmedian(members[some], axis=1)
+    elif target.bounds is not None:
+        rcv = without_bounds(rcv, target.members, target.bounds)
     return median, rcv
 
 
@@ -143,7 +149,9 @@ def _too_few(
     unconverged, without_predictors, without_result = counts
     reasons = []
     if unconverged:
-        words = f"{unconverged} without agreement of their members (rCV above {settings.rcv_limit:g}"
+        words = (
+            f"{unconverged} without agreement of their members (rCV above {settings.rcv_limit:g}, or most at a bound"
+        )
         reasons.append(words + (f", or fewer than {LEAST_MEMBERS} members: {short} of them)" if short else ")"))
     if without_predictors:
         reasons.append(f"{without_predictors} without some predictor ({worst})")

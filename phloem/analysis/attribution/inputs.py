@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.model_tables import Parameter
+
 CHOICES = {
     "estimator": ("auto", "exact", "histogram"),
     "convergence": ("mask", "weight", "none"),
@@ -44,6 +46,7 @@ class Target:
         members: float64 (cells, members), NaN for lanes without a result.
         period: after which it repeats, as a day of the year does, which is then counted from the circular mean of the
             cells; 0 where it does not.
+        bounds: the parameter that it is, whose members may stand at a bound; None for what follows from several.
     """
 
     name: str
@@ -51,3 +54,4 @@ class Target:
     long_name: str
     members: np.ndarray
     period: float = 0.0
+    bounds: Parameter | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.merge.at_bounds import mostly_at_bounds
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV, circular_median_and_rcv, median_and_rcv
 from phloem.model_tables import ModelTables
 
@@ -58,6 +59,7 @@ def screen(
     threshold: float | None = None,
     aggregation: str | None = None,
     periods: Mapping[str, float] | None = None,
+    stopped: np.ndarray | None = None,
 ) -> Screen:
     """Screen parameters by how much the members of a cell differ.
 
@@ -68,6 +70,8 @@ def screen(
         threshold: "std" keeps what is below it, by default 0.6; "mad" keeps up to it, by default 0.3.
         aggregation: "cell" or "median" (over the cells); by default "median" for std and "cell" for mad.
         periods: of those that repeat, by name: their spread is circular.
+        stopped: (cells, k), true where most members stand at a bound, which is no agreement: such a cell has a spread
+            that is not kept, whatever it is.
 
     Raises:
         InputError: no such kind or aggregation, or shapes that do not fit.
@@ -92,6 +96,9 @@ def screen(
         median[column] = np.median(spread[known[:, column], column])
     if threshold is None:
         threshold = STANDARD_LIMIT if cv == "std" else SCREENING_RCV
+    if stopped is not None:
+        spread = np.where(stopped & known, np.inf, spread)
+        median = np.array([np.median(one[~np.isnan(one)]) if (~np.isnan(one)).any() else np.nan for one in spread.T])
     measure = spread if aggregation == "cell" else median
     with np.errstate(invalid="ignore"):
         kept = measure < threshold if cv == "std" else measure <= threshold
@@ -145,14 +152,17 @@ def identifiability(
     if initial_pools is not None:
         names += [f"initial_{name}" for name in tables.pool_names]
         values = np.concatenate([values, np.asarray(initial_pools, float)], axis=-1)
-    std = screen(values, names, "std", std_limit, periods=tables.periods)
-    mad = screen(values, names, "mad", mad_limit, periods=tables.periods)
+    quantities = [*tables.shown, *(tables.pools if initial_pools is not None else ())]
+    stopped = mostly_at_bounds(values, np.isfinite(values).any(axis=-1), quantities)
+    std = screen(values, names, "std", std_limit, periods=tables.periods, stopped=stopped)
+    mad = screen(values, names, "mad", mad_limit, periods=tables.periods, stopped=stopped)
+    at_bounds = [int(count) for count in stopped.sum(axis=0)]
     return {
         "std": {
             "limit": std_limit,
             "rows": [
                 {"parameter": name, "median_cv": _number(std.median[n]), "cells": int(std.cells[n]),
-                 "kept": bool(std.kept[n])}
+                 "cells_at_bounds": at_bounds[n], "kept": bool(std.kept[n])}
                 for n, name in enumerate(names)
             ],
         },
@@ -160,7 +170,7 @@ def identifiability(
             "limit": mad_limit,
             "rows": [
                 {"parameter": name, "median_cv": _number(mad.median[n]), "cells": int(mad.cells[n]),
-                 "share_kept": _number(mad.share_kept[n])}
+                 "cells_at_bounds": at_bounds[n], "share_kept": _number(mad.share_kept[n])}
                 for n, name in enumerate(names)
             ],
         },

@@ -22,6 +22,7 @@ from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
 from phloem.analysis.report_data.tower_product import middle
 from phloem.analysis.style.wording import duration, fixed, stream_title
+from phloem.io.campaign.tile_schema import NOT_COUNTED
 from phloem.model_tables import ModelTables
 from phloem.names import STATUS
 
@@ -175,7 +176,9 @@ def _tiles(one: CellSet, contents: Contents) -> list[dict[str, Any]]:
     add(f"{int(good.all(1).sum()):,} / {cells:,}", "cells with every member")
     add(f"{int(good.sum()):,} / {status.size:,}", "lanes calibrated (cell × member)", not good.all())
     add(f"{int((status == STATUS['calibrated_after_redraw']).sum()):,}", "of them after a redraw")
-    for name in ("diverged", "missing", "set_aside"):
+    unfinished = int((status == STATUS["budget"]).sum())
+    add(f"{unfinished:,}", "of them out of steps, their loss still falling", bool(unfinished))
+    for name in NOT_COUNTED:
         count = int((status == STATUS[name]).sum())
         add(f"{count:,}", f"lanes {name.replace('_', ' ')}", bool(count))
     for stream in one.scores:
@@ -193,7 +196,7 @@ def _comparison_rows(contents: Contents) -> list[Any]:
     """The same for several campaigns: a row of headings, then one row each of texts and whether they are amiss."""
     streams = list(contents.sets[0].scores)
     biomass = {row["name"]: row["rmse"] for row in biomass_rows(contents.runs)} if contents.runs is not None else {}
-    names = ("diverged", "missing", "set_aside")
+    names = NOT_COUNTED
     head = [
         "experiment",
         "cells calibrated",

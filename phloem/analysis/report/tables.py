@@ -11,9 +11,10 @@ from phloem.analysis.report_data.tower_product import Floats, Integers, TowerPro
 from phloem.analysis.style.plot_style import OKABE_ITO
 from phloem.analysis.style.wording import _BLANK, fixed, number, typeset
 from phloem.io.campaign.tile_schema import good_lanes
+from phloem.io.merge.at_bounds import at_bound
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.model_tables import Parameter
-from phloem.names import STATUS, STOP
+from phloem.names import POOR_BASIN_GAP, STATUS, STOP
 
 _STRIP = 200
 _STATUS_WORDS = {code: name.replace("_", " ") for name, code in STATUS.items()}
@@ -91,8 +92,8 @@ def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
     rows = []
     for parameter in product.tables.shown:
         slot, period = product.tables.column(parameter.name), parameter.period
-        values = np.where(product.calibrated[index], product.parameters[index, :, slot], np.nan)
-        values = np.mod(values, period) if period else values
+        found = np.where(product.calibrated[index], product.parameters[index, :, slot], np.nan)
+        values = np.mod(found, period) if period else found
         median, rcv = product.parameters_median[index, slot], product.parameters_rcv[index, slot]
         median = np.mod(median, period) if period else median
         rows.append(
@@ -108,11 +109,35 @@ def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
                     "; ".join(f"member {m}: {number(v)}" for m, v in enumerate(values) if np.isfinite(v)),
                 ),
                 "median": fixed(median, 1) if period else number(median),
-                "rcv": fixed(rcv, 2) if not 0 < rcv < 0.005 else "<0.01",
+                "rcv": _rcv_words(rcv, bool(np.isfinite(median))),
                 "unconverged": bool(rcv > SCREENING_RCV),
+                "stopped": bound_words(found, parameter),
             }
         )
     return rows
+
+
+def _rcv_words(rcv: float, judged: bool) -> str:
+    if judged and np.isnan(rcv):
+        return "at bound"
+    return "<0.01" if 0 < rcv < 0.005 else fixed(rcv, 2)
+
+
+def bound_words(values: Floats, parameter: Parameter) -> str:
+    """Return how many members stand at which bound, empty where none does.
+
+    Args:
+        values: of the members, (members,), NaN for those that do not count.
+        parameter: with its bounds.
+    """
+    where = at_bound(np.asarray(values, float)[:, None], [parameter])[:, 0]
+    count = int(np.isfinite(values).sum())
+    words = [
+        f"{int((where == side).sum())} of {count} at the {name} bound"
+        for side, name in ((-1, "lower"), (1, "upper"))
+        if (where == side).any()
+    ]
+    return ", ".join(words)
 
 
 def strip(positions: Floats, median: float, title: str) -> str:
@@ -152,8 +177,9 @@ def agreement_row(parameter: Parameter, median: Floats, rcv: Floats) -> dict[str
     Args:
         parameter: the parameter.
         median: (cells,), NaN where fewer than three members are calibrated.
-        rcv: (cells,).
+        rcv: (cells,); missing where a median is: most members stand at a bound there.
     """
+    stopped = int((np.isfinite(median) & np.isnan(rcv)).sum())
     judged = np.isfinite(median) & ~np.isnan(rcv)
     medians = median[judged]
     agree = int((rcv[judged] <= SCREENING_RCV).sum())
@@ -164,6 +190,7 @@ def agreement_row(parameter: Parameter, median: Floats, rcv: Floats) -> dict[str
         "unit": typeset(parameter.unit),
         "meaning": parameter.meaning,
         "agree": agree,
+        "stopped": stopped,
         "count": count,
         "share": f"{100 * agree / count:.0f}" if count else "0",
         "rcv": fixed(middle(rcv), 2),
@@ -172,7 +199,7 @@ def agreement_row(parameter: Parameter, median: Floats, rcv: Floats) -> dict[str
 
 
 def failed_lanes(cells: Sequence[str], status: Integers, redraws: Integers) -> list[dict[str, Any]]:
-    """Return every lane without a result, those of a cell that failed alike together, and what to do.
+    """Return every lane that does not count, those of a cell that failed alike together, and what to do.
 
     Args:
         cells: names.
@@ -183,6 +210,14 @@ def failed_lanes(cells: Sequence[str], status: Integers, redraws: Integers) -> l
         STATUS["diverged"]: (
             "every redraw diverged; read this cell's data findings, mend the data or take another seed: ",
             ["phloem run CAMPAIGN.toml --set campaign.seed=1 --out OTHER"],
+        ),
+        STATUS["poor_basin"]: (
+            f"its loss is more than {POOR_BASIN_GAP:g} above the cell's least; try it again from new starts: ",
+            ["phloem retry DIR --lanes"],
+        ),
+        STATUS["dead_stand"]: (
+            "its foliage stays at its floor all through the last year; try it again from new starts: ",
+            ["phloem retry DIR --lanes"],
         ),
         STATUS["missing"]: ("its tile has no committed result: ", ["phloem retry DIR"]),
         STATUS["set_aside"]: ("its computation was given up: ", ["phloem retry DIR --lanes"]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from phloem.analysis.report_data.tower_product import Floats, Integers, apart
 from phloem.analysis.style.wording import typeset
 from phloem.io.campaign.tile_schema import good_lanes
+from phloem.io.merge.at_bounds import without_bounds
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.read_slices import Lattice, MergedSlices
 from phloem.model_tables import ModelTables
@@ -57,7 +58,7 @@ class Spread:
 
     Attributes:
         members: (cells, members). Days lie around their median, which may take them out of their period.
-        median, rcv: (cells,), of three members or more.
+        median, rcv: (cells,), of three members or more; rcv is missing too where most stand at a bound.
         low, high: least and greatest of the members where there is a median.
     """
 
@@ -116,7 +117,10 @@ class CellSet:
             values = self._derived[quantity.key.removeprefix("derived_")]
         else:
             values = np.where(self.good, self.parameter(quantity.key), np.nan)
-        return _circular(values, quantity.period) if quantity.period else _linear(values)
+        found = _circular(values, quantity.period) if quantity.period else _linear(values)
+        if quantity.derived:
+            return found
+        return replace(found, rcv=without_bounds(found.rcv, values, self.tables.parameter(quantity.key)))
 
     def _derive(self) -> dict[str, Floats]:
         tables = self.tables

@@ -18,8 +18,10 @@ def calibration_schema(tables: ModelTables) -> TileSchema:
     """
     unknowns = f"unbounded values of the {len(tables.parameters)} parameters and {len(tables.pools)} initial pools"
 
-    def lane(units: str, long_name: str, *more: str, kind: str = "f8", finite: bool = False) -> TileVariable:
-        return TileVariable((*_LANE, *more), (kind,), units, long_name, finite)
+    def lane(
+        units: str, long_name: str, *more: str, kind: str = "f8", finite: bool = False, unknown: int | None = None
+    ) -> TileVariable:
+        return TileVariable((*_LANE, *more), (kind,), units, long_name, finite, unknown=unknown)
 
     def raw(long_name: str) -> TileVariable:
         return TileVariable((*_LANE, "unknown"), ("f8", "f4"), "1", long_name, finite=True, merged=False)
@@ -43,6 +45,22 @@ def calibration_schema(tables: ModelTables) -> TileSchema:
         "gradient_evaluations": lane("1", "evaluations of the gradient", kind="i4"),
         "gradient_equivalents": lane("1", "cost of the calibration, in gradients of the whole record"),
         "stop": lane("", "why the optimiser left the lane", kind="i1"),
+        "clamped_days": lane(
+            "d",
+            "days of the run at whose end the pool stood at its floor or ceiling, where it would have left its range",
+            "pool",
+            kind="i4",
+            unknown=-1,
+        ),
+        "ceiling_days": lane(
+            "d", "days of the run at whose end the pool stood at its ceiling", "pool", kind="i4", unknown=-1
+        ),
+        "borrowed": lane(
+            "",
+            "1 where the lane was taken up again and ended beside another member's basin: no independent draw",
+            kind="i1",
+            unknown=0,
+        ),
         "loss_trace": lane("1", "loss during the optimisation", "trace", kind="f4"),
         "trace_iteration": TileVariable(("trace",), ("i4",), "1", "iteration of the loss trace"),
     }

@@ -8,17 +8,47 @@ from functools import cached_property
 
 import numpy as np
 
-from phloem.names import STATUS
+from phloem.names import POOR_BASIN_GAP, STATUS
 
 SCHEMA_VERSION = 1
 
-SUCCESSES = (STATUS["calibrated"], STATUS["calibrated_after_redraw"])
-"""Values of status whose lanes count."""
+SUCCESSES = (STATUS["calibrated"], STATUS["calibrated_after_redraw"], STATUS["budget"])
+"""Values of status whose lanes count: one that ran out of steps no more than POOR_BASIN_GAP above the best is as good
+as the others."""
+
+NOT_COUNTED = tuple(name for name, code in STATUS.items() if code not in SUCCESSES)
+"""Names of the others."""
+
+MEDIANS_RULE = (
+    "medians and spreads are those of the members that are calibrated, calibrated_after_redraw, or budget (out of "
+    f"steps); left out are poor_basin (loss more than {POOR_BASIN_GAP:g} above the least of the cell's), dead_stand "
+    "(foliage at its floor all through the last year), diverged, set_aside and missing"
+)
+"""The rule by which members count, for people."""
 
 
 def good_lanes(status: np.ndarray) -> np.ndarray:
     """Tell which lanes have a result that counts, bool of the shape of their status."""
     return np.isin(status, SUCCESSES)
+
+
+def with_basins(status: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """Return the status of the members of cells, told apart by their basins.
+
+    Args:
+        status: of each lane as its tile has it, (cells, members).
+        loss: of each lane, (cells, members).
+
+    Returns:
+        The same, `poor_basin` where a lane that would count ended more than POOR_BASIN_GAP above the least loss of
+        those of its cell.
+    """
+    known = (good_lanes(status) | (status == STATUS["poor_basin"])) & np.isfinite(loss)
+    least = np.where(known, loss, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    poor = known & (loss > least + POOR_BASIN_GAP)
+    mended = known & (status == STATUS["poor_basin"]) & ~poor
+    judged: np.ndarray = np.select([poor, mended], [STATUS["poor_basin"], STATUS["calibrated_after_redraw"]], status)
+    return judged.astype(status.dtype)
 
 
 @dataclass(frozen=True)
@@ -32,6 +62,7 @@ class TileVariable:
         long_name: what it is.
         finite: no NaN and no infinity in a lane that counts.
         merged: part of the merged product.
+        unknown: its value in tiles that were written before it was kept; None: it always was.
     """
 
     dimensions: tuple[str, ...]
@@ -40,6 +71,7 @@ class TileVariable:
     long_name: str
     finite: bool = False
     merged: bool = True
+    unknown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +109,7 @@ class TileSchema:
         Raises:
             ValueError: naming the variable and what is wrong with it.
         """
+        arrays = self._with_unknown(arrays)
         wrong = sorted(set(arrays).symmetric_difference(self.variables))
         if wrong:
             what = "is missing" if wrong[0] in self.variables else f"is not one of {', '.join(self.variables)}"
@@ -100,6 +133,19 @@ class TileSchema:
                     "whose status is calibrated"
                 )
         return stored
+
+    def _with_unknown(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the arrays with those that older tiles do not have."""
+        found = dict(arrays)
+        sizes = dict(self.lengths)
+        for name, values in arrays.items():
+            if name in self.variables:
+                sizes.update(zip(self.variables[name].dimensions, np.shape(values), strict=False))
+        for name, variable in self.variables.items():
+            if name not in found and variable.unknown is not None and set(variable.dimensions) <= set(sizes):
+                shape = tuple(sizes[dimension] for dimension in variable.dimensions)
+                found[name] = np.full(shape, variable.unknown, variable.dtypes[0])
+        return found
 
     def _stored(self, name: str, values: np.ndarray, lengths: dict[str, int]) -> np.ndarray:
         variable = self.variables[name]

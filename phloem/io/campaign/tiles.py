@@ -20,7 +20,7 @@ import numpy as np
 from phloem.errors import WorkError
 from phloem.io.campaign.attempts import LEASE_SECONDS, count_attempts, file_system_now, process_exists
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import SCHEMA_VERSION, TileSchema
+from phloem.io.campaign.tile_schema import SCHEMA_VERSION, TileSchema, with_basins
 from phloem.io.files.atomic import (
     CorruptFile,
     OnFull,
@@ -115,7 +115,10 @@ def write_tile(
     sha256 = checksum(image)
     journal = paths.journal(worker or default_worker())
     names = {code: name for name, code in STATUS.items()}
-    counts = Counter(names[int(code)] for code in arrays["status"].flat)
+    status = np.asarray(arrays["status"])
+    if "loss" in schema.variables:
+        status = with_basins(status, np.asarray(arrays["loss"]))
+    counts = Counter(names[int(code)] for code in status.flat)
     line = {"tile": index, "attempt": attempt, "sha256": sha256, "bytes": len(image), "lanes": counts}
     path = paths.tile(index)
 

@@ -8,11 +8,13 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.io.campaign.tile_schema import TileSchema
+from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema
 from phloem.io.files.netcdf import CONVENTIONS
+from phloem.io.merge.at_bounds import AT_BOUND
+from phloem.io.merge.by_name import NAMED, named_variables
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV
 from phloem.model_tables import ModelTables
-from phloem.names import PERIOD, STATUS, STOP
+from phloem.names import NEAR_BOUND, PERIOD, STATUS, STOP
 
 BLOCK_CELLS = 256
 """Cells of one chunk on disk and of one block in memory."""
@@ -53,7 +55,8 @@ EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
             "long_name": "robust coefficient of variation of the parameters over the members",
             "units": "1",
             "comment": "1.4826 median(|x - median|) / |median|; for days of the year 1.4826 times the median "
-            "circular distance, in radians",
+            "circular distance, in radians; missing where more than half of the members stand at a bound, which is no "
+            "agreement (at_bound)",
         },
     ),
     "parameters_screened": (
@@ -77,7 +80,27 @@ EXTRA: dict[str, tuple[tuple[str, ...], Any, dict[str, str]]] = {
     "initial_pools_rcv": (
         ("cell", "pool"),
         "f8",
-        {"long_name": "robust coefficient of variation of the initial pools over the members", "units": "1"},
+        {
+            "long_name": "robust coefficient of variation of the initial pools over the members",
+            "units": "1",
+            "comment": "missing where more than half of the members stand at a bound (at_bound_pools)",
+        },
+    ),
+    "at_bound": (
+        ("cell", "member", "parameter"),
+        "i1",
+        {
+            "long_name": "whether the parameter stands at a bound",
+            "comment": f"within {100 * NEAR_BOUND:g} % of a bound, on the scale of logarithms",
+        },
+    ),
+    "at_bound_pools": (
+        ("cell", "member", "pool"),
+        "i1",
+        {
+            "long_name": "whether the initial pool stands at a bound",
+            "comment": f"within {100 * NEAR_BOUND:g} % of a bound, on the scale of logarithms",
+        },
     ),
 }
 """Variables that are not of the schema: dimensions, type and texts of each."""
@@ -87,7 +110,11 @@ _COORDINATES = ("cell", "latitude", "longitude", "trace_iteration", *(n for n in
 
 
 def define(
-    file: netCDF4.Dataset, schema: TileSchema, lengths: Mapping[str, int], attributes: Mapping[str, Any]
+    file: netCDF4.Dataset,
+    schema: TileSchema,
+    lengths: Mapping[str, int],
+    attributes: Mapping[str, Any],
+    tables: ModelTables,
 ) -> None:
     """Create the dimensions, variables and attributes of an empty file.
 
@@ -96,6 +123,7 @@ def define(
         schema: what a tile holds.
         lengths: of all dimensions of the schema.
         attributes: global attributes.
+        tables: of the model.
     """
     for name in ("cell", "member", "parameter", "pool", "stream", "term", "trace"):
         file.createDimension(name, lengths[name])
@@ -110,9 +138,18 @@ def define(
             _create(file, name, variable.dimensions, kind, texts)
     for name, (dimensions, kind, texts) in EXTRA.items():
         _create(file, name, dimensions, kind, texts)
+    for name, texts in named_variables(tables).items():
+        _create(file, name, NAMED, "f8", texts)
+    name_all_flags(file)
+    describe_product(file, attributes)
+
+
+def name_all_flags(file: netCDF4.Dataset) -> None:
+    """Give every variable of flags its meanings."""
     name_flags(file["status"], STATUS)
     name_flags(file["stop"], STOP)
-    describe_product(file, attributes)
+    for name in ("at_bound", "at_bound_pools"):
+        name_flags(file[name], AT_BOUND)
 
 
 def name_flags(variable: netCDF4.Variable, flags: Mapping[str, int]) -> None:
@@ -124,25 +161,29 @@ def name_flags(variable: netCDF4.Variable, flags: Mapping[str, int]) -> None:
 def describe_product(file: netCDF4.Dataset, attributes: Mapping[str, Any]) -> None:
     """Write the global attributes."""
     file.Conventions = CONVENTIONS
+    file.medians_rule = MEDIANS_RULE
     for key in sorted(set(attributes) - {"Conventions"}):
         file.setncattr(key, attributes[key])
 
 
-def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind: Any, texts: Mapping[str, str]) -> None:
+def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind: Any, texts: Mapping[str, Any]) -> None:
     options: dict[str, Any] = {}
     if kind is not str:
         lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
         if all(lengths):
-            cells = [min(BLOCK_CELLS, lengths[0])] if dimensions[0] == "cell" else lengths[:1]
-            options = {"chunksizes": cells + lengths[1:], "zlib": True, "complevel": 1, "shuffle": True}
+            chunk = [
+                min(BLOCK_CELLS, length) if name == "cell" else length
+                for name, length in zip(dimensions, lengths, strict=True)
+            ]
+            options = {"chunksizes": chunk, "zlib": True, "complevel": 1, "shuffle": True}
             options["fletcher32"] = True
         if np.dtype(kind).kind == "f" and name not in _COORDINATES:
             options["fill_value"] = np.nan
     created = file.createVariable(name, kind, dimensions, **options)
     for key, text in texts.items():
-        if text:
+        if not isinstance(text, str) or text:
             created.setncattr(key, text)
-    if dimensions[0] == "cell" and name not in _COORDINATES:
+    if "cell" in dimensions and name not in _COORDINATES:
         trace = " trace_iteration" if "trace" in dimensions else ""
         created.coordinates = "latitude longitude" + trace
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from phloem.io.campaign.tile_schema import TileSchema
 from phloem.io.grids.placed_cells import EARTH_RADIUS, PlacedCells
-from phloem.io.merge.cell_layout import COMMENTS, EXTRA, describe_product, name_flags
+from phloem.io.merge.by_name import named_variables
+from phloem.io.merge.cell_layout import COMMENTS, EXTRA, describe_product, name_all_flags, name_flags
 from phloem.io.merge.member_statistics import LEAST_MEMBERS
-from phloem.names import CELL_STATUS, STATUS, STOP
+from phloem.model_tables import ModelTables
+from phloem.names import CELL_STATUS
 
 PLACE = ("lat", "lon")
 BUFFER_BYTES = 96 * 2**20
@@ -121,6 +123,7 @@ def define_grid(
     lengths: Mapping[str, int],
     attributes: Mapping[str, Any],
     placed: PlacedCells,
+    tables: ModelTables,
 ) -> None:
     """Create the dimensions, variables and attributes of an empty file, and write what the grid alone tells.
 
@@ -130,6 +133,7 @@ def define_grid(
         lengths: of all dimensions of the schema.
         attributes: global attributes.
         placed: the cells and their grid.
+        tables: of the model.
     """
     grid = placed.grid
     block = block_shape(grid.shape[1], schema, lengths)
@@ -145,8 +149,12 @@ def define_grid(
     for name, (dimensions, kind, texts) in {**_from_schema(schema), **EXTRA, **_NUMBERS}.items():
         dimensions = (*PLACE, *dimensions[1:]) if dimensions[0] == "cell" else dimensions
         _create(file, name, dimensions, kind, _texts(name, dimensions, texts), block)
-    for name, flags in (("status", STATUS), ("stop", STOP), ("status_map", CELL_STATUS)):
-        name_flags(file[name], flags)
+    for name, texts in named_variables(tables).items():
+        _create(
+            file, name, ("member", *PLACE), "f8", {**_texts(name, PLACE, texts), "ancillary_variables": "status"}, block
+        )
+    name_all_flags(file)
+    name_flags(file["status_map"], CELL_STATUS)
     # No date: the same campaign gives the same bytes.
     describe_product(file, {"history": f"phloem merge, version {attributes.get('version')}", **attributes})
     file["lat"][:], file["lon"][:] = grid.latitude, grid.longitude
@@ -163,7 +171,7 @@ def _from_schema(schema: TileSchema) -> dict[str, tuple[tuple[str, ...], Any, di
     }
 
 
-def _texts(name: str, dimensions: tuple[str, ...], texts: Mapping[str, str]) -> dict[str, str]:
+def _texts(name: str, dimensions: tuple[str, ...], texts: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a variable: its own, and those that tie it to the grid."""
     texts = {"standard_name": _STANDARD_NAMES.get(name, ""), **texts, "comment": texts.get("comment", "")}
     texts["comment"] = texts["comment"] or COMMENTS.get(name, "")
@@ -174,7 +182,7 @@ def _texts(name: str, dimensions: tuple[str, ...], texts: Mapping[str, str]) -> 
         texts["coordinates"] = "cell trace_iteration" if "trace" in dimensions else "cell"
         texts["cell_measures"] = "area: cell_area"
         texts["ancillary_variables"] = _ANCILLARY.get(name, "")
-    return {key: text for key, text in texts.items() if text}
+    return {key: text for key, text in texts.items() if not isinstance(text, str) or text}
 
 
 def _create(
@@ -182,14 +190,18 @@ def _create(
     name: str,
     dimensions: tuple[str, ...],
     kind: Any,
-    texts: Mapping[str, str],
+    texts: Mapping[str, Any],
     block: tuple[int, int],
 ) -> None:
     options: dict[str, Any] = {}
     lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
-    placed = dimensions[:2] == PLACE
+    placed = PLACE in (dimensions[:2], dimensions[1:])
     if kind is not str and all(lengths):
-        chunk = _chunk(dimensions, lengths, np.dtype(kind).itemsize, block) if placed else lengths
+        chunk = lengths
+        if dimensions[:2] == PLACE:
+            chunk = _chunk(dimensions, lengths, np.dtype(kind).itemsize, block)
+        elif placed:
+            chunk = [1, *_chunk(PLACE, lengths[1:], np.dtype(kind).itemsize, block)]
         options = {"chunksizes": chunk, "compression": "zlib", "complevel": 1, "shuffle": True, "fletcher32": True}
         # Whole chunks are written, once each: a cache of them is memory for nothing.
         options["chunk_cache"] = CHUNK_BYTES

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from phloem.io.merge.at_bounds import at_bound, mostly_at_bounds
 from phloem.model_tables import ModelTables
 from phloem.names import PERIOD
 
@@ -29,8 +30,16 @@ def member_statistics(
 
     Returns:
         By name in the product: median, rCV and screened median of the parameters (cell, parameter), median and rCV of
-        the initial pools (cell, pool). The statistics of days of the year are circular.
+        the initial pools (cell, pool). The statistics of days of the year are circular. An rCV is missing where more
+        than half of the members stand at a bound (`at_bounds`): they were stopped there, which is no agreement. And
+        where each lane stands at a bound: `at_bound` (cell, member, parameter), `at_bound_pools` (cell, member, pool).
     """
+    stopped = mostly_at_bounds(parameters, valid, tables.parameters)
+    stopped_pools = mostly_at_bounds(initial_pools, valid, tables.pools)
+    bounds = {
+        "at_bound": at_bound(parameters, tables.parameters),
+        "at_bound_pools": at_bound(initial_pools, tables.pools),
+    }
     valid = valid[:, None, :]
     parameters = parameters.swapaxes(1, 2)
     median, rcv = median_and_rcv(parameters, valid)
@@ -38,12 +47,14 @@ def member_statistics(
         circular = [tables.column(name) for name, repeats in tables.periods.items() if repeats == period]
         median[:, circular], rcv[:, circular] = circular_median_and_rcv(parameters[:, circular], valid, period)
     pools, pools_rcv = median_and_rcv(initial_pools.swapaxes(1, 2), valid)
+    rcv, pools_rcv = np.where(stopped, np.nan, rcv), np.where(stopped_pools, np.nan, pools_rcv)
     return {
         "parameters_median": median,
         "parameters_rcv": rcv,
         "parameters_screened": np.where(rcv <= SCREENING_RCV, median, np.nan),
         "initial_pools_median": pools,
         "initial_pools_rcv": pools_rcv,
+        **bounds,
     }
 
 

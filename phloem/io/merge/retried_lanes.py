@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import TileSchema, good_lanes
+from phloem.io.campaign.tile_schema import TileSchema, good_lanes, with_basins
 from phloem.io.campaign.tiles import Commits, load_tile
 from phloem.io.files.atomic import CorruptFile
 from phloem.names import STATUS
 
 Rows = dict[str, np.ndarray]
+
+
+def takes_the_place(status: np.ndarray, loss: np.ndarray, new_status: np.ndarray, new_loss: np.ndarray) -> np.ndarray:
+    """Tell which lanes that were computed again take the place of what there was; all of one shape.
+
+    A lane that counts, be it in a poor basin, takes the place of one that does not; of two that do, the one of lower
+    loss stands.
+    """
+    ended, new_ended = (good_lanes(codes) | (codes == STATUS["poor_basin"]) for codes in (status, new_status))
+    lower: np.ndarray = ~(loss <= new_loss)
+    better: np.ndarray = np.where(ended, new_ended & lower, True)
+    return better
 
 
 class Mended:
@@ -61,24 +73,29 @@ class Mended:
                 self.lanes.setdefault(cell, []).append((tile, row, members))
 
     def apply(self, rows: Rows) -> None:
-        """Put the lanes that came out well, and what became of those that did not, into rows of cells.
+        """Put the lanes that came out better into rows of cells, and tell basins apart.
 
         Args:
             rows: variables with a leading dimension of cells, changed in place; `retried` (cell, member) tells which
-                lanes come from which tile, -1 from their own.
+                lanes were computed again in which tile, -1 where they were not.
         """
         rows["retried"] = np.full(rows["status"].shape, -1, np.int32)
-        if not self.lanes:
-            return
+        if self.lanes:
+            self._replace_lanes(rows)
+        rows["status"] = with_basins(rows["status"], rows["loss"])
+
+    def _replace_lanes(self, rows: Rows) -> None:
         for name in self.per_lane:
             rows[name] = rows[name].copy()
         for place, cell in enumerate(rows["cell"].tolist()):
             for tile, row, members in self.lanes.get(cell, ()):
                 retried = self.arrays[tile]
-                good = members[good_lanes(retried["status"][row, members])]
+                before, after = (
+                    (one["status"][which, members], one["loss"][which, members])
+                    for one, which in ((rows, place), (retried, row))
+                )
+                better = members[takes_the_place(*before, *after)]
                 for name in self.per_lane:
-                    rows[name][place, good] = retried[name][row, good]
-                worse = np.setdiff1d(members, good)
-                for name in ("redraws", "status"):
-                    rows[name][place, worse] = retried[name][row, worse]
+                    rows[name][place, better] = retried[name][row, better]
+                rows["redraws"][place, members] = retried["redraws"][row, members]
                 rows["retried"][place, members] = tile

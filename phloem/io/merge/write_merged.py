@@ -25,6 +25,7 @@ from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import sync_directory, sync_file
 from phloem.io.files.netcdf import new_netcdf
 from phloem.io.grids.placed_cells import PlacedCells
+from phloem.io.merge.by_name import named_values
 from phloem.io.merge.cell_layout import BLOCK_CELLS, define, fixed_values
 from phloem.io.merge.grid_bands import write_bands
 from phloem.io.merge.grid_layout import define_grid
@@ -52,7 +53,7 @@ def merge_tiles(
     Args:
         paths: the campaign.
         plan: the cells of each tile, in order.
-        tables: of the model.
+        tables: of the model, with the bounds that its quantities have in this campaign.
         campaign_attributes: global attributes (version, configuration_hash, seed, title, ...). A tile whose own
             configuration_hash is another is refused.
         retries: numbers of the tiles that hold failed lanes calibrated again; those that are there count.
@@ -76,9 +77,9 @@ def merge_tiles(
         with new_netcdf(temporary) as file:
             attributes = {**campaign_attributes, "missing_cells": 0}
             if grid is None:
-                define(file, reader.schema, reader.lengths, attributes)
+                define(file, reader.schema, reader.lengths, attributes, tables)
             else:
-                define_grid(file, reader.schema, reader.lengths, attributes, grid)
+                define_grid(file, reader.schema, reader.lengths, attributes, grid, tables)
             fixed = {**fixed_values(reader.lengths, tables), "trace_iteration": reader.trace_iteration}
             for name, values in fixed.items():
                 file[name][:] = values
@@ -127,6 +128,8 @@ def _write_cells(
         derived = member_statistics(rows["parameters"], rows["initial_pools"], good_lanes(rows["status"]), tables)
         for name, values in {**rows, **derived}.items():
             file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
+        for name, values in named_values(rows["parameters"], rows["initial_pools"], tables).items():
+            file[name][:, start:stop] = values
         start = stop
 
 

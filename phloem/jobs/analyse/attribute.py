@@ -109,7 +109,7 @@ def make_targets(names: Sequence[str], parameters: np.ndarray, tables: ModelTabl
             targets.append(Target(name, quantity.unit, quantity.meaning, np.asarray(values_by_name[name], float)))
             continue
         parameter, values = tables.parameter(name), parameters[..., tables.column(name)]
-        targets.append(Target(name, parameter.unit, parameter.meaning, values, parameter.period))
+        targets.append(Target(name, parameter.unit, parameter.meaning, values, parameter.period, parameter))
     return targets
 
 

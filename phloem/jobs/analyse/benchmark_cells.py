@@ -15,6 +15,7 @@ from phloem.analysis.benchmark.pairs import Pairs
 from phloem.analysis.report_data.tower_product import apart
 from phloem.errors import InputError
 from phloem.io.files.units import convert
+from phloem.io.merge.at_bounds import without_bounds
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.references.growth_curves import CARBON_FRACTION, DRY_MATTER, GRAMS_PER_AREA
 from phloem.io.references.maps import read_map, time_axis
@@ -88,9 +89,11 @@ class BenchmarkCells:
     def speak_for_cells(self, values: np.ndarray, quantity: str, screened: bool, statistic: str) -> np.ndarray:
         """Return one value a cell of (cells, members); NaN where members do not agree, if they are screened.
 
-        Screened cells have at least three members and a robust CV up to the limit.
+        Screened cells have at least three members, of which no more than half stand at a bound, and a robust CV up to
+        the limit.
         """
-        period = self.members.tables.periods.get(quantity, 0.0)
+        tables = self.members.tables
+        period = tables.periods.get(quantity, 0.0)
         known = np.isfinite(values)
         if period:
             middle, rcv = circular_median_and_rcv(values, known, period)
@@ -107,6 +110,8 @@ class BenchmarkCells:
                 "p75": lambda: np.nanpercentile(blank, 75, axis=1),
             }[statistic]()
             spoken = np.where(known.any(1), spoken, np.nan)
+        if quantity in tables.parameter_names:
+            rcv = without_bounds(rcv, values, tables.parameter(quantity))
         return np.where(rcv <= self.limit, spoken, np.nan) if screened else spoken
 
     def pairs(
@@ -132,7 +137,9 @@ class BenchmarkCells:
             simulated = (base + apart(simulated[:, None], base, period))[:, 0]
         hidden = int((np.isfinite(values).any(1) & ~np.isfinite(simulated)).sum())
         notes = (
-            [f"{hidden} cells masked: members disagree (rCV > {self.limit:g}) or are fewer than 3"] if hidden else []
+            [f"{hidden} cells masked: members disagree (rCV > {self.limit:g}), stand at a bound, or are fewer than 3"]
+            if hidden
+            else []
         )
         notes += [f"{statistic} of the members"] if statistic != "median" else []
         made = Pairs(

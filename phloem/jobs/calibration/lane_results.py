@@ -11,12 +11,16 @@ from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.objective.objective import Objective
 from phloem.kernels.optimise.lanes import DIVERGED, Lanes
 from phloem.kernels.optimise.optimiser import Optimiser
+from phloem.kernels.simulate.days_at_bounds import DaysAtBounds
 from phloem.model_tables import Parameter
 from phloem.names import STATUS
 from phloem.sharding.lanes.blocks import BLOCK
-from phloem.sharding.lanes.device_rounds import PlacedRound, terms_program
+from phloem.sharding.lanes.device_rounds import PlacedRound, bounds_program, terms_program
 
 Arrays = dict[str, np.ndarray]
+
+LAST_YEAR = 365
+"""Days of foliage at its floor, up to the last one, after which a stand is dead."""
 
 
 def lane_results(
@@ -42,18 +46,25 @@ def lane_results(
     """
     count = len(lanes.phase)
     parts = np.empty((count, terms))
+    pools = len(objective.model.pools)
+    bounds = DaysAtBounds(*(np.empty((count, pools)) for _ in DaysAtBounds._fields))
     scores = {window: np.empty((count, len(objective.streams))) for window in ("calibration", "validation")}
     for placed in rounds:
         raw = placed.to_devices(lanes.raw)
         sharpness = placed.to_devices(np.full(count, options.sharpness, lanes.raw.dtype))
         program = terms_program(objective, placed.mesh)
         for window, window_scores in scores.items():
-            found_terms, by_stream = program(raw, sharpness, placed.tables(lanes.raw.dtype, window), placed.lane_cell)
+            tables = placed.tables(lanes.raw.dtype, window)
+            found_terms, by_stream = program(raw, sharpness, tables, placed.lane_cell)
             placed.from_devices([by_stream[name] for name in objective.streams], list(window_scores.T))
             if window == "calibration":
+                placed.from_devices(bounds_program(objective, placed.mesh)(raw, tables, placed.lane_cell), bounds)
                 placed.from_devices(list(found_terms), list(parts.T))
     loss = parts.sum(1)
     status = np.where(lanes.redraws > 0, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
+    status = np.where(options.out_of_budget(lanes), STATUS["budget"], status)
+    status = np.where(loss > lanes.aim, STATUS["poor_basin"], status)
+    status = np.where(_bare(bounds, objective.living), STATUS["dead_stand"], status)
     status = np.where((lanes.phase == DIVERGED) | ~np.isfinite(loss), STATUS["diverged"], status)
     best_loss = lanes.best_loss.astype(float)
     last_is_best = ~(best_loss <= loss)
@@ -75,8 +86,19 @@ def lane_results(
         "gradient_evaluations": lanes.evaluations.copy(),
         "gradient_equivalents": options.gradient_equivalents(lanes, shares),
         "stop": lanes.stop.astype(np.int8),
+        "clamped_days": (bounds.floor + bounds.ceiling).astype(np.int32),
+        "ceiling_days": bounds.ceiling.astype(np.int32),
+        "borrowed": lanes.borrowed.astype(np.int8),
         "loss_trace": lanes.trace.copy(),
     }
+
+
+def _bare(bounds: DaysAtBounds, living: tuple[int, ...]) -> np.ndarray:
+    """Tell which lanes' last year passes with all of some pools at their floors, (lanes,)."""
+    if not living:
+        return np.zeros(len(bounds.floor), bool)
+    bare: np.ndarray = (bounds.floor_to_the_end[:, living] >= LAST_YEAR).all(1)
+    return bare
 
 
 def _physical(raw: np.ndarray, unknowns: Sequence[Parameter]) -> np.ndarray:

@@ -33,7 +33,7 @@ def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
         return merge_tiles(
             campaign.paths,
             plan,
-            campaign.configuration.calibration.tables,
+            campaign.configuration.calibration.bounded_tables,
             attributes,
             retries=range(len(campaign.tiles), len(campaign.all_tiles)),
             allow_holes=allow_holes,

@@ -16,6 +16,7 @@ from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.lane_results import Arrays, fill_tile, lane_results
+from phloem.jobs.campaign.kind_of_work import Lane, Near
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.kernels.objective.objective import SiteData
 from phloem.kernels.objective.record_windows import richest_years
@@ -29,7 +30,7 @@ from phloem.sharding.lanes.device_rounds import PlacedRound, Program, advance_pr
 from phloem.sharding.lanes.devices import local_devices
 from phloem.sharding.lanes.memory import projected_bytes
 
-LANE_NUMBERS = 6
+LANE_NUMBERS = 7
 """Numbers an unknown in which a lane's place, start, best, moments and counts are kept, at most; the loss curve comes
 on top."""
 
@@ -97,19 +98,21 @@ class TileCalibration:
         self,
         configuration: Configuration,
         cells: Sequence[Cell | GridCell],
-        lanes: Sequence[tuple[int, int, int]] | None = None,
+        lanes: Sequence[Lane] | None = None,
         devices: int = 1,
         in_flight: int | None = None,
+        near: Near | None = None,
     ):
         """Lay out the lanes at their first step.
 
         Args:
             configuration: of the campaign.
             cells: the tile's cells.
-            lanes: (cell position, member, redraws used before) of the lanes to calibrate; by default all of the tile,
-                none of them redrawn. A lane starts from the draw of that number and has MAX_REDRAWS more.
+            lanes: those to calibrate, cells by their position; by default all of the tile, none of them redrawn. A lane
+                starts from the draw of the number of its redraws and has MAX_REDRAWS more.
             devices: devices of this process to lay the lanes over.
             in_flight: lanes to work on at once; by default as many as the devices hold.
+            near: where each of the lanes may walk once more; by default nowhere.
 
         Raises:
             ValueError: lanes that the tile does not have, or twice, or redrawn too often; more lanes in flight than
@@ -118,9 +121,9 @@ class TileCalibration:
         """
         experiment, members = configuration.calibration, configuration.campaign.members
         if lanes is None:
-            lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
+            lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
         _check(lanes, len(cells), members)
-        self.lanes = [(cell, member) for cell, member, _ in lanes]
+        self.lanes = [(lane.unit, lane.member) for lane in lanes]
         self._configuration = configuration
         self.optimiser = experiment.tuned(configuration.optimiser.for_kernels())
         self.objective = experiment.objective()
@@ -143,10 +146,10 @@ class TileCalibration:
         self._days = max(one.days for one in plain.values()) if experiment.backend == "cpu" else 0
         self._table = lay_out(self.lanes, self.in_flight).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
-        self._state = self._first(configuration.campaign.seed, [redraws for *_, redraws in lanes])
+        self._state = self._first(configuration.campaign.seed, [lane.redraws for lane in lanes], near)
         self._lay_out()
 
-    def _first(self, seed: int, redraws: list[int]) -> Lanes:
+    def _first(self, seed: int, redraws: list[int], near: Near | None) -> Lanes:
         """Return all lanes at their first step, lanes first, drawn block by block."""
         drawn = []
         with jax.default_device(self.devices[0]):
@@ -162,6 +165,8 @@ class TileCalibration:
                     self.dtype,
                     BLOCK,
                     redraws[first : first + BLOCK],
+                    None if near is None else near.raw[first : first + BLOCK],
+                    None if near is None else near.aim[first : first + BLOCK],
                 )
                 drawn.append(jax.device_get(lanes))
         state: Lanes = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self.lanes)].copy(), *drawn)
@@ -324,11 +329,11 @@ class TileCalibration:
         return filled
 
 
-def _check(lanes: Sequence[tuple[int, int, int]], cells: int, members: int) -> None:
+def _check(lanes: Sequence[Lane], cells: int, members: int) -> None:
     """Refuse lanes that cannot be calibrated."""
-    if not lanes or len({(cell, member) for cell, member, _ in lanes}) < len(lanes):
+    if not lanes or len({(lane.unit, lane.member) for lane in lanes}) < len(lanes):
         raise ValueError("a calibration needs lanes, and each of them once")
-    for cell, member, redraws in lanes:
+    for cell, member, redraws, *_ in lanes:
         if not (0 <= cell < cells and 0 <= member < members):
             raise ValueError(f"no lane ({cell}, {member}): the tile has {cells} cells of {members} members")
         if not 0 <= redraws <= MAX_EARLIER_REDRAWS:

@@ -32,7 +32,7 @@ class Campaign:
         configuration: its frozen configuration.
         cells: all units; in a calibration, the cells.
         tiles: positions of the units of each planned tile.
-        retries: batches of failed lanes: (unit's position, member, redraws used before) of each.
+        retries: batches of lanes that are taken up again, their units by position.
         places: whether its cells, of a driver store, are places on no grid.
         step: size of a cell in degrees: of the store's grid; of towers and places, of what they stand for on maps.
     """
@@ -62,14 +62,14 @@ class Campaign:
     def _positions(self, tile: int) -> Sequence[int]:
         if tile < len(self.tiles):
             return self.tiles[tile]
-        return sorted({cell for cell, _, _ in self.retries[tile - len(self.tiles)]})
+        return sorted({lane.unit for lane in self.retries[tile - len(self.tiles)]})
 
     def tile_lanes(self, tile: int) -> list[Lane] | None:
         """Return the lanes of a batch, cells as positions in it; None for a planned tile, which has them all."""
         if tile < len(self.tiles):
             return None
         place = {position: number for number, position in enumerate(self._positions(tile))}
-        return [(place[cell], member, redraws) for cell, member, redraws in self.retries[tile - len(self.tiles)]]
+        return [lane._replace(unit=place[lane.unit]) for lane in self.retries[tile - len(self.tiles)]]
 
     def count_lanes(self, tile: int) -> int:
         """Return the number of lanes of a tile."""
@@ -85,7 +85,7 @@ class Campaign:
         """Return a hash of all that a tile's numbers depend on; a checkpoint is valid for one fingerprint."""
         parts = [VERSION, self.configuration.fingerprint()]
         parts += [f"{cell.name}:{cell.checksum}" for cell in self.tile_cells(tile)]
-        parts += [str(lane) for lane in self.tile_lanes(tile) or ()]
+        parts += [str(tuple(lane)) for lane in self.tile_lanes(tile) or ()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
@@ -193,7 +193,7 @@ def _read_retries(paths: CampaignPaths) -> list[list[Lane]]:
     """
     try:
         batches = read_sealed(paths.retries)["batches"]
-        return [[(cell, member, redraws) for cell, member, redraws in batch] for batch in batches]
+        return [[Lane(*lane) for lane in batch] for batch in batches]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, CorruptFile) as error:

@@ -12,21 +12,52 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from phloem.io.campaign.tile_schema import TileSchema
 from phloem.jobs.campaign.unit_table import PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
+from phloem.names import STATUS
 
 if TYPE_CHECKING:
     from phloem.jobs.campaign.campaign import Campaign
 
 Arrays = dict[str, np.ndarray]
 
-Lane = tuple[int, int, int]
-"""Position of a unit, member, redraws used before."""
+
+class Lane(NamedTuple):
+    """A lane that is taken up again.
+
+    Attributes:
+        unit: position of its unit.
+        member: number of the restart.
+        redraws: used before.
+        was: what became of it before, one of `names.STATUS`.
+        near_tile: tile that holds a better lane of its unit; -1 where none is.
+        near_member: member of that lane.
+    """
+
+    unit: int
+    member: int
+    redraws: int
+    was: int = STATUS["diverged"]
+    near_tile: int = -1
+    near_member: int = -1
+
+
+class Near(NamedTuple):
+    """Where lanes that are taken up again may walk once more.
+
+    Attributes:
+        raw: unbounded values of a better lane of each lane's unit, NaN where there is none, (lanes, unknowns).
+        aim: loss above which a lane that has ended does so, inf where there is none, (lanes,).
+    """
+
+    raw: np.ndarray
+    aim: np.ndarray
+
 
 KINDS = {"calibration": "phloem.jobs.kinds.calibration:Calibrations"}
 """Module and class of each kind, by the name that experiments give."""
@@ -148,7 +179,12 @@ class KindOfWork(ABC):
 
     @abstractmethod
     def begin(
-        self, configuration: Configuration, units: Sequence[Any], lanes: Sequence[Lane] | None, devices: int
+        self,
+        configuration: Configuration,
+        units: Sequence[Any],
+        lanes: Sequence[Lane] | None,
+        devices: int,
+        near: Near | None = None,
     ) -> TileWork:
         """Return the lanes of some units at their first step.
 
@@ -157,7 +193,21 @@ class KindOfWork(ABC):
             units: as `read_unit` returns them.
             lanes: those to compute, units by their position among these; None: all, from their first draw.
             devices: devices of this process to lay them over.
+            near: as `read_near` returns it for these lanes.
         """
+
+    def read_near(self, campaign: Campaign, units: Sequence[Any], lanes: Sequence[Lane]) -> Near | None:
+        """Return where lanes that are taken up again may walk once more; None where a kind knows of no such place.
+
+        Args:
+            campaign: whose committed tiles hold the better lanes.
+            units: as `read_unit` returns them, among which the lanes' positions are.
+            lanes: taken up again.
+
+        Raises:
+            CorruptFile: such a tile is not what was committed.
+        """
+        return None
 
     @abstractmethod
     def steps(self, configuration: Configuration) -> int:

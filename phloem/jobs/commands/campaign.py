@@ -95,14 +95,13 @@ def run(
 
 def _report_run(outcome: Finished | ToldElsewhere) -> None:
     """Say what a run has reached, and end as it did."""
-    from phloem.jobs.run.execute import describe_set_aside
+    from phloem.jobs.run.execute import describe_lanes, describe_set_aside
     from phloem.jobs.run.outcome import ToldElsewhere
 
     if isinstance(outcome, ToldElsewhere):
         raise typer.Exit(outcome.status)
     campaign, state, merged = outcome
-    if state.lanes["diverged"]:
-        print(f"{state.lanes['diverged']} lanes are flagged as diverged; the report names them")
+    print(*describe_lanes(state, campaign.paths.root), sep="", end="")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
     if set_aside := describe_set_aside(state, campaign.paths.root):
         raise WorkError(set_aside)
@@ -172,7 +171,11 @@ def retry(
     workers: Workers = 0,
     assignments: Set = None,
 ) -> None:
-    """Try again the tiles that used up their attempts; with --lanes also the lanes that failed inside finished tiles.
+    """Try again the tiles that used up their attempts; with --lanes also lanes of finished tiles.
+
+    Lanes are taken up that diverged, were set aside, ended in a poor basin or as a dead stand, or ran out of steps.
+    They begin with new draws; one that ends short of its cell's best lane walks once more from beside that one, and is
+    marked as borrowed: it is no independent draw. A lane's result is replaced by a better one alone.
 
     Example: phloem retry campaigns/fluxnet --lanes
     """
@@ -187,7 +190,7 @@ def retry(
     print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
     if lanes:
         campaign, count = retry_lanes(campaign)
-        print(f"{count} lanes are calibrated again" if count else "no failed lane is left to take up")
+        print(f"{count} lanes are calibrated again" if count else "no lane is left to take up")
     _report_run(run_planned(campaign, workers, keys))
 
 

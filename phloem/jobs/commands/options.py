@@ -91,7 +91,8 @@ Rate = Annotated[
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="slurm: submit and return; the last job merges by itself.")]
 Lanes = Annotated[
-    bool, typer.Option("--lanes", help="Also calibrate diverged and set-aside lanes again, in full batches.")
+    bool,
+    typer.Option("--lanes", help="Also calibrate lanes again that do not count or ran out of steps, in full batches."),
 ]
 Holes = Annotated[bool, typer.Option("--allow-holes", help="Label missing cells instead of refusing.")]
 Watching = Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds until nothing is left.")]

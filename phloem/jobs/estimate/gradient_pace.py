@@ -15,6 +15,7 @@ import jax
 from phloem.arithmetic import ceil_div
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.kind_of_work import Lane
 from phloem.jobs.progress import say
 from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK
@@ -64,7 +65,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     unit = campaign.read_unit(campaign.cells[0])
     years = experiment.site(unit).days / PERIOD
     cells = [replace(unit, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
-    lanes = [(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
+    lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
     work.advance(1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.tile_schema import TileSchema
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.campaign.kind_of_work import CheckedInput, Estimate, KindOfWork, Lane, TileWork, Units
+from phloem.jobs.campaign.kind_of_work import CheckedInput, Estimate, KindOfWork, Lane, Near, TileWork, Units
 from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.config.campaign_file import Configuration
 
@@ -52,11 +52,18 @@ class Calibrations(KindOfWork):
         units: Sequence[Cell | GridCell],
         lanes: Sequence[Lane] | None,
         devices: int,
+        near: Near | None = None,
     ) -> TileWork:
         """Return the lanes of some cells at their first step."""
         from phloem.jobs.calibration.tile_calibration import TileCalibration
 
-        return TileCalibration(configuration, units, lanes, devices)
+        return TileCalibration(configuration, units, lanes, devices, near=near)
+
+    def read_near(self, campaign: Campaign, units: Sequence[Cell | GridCell], lanes: Sequence[Lane]) -> Near | None:
+        """Return the ends of the best lanes of the lanes' cells."""
+        from phloem.jobs.calibration.better_lanes import read_better_lanes
+
+        return read_better_lanes(campaign, [units[lane.unit].name for lane in lanes], lanes)
 
     def steps(self, configuration: Configuration) -> int:
         """Return the steps of the optimiser, at most."""

@@ -241,6 +241,17 @@ def forgive(campaign: Campaign) -> list[int]:
     return sorted(state.failures)
 
 
+def describe_lanes(state: CampaignState, root: Path) -> list[str]:
+    """Return in words, for printing, the lanes that do not count or ran out of steps, and what takes them up."""
+    shown = ("diverged", "poor_basin", "dead_stand", "budget")
+    counts = [f"{state.lanes[name]} {name.replace('_', ' ')}" for name in shown if state.lanes[name]]
+    if not counts:
+        return []
+    return [
+        f"lanes not to rely on: {', '.join(counts)}; the report names them, phloem retry {root} --lanes tries again\n"
+    ]
+
+
 def describe_set_aside(state: CampaignState, root: Path) -> str:
     """Return which cells were set aside and why, and the command that tries them again; empty where none was."""
     if not state.set_aside:

@@ -26,6 +26,9 @@ READERS = 8
 """Threads that read tile files: a parallel file system answers many as fast as one."""
 
 
+_STATUS_NAMES = {code: name for name, code in STATUS.items()}
+
+
 @dataclass
 class CampaignState:
     """State of all tiles.
@@ -50,17 +53,15 @@ class CampaignState:
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     verified: bool = False
 
-    def count_lanes(self, lanes: Mapping[str, int], again: int, aside: int) -> None:
+    def count_lanes(self, lanes: Mapping[str, int], before: Iterable[str] = ()) -> None:
         """Count the lanes of a committed tile.
 
         Args:
             lanes: by what became of them.
-            again: how many of them had failed in an earlier tile; they count here and no more there.
-            aside: how many of those had been set aside there.
+            before: what had become, in an earlier tile, of each lane that was computed again; it counts there no more.
         """
-        if again:
-            self.lanes["set_aside"] -= min(aside, self.lanes["set_aside"])
-            self.lanes["diverged"] -= min(again - aside, self.lanes["diverged"])
+        for name in before:
+            self.lanes[name] -= self.lanes[name] > 0
         for name, count in lanes.items():
             if name != "missing":
                 self.lanes[name] += count
@@ -179,14 +180,16 @@ def _count(
     for tile in sorted(commits):
         events_by_cell = events_by_tile.get(tile, {})
         if tile < len(campaign.tiles):
-            state.count_lanes(commits[tile].lanes, 0, 0)
+            state.count_lanes(commits[tile].lanes)
             if events_by_cell:
                 members = range(campaign.configuration.campaign.members)
                 aside |= {(cell, member): event for cell, event in events_by_cell.items() for member in members}
             continue
         cells = campaign.tile_cells(tile)
-        lanes = [(cells[place].name, member) for place, member, _ in campaign.tile_lanes(tile) or ()]
-        state.count_lanes(commits[tile].lanes, len(lanes), sum(lane in aside for lane in lanes))
+        lanes = {(cells[lane.unit].name, lane.member): lane.was for lane in campaign.tile_lanes(tile) or ()}
+        state.count_lanes(
+            commits[tile].lanes, ["set_aside" if lane in aside else _STATUS_NAMES[was] for lane, was in lanes.items()]
+        )
         for cell, member in lanes:
             aside.pop((cell, member), None)
             if cell in events_by_cell:

@@ -162,7 +162,8 @@ class TileAttempt:
             Stopped: asked to stop; a checkpoint was written.
             MemoryError: not even one lane fits.
         """
-        work = self.campaign.kind.begin(self.configuration, units, lanes, self.task.devices)
+        near = self.campaign.kind.read_near(self.campaign, units, lanes) if lanes else None
+        work = self.campaign.kind.begin(self.configuration, units, lanes, self.task.devices, near)
         for _ in range(self.task.halvings):
             work.halve()
         self.total = work.total_steps

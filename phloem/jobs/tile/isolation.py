@@ -186,10 +186,10 @@ def _mark(attempt: TileAttempt, arrays: Arrays, position: int) -> None:
     """Mark the lanes of a unit as set aside; what the plan knows of it stands in its columns."""
     lanes = attempt.campaign.tile_lanes(attempt.tile)
     arrays["status"][position] = STATUS["set_aside" if lanes is None else "missing"]
-    for place, member, redraws in lanes or ():
-        if place == position:
-            arrays["status"][position, member] = STATUS["set_aside"]
-            arrays["redraws"][position, member] = redraws
+    for lane in lanes or ():
+        if lane.unit == position:
+            arrays["status"][position, lane.member] = STATUS["set_aside"]
+            arrays["redraws"][position, lane.member] = lane.redraws
     for name in ("latitude", "longitude"):
         if name in arrays:
             arrays[name][position] = getattr(attempt.planned[position], name)

@@ -43,7 +43,7 @@ def run_part(task: TileTask, context: Context) -> None:
     attempt.beat(0)
     lanes = attempt.campaign.tile_lanes(attempt.tile)
     if lanes is not None:
-        lanes = [(unit - first, member, redraws) for unit, member, redraws in lanes if first <= unit < stop]
+        lanes = [lane._replace(unit=lane.unit - first) for lane in lanes if first <= lane.unit < stop]
     arrays = attempt.compute([attempt.campaign.read_unit(unit) for unit in planned], lanes)
     attributes = {"fingerprint": attempt.fingerprint}
     save_part(attempt.paths, attempt.tile, attempt.part, arrays, attributes, on_full=attempt.pause)

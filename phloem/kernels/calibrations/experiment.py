@@ -36,6 +36,11 @@ class Calibration(ExperimentTable):
     def tables(self) -> ModelTables:
         """Parameters, pools, streams and terms of the loss; equal for equal tables."""
 
+    @property
+    def bounded_tables(self) -> ModelTables:
+        """The same tables with the bounds that initial pools have in this experiment."""
+        return self.tables
+
     def with_backend(self, backend: str) -> Calibration:
         """Return the same experiment with `auto` replaced by a backend; one that was named stays."""
         return self.model_copy(update={"backend": backend}) if self.backend == "auto" else self

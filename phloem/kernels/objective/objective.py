@@ -60,6 +60,11 @@ class Objective(ABC):
     steady_pools: tuple[str, ...] = ()
 
     @property
+    def living(self) -> tuple[int, ...]:
+        """Places of the pools without which nothing lives; none where the model tells of none."""
+        return ()
+
+    @property
     @abstractmethod
     def streams(self) -> tuple[str, ...]:
         """Observed streams, in the order of the tables; the model has a sum `<stream>_error` of each."""

@@ -8,15 +8,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from phloem.kernels.objective.objective import Objective, SiteData
-from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
-from phloem.kernels.optimise.optimiser import Optimiser, choose
+from phloem.kernels.optimise.lanes import DIVERGED, DONE, RUNNING, Lanes, beside, draw
+from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim
 from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
+
+STILL_FALLING = 0.01
+"""A loss that falls by more than this over a tenth of the schedule has not come to rest, 1."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,19 @@ class AnnealedAdam(Optimiser):
     def steps(self) -> int:
         """Steps a lane."""
         return self.iterations
+
+    def out_of_budget(self, lanes: Lanes) -> Bool[np.ndarray, " lanes"]:
+        """Tell which lanes' loss fell by more than STILL_FALLING from the last tenth but one of the steps to the last.
+
+        All lanes end with their schedule; where the loss no longer falls then, it has done what it can.
+        """
+        tenth = np.floor(10 * self.trace_iteration / self.iterations)
+        before, last = (
+            np.min(np.asarray(lanes.trace)[:, tenth == part], axis=1, initial=np.inf, where=True) for part in (8, 9)
+        )
+        with np.errstate(invalid="ignore"):
+            fell: np.ndarray = np.isfinite(before) & np.isfinite(last) & (before - last > STILL_FALLING)
+        return fell & (np.asarray(lanes.stop) == STOP["budget"])
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the optax optimiser of one lane."""
@@ -109,7 +126,28 @@ def _iterate(
         best_raw=choose(better, lanes.raw, lanes.best_raw),
         trace=jnp.where(kept, loss[:, None].astype(jnp.float32), lanes.trace),
     )
+    once_more = short_of_aim(stepped, running & (stepped.phase == DONE), loss)
+    stepped = lax.cond(once_more.any(), partial(_walk_beside, optimiser, once_more), lambda x: x, stepped)
     return lax.cond((running & ~finite).any(), partial(_redraw, optimiser, running & ~finite), lambda x: x, stepped)
+
+
+def _walk_beside(optimiser: AnnealedAdam, lanes_to_move: Array, lanes: Lanes) -> Lanes:
+    """Take the steps at the end value of k again, from beside a better lane's end."""
+    raw = beside(lanes.key, lanes.redraws, lanes.near)
+    first = min(optimiser.sharpness_iterations, optimiser.iterations - 1)
+    undone = jnp.arange(lanes.trace.shape[1]) * optimiser.stride >= first
+    anew = lanes._replace(
+        raw=raw,
+        optimiser=optimiser.initial_state(raw),
+        step=jnp.full_like(lanes.step, first),
+        phase=jnp.full_like(lanes.phase, RUNNING),
+        stop=jnp.full_like(lanes.stop, STOP["none"]),
+        best_loss=jnp.full_like(lanes.best_loss, jnp.inf),
+        best_raw=raw,
+        borrowed=jnp.ones_like(lanes.borrowed),
+        trace=jnp.where(undone, jnp.nan, lanes.trace),
+    )
+    return choose(lanes_to_move, anew, lanes)
 
 
 def _redraw(optimiser: AnnealedAdam, bad: Array, lanes: Lanes) -> Lanes:

@@ -19,6 +19,9 @@ from phloem.kernels.objective.bounded_log import unbounded
 MAX_REDRAWS = 5
 """Redraws of a lane in one calibration; a lane that is tried again later has as many more."""
 
+NEAR = 0.05
+"""Spread of the walks that begin beside a better lane's end, in arsinh x: some 1.6 % of a range in its middle."""
+
 RUNNING, DONE, DIVERGED, PADDING = 0, 1, 2, 3
 """States of a lane while its tile runs; a padding lane fills a block and is never looked at."""
 
@@ -39,6 +42,11 @@ class Lanes(NamedTuple):
         stop: why the lane stopped, one of `names.STOP`, int32 (lanes,).
         best_loss: least loss seen at the end value of the sharpness, inf before, (lanes,).
         best_raw: where it was seen, (lanes, unknowns).
+        near: raw values of a better lane of the cell's, beside which a lane that is taken up again may walk; NaN where
+            there is none, (lanes, unknowns).
+        aim: its loss and the gap that is allowed, inf where there is none: a lane that ends above it walks once more,
+            from `near`, (lanes,).
+        borrowed: whether it does, or did, int32 (lanes,).
         trace: loss at every stride-th step, NaN where not reached, float32 (lanes, trace).
     """
 
@@ -54,6 +62,9 @@ class Lanes(NamedTuple):
     stop: Int32[Array, " lanes"]
     best_loss: Float[Array, " lanes"]
     best_raw: Float[Array, "lanes unknowns"]
+    near: Float[Array, "lanes unknowns"]
+    aim: Float[Array, " lanes"]
+    borrowed: Int32[Array, " lanes"]
     trace: Float32[Array, "lanes trace"]
 
 
@@ -103,6 +114,26 @@ def draw(
 
     drawn = jax.vmap(draw_lane)(key, redraws).astype(start.dtype)
     return jnp.where(jnp.isfinite(start), start, drawn)
+
+
+@jax.jit
+def beside(
+    key: UInt32[Array, "lanes 2"], redraws: Int[Array, " lanes"], raw: Float[Array, "lanes unknowns"]
+) -> Float[Array, "lanes unknowns"]:
+    """Return raw values near others, arsinh x being off by a normal number of spread NEAR; NaN stays NaN.
+
+    Args:
+        key: (lanes, 2).
+        redraws: (lanes,).
+        raw: (lanes, unknowns).
+    """
+
+    def move_lane(data: Array, redraw: Array) -> Array:
+        lane = jax.random.fold_in(jax.random.wrap_key_data(data, impl="threefry2x32"), redraw)
+        return jax.random.normal(jax.random.fold_in(lane, 1), raw.shape[1:], jnp.float32)
+
+    moves = NEAR * jax.vmap(move_lane)(key, redraws)
+    return jnp.sinh(jnp.arcsinh(raw.astype(jnp.float64)) + moves).astype(raw.dtype)
 
 
 def start_values(

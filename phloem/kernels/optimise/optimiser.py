@@ -75,6 +75,10 @@ class Optimiser(ABC):
         """Return the few arrays, lanes first, that `stage` and `progress` read."""
         return lanes.phase, lanes.step, lanes.evaluations
 
+    def out_of_budget(self, lanes: Lanes) -> Bool[np.ndarray, " lanes"]:
+        """Tell which lanes ended because their budget did, while their loss still fell; of host arrays, (lanes,)."""
+        return np.asarray(lanes.stop) == STOP["budget"]
+
     def gradient_equivalents(
         self, lanes: Lanes, shares: Float[np.ndarray, "lanes stages"]
     ) -> Float[np.ndarray, " lanes"]:
@@ -108,6 +112,8 @@ def begin(
     dtype: Any,
     block: int,
     redraws: Sequence[int] | None = None,
+    near: Float[np.ndarray, "lanes unknowns"] | None = None,
+    aim: Float[np.ndarray, " lanes"] | None = None,
 ) -> Lanes:
     """Return a block of lanes at their first step, padded to its fixed width.
 
@@ -122,6 +128,8 @@ def begin(
         block: lanes in the block; the rest is padding.
         redraws: redraws that each lane has used already, none by default; it starts from the draw of that number and
             may be drawn anew MAX_REDRAWS more times.
+        near: raw values of a better lane of each lane's cell, NaN where there is none; by default nowhere.
+        aim: loss above which a lane that has ended walks once more, from beside these; inf where there is none.
     """
     missing = block - len(cells)
     key = lane_keys(seed, list(cells) + [0] * missing, list(members) + [0] * missing)
@@ -129,6 +137,10 @@ def begin(
     count = jnp.zeros(block, jnp.int32)
     used = jnp.asarray([*(redraws or [0] * len(cells)), *[0] * missing], jnp.int32)
     raw = draw(jnp.asarray(key), used, start, optimiser.init)
+    beside_it, wanted = np.full(start.shape, np.nan, dtype), np.full(block, np.inf, dtype)
+    if near is not None and aim is not None:
+        beside_it[: len(cells)] = np.where(np.isfinite(start[: len(cells)]), start[: len(cells)], near)
+        wanted[: len(cells)] = aim
     phase = np.full(block, RUNNING, np.int32)
     phase[len(cells) :] = PADDING
     return Lanes(
@@ -144,8 +156,17 @@ def begin(
         stop=jnp.full(block, STOP["none"], jnp.int32),
         best_loss=jnp.full(block, jnp.inf, dtype),
         best_raw=raw,
+        near=jnp.asarray(beside_it),
+        aim=jnp.asarray(wanted),
+        borrowed=count,
         trace=jnp.full((block, len(optimiser.trace_iteration)), jnp.nan, jnp.float32),
     )
+
+
+def short_of_aim(lanes: Lanes, ended: Bool[Array, " lanes"], loss: Float[Array, " lanes"]) -> Bool[Array, " lanes"]:
+    """Tell which of the lanes that have ended walk once more, beside a better lane: their loss is above the aim."""
+    known = jnp.isfinite(lanes.near).all(1) & jnp.isfinite(lanes.aim)
+    return ended & known & (lanes.borrowed == 0) & ~(loss <= lanes.aim)
 
 
 def choose(condition: Bool[Array, " lanes"], yes: Any, no: Any) -> Any:

@@ -29,8 +29,8 @@ from phloem.kernels.optimise.initial_pools import (
     balance_initial_pools,
     restart_live_pools,
 )
-from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, draw
-from phloem.kernels.optimise.optimiser import Optimiser, choose
+from phloem.kernels.optimise.lanes import DIVERGED, DONE, RUNNING, Lanes, beside, draw
+from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim
 from phloem.kernels.optimise.quasi_newton import Walk
 from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
@@ -188,7 +188,7 @@ class WindowedBfgs(Optimiser):
     ) -> Lanes:
         """Take one step in every active lane, and let it enter and leave its window."""
         objective = objective.for_line_search
-        entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0)
+        entering = active & (lanes.optimiser.tried == 0) & (lanes.optimiser.stage > 0) & (lanes.borrowed == 0)
         lanes = lax.cond(
             entering.any(), partial(_balance_pools, self, objective, data, lane_cell, entering), _unchanged, lanes
         )
@@ -332,8 +332,11 @@ def _leave_stage(optimiser: WindowedBfgs, leaving: Array, stop: Array, lanes: La
         best_loss=jnp.where(risen, state.walk.loss.astype(lanes.best_loss.dtype), lanes.best_loss),
         best_raw=choose(done, lanes.raw, lanes.best_raw),
     )
+    once_more = short_of_aim(lanes, done, state.walk.loss)
+    lanes = lax.cond(once_more.any(), partial(_walk_beside, optimiser, once_more), _unchanged, lanes)
     if not optimiser.whole_record:
         return lanes
+    state = lanes.optimiser
     last = state.stage == optimiser.whole_record - 1
     deeper = leaving & (state.stage < optimiser.whole_record - 1)
     state = choose(deeper, _enter_stage(optimiser, state, state.stage + 1), state)
@@ -352,6 +355,26 @@ def _leave_stage(optimiser: WindowedBfgs, leaving: Array, stop: Array, lanes: La
     state = choose(again, fresh, state)
     state = choose(leaving & last & ~again, _from_best_start(optimiser, state), state)
     return lanes._replace(optimiser=state)
+
+
+def _walk_beside(optimiser: WindowedBfgs, lanes_to_move: Array, lanes: Lanes) -> Lanes:
+    """Begin the whole record again from beside a better lane's end, which needs neither windows nor balancing."""
+    state: WindowedState = lanes.optimiser
+    raw = beside(lanes.key, lanes.redraws, lanes.near)
+    walk = quasi_newton.start_walks(jnp.arcsinh(raw.astype(jnp.float64)))
+    anew = _enter_stage(optimiser, state._replace(walk=walk), jnp.full_like(state.stage, optimiser.whole_record))
+    anew = anew._replace(accepted=jnp.full_like(state.accepted, optimiser.sharpness_iterations))  # k has risen
+    begun = optimiser.draws * sum(optimiser.window_iterations) if optimiser.whole_record else 0
+    undone = lanes_to_move[:, None] & (jnp.arange(lanes.trace.shape[1]) * optimiser.stride >= begun)
+    return lanes._replace(
+        optimiser=choose(lanes_to_move, anew, state),
+        raw=choose(lanes_to_move, raw, lanes.raw),
+        borrowed=jnp.where(lanes_to_move, 1, lanes.borrowed),
+        phase=jnp.where(lanes_to_move, RUNNING, lanes.phase),
+        stop=jnp.where(lanes_to_move, STOP["none"], lanes.stop),
+        best_loss=jnp.where(lanes_to_move, jnp.inf, lanes.best_loss),
+        trace=jnp.where(undone, jnp.nan, lanes.trace),
+    )
 
 
 def _from_best_start(optimiser: WindowedBfgs, state: WindowedState) -> WindowedState:

@@ -16,10 +16,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.objective.objective import Objective, SiteData, nnse
 from phloem.kernels.objective.site import Site, site_data
 from phloem.kernels.optimise.lanes import PADDING, Lanes
 from phloem.kernels.optimise.optimiser import Optimiser, advance
+from phloem.kernels.simulate.days_at_bounds import DaysAtBounds, days_at_bounds
 from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.sharding.lanes.blocks import BLOCK, Block
 
@@ -164,6 +166,22 @@ def advance_program(objective: Objective, optimiser: Optimiser, mesh: Mesh) -> P
         return advance(objective, optimiser, data, lane_cell, lanes, steps, stage)
 
     specs = (TABLES, BY_LANE, BY_LANE, REPLICATED, REPLICATED)
+    return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
+
+
+@functools.cache
+def bounds_program(objective: Objective, mesh: Mesh) -> Program:
+    """Return the program (raw, tables, lane_cell) -> DaysAtBounds of all lanes, each part (lanes, pools)."""
+    model = objective.model
+
+    def shard(raw: jax.Array, data: SiteData, lane_cell: jax.Array) -> DaysAtBounds:
+        logs = log_physical(raw.T, objective.unknowns)
+        count = len(model.parameters)
+        inputs, pools = model.inputs_of_logs(logs[:count]), jnp.exp(logs[count:])
+        found = days_at_bounds(model, inputs, pools, data.tables, lane_cell, backend=objective.backend)
+        return DaysAtBounds(*(part.T for part in found))
+
+    specs = (BY_LANE, TABLES, BY_LANE)
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=BY_LANE, check_vma=False))
 
 

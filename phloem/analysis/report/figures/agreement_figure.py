@@ -35,6 +35,7 @@ def agreement_figure(name: str, rows: Sequence[Mapping[str, Any]]) -> Drawing:
     axes.barh(places, shares, height=0.7, color=OKABE_ITO[0])
     for place, row in zip(places, rows, strict=True):
         text = f"{row['agree']} of {row['count']} cells, median rCV {row['rcv']}" if row["count"] else "not judged"
+        text += f"; {row['stopped']} at a bound" if row["stopped"] else ""
         axes.annotate(text, (1.0, place), (6, 0), textcoords="offset points", va="center", fontsize=7, color=MUTED)
     axes.set_yticks(places, [row["name"] for row in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)

@@ -116,6 +116,14 @@ class DalecExperiment(Calibration):
         """Parameters, pools, streams and terms of the loss."""
         return GRID if self.reads_store else TOWERS
 
+    @property
+    def bounded_tables(self) -> ModelTables:
+        """The same tables; a stand that begins near zero has lower ceilings of its initial live pools."""
+        caps = self.live_caps or ()
+        pools = self.tables.pools
+        capped = tuple(replace(pool, upper=cap) for pool, cap in zip(pools, caps, strict=False))
+        return replace(self.tables, pools=(*capped, *pools[len(caps) :]))
+
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse a store where towers are due, and the other way round."""
         if self.reads_store != (kind == "grid" or (kind == "synthetic" and domain == "boreal")):

@@ -69,7 +69,7 @@ class SiteFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class SiteObjective(Objective):
-    """The tower objective: four streams, the ce prior, EDC1-5, steady-state pairs, violation.
+    """The tower objective: four streams, the ce prior, EDC1-5, steady-state pairs, violation and overflow.
 
     The model text is one whose `Sums` are those of the daily DALEC.
 
@@ -88,6 +88,11 @@ class SiteObjective(Objective):
     def streams(self) -> tuple[str, ...]:
         """Observed streams, in the order of the tables."""
         return STREAMS
+
+    @property
+    def living(self) -> tuple[int, ...]:
+        """The place of foliage, without which nothing is assimilated."""
+        return ([pool.name for pool in self.model.pools].index("foliar"),)
 
     @property
     def for_line_search(self) -> SiteObjective:
@@ -114,7 +119,7 @@ class SiteObjective(Objective):
             prior=self.prior(raw, data, lane_cell),
             edc=self.constraints(inputs, sharpness, data, lane_cell),
             steady_state=self.steady_state(inputs, sums, pools, sharpness, data, lane_cell),
-            violation=sums.violation,
+            violation=sums.violation + sums.overflow,
         )
 
     def penalty(

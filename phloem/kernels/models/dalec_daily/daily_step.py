@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import Any
 
 import jax.numpy as jnp
@@ -23,6 +24,13 @@ ACM_C2 = 2.1001  # c2, square of the LAI at which half of that yield is reached,
 
 VIOLATION_PER_MM = 0.01
 """Penalty of the loss a mm of water demand that was not met, mm-1 (dalec_daily.md section 6.7)."""
+
+OVERFLOW_PER_GRAM = 0.01
+"""Penalty of the loss a gram of carbon that a pool at its ceiling cannot hold, m2 g-1 (strict, ours).
+
+The model gives that carbon away as litter or respiration, as if it had turned over: a stock at its ceiling then feeds
+a flux that no parameter explains.
+"""
 
 
 def inputs(values: Any) -> Any:
@@ -103,6 +111,18 @@ def photosynthesis(lai: Any, efficiency: Any, w: Any) -> Any:
     square = lai * lai
     light = square * (ACM_C1 * w.radiation)
     return light * diffusive / (light + diffusive * (ACM_C2 + square) + 1e-30) * w.daylight
+
+
+def _overflow(excesses: tuple[Any, ...]) -> Any:
+    """Return the cost of what pools at their ceilings could not hold on one day, 1.
+
+    Below a gram a day it grows as the square, so that a walk meets no kink where a ceiling begins to be reached.
+
+    Args:
+        excesses: what did not fit into each pool, g m-2 d-1; at a floor it is negative, and costs nothing.
+    """
+    spilt = reduce(add, (jnp.where(excess > 0, excess, 0.0) for excess in excesses))
+    return OVERFLOW_PER_GRAM * spilt * spilt / (spilt + 1)
 
 
 def _drainage(water: Any, capacity: Any) -> Any:
@@ -214,35 +234,35 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
     drainage = _drainage(s.paw, c.paw_capacity)
 
     labile_release = s.labile * lost(release)
-    labile, excess, _ = _bounded(s.labile + (to_labile - labile_release), labile_t)
-    labile_release = labile_release + excess
+    labile, labile_excess, _ = _bounded(s.labile + (to_labile - labile_release), labile_t)
+    labile_release = labile_release + labile_excess
 
     leaf_litter = s.foliar * lost(fall)
     new = s.foliar + (to_foliar - leaf_litter + labile_release)
-    foliar, excess, _ = _bounded(new, foliar_t)
-    leaf_litter = leaf_litter + excess
+    foliar, foliar_excess, _ = _bounded(new, foliar_t)
+    leaf_litter = leaf_litter + foliar_excess
     if sw.foliar_floor == "unit_litter":
         leaf_litter = jnp.where(new < foliar_t.lower, 1.0, leaf_litter)
 
     root_litter = s.root * lost(c.root)
-    root, excess, _ = _bounded(s.root + (to_root - root_litter), root_t)
-    root_litter = root_litter + excess
+    root, root_excess, _ = _bounded(s.root + (to_root - root_litter), root_t)
+    root_litter = root_litter + root_excess
 
     wood_litter = s.wood * lost(c.wood)
-    wood, wood_rest, excess = _slow(s.wood, s.wood_rest, to_wood - wood_litter, wood_t, compensated)
-    wood_litter = wood_litter + excess
+    wood, wood_rest, wood_excess = _slow(s.wood, s.wood_rest, to_wood - wood_litter, wood_t, compensated)
+    wood_litter = wood_litter + wood_excess
 
     rh_litter, litter_to_som = s.litter * lost(litter_rate), s.litter * lost(decomposition_rate)
     change = leaf_litter + root_litter - rh_litter - litter_to_som
-    litter, excess, _ = _bounded(s.litter + change, litter_t)
-    litter_to_som = litter_to_som + excess
+    litter, litter_excess, _ = _bounded(s.litter + change, litter_t)
+    litter_to_som = litter_to_som + litter_excess
     negative = litter_to_som < 0
     rh_litter = jnp.where(negative, rh_litter + litter_to_som, rh_litter)
     litter_to_som = jnp.where(negative, 0.0, litter_to_som)
 
     rh_som = s.som * lost(som_rate)
-    som, som_rest, excess = _slow(s.som, s.som_rest, litter_to_som - rh_som + wood_litter, som_t, compensated)
-    rh_som = rh_som + excess
+    som, som_rest, som_excess = _slow(s.som, s.som_rest, litter_to_som - rh_som + wood_litter, som_t, compensated)
+    rh_som = rh_som + som_excess
 
     supply = w.precipitation - et
     new = s.paw + (supply - drainage)
@@ -257,6 +277,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
 
     reco = ra + rh_litter + rh_som
     pools = (labile, foliar, root, wood, litter, som, paw, puw)
+    excesses = (labile_excess, foliar_excess, root_excess, wood_excess, litter_excess, som_excess)
     outputs = Outputs(
         lai=lai,
         gpp=gpp,
@@ -283,6 +304,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
         runoff_puw=runoff_puw,
         paw_to_puw=paw_to_puw,
         violation=violation,
+        overflow=_overflow(excesses) if sw.carbon_ceilings == "penalised" else jnp.zeros_like(violation),
         **dict(zip((p.name for p in POOLS), pools, strict=True)),
     )
     return State._make([*pools, wood_rest, som_rest]), outputs

@@ -15,6 +15,7 @@ _CHOICES = {
     "edc4_temperature": ("none", "cardamom"),
     "pole_guard": ("clip", "none"),
     "state_dtype": ("compensated", "plain"),
+    "carbon_ceilings": ("penalised", "free"),
 }
 
 
@@ -33,6 +34,7 @@ class Switches:
         edc4_temperature: no temperature factor, or CARDAMOM's exp(q T) (D4).
         pole_guard: latitude kept within 89.99 degrees, or not (D10).
         state_dtype: wood and SOM carry the rounding error of their updates, or not (section 10).
+        carbon_ceilings: what a carbon pool cannot hold costs something in the loss, or not.
     """
 
     foliar_floor: str = "conserve"
@@ -45,6 +47,7 @@ class Switches:
     edc4_temperature: str = "none"
     pole_guard: str = "clip"
     state_dtype: str = "compensated"
+    carbon_ceilings: str = "penalised"
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -118,6 +118,7 @@ class Outputs(NamedTuple):
     runoff_puw: Any
     paw_to_puw: Any
     violation: Any
+    overflow: Any
     labile: Any
     foliar: Any
     root: Any
@@ -143,13 +144,14 @@ class Observed(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What the site objective needs of a simulation: squared errors, flux totals, pools at year ends."""
+    """What the site objective needs of a simulation: squared errors, penalties, flux totals, pools at year ends."""
 
     gpp_error: Any
     reco_error: Any
     et_error: Any
     lai_error: Any
     violation: Any
+    overflow: Any
     labile_year_ends: Any
     foliar_year_ends: Any
     root_year_ends: Any
