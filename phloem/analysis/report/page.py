@@ -18,9 +18,11 @@ from phloem.analysis.report.forward import biomass_maps, biomass_rows, experimen
 from phloem.analysis.report.maps import Extra, MapParts
 from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
 from phloem.analysis.report.towers import SiteSeries, tower_sections
+from phloem.analysis.report.walls import walls_section
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
 from phloem.analysis.report_data.tower_product import middle
+from phloem.analysis.report_data.walls import Walls
 from phloem.analysis.style.wording import duration, fixed, stream_title
 from phloem.io.campaign.tile_schema import NOT_COUNTED
 from phloem.model_tables import ModelTables
@@ -41,6 +43,7 @@ class Contents:
         attribution: By campaign, the folder and what `phloem attribute` has found.
         benchmark: By campaign, the folder and what `phloem benchmark` has found.
         notes: What the reader should know first, in words.
+        walls: What stands at a wall, of one campaign.
     """
 
     title: str
@@ -52,6 +55,7 @@ class Contents:
     attribution: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     benchmark: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    walls: Walls | None = None
 
     @property
     def tables(self) -> ModelTables:
@@ -100,6 +104,8 @@ def write_report(
         if contents.runs is not None:
             sections.append(forward_section(contents.runs, files))
         sections += towers[1:] or maps.cell_sections()
+        if contents.walls is not None:
+            sections.append(walls_section(contents.walls, files))
         sections += [attributed, benchmarked, _facts_section(contents.facts)]
         page = render(
             "report.html",

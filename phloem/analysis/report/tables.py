@@ -68,11 +68,14 @@ def _lane_words(product: TowerProduct, index: int) -> str:
 def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
     """Return status, end loss and its terms of every member of a cell."""
     best = product.best_member(index)
+    least = product.loss[index, best] if best is not None else np.nan
     return [
         {
             "member": member,
             "colour": OKABE_ITO[member % len(OKABE_ITO)],
-            "status": _STATUS_WORDS.get(code, f"unknown status {code}"),
+            "status": _STATUS_WORDS.get(code, f"unknown status {code}")
+            + (", borrowed" if product.borrowed[index, member] > 0 else ""),
+            "gap": fixed(product.loss[index, member] - least, 2),
             "failed": not product.calibrated[index, member],
             "best": member == best,
             "redraws": int(product.redraws[index, member]),
@@ -85,6 +88,18 @@ def member_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:
         }
         for member, code in enumerate(product.status[index].tolist())
     ]
+
+
+def ceiling_words(product: TowerProduct, index: int) -> str:
+    """Return which members that count hold which pool at its ceiling, and on how many days; empty where none does."""
+    words = []
+    for slot, pool in enumerate(product.tables.pools):
+        days = product.ceiling_days[index, :, slot]
+        there = np.flatnonzero((days > 0) & product.calibrated[index]).tolist()
+        if there:
+            who = ", ".join(f"{member} ({days[member]:.0f} days)" for member in there)
+            words.append(f"{pool.name} stands at its ceiling of {number(pool.upper)} {pool.unit} in members {who}")
+    return "; ".join(words)
 
 
 def parameter_rows(product: TowerProduct, index: int) -> list[dict[str, Any]]:

@@ -14,7 +14,15 @@ from phloem.analysis.report.figures.tower_figures import Panel, loss_figure, sea
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.parameter_recovery import recovery
 from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
-from phloem.analysis.report.tables import agreement_rows, failed_lanes, member_rows, parameter_rows, score_rows, shade
+from phloem.analysis.report.tables import (
+    agreement_rows,
+    ceiling_words,
+    failed_lanes,
+    member_rows,
+    parameter_rows,
+    score_rows,
+    shade,
+)
 from phloem.analysis.report_data.tower_product import (
     BINS,
     WEEK,
@@ -127,6 +135,7 @@ def _cell(product: TowerProduct, index: int, series: dict[str, Any] | None, file
         "curves": files.drawing(loss_figure(f"loss-{index}", product.trace_iteration, product.loss_trace[index])),
         "rows": member_rows(product, index),
         "parameters": parameter_rows(product, index),
+        "ceilings": ceiling_words(product, index),
         "judged": bool(np.isfinite(product.parameters_rcv[index]).any()),
     }
 

@@ -43,6 +43,9 @@ _NEEDED = {
     "parameters_rcv": ("cell", "parameter"),
 }
 
+_LATER = {"ceiling_days": ("cell", "member", "pool"), "borrowed": ("cell", "member")}
+"""What older products do not have: 0 there."""
+
 
 @dataclass(frozen=True)
 class TowerProduct:
@@ -59,6 +62,8 @@ class TowerProduct:
         nnse, nnse_validation: (cells, members, streams) likewise.
         parameters: (cells, members, parameters) physical values.
         parameters_median, parameters_rcv: (cells, parameters).
+        ceiling_days: (cells, members, pools) days of the run at whose end the pool stood at its ceiling.
+        borrowed: (cells, members) 1 for lanes that ended beside another member's basin.
     """
 
     tables: ModelTables
@@ -78,6 +83,8 @@ class TowerProduct:
     parameters: Floats
     parameters_median: Floats
     parameters_rcv: Floats
+    ceiling_days: Floats
+    borrowed: Floats
 
     @property
     def members(self) -> int:
@@ -111,6 +118,9 @@ def read_product(merged: xr.Dataset, tables: ModelTables) -> TowerProduct:
         raise InputError(f"the merged product lacks {lacking}: write it again with `phloem merge DIR`")
     labels = {"stream": tables.streams, "parameter": tables.parameter_names, "term": tables.terms}
     arrays = {name: _values(merged[name], dimensions, labels) for name, dimensions in _NEEDED.items()}
+    for name, dimensions in _LATER.items():
+        lengths = [arrays["status"].shape[0], arrays["status"].shape[1], len(tables.pools)][: len(dimensions)]
+        arrays[name] = _values(merged[name], dimensions, labels) if name in merged else np.zeros(lengths)
     status = np.nan_to_num(arrays.pop("status"), nan=STATUS["missing"]).astype(np.int64)
     # A hole has fill values here, which mean nothing as counts.
     done = status != STATUS["missing"]

@@ -15,6 +15,7 @@ from phloem.analysis.experiments.forward_product import read_forward
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.cell_sets import CellSet, quantities, read_cells
+from phloem.analysis.report_data.walls import Walls, read_walls
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.tower_cell import Cell
@@ -78,6 +79,7 @@ def report_campaign(campaign: Campaign) -> Path:
         )
     runs = next((path for path in (root / "forward.nc", root.parent / "forward.nc") if path.is_file()), None)
     bar = ProgressBar("report", len(quantities(tables)))
+    walls = _walls(campaign)
     with ExitStack() as stack:
         cells = open_cells(stack, campaign, campaign.cells.names)
         if not campaign.configuration.data.is_store:
@@ -94,8 +96,14 @@ def report_campaign(campaign: Campaign) -> Path:
             attribution=found_in([(experiment, root)], *ATTRIBUTION),
             benchmark=found_in([(experiment, root)], *BENCHMARK),
             notes=notes,
+            walls=walls,
         )
         return write_report(contents, campaign.paths.report_dir, bar.update)
+
+
+def _walls(campaign: Campaign) -> Walls | None:
+    with MergedSlices(campaign.paths.merged, campaign.cells.names) as merged:
+        return read_walls(merged, campaign.configuration.calibration.bounded_tables)
 
 
 def _report_experiments(root: Path) -> Path:

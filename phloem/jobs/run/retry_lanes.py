@@ -62,7 +62,7 @@ def _lanes_of(cell: int, found: _Found) -> list[Lane]:
     near = (int(found.tile[best]), best) if counted[best] else (-1, -1)
     lanes = []
     for member in np.flatnonzero(np.isin(status, TAKEN_UP)).tolist():
-        used = int(found.redraws[member]) + (status[member] != STATUS["set_aside"])
+        used = int(found.redraws[member]) + int(status[member] != STATUS["set_aside"])
         lanes.append(Lane(cell, member, used, int(status[member]), *near))
     return lanes
 
