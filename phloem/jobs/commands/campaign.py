@@ -101,7 +101,7 @@ def _report_run(outcome: Finished | ToldElsewhere) -> None:
     if isinstance(outcome, ToldElsewhere):
         raise typer.Exit(outcome.status)
     campaign, state, merged = outcome
-    print(*describe_lanes(state, campaign.paths.root), sep="", end="")
+    print(*describe_lanes(merged, campaign.paths.root), sep="", end="")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
     if set_aside := describe_set_aside(state, campaign.paths.root):
         raise WorkError(set_aside)
@@ -180,7 +180,7 @@ def retry(
     Example: phloem retry campaigns/fluxnet --lanes
     """
     from phloem.jobs.campaign.planning import open_or_plan
-    from phloem.jobs.run.engines import run_planned
+    from phloem.jobs.run.engines import follow_up, run_planned
     from phloem.jobs.run.execute import forgive
     from phloem.jobs.run.retry_lanes import retry_lanes
 
@@ -191,7 +191,8 @@ def retry(
     if lanes:
         campaign, count = retry_lanes(campaign)
         print(f"{count} lanes are calibrated again" if count else "no lane is left to take up")
-    _report_run(run_planned(campaign, workers, keys))
+    outcome = run_planned(campaign, workers, keys)
+    _report_run(follow_up(outcome, workers, keys) if lanes else outcome)
 
 
 def merge(

@@ -10,9 +10,15 @@ from phloem.hpc.local_engine import default_workers
 from phloem.hpc.mpi_engine import inside_world, launch
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
+from phloem.jobs.progress import say
 from phloem.jobs.run.deliver import deliver
 from phloem.jobs.run.execute import run_campaign
 from phloem.jobs.run.outcome import Finished, ToldElsewhere
+from phloem.jobs.run.retry_lanes import retry_lanes
+from phloem.names import STATUS
+
+FOLLOW_UPS = 2
+"""Rounds that follow when lanes are tried again, at most."""
 
 
 def run(
@@ -53,6 +59,25 @@ def run_planned(
         return run_through_slurm(campaign, detach)
     state = run_campaign(campaign, workers)
     return Finished(campaign, state, deliver(campaign, state))
+
+
+def follow_up(outcome: Finished | ToldElsewhere, workers: int, assignments: Sequence[str]) -> Finished | ToldElsewhere:
+    """Take up the lanes that lie in a poor basin since others of their cells were tried again and found a better one.
+
+    Args:
+        outcome: of a run that tried lanes again; where it was told elsewhere, nothing follows.
+        workers: processes; 0: as the configuration says.
+        assignments: `key.path=value` texts.
+    """
+    for _ in range(FOLLOW_UPS):
+        if isinstance(outcome, ToldElsewhere):
+            break
+        campaign, count = retry_lanes(outcome.campaign, (STATUS["poor_basin"],))
+        if not count:
+            break
+        say(f"{count} lanes lie above a basin that others of their cells have found since: they are tried again")
+        outcome = run_planned(campaign, workers, assignments)
+    return outcome
 
 
 def _start_world(campaign: Campaign, workers: int, assignments: Sequence[str]) -> ToldElsewhere:

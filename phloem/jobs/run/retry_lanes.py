@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from phloem.io.campaign.tile_schema import good_lanes, with_basins
@@ -33,11 +35,15 @@ class _Found:
         self.status[better], self.loss[better], self.tile[better] = status[better], loss[better], tile
 
 
-def failed_lanes(campaign: Campaign) -> list[Lane]:
+def failed_lanes(campaign: Campaign, taken_up: Sequence[int] = TAKEN_UP) -> list[Lane]:
     """Return the lanes that are to be computed again: with the draw that each begins at, and its cell's best lane.
 
     A lane goes on with the draws after those it has used; what was set aside has used none in vain. Where a lane of
     the cell counts, the others may walk once more from beside its end.
+
+    Args:
+        campaign: some or all of whose tiles are done.
+        taken_up: what became of the lanes that are wanted, of `names.STATUS`.
 
     Raises:
         CorruptFile: a tile is not what was committed.
@@ -52,7 +58,7 @@ def failed_lanes(campaign: Campaign) -> list[Lane]:
         for row, cell in enumerate(arrays["cell"].tolist()):
             found = known.setdefault(place[cell], _Found(arrays["status"].shape[1]))
             found.take(tile, *(arrays[name][row] for name in ("status", "loss", "redraws")))
-    return [lane for cell in sorted(known) for lane in _lanes_of(cell, known[cell])]
+    return [lane for cell in sorted(known) for lane in _lanes_of(cell, known[cell]) if lane.was in taken_up]
 
 
 def _lanes_of(cell: int, found: _Found) -> list[Lane]:
@@ -67,11 +73,15 @@ def _lanes_of(cell: int, found: _Found) -> list[Lane]:
     return lanes
 
 
-def retry_lanes(campaign: Campaign) -> tuple[Campaign, int]:
+def retry_lanes(campaign: Campaign, taken_up: Sequence[int] = TAKEN_UP) -> tuple[Campaign, int]:
     """Pack the failed lanes into batches that fill the devices; return the campaign that has them, and their number.
 
     A lane that stands in a batch which is not done yet stays there. One that has used up its draws stays as it is: a
     tile file counts them in a byte.
+
+    Args:
+        campaign: some or all of whose tiles are done.
+        taken_up: what became of the lanes that are wanted, of `names.STATUS`.
 
     Raises:
         CorruptFile: a tile is not what was committed.
@@ -80,7 +90,7 @@ def retry_lanes(campaign: Campaign) -> tuple[Campaign, int]:
     waiting = {lane[:2] for batch in open_batches for lane in batch}
     lanes = [
         lane
-        for lane in failed_lanes(campaign)
+        for lane in failed_lanes(campaign, taken_up)
         if lane[:2] not in waiting and lane.redraws <= campaign.kind.most_redraws
     ]
     width = BLOCK * campaign.configuration.engine.devices
