@@ -12,8 +12,8 @@ from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import Members
+from phloem.jobs.calibration.run_dates import simulated_days
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
-from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import outputs_from_day
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
@@ -111,16 +111,6 @@ def _padded(weather: Any, weather_row: np.ndarray | None, longest: int) -> Any:
     if weather_row is not None or len(weather[0]) >= longest:
         return weather
     return type(weather)(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in weather))
-
-
-def simulated_days(cell: Cell | GridCell, experiment: Calibration, site: Site) -> tuple[np.ndarray, np.ndarray]:
-    """Return year and day of the year of each simulated day, (days,): those whose forcing it had."""
-    if isinstance(cell, Cell):
-        return cell.dates.astype("datetime64[Y]").astype(int) + 1970, np.asarray(cell.doy)
-    first, last = experiment.protocol.forcing
-    record = (cell.year >= first) & (cell.year <= last)
-    rows = np.arange(site.days) if site.weather_row is None else site.weather_row
-    return np.asarray(cell.year)[record][rows], np.asarray(cell.doy)[record][rows]
 
 
 def _withheld(site: Site, tables: ModelTables) -> dict[str, np.ndarray]:

@@ -59,7 +59,10 @@ class Near(NamedTuple):
     aim: np.ndarray
 
 
-KINDS = {"calibration": "phloem.jobs.kinds.calibration:Calibrations"}
+KINDS = {
+    "calibration": "phloem.jobs.kinds.calibration:Calibrations",
+    "simulation": "phloem.jobs.kinds.simulation:Simulations",
+}
 """Module and class of each kind, by the name that experiments give."""
 
 

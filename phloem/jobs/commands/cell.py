@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from phloem.errors import InputError
 from phloem.jobs.commands.options import (
     Backend,
     BackendOption,
     CellOption,
     Drivers,
+    EngineOption,
     Json,
     MembersOption,
     Mode,
@@ -22,24 +24,75 @@ from phloem.jobs.commands.options import (
     PrecisionOption,
     Quality,
     QualityOption,
+    Set,
+    Step,
+    Workers,
 )
 
 
 def simulate(
-    drivers: Drivers,
-    parameters: Parameters,
     out: Annotated[Path, typer.Option("--out", help="NetCDF file to write.")],
+    directory: Annotated[Path | None, typer.Argument(help="Directory of a finished campaign.")] = None,
+    what: Annotated[
+        Step, typer.Option("--what", help="Of a campaign: each day, or means over months or years.")
+    ] = Step.DAILY,
+    cells: Annotated[str, typer.Option("--cells", help="Of a campaign: names such as A,B; default: all.")] = "",
+    years: Annotated[str, typer.Option("--years", help="Of a campaign: those that are kept, as 2001-2010.")] = "",
+    drivers: Annotated[
+        Path | None,
+        typer.Option(
+            "--drivers",
+            help="One tower: its file (NetCDF). A campaign: other drivers, a folder of towers, a store or a grid file.",
+        ),
+    ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option("--parameters", help="One tower: CSV, one row a member; or a campaign's merged.nc."),
+    ] = None,
     mode: ModeOption = Mode.STRICT,
     precision: PrecisionOption = Precision.FLOAT32,
     backend: BackendOption = Backend.AUTO,
     quality: QualityOption = Quality.REPAIR,
     cell: CellOption = None,
     members: MembersOption = "all",
+    engine: EngineOption = None,
+    workers: Workers = 0,
+    assignments: Set = None,
 ) -> None:
-    """Simulate one tower with given parameters: every member, every day. No observations are needed.
+    """Write fluxes and pools: of a finished campaign's cells and members, or of one tower with given parameters.
+
+    No observations are needed. Of a campaign O.nc is (member, time, cell), or (member, time, lat, lon) on a grid;
+    members that do not count are missing. Other drivers (scenarios, other years, longer runs) begin with the calibrated
+    initial pools, and keep the reference climate of the calibration.
+
+    Example: phloem simulate campaigns/fluxnet --out O.nc --what monthly --members 0,1 --years 2001-2010
 
     Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
     """
+    if directory is not None:
+        from phloem.jobs.simulation.simulate_campaign import Choice, simulate_campaign
+
+        refused = {
+            "--parameters": parameters is not None,
+            "--cell": cell is not None,
+            "--mode": mode is not Mode.STRICT,
+            "--precision": precision is not Precision.FLOAT32,
+            "--backend": backend is not Backend.AUTO,
+        }
+        if given := [name for name, there in refused.items() if there]:
+            raise InputError(f"{given[0]} goes with one tower; a campaign has its own")
+        choice = Choice(what.value, cells, members, years, drivers, quality.value)
+        keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+        written = simulate_campaign(directory, out, choice, keys, workers)
+        if written is not None:
+            print(written)
+        return
+    if drivers is None or parameters is None:
+        raise InputError(
+            "simulate: name the directory of a finished campaign, or --drivers and --parameters of one tower"
+        )
+    if what is not Step.DAILY or cells or years or engine or workers or assignments:
+        raise InputError("--what, --cells, --years, --engine, --workers and --set go with the directory of a campaign")
     from phloem.jobs.single_cell import simulate as run_simulation
 
     choices = mode.value, precision.value, backend.value, quality.value

@@ -50,6 +50,14 @@ class Quality(StrEnum):
     REFUSE = "refuse"
 
 
+class Step(StrEnum):
+    """Steps of a simulation's product."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+    ANNUAL = "annual"
+
+
 class Kind(StrEnum):
     """Campaign files to start from."""
 

@@ -23,6 +23,9 @@ SIDE_BY_SIDE = ("baseline", "single-year", "growth-curve")
 EXPERIMENTS = dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC)
 """The experiments of this package: module and class of each."""
 
+WRITTEN_BY_COMMANDS = {"simulation": "phloem.jobs.simulation.table:SimulationTable"}
+"""Those that a command writes, as `phloem simulate`, and nobody by hand."""
+
 
 @cache
 def find_experiment(name: str) -> type[ExperimentTable]:
@@ -31,13 +34,14 @@ def find_experiment(name: str) -> type[ExperimentTable]:
     Raises:
         InputError: no experiment has this name; the message has the valid ones. Or what brings it is broken.
     """
-    brought = {} if name in EXPERIMENTS else {point.name: point for point in entry_points(group=GROUP)}
+    own = {**EXPERIMENTS, **WRITTEN_BY_COMMANDS}
+    brought = {} if name in own else {point.name: point for point in entry_points(group=GROUP)}
     if name in brought:
         return _load(brought[name])
-    if name not in EXPERIMENTS:
+    if name not in own:
         valid = ", ".join([*EXPERIMENTS, *sorted(brought)])
         raise InputError(f"must be one of {valid}")
-    module, _, attribute = EXPERIMENTS[name].partition(":")
+    module, _, attribute = own[name].partition(":")
     table: type[ExperimentTable] = getattr(import_module(module), attribute)
     return table
 

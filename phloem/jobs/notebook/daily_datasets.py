@@ -11,7 +11,7 @@ import xarray as xr
 
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_arrays import TIME_UNITS
-from phloem.jobs.analyse.member_runs import simulated_days
+from phloem.jobs.calibration.run_dates import simulated_days
 from phloem.jobs.single_cell import TowerSimulation, daily_outputs, simulation_attributes
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.objective.site import Site

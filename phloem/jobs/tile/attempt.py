@@ -212,11 +212,12 @@ class TileAttempt:
 
     def counts(self, arrays: Arrays) -> dict[str, Any]:
         """Return what the log tells of a finished tile."""
+        redraws = arrays.get("redraws")
         return {
             "attempt": self.number,
             "seconds": round(time.monotonic() - self.started, 1),
             "lanes": int((arrays["status"] != STATUS["missing"]).sum()),
-            "redraws": int(arrays["redraws"].sum()),
+            "redraws": 0 if redraws is None else int(redraws.sum()),
             "diverged": int((arrays["status"] == STATUS["diverged"]).sum()),
             "set_aside": int((arrays["status"] == STATUS["set_aside"]).sum()),
         }

@@ -102,6 +102,21 @@ class Calibration(ExperimentTable):
         """Return the model text of forward runs: that of the loss, or a plainer one of the same days."""
         return self.objective().model
 
+    def scenario_weather(self, cell: Any, drivers: Any) -> Any:
+        """Return what the forward model reads of other drivers of a cell that was calibrated.
+
+        What a model takes from the calibration's record, such as a reference climate, is still taken from there: with
+        the scenario's own a warming would warm nothing.
+
+        Args:
+            cell: with the drivers of its calibration.
+            drivers: of the scenario, one row a day.
+
+        Raises:
+            ValueError: this experiment knows of no scenarios.
+        """
+        raise ValueError(f"the experiment {self.name} knows of no other drivers than those of its calibration")
+
     def forward_weather(self, site: Site) -> Any:
         """Return what the forward model reads of a site's forcing."""
         return site.weather

@@ -252,6 +252,20 @@ class DalecExperiment(Calibration):
 
         return dalec(self.mode)
 
+    def scenario_weather(self, cell: Any, drivers: Any) -> Weather:
+        """Return the forcing terms of other drivers, at the reference climate of the calibration."""
+        from phloem.kernels.calibrations.dalec_daily.grid_site import years_of
+        from phloem.kernels.models.dalec_daily.forcing_terms import reference_climate, weather
+        from phloem.kernels.models.dalec_daily.mode_switches import switches
+
+        first, last = self.calibration_years
+        window = years_of(cell.year, (first, last)) if self.reads_store else cell.training_days
+        reference = reference_climate(cell.forcing, window)
+        everything = len(drivers.time)
+        return weather(
+            drivers.time, drivers.doy, cell.latitude, drivers.forcing, everything, switches(self.mode), reference
+        )
+
     def forward_weather(self, site: Site) -> Weather:
         """Return what the plain daily model reads of a site's forcing."""
         from phloem.kernels.models.dalec_daily.forcing_terms import Weather

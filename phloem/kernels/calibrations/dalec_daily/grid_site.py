@@ -130,7 +130,7 @@ def grid_site(
     Raises:
         ValueError: years of the protocol that the record or the run does not have.
     """
-    record = _years(cell.year, protocol.forcing)
+    record = years_of(cell.year, protocol.forcing)
     time, year, doy, window_start, fraction = (
         np.asarray(values)[record]
         for values in (cell.time, cell.year, cell.doy, cell.window_start, cell.evaporative_fraction)
@@ -138,14 +138,14 @@ def grid_site(
     forcing, trajectory = cell.forcing, cell.trajectory
     snapshot = float(cell.statics.get("biomass_snapshot", np.nan))
     seen = {name: np.asarray(cell.observations[name], float)[record] for name in STREAMS}
-    window = _years(year, protocol.calibration)
+    window = years_of(year, protocol.calibration)
     terms = weather(
         time, doy, cell.latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches
     )
     mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
 
     # Where the run meets each day of the record last; where nothing is observed the day has row 0.
-    starts = {y: _years(year, (y, y)) for y in map(int, protocol.years)}
+    starts = {y: years_of(year, (y, y)) for y in map(int, protocol.years)}
     day_row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in protocol.years])
     sim_year = np.concatenate([np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(protocol.years, 1)])
     last = {y: protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)}
@@ -207,7 +207,7 @@ def grid_site(
     )
 
 
-def _years(year: np.ndarray, span: Years) -> slice:
+def years_of(year: np.ndarray, span: Years) -> slice:
     """Return the days of some years of a record.
 
     Raises:

@@ -79,6 +79,7 @@ def weather(
     forcing: Mapping[str, Real[np.ndarray, " days"]],
     window: int | slice,
     switches: Switches,
+    reference: tuple[float, float] | None = None,
 ) -> Weather:
     """Turn a cell's forcing into what the step reads.
 
@@ -90,6 +91,7 @@ def weather(
             each of shape (days,).
         window: days, or number of first days, over which the reference climate Tm and Pm is taken.
         switches: named differences; `pole_guard` is read.
+        reference: Tm and Pm where they are those of another record, as of a scenario's calibration.
 
     Returns:
         Eleven float64 arrays of shape (days,).
@@ -97,7 +99,7 @@ def weather(
     cold, warm = (np.asarray(forcing[name], float) for name in ("tasmin", "tasmax"))
     rain = np.asarray(forcing["pr"], float)
     mean = 0.5 * (cold + warm)
-    days = window if isinstance(window, slice) else slice(window)
+    temperature, rainfall = reference_climate(forcing, window) if reference is None else reference
     conductance = ACM_PSI_POWER / (ACM_B2 + 0.5 * (warm - cold))
     phase = np.asarray(time, float) % (2 * np.pi * SCALE) / SCALE
     return Weather(
@@ -108,11 +110,18 @@ def weather(
         daylight=ACM_D1 * day_length(latitude, doy, switches.pole_guard) + ACM_D2,
         sqrt_vpd=np.sqrt(np.maximum(np.asarray(forcing["vpd"], float), 0)),
         precipitation=rain,
-        warmth=mean - mean[days].mean(),
-        wetness=rain / max(rain[days].mean(), 1e-3) - 1,
+        warmth=mean - temperature,
+        wetness=rain / max(rainfall, 1e-3) - 1,
         sin_phase=np.sin(phase),
         cos_phase=np.cos(phase),
     )
+
+
+def reference_climate(forcing: Mapping[str, Real[np.ndarray, " days"]], window: int | slice) -> tuple[float, float]:
+    """Return the reference climate of a record: Tm in degC and Pm in mm d-1, means over a window of its days."""
+    days = window if isinstance(window, slice) else slice(window)
+    mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))
+    return float(mean[days].mean()), float(np.asarray(forcing["pr"], float)[days].mean())
 
 
 def year_ends(doy: Real[np.ndarray, " days"]) -> Float[np.ndarray, " days"]:

@@ -1,0 +1,1 @@
+"""Simulations of finished campaigns: fluxes and pools of cells and members, with the same drivers or with others."""

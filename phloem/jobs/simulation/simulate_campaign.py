@@ -1,0 +1,139 @@
+"""`phloem simulate DIR`: a campaign's fluxes and pools as one file, computed on any engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phloem.arithmetic import ceil_div
+from phloem.errors import InputError
+from phloem.hpc.local_engine import default_workers
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.campaign.planning import take_up
+from phloem.jobs.config.campaign_file import configuration_of
+from phloem.jobs.config.parameters_file import ALL_MEMBERS, MEDIAN
+from phloem.jobs.run.engines import run_planned
+from phloem.jobs.run.outcome import ToldElsewhere
+from phloem.jobs.simulation.periods import PER_YEAR
+from phloem.jobs.simulation.product import forget_parts
+from phloem.jobs.single_cell import daily_outputs
+from phloem.names import PERIOD
+
+TILE_BYTES = 128 * 2**20
+"""Bytes of what a tile keeps, about."""
+
+MOST_CELLS = 48
+"""Cells of a tile, at most."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is simulated of a campaign.
+
+    Attributes:
+        what: daily, monthly or annual.
+        cells: names with commas between them; empty: all.
+        members: `all`, `median`, or numbers with commas between them.
+        years: first and last year that is kept, as 2001-2010; empty: all.
+        drivers: other drivers than those of the calibration.
+        quality: what happens to mendable defects of such drivers.
+    """
+
+    what: str = "daily"
+    cells: str = ""
+    members: str = ALL_MEMBERS
+    years: str = ""
+    drivers: Path | None = None
+    quality: str = "repair"
+
+
+def simulate_campaign(
+    directory: Path, out: Path, choice: Choice, assignments: Sequence[str] = (), workers: int = 0
+) -> Path | None:
+    """Write the fluxes and pools of a finished campaign as one CF-NetCDF file.
+
+    The parts are kept beside the file, in a folder of its name and `.parts`, until it is whole: run again, a simulation
+    that was interrupted goes on.
+
+    Args:
+        directory: of the campaign.
+        out: the file.
+        choice: what is simulated.
+        assignments: `engine.key=value` texts; the engine is else that of the campaign.
+        workers: processes; 0: as the engine says.
+
+    Returns:
+        The file; None where another process tells of it.
+
+    Raises:
+        InputError: bad choice, cell, member, years or drivers; nothing is written.
+        WorkError: the campaign is not merged, or some tiles have no result.
+    """
+    if not out.parent.is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: name a file in a folder that exists")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out {out}: the folder {out.parent} is not writable")
+    source = open_campaign(directory)
+    frozen, experiment = source.configuration, source.configuration.calibration
+    chosen: dict[str, Any] = {
+        "name": "simulation",
+        "campaign": str(directory.resolve()),
+        "out": str(out.resolve()),
+        "what": choice.what,
+        "backend": experiment.time_loop,
+        "quality": choice.quality,
+    }
+    members = frozen.campaign.members
+    if choice.members != MEDIAN:
+        chosen["numbers"] = list(range(members)) if choice.members == ALL_MEMBERS else _numbers(choice.members)
+    if choice.cells:
+        chosen["cells"] = [name.strip() for name in choice.cells.split(",")]
+    if choice.years:
+        chosen["shown_years"] = _years(choice.years)
+    if choice.drivers is not None:
+        if not choice.drivers.exists():
+            raise InputError(f"--drivers {choice.drivers}: not there")
+        chosen["drivers"] = str(choice.drivers.resolve())
+    count = len(chosen.get("numbers", [0]))
+    days = max((source.cells[place].days for place in range(len(source.cells))), default=366)
+    periods = days * PER_YEAR[choice.what] / PERIOD
+    each = max(
+        1.0, len(daily_outputs(experiment.tables)) * count * periods * (8 if experiment.precision == "float64" else 4)
+    )
+    simulated = len(chosen.get("cells", source.cells))
+    hands = workers or frozen.engine.workers or default_workers()
+    tables = {
+        "campaign": {"name": "simulation", "seed": 0, "members": count},
+        "data": {"kind": "tower", "path": str(directory.resolve())},
+        "experiment": chosen,
+        "tiles": {"cells": max(1, min(MOST_CELLS, int(TILE_BYTES / each), ceil_div(simulated, hands)))},
+        "engine": frozen.engine.model_dump(exclude_none=True),
+    }
+    configuration = configuration_of(tables, assignments)
+    campaign = take_up(configuration, out.with_name(f"{out.name}.parts"), Path.cwd())
+    outcome = run_planned(campaign, workers, assignments)
+    if isinstance(outcome, ToldElsewhere):
+        return None
+    forget_parts(outcome.campaign)
+    return outcome.merged
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise InputError(f"--members {text!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
+
+
+def _years(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    try:
+        years = [int(first), int(last or first)]
+    except ValueError:
+        raise InputError(f"--years {text!r}: a year, or two such as 2001-2010, are due") from None
+    if years[0] > years[1]:
+        raise InputError(f"--years {text!r}: the first year comes first")
+    return years
