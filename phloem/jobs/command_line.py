@@ -14,7 +14,7 @@ from phloem.hpc.tasks import EngineError
 from phloem.jobs.commands.attribute import attribute
 from phloem.jobs.commands.benchmark import benchmark
 from phloem.jobs.commands.campaign import finish, merge, new, normalise, plan, retry, run, status, work
-from phloem.jobs.commands.cell import evaluate, simulate
+from phloem.jobs.commands.cell import evaluate, parameters, simulate
 from phloem.jobs.commands.experiments import experiments, forward
 from phloem.jobs.commands.ingest import ingest
 from phloem.jobs.commands.machine import demo, doctor
@@ -47,8 +47,8 @@ def _root(
 
 
 VISIBLE: tuple[Callable[..., None], ...] = (
-    new, doctor, plan, run, status, retry, merge, forward, experiments, attribute, benchmark, report, simulate,
-    evaluate, demo, normalise, ingest,
+    new, doctor, plan, run, status, retry, merge, forward, experiments, attribute, benchmark, report, parameters,
+    simulate, evaluate, demo, normalise, ingest,
 )  # fmt: skip
 """The commands, in the order of `--help`."""
 

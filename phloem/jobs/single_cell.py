@@ -21,7 +21,7 @@ from phloem.io.drivers.tower_cell import Cell
 from phloem.io.drivers.tower_files import read_tower
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
-from phloem.jobs.config.parameters_file import ALL_MEMBERS, read_parameters
+from phloem.jobs.config.parameters_file import ALL_MEMBERS, read_parameters, write_parameters
 from phloem.jobs.config.toml_file import validate
 from phloem.jobs.evaluation import Evaluation
 from phloem.kernels.calibrations.experiment import Calibration
@@ -194,6 +194,29 @@ def simulate(
     experiment = tower_experiment(mode, precision).with_backend(backend)
     values = read_parameters(parameters, experiment.tables, cell or drivers.stem, members)
     simulate_tower(read_tower(drivers, quality=quality, compared=False), values, experiment).write(out)
+    return out
+
+
+def write_cell_parameters(product: Path, out: Path, cell: str | None = None, members: str = ALL_MEMBERS) -> Path:
+    """Write what a campaign has found for one cell as a parameters file.
+
+    Args:
+        product: directory of a finished campaign, or its merged.nc.
+        out: the file, NetCDF where its name ends so, else CSV.
+        cell: whose parameters are taken; None: those of the only cell.
+        members: `all`, `median`, or numbers with commas between them.
+
+    Raises:
+        InputError: no product, cell or member, or a folder that cannot be written to; nothing is written.
+    """
+    merged = product / "merged.nc" if product.is_dir() else product
+    try:
+        with netCDF4.Dataset(str(merged)) as file:
+            name = str(file.getncattr("experiment"))
+    except (OSError, RuntimeError, AttributeError) as error:
+        raise InputError(f"{merged}: not the product of a campaign ({error})") from error
+    tables = calibration_named(name).tables
+    write_parameters(out, read_parameters(merged, tables, cell, members), tables)
     return out
 
 

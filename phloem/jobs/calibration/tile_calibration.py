@@ -98,7 +98,7 @@ class TileCalibration:
         self,
         configuration: Configuration,
         cells: Sequence[Cell | GridCell],
-        lanes: Sequence[Lane] | None = None,
+        lanes: Sequence[Lane | tuple[int, int, int]] | None = None,
         devices: int = 1,
         in_flight: int | None = None,
         near: Near | None = None,
@@ -122,8 +122,9 @@ class TileCalibration:
         experiment, members = configuration.calibration, configuration.campaign.members
         if lanes is None:
             lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)]
-        _check(lanes, len(cells), members)
-        self.lanes = [(lane.unit, lane.member) for lane in lanes]
+        taken = [Lane(*lane) for lane in lanes]
+        _check(taken, len(cells), members)
+        self.lanes = [(lane.unit, lane.member) for lane in taken]
         self._configuration = configuration
         self.optimiser = experiment.tuned(configuration.optimiser.for_kernels())
         self.objective = experiment.objective()
@@ -146,7 +147,7 @@ class TileCalibration:
         self._days = max(one.days for one in plain.values()) if experiment.backend == "cpu" else 0
         self._table = lay_out(self.lanes, self.in_flight).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
-        self._state = self._first(configuration.campaign.seed, [lane.redraws for lane in lanes], near)
+        self._state = self._first(configuration.campaign.seed, [lane.redraws for lane in taken], near)
         self._lay_out()
 
     def _first(self, seed: int, redraws: list[int], near: Near | None) -> Lanes:

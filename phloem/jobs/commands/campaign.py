@@ -17,6 +17,7 @@ from phloem.jobs.commands.options import (
     Json,
     Kind,
     Lanes,
+    Only,
     Out,
     Processes,
     Rate,
@@ -27,6 +28,7 @@ from phloem.jobs.commands.options import (
     Workers,
     print_json,
 )
+from phloem.names import STATUS
 
 if TYPE_CHECKING:
     from phloem.jobs.run.outcome import Finished, ToldElsewhere
@@ -167,6 +169,7 @@ def status(
 def retry(
     directory: Directory,
     lanes: Lanes = False,
+    only: Only = "",
     engine: EngineOption = None,
     workers: Workers = 0,
     assignments: Set = None,
@@ -178,21 +181,24 @@ def retry(
     marked as borrowed: it is no independent draw. A lane's result is replaced by a better one alone.
 
     Example: phloem retry campaigns/fluxnet --lanes
+
+    Example: phloem retry campaigns/fluxnet --lanes --only diverged,dead_stand
     """
     from phloem.jobs.campaign.planning import open_or_plan
     from phloem.jobs.run.engines import follow_up, run_planned
     from phloem.jobs.run.execute import forgive
-    from phloem.jobs.run.retry_lanes import retry_lanes
+    from phloem.jobs.run.retry_lanes import retry_lanes, taken_up
 
     keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
+    wanted = taken_up(only)
     campaign = open_or_plan(directory, None, keys)
     forgiven = forgive(campaign)
     print(f"{len(forgiven)} tiles get new attempts" if forgiven else "no tile had failed")
     if lanes:
-        campaign, count = retry_lanes(campaign)
+        campaign, count = retry_lanes(campaign, wanted)
         print(f"{count} lanes are calibrated again" if count else "no lane is left to take up")
     outcome = run_planned(campaign, workers, keys)
-    _report_run(follow_up(outcome, workers, keys) if lanes else outcome)
+    _report_run(follow_up(outcome, workers, keys) if lanes and STATUS["poor_basin"] in wanted else outcome)
 
 
 def merge(

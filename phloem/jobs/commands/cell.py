@@ -99,6 +99,23 @@ def simulate(
     print(run_simulation(drivers, parameters, out, *choices, cell, members))
 
 
+def parameters(
+    product: Annotated[Path, typer.Argument(help="Directory of a finished campaign, or its merged.nc.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: CSV, or NetCDF where it ends with .nc.")],
+    cell: CellOption = None,
+    members: MembersOption = "all",
+) -> None:
+    """Write what a campaign has found for one cell as a parameters file: all members, some, or their median.
+
+    `simulate` and `evaluate` read it, and so do spreadsheets. Members that do not count are left out.
+
+    Example: phloem parameters campaigns/fluxnet --cell FI-Hyy --members median --out P.csv
+    """
+    from phloem.jobs.single_cell import write_cell_parameters
+
+    print(write_cell_parameters(product, out, cell, members))
+
+
 def evaluate(
     drivers: Drivers,
     parameters: Parameters,

@@ -102,6 +102,14 @@ Lanes = Annotated[
     bool,
     typer.Option("--lanes", help="Also calibrate lanes again that do not count or ran out of steps, in full batches."),
 ]
+Only = Annotated[
+    str,
+    typer.Option(
+        "--only",
+        help="With --lanes: what became of those that are taken up, of diverged, set_aside, poor_basin, dead_stand, "
+        "budget; default: all of these.",
+    ),
+]
 Holes = Annotated[bool, typer.Option("--allow-holes", help="Label missing cells instead of refusing.")]
 Watching = Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds until nothing is left.")]
 Round = Annotated[int, typer.Option("--round", help="Round of the campaign.")]

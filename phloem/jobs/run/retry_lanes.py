@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from phloem.errors import InputError
 from phloem.io.campaign.tile_schema import good_lanes, with_basins
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.merge.retried_lanes import takes_the_place
@@ -16,6 +17,19 @@ from phloem.sharding.lanes.blocks import BLOCK
 
 TAKEN_UP = tuple(STATUS[name] for name in ("diverged", "set_aside", "poor_basin", "dead_stand", "budget"))
 """What became of lanes that are computed again."""
+
+
+def taken_up(names: str) -> tuple[int, ...]:
+    """Return the statuses of the lanes that are wanted, from names with commas between them; all where there is none.
+
+    Raises:
+        InputError: no such status, or one whose lanes are not taken up.
+    """
+    valid = {name: code for name, code in STATUS.items() if code in TAKEN_UP}
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if wrong := [name for name in wanted if name not in valid]:
+        raise InputError(f"--only {wrong[0]!r}: valid are {', '.join(valid)}")
+    return tuple(valid[name] for name in wanted) or TAKEN_UP
 
 
 class _Found:

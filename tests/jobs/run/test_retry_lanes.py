@@ -16,8 +16,10 @@ import pytest
 
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import load_tile
+from phloem.jobs.calibration.better_lanes import read_better_lanes
 from phloem.jobs.calibration.tile_calibration import MAX_EARLIER_REDRAWS, TileCalibration
-from phloem.jobs.campaign.campaign import Lane, add_retries, open_campaign
+from phloem.jobs.campaign.campaign import add_retries, open_campaign
+from phloem.jobs.campaign.kind_of_work import Lane
 from phloem.jobs.run.retry_lanes import failed_lanes, retry_lanes
 from phloem.kernels.optimise.lanes import MAX_REDRAWS
 from phloem.names import STATUS
@@ -27,6 +29,8 @@ from tests.support.campaigns.poison import Poison, lanes, rows, status
 from tests.support.processes import children
 
 pytestmark = pytest.mark.engine
+
+DIVERGED = ("--lanes", "--only", "diverged")
 
 SPOILT = [("T000", 0), ("T001", 1), ("T002", 0), ("T002", 1)]
 """Lanes that diverge, in all three tiles; one cell with all its members."""
@@ -44,24 +48,24 @@ def diverged(folder: Path, below: int = 1, **sections: Any) -> tuple[Path, Poiso
     path = write_campaign(folder, **sections)
     said = succeed("run", path, "--out", "made", folder=folder, **poisoned.environment)
     assert poisoned.done()["diverge"] == len(SPOILT)
-    assert f"{len(SPOILT)} lanes are flagged as diverged" in said
+    assert f"lanes not to rely on: {len(SPOILT)} diverged" in said
     return folder / "made", poisoned
 
 
-def alone(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
-    """Calibrate some lanes from the draw of a number, in a process of their own; return the arrays by cell."""
+def alone(root: Path, wanted: list[Lane]) -> dict[str, dict[str, np.ndarray]]:
+    """Calibrate some lanes cell by cell, in a process of their own; return the arrays by cell."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(calibrate, root, wanted, redraws).result()
+        return pool.submit(calibrate, root, wanted).result()
 
 
-def calibrate(root: Path, wanted: list[tuple[str, int]], redraws: int) -> dict[str, dict[str, np.ndarray]]:
+def calibrate(root: Path, wanted: list[Lane]) -> dict[str, dict[str, np.ndarray]]:
     campaign, found = open_campaign(root), {}
-    for planned in campaign.cells:
-        members = [member for cell, member in wanted if cell == planned.name]
-        if members:
-            work = TileCalibration(
-                campaign.configuration, [campaign.read_unit(planned)], [(0, member, redraws) for member in members]
-            )
+    for position, planned in enumerate(campaign.cells):
+        taken = [lane._replace(unit=0) for lane in wanted if lane.unit == position]
+        if taken:
+            cells = [campaign.read_unit(planned)]
+            near = read_better_lanes(campaign, [planned.name] * len(taken), taken)
+            work = TileCalibration(campaign.configuration, cells, taken, near=near)
             while work.running:
                 work.advance(1000)
             found[planned.name] = work.arrays()
@@ -85,9 +89,10 @@ def test_they_are_mended_in_one_batch(spoilt: Path, copy: Path, finished: Path) 
     assert {lanes(copy, "redraws")[lane] for lane in SPOILT} == {MAX_REDRAWS}
     assert status(copy)["lanes"]["diverged"] == len(SPOILT)
 
-    said = succeed("retry", copy, "--lanes", folder=copy.parent)
+    expected = alone(copy, failed_lanes(open_campaign(copy), [STATUS["diverged"]]))
+    said = succeed("retry", copy, *DIVERGED, folder=copy.parent)
     assert f"{len(SPOILT)} lanes are calibrated again" in said
-    assert "flagged as diverged" not in said
+    assert "diverged" not in said
     paths = CampaignPaths(copy)
     assert [path.name for path in sorted(paths.tiles_dir.iterdir())] == [f"tile_{n:05d}.h5" for n in range(4)]
     arrays, _, _ = load_tile(paths, 3, SCHEMA)
@@ -98,16 +103,15 @@ def test_they_are_mended_in_one_batch(spoilt: Path, copy: Path, finished: Path) 
     assert {lane for lane, tile in retried.items() if tile == 3} == set(SPOILT)
     assert {tile for lane, tile in retried.items() if lane not in SPOILT} == {-1}
     assert all(redraws[lane] > MAX_REDRAWS for lane in SPOILT)
-    assert {lanes(copy, "status")[lane] for lane in SPOILT} == {STATUS["calibrated_after_redraw"]}
+    assert not {lanes(copy, "status")[lane] for lane in SPOILT} & {STATUS["diverged"], STATUS["calibrated"]}
     counted = status(copy)["lanes"]
     assert counted["diverged"] == 0
-    assert counted["calibrated_after_redraw"] == len(SPOILT)
+    assert sum(counted.values()) == 6
 
     for name in ("loss", "best_loss", "parameters", "nnse", "iterations"):
         now, then = lanes(copy, name), lanes(finished, name)
         for lane in now:
             assert (now[lane].tobytes() == then[lane].tobytes()) is (lane not in SPOILT or name == "iterations"), name
-    expected = alone(copy, SPOILT, MAX_REDRAWS + 1)
     for name in ("loss", "parameters", "nnse", "redraws"):
         now = lanes(copy, name)
         for cell, member in SPOILT:
@@ -115,33 +119,33 @@ def test_they_are_mended_in_one_batch(spoilt: Path, copy: Path, finished: Path) 
 
 
 def test_with_nothing_failed_there_is_nothing_to_do(copy: Path) -> None:
-    assert "lanes are calibrated again" in succeed("retry", copy, "--lanes", folder=copy.parent)
+    assert "lanes are calibrated again" in succeed("retry", copy, *DIVERGED, folder=copy.parent)
     product, tiles = merged(copy), sorted((copy / "tiles").iterdir())
     finished = count(copy, "finished")
-    said = succeed("retry", copy, "--lanes", folder=copy.parent)
-    assert "no failed lane" in said
+    said = succeed("retry", copy, *DIVERGED, folder=copy.parent)
+    assert "no lane is left" in said
     assert count(copy, "finished") == finished
     assert sorted((copy / "tiles").iterdir()) == tiles
     assert differing(product, merged(copy), set()) == set()
-    assert retry_lanes(open_campaign(copy))[1] == 0
+    assert retry_lanes(open_campaign(copy), [STATUS["diverged"]])[1] == 0
 
 
 def test_a_second_retry_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     """What diverges again is tried with the draws after those; the results do not depend on how often that was."""
     root, poisoned = diverged(tmp_path, below=2 * (MAX_REDRAWS + 1))
-    said = succeed("retry", root, "--lanes", folder=tmp_path, **poisoned.environment)
+    said = succeed("retry", root, *DIVERGED, folder=tmp_path, **poisoned.environment)
     assert f"{len(SPOILT)} lanes are calibrated again" in said
-    assert f"{len(SPOILT)} lanes are flagged as diverged" in said
+    assert f"lanes not to rely on: {len(SPOILT)} diverged" in said
     assert poisoned.done()["diverge"] == 2 * len(SPOILT)
     assert status(root)["lanes"]["diverged"] == len(SPOILT)
     used = 2 * MAX_REDRAWS + 1
     assert {lanes(root, "redraws")[lane] for lane in SPOILT} == {used}
     assert {lanes(root, "status")[lane] for lane in SPOILT} == {STATUS["diverged"]}
-    succeed("retry", root, "--lanes", folder=tmp_path)
+    expected = alone(root, failed_lanes(open_campaign(root), [STATUS["diverged"]]))
+    succeed("retry", root, *DIVERGED, folder=tmp_path)
     assert {lanes(root, "retried")[lane] for lane in SPOILT} == {4}
-    assert {lanes(root, "status")[lane] for lane in SPOILT} == {STATUS["calibrated_after_redraw"]}
+    assert not {lanes(root, "status")[lane] for lane in SPOILT} & {STATUS["diverged"], STATUS["calibrated"]}
     assert status(root)["lanes"]["diverged"] == 0
-    expected = alone(root, SPOILT, used + 1)
     now = lanes(root, "loss")
     assert all(now[cell, member] == expected[cell]["loss"][0, member] for cell, member in SPOILT)
 
@@ -154,10 +158,10 @@ def test_killed_in_the_middle_of_a_batch(tmp_path: Path) -> None:
         folder.mkdir()
         sections = {"optimiser": {"iterations": 3000}, "tiles": {"cells": 3, "checkpoint_minutes": 0.02}}
         roots[name], _ = diverged(folder, **sections)
-    succeed("retry", roots["plain"], "--lanes", folder=tmp_path)
+    succeed("retry", roots["plain"], *DIVERGED, folder=tmp_path)
 
     root, kills = roots["killed"], 0
-    for again in (["retry", root, "--lanes"], ["run", root], ["retry", root, "--lanes"]):
+    for again in (["retry", root, *DIVERGED], ["run", root], ["retry", root, *DIVERGED]):
         before = count(root, "checkpoint")
         process = start(*again, folder=root.parent)
         try:
@@ -170,7 +174,7 @@ def test_killed_in_the_middle_of_a_batch(tmp_path: Path) -> None:
         finally:
             end(process)
     assert kills
-    assert "no failed lane" in succeed("retry", root, "--lanes", folder=tmp_path)
+    assert "no lane is left" in succeed("retry", root, *DIVERGED, folder=tmp_path)
     assert count(root, "resumed") >= kills
     assert len(open_campaign(root).retries) == 1, "a lane stands in one open batch"
     assert differing(merged(roots["plain"]), merged(root)) == set()
@@ -194,14 +198,16 @@ def test_out_of_memory_in_jax_halves_the_lanes(tmp_path: Path, finished: Path) -
 def test_lanes_that_have_used_up_all_draws_stay_as_they_are(copy: Path) -> None:
     """A tile file counts redraws in a byte: a batch that could not be computed would never be done."""
     campaign = open_campaign(copy)
-    spent: list[Lane] = [(cell, member, MAX_EARLIER_REDRAWS) for cell, member, _ in failed_lanes(campaign)]
+    spent = [lane._replace(redraws=MAX_EARLIER_REDRAWS) for lane in failed_lanes(campaign, [STATUS["diverged"]])]
     assert len(spent) == len(SPOILT)
     add_retries(campaign, [spent])
     below = poison(copy.parent / "marks", MAX_EARLIER_REDRAWS + 1)
     succeed("run", copy, folder=copy.parent, **below.environment)
     assert below.done()["diverge"] == len(SPOILT)
-    assert {redraws for *_, redraws in failed_lanes(open_campaign(copy))} == {MAX_EARLIER_REDRAWS + MAX_REDRAWS + 1}
+    assert {lane.redraws for lane in failed_lanes(open_campaign(copy), [STATUS["diverged"]])} == {
+        MAX_EARLIER_REDRAWS + MAX_REDRAWS + 1
+    }
     kept = rows(copy)
-    assert "no failed lane" in succeed("retry", copy, "--lanes", folder=copy.parent)
+    assert "no lane is left" in succeed("retry", copy, *DIVERGED, folder=copy.parent)
     assert rows(copy) == kept
     assert len(open_campaign(copy).retries) == 1

@@ -3,6 +3,7 @@
 import os
 import signal
 import zlib
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -15,6 +16,7 @@ from phloem.io.campaign.checkpoints import load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tiles import write_tile
 from phloem.kernels.calibrations.dalec_daily.tables import TOWERS
+from phloem.model_tables import Parameter
 from phloem.names import STREAMS
 from tests.support.campaigns.claims import claim_next
 from tests.support.kernels.dalec_names import LOSS_TERMS, PARAMETERS, POOLS
@@ -36,14 +38,20 @@ def tile_arrays(
     return {"cell": np.array(cells), **arrays, "trace_iteration": np.arange(trace, dtype="i4") * 10}
 
 
+def inside(rng: np.random.Generator, quantities: Sequence[Parameter], members: int) -> np.ndarray:
+    """Values away from their bounds, (members, quantities)."""
+    lower, upper = np.array([(one.lower, one.upper) for one in quantities]).T
+    return lower * (upper / lower) ** rng.uniform(0.1, 0.9, (members, len(quantities)))
+
+
 def _cell(cell: str, members: int, trace: int, salt: int, streams: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([zlib.crc32(cell.encode()), salt])
     unknowns = len(PARAMETERS) + len(POOLS)
     arrays: dict[str, Any] = {
         "raw": rng.normal(size=(members, unknowns)).astype("f4"),
-        "parameters": rng.uniform(1, 360, (members, len(PARAMETERS))),
-        "initial_pools": rng.uniform(1, 1.4, (members, len(POOLS))),
-        "loss": rng.normal(size=members),
+        "parameters": inside(rng, TABLES.parameters, members),
+        "initial_pools": inside(rng, TABLES.pools, members),
+        "loss": rng.uniform(0, 0.09, size=members),
         "loss_terms": rng.normal(size=(members, len(LOSS_TERMS))),
         "nnse": rng.uniform(size=(members, streams)),
         "nnse_validation": rng.uniform(size=(members, streams)),

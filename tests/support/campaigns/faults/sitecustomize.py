@@ -65,8 +65,8 @@ def poison_cells(module: ModuleType) -> None:
 def spoil_lanes(module: ModuleType) -> None:
     first, advance = module.TileCalibration._first, module.TileCalibration.advance
 
-    def spoilt(self: Any, seed: int, redraws: list[int]) -> Any:
-        lanes = first(self, seed, redraws)
+    def spoilt(self: Any, seed: int, redraws: list[int], near: Any) -> Any:
+        lanes = first(self, seed, redraws, near)
         for fault in FAULTS:
             for place, (position, member) in enumerate(self.lanes):
                 named = fault.get("cell") == self._cells[position].name and fault.get("member") == member
