@@ -70,7 +70,7 @@ def simulate(
     Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
     """
     if directory is not None:
-        from phloem.jobs.simulation.simulate_campaign import Choice, simulate_campaign
+        from phloem.jobs.simulation.simulate_campaign import Wanted, simulate_campaign
 
         refused = {
             "--parameters": parameters is not None,
@@ -81,7 +81,7 @@ def simulate(
         }
         if given := [name for name, there in refused.items() if there]:
             raise InputError(f"{given[0]} goes with one tower; a campaign has its own")
-        choice = Choice(what.value, cells, members, years, drivers, quality.value)
+        choice = Wanted(what.value, cells, members, years, drivers, quality.value)
         keys = [*(assignments or []), *([f'engine.name="{engine}"'] if engine else [])]
         written = simulate_campaign(directory, out, choice, keys, workers)
         if written is not None:

@@ -60,7 +60,7 @@ class CellRun:
         return np.flatnonzero(np.isfinite(self.values).all(axis=1)).tolist()
 
 
-class Source:
+class SimulatedCampaign:
     """The campaign that is simulated, with its parameters and the drivers of the simulation.
 
     Attributes:
@@ -185,19 +185,19 @@ class _Drivers:
         return read_tower(self.towers[name], quality=quality, compared=False, variables=self.variables)
 
 
-def open_source(table: SimulationTable) -> Source:
+def open_source(table: SimulationTable) -> SimulatedCampaign:
     """Open a simulation's source, once a process while its product stays as it is.
 
     Raises:
-        InputError, WorkError: as of `Source`.
+        InputError, WorkError: as of `SimulatedCampaign`.
     """
     merged = Path(table.campaign) / "merged.nc"
     return _opened(table.model_dump_json(), file_state(merged) if merged.is_file() else None)
 
 
 @lru_cache(maxsize=1)
-def _opened(document: str, _state: object) -> Source:
-    return Source(SimulationTable.model_validate_json(document))
+def _opened(document: str, _state: object) -> SimulatedCampaign:
+    return SimulatedCampaign(SimulationTable.model_validate_json(document))
 
 
 def planned_run(run: CellRun, planned: PlannedUnit) -> PlannedUnit:

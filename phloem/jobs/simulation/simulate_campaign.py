@@ -30,7 +30,7 @@ MOST_CELLS = 48
 
 
 @dataclass(frozen=True)
-class Choice:
+class Wanted:
     """What is simulated of a campaign.
 
     Attributes:
@@ -51,7 +51,7 @@ class Choice:
 
 
 def simulate_campaign(
-    directory: Path, out: Path, choice: Choice, assignments: Sequence[str] = (), workers: int = 0
+    directory: Path, out: Path, choice: Wanted, assignments: Sequence[str] = (), workers: int = 0
 ) -> Path | None:
     """Write the fluxes and pools of a finished campaign as one CF-NetCDF file.
 

@@ -20,7 +20,7 @@ from phloem.sharding.lanes.blocks import BLOCK
 
 
 @dataclass(frozen=True)
-class Block:
+class SideBySide:
     """Runs that go side by side: those of cells whose days are the same.
 
     Attributes:
@@ -70,7 +70,7 @@ class TileSimulation:
         shown = keys if years is None else keys[(dates.year >= years[0]) & (dates.year <= years[1])]
         return (int(shown[0]), int(shown[-1])) if len(shown) else (0, -1)
 
-    def _lay_out(self) -> list[Block]:
+    def _lay_out(self) -> list[SideBySide]:
         """Put cells whose days are the same side by side, as many as a block of lanes holds."""
         groups: dict[tuple[str, int, int, int], list[int]] = {}
         for number, cell in enumerate(self.cells):
@@ -80,12 +80,12 @@ class TileSimulation:
                 groups.setdefault(key, []).append(number)
         width = max(1, BLOCK // self.table.count)
         return [
-            Block(tuple(part), tuple((place, run) for place, n in enumerate(part) for run in self.cells[n].runs))
+            SideBySide(tuple(part), tuple((place, run) for place, n in enumerate(part) for run in self.cells[n].runs))
             for cells in groups.values()
             for part in (cells[first : first + width] for first in range(0, len(cells), width))
         ]
 
-    def _years(self, block: Block) -> int:
+    def _years(self, block: SideBySide) -> int:
         """Years that a block is run for: up to the last that is kept."""
         dates, last = self.cells[block.cells[0]].dates, self._shown[block.cells[0]][1]
         keys = self._keys[block.cells[0]]
@@ -124,7 +124,7 @@ class TileSimulation:
             self._block, self._year, self._state = self._block + 1, 0, None
         return taken
 
-    def _run_year(self, block: Block) -> None:
+    def _run_year(self, block: SideBySide) -> None:
         cells = [self.cells[number] for number in block.cells]
         dates, keys = cells[0].dates, self._keys[block.cells[0]]
         span = dates.year_spans[self._year]
@@ -146,7 +146,7 @@ class TileSimulation:
         for row, key in enumerate(np.unique(inside).tolist()):
             self._keep(block, kept[:, row], key, int((inside == key).sum()))
 
-    def _keep(self, block: Block, sums: np.ndarray, key: int, days: int) -> None:
+    def _keep(self, block: SideBySide, sums: np.ndarray, key: int, days: int) -> None:
         """Keep the mean over a period, (fields, lanes), where it is shown and whole."""
         for lane, (place, run) in enumerate(block.lanes):
             number = block.cells[place]

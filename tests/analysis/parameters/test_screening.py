@@ -82,7 +82,8 @@ def test_all_parameters_but_fire_and_all_pools() -> None:
     assert names == [name for name in PARAMETERS if name not in FIRE_PARAMETERS] + [f"initial_{name}" for name in POOLS]
     assert (found["std"]["limit"], found["mad"]["limit"]) == (0.6, 0.3)
     rows = {row["parameter"]: row for row in found["std"]["rows"]}
-    assert rows["turnover_som"] == {"parameter": "turnover_som", "median_cv": None, "cells": 0, "kept": False}
+    nothing = {"parameter": "turnover_som", "median_cv": None, "cells": 0, "cells_at_bounds": 0, "kept": False}
+    assert rows["turnover_som"] == nothing
     assert rows["lcma"]["median_cv"] == 0
     assert rows["uwue"]["kept"]
     assert not rows["initial_wood"]["kept"]

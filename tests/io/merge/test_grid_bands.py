@@ -104,7 +104,7 @@ def test_every_value_is_at_its_place(product: Path) -> None:
                 assert np.isnan(ds[name].values[~land]).all(), name
                 assert ds[name].attrs["long_name"]
                 compared += 1
-        assert compared == 14
+        assert compared == 17
         assert ds["cell"].values[rows, columns].tolist() == CELLS
         assert set(ds["cell"].values[~land].tolist()) == {""}
         assert "cell" in ds["parameters"].coords
@@ -287,7 +287,7 @@ def test_lanes_that_were_calibrated_again(tmp_path: Path) -> None:
     batch["status"][0, member] = STATUS["calibrated"]
     for name, variable in SCHEMA.variables.items():
         if variable.finite:
-            batch[name] = np.nan_to_num(batch[name], nan=1.5)
+            batch[name] = np.nan_to_num(batch[name], nan=0.05)
     commit(paths, len(PLAN), batch, whole=False)
     row, column = PLACE[cell]
     with xr.open_dataset(merge_tiles(paths, PLAN, TABLES, GLOBAL, grid=place(), retries=[len(PLAN)])) as ds:
@@ -315,7 +315,7 @@ def test_status_map(tmp_path: Path) -> None:
     tile = arrays(cells[:-1])
     for name, variable in SCHEMA.variables.items():
         if variable.finite:
-            tile[name] = np.nan_to_num(tile[name], nan=1.5)
+            tile[name] = np.nan_to_num(tile[name], nan=0.05)
     tile["status"] = np.array(list(wanted.values()), "i1")
     paths = CampaignPaths(tmp_path).make()
     commit(paths, 0, tile)

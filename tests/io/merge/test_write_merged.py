@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from phloem.errors import WorkError
 from phloem.io.campaign.paths import CampaignPaths
+from phloem.io.campaign.tile_schema import MEDIANS_RULE
 from phloem.io.merge import write_merged as merge
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.merge.write_merged import merge_tiles
@@ -112,6 +113,7 @@ def test_opened_with_xarray(one_tile: Path) -> None:
             **GLOBAL,
             "Conventions": "CF-1.11",
             "missing_cells": 0,
+            "medians_rule": MEDIANS_RULE,
         }
         names = {"parameter": PARAMETERS, "pool": POOLS, "stream": STREAMS, "term": LOSS_TERMS}
         assert {name: tuple(ds[name].values) for name in names} == names

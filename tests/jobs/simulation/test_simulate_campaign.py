@@ -16,13 +16,13 @@ from phloem.io.drivers.tower_files import read_tower, write_tower
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.run.engines import run_planned
-from phloem.jobs.simulation.simulate_campaign import Choice, simulate_campaign
+from phloem.jobs.simulation.simulate_campaign import Wanted, simulate_campaign
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.stores import write_grid_campaign
 
 
 def simulated(root: Path, folder: Path, **choice: object) -> xr.Dataset:
-    out = simulate_campaign(root, folder / "O.nc", Choice(**choice))
+    out = simulate_campaign(root, folder / "O.nc", Wanted(**choice))
     assert out == folder / "O.nc"
     assert [path.name for path in folder.iterdir() if path.name.startswith("O.nc")] == ["O.nc"], "parts are left"
     coder = xr.coders.CFDatetimeCoder(use_cftime=True)
@@ -143,7 +143,7 @@ def test_parameters_go_round(finished: Path, tmp_path: Path) -> None:
     opened = phloem.open_campaign(finished)
     cell = opened.cells.cell.values.tolist()[0]
     with pytest.raises(InputError, match="no member 7"):
-        simulate_campaign(finished, tmp_path / "O.nc", Choice(members="7"))
+        simulate_campaign(finished, tmp_path / "O.nc", Wanted(members="7"))
     found = simulated(finished, tmp_path, what="annual", members="0", cells=str(cell))
     values = opened.parameters.sel(cell=cell)[[0]]
     phloem.write_parameters(tmp_path / "P.csv", values)
@@ -167,7 +167,7 @@ def test_parameters_go_round(finished: Path, tmp_path: Path) -> None:
 )
 def test_what_is_refused_is_named_and_leaves_no_file(finished, tmp_path, choice, words) -> None:
     with pytest.raises(InputError, match=words):
-        simulate_campaign(finished, tmp_path / "O.nc", Choice(**choice))
+        simulate_campaign(finished, tmp_path / "O.nc", Wanted(**choice))
     assert not (tmp_path / "O.nc").exists()
 
 

@@ -33,7 +33,6 @@ FLUXES = (
     Quantity("leaf_litter", "g m-2 d-1", "leaf litterfall, carbon"),
     Quantity("runoff_paw", "mm d-1", "runoff from plant-available water"),
     Quantity("violation", "1", "penalty on water demand that was not met"),
-    Quantity("overflow", "1", "penalty on carbon that a pool at its ceiling did not hold"),
 )
 """Daily outputs beside the pools."""
 
