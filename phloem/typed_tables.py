@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,20 @@ Years = Annotated[list[Year], Field(min_length=2, max_length=2)]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Above = Annotated[float, Field(gt=0)]
+
+
+class TowerYears(NamedTuple):
+    """Calendar years of a tower's record that are used.
+
+    Attributes:
+        first: of the calibration.
+        calibrated: last of the calibration.
+        last: of the validation, which begins with the next year; None: the record's last.
+    """
+
+    first: int
+    calibrated: int
+    last: int | None
 
 
 class Section(BaseModel):

@@ -6,6 +6,7 @@ import html
 import signal
 import sys
 import time
+from collections import deque
 from importlib import import_module
 from types import FrameType, TracebackType
 from typing import Any
@@ -17,7 +18,6 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 QUIET_SECONDS = 30.0
@@ -106,6 +106,50 @@ class _NotebookBar:
         return {"text/plain": "\n".join([f"{share:.0%} {text}", *self.notes]), "text/html": bar}
 
 
+STARTING = "starting"
+"""What a bar says before the first advance, where nothing more is known."""
+
+PACE_SECONDS = 120.0
+"""The pace is that of this time: steps of different windows take differently long."""
+
+TELLING_SECONDS = 3.0
+"""So long must work have gone on before its pace is told."""
+
+
+class Pace:
+    """The pace of some work, from its first advance on: what goes before, such as compilation, says nothing of it.
+
+    Attributes:
+        total: amount of work.
+    """
+
+    def __init__(self, total: float) -> None:
+        self.total = total
+        self.seen: deque[tuple[float, float]] = deque()
+        self.last: float | None = None
+
+    def see(self, done: float, now: float) -> None:
+        """Take notice of how much is done at a time, in seconds."""
+        if self.last is None or done < self.last:
+            self.seen.clear()
+            self.last = done
+        elif done > self.last:
+            self.last = done
+            self.seen.append((now, done))
+            while len(self.seen) > 2 and now - self.seen[0][0] > PACE_SECONDS:
+                self.seen.popleft()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left at the pace of the last minutes; None while there is no telling."""
+        if self.last is not None and self.last >= self.total:
+            return 0.0
+        if len(self.seen) < 2 or self.seen[-1][0] - self.seen[0][0] < TELLING_SECONDS:
+            return None
+        took, made = (self.seen[-1][place] - self.seen[0][place] for place in (0, 1))
+        return (self.total - self.seen[-1][1]) * took / made
+
+
 class ProgressBar:
     """Work done of a known total, with an ETA; a context manager. Every update looks for interrupts.
 
@@ -114,22 +158,32 @@ class ProgressBar:
         total: amount of work.
     """
 
-    def __init__(self, title: str, total: float, done: float = 0) -> None:
-        self.title, self.total = title, max(total, 1)
-        self.first: float | None = None
-        self.begun = self.started = self.told = time.monotonic()
+    def __init__(self, title: str, total: float, done: float = 0, before: str = STARTING) -> None:
+        """Begin.
+
+        Args:
+            title: what is going on.
+            total: amount of work.
+            done: of it, already.
+            before: what happens until the first advance.
+        """
+        self.title, self.total, self.before = title, max(total, 1), before
+        self.pace = Pace(self.total)
+        self.begun = self.told = time.monotonic()
         self.bar: Progress | None = None
         self.notebook = _NotebookBar(title) if notebook_shell() is not None else None
         self.share = done / self.total
         if sys.stderr is not None and sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-            times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(elapsed_when_finished=True))
+            times = (TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
             self.bar = Progress(*columns, *times, console=Console(stderr=True))
-            self.task = self.bar.add_task(title, total=self.total, completed=round(done))
+            self.task = self.bar.add_task(title, total=self.total, completed=round(done), left=before)
 
     def __enter__(self) -> ProgressBar:
         if self.bar:
             self.bar.start()
+        elif self.notebook is None and self.before != STARTING:
+            say(f"{self.title}: {self.before}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -146,16 +200,21 @@ class ProgressBar:
             KeyboardInterrupt: one was heard and dropped before.
         """
         INTERRUPTS.check()
-        if self.bar:
-            self.bar.update(self.task, completed=done, description=f"{self.title} {note}".strip())
-            return
         now = time.monotonic()
-        if self.first is None or done <= self.first:  # imports and compilation say nothing of the pace
-            self.first, self.started = done, now
+        self.pace.see(done, now)
+        seconds = self.pace.left
+        left = (
+            f"ETA {duration(seconds)}"
+            if seconds is not None
+            else "pace not known yet"
+            if self.pace.seen
+            else self.before
+        )
+        if self.bar:
+            self.bar.update(self.task, completed=done, description=f"{self.title} {note}".strip(), left=left)
+            return
         if self.notebook is None and now - self.told < QUIET_SECONDS:
             return
-        rate = (done - self.first) / max(now - self.started, 1e-3)
-        left = f"ETA {duration((self.total - done) / rate)}" if rate > 0 else "starting"
         if self.notebook:
             self.share = done / self.total
             self.notebook.show(f"{self.title} {note} {left}".replace("  ", " "), self.share)

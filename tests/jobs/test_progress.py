@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from phloem.jobs.progress import Interrupts
+from phloem.jobs.progress import Interrupts, Pace
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -41,3 +41,29 @@ def test_an_ignored_interrupt_stays_ignored() -> None:
         interrupts.check()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_the_pace_is_that_of_the_work_and_not_of_what_goes_before() -> None:
+    """Half a minute of compilation, then ten units a second: the ETA never knows of the half minute."""
+    pace = Pace(1000)
+    for second in range(30):
+        pace.see(0, float(second))
+        assert pace.left is None
+    told = []
+    for second in range(30, 60):
+        pace.see(10.0 * (second - 29), float(second))
+        if pace.left is not None:
+            told.append(pace.left / ((1000 - 10.0 * (second - 29)) / 10))
+    assert len(told) > 20
+    assert told == pytest.approx([1.0] * len(told))
+    pace.see(1000, 99.0)
+    assert pace.left == 0
+
+
+def test_a_slower_window_is_told_soon() -> None:
+    pace = Pace(10_000)
+    for second in range(100):
+        pace.see(50.0 * second, float(second))
+    for second in range(100, 400):
+        pace.see(5000 + 5.0 * (second - 100), float(second))
+    assert pace.left == pytest.approx((5000 - 5.0 * 299) / 5, rel=0.05)

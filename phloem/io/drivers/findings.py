@@ -59,18 +59,20 @@ class Issue:
 
 @dataclass
 class Audit:
-    """Collects the findings of one file and turns what cannot be accepted into an InputError.
+    """Collects the findings of one file and turns all that cannot be accepted into one InputError.
 
     Attributes:
         path: The file; the cell has its name without the suffix.
         quality: One of `QUALITY`.
         findings: What was reported so far.
+        defects: What cannot be accepted so far, by variable; all of a file are told at once.
         name: Of the cell, where it does not come from a file; `path` is then what to call its arrays.
     """
 
     path: Path
     quality: str
     findings: list[Finding] = field(default_factory=list)
+    defects: dict[str, str] = field(default_factory=dict)
     name: str = ""
 
     @property
@@ -83,19 +85,32 @@ class Audit:
         self.findings.append(Finding(self.cell, variable, severity, message))
 
     def error(self, variable: str, message: str) -> InputError:
-        """Return the error that names file, cell and variable."""
-        return InputError(f"{self.path}: cell {self.cell}: variable {variable}: {message}")
+        """Return the error that names file, cell and variable, after what was found before that cannot be accepted."""
+        self.refuse(variable, message)
+        lines = [f"{self.path}: cell {self.cell}: variable {name}: {text}" for name, text in self.defects.items()]
+        return InputError("\n".join(lines))
+
+    def refuse(self, variable: str, message: str) -> None:
+        """Note what cannot be accepted; the first of a variable counts, others may follow from it."""
+        self.defects.setdefault(variable, message)
+
+    def raise_defects(self) -> None:
+        """Raise an InputError that tells all that cannot be accepted, where there is anything."""
+        if self.defects:
+            raise self.error(*next(iter(self.defects.items())))
 
     def apply_quality(self, variable: str, issue: Issue | None, values: dict[str, np.ndarray]) -> None:
-        """Report an issue and mend `values` in place as the quality mode says, or raise InputError."""
+        """Report an issue and mend `values` in place as the quality mode says, or note what cannot be accepted."""
         if issue is None:
             return
         done = f"{issue.message}; {issue.remedy}" if issue.remedy else issue.message
         if issue.level == "fatal":
-            raise self.error(variable, issue.message)
+            self.refuse(variable, issue.message)
+            return
         if issue.level in ("defect", "mendable"):
             if self.quality == "refuse" or (self.quality == "keep" and issue.level == "mendable"):
-                raise self.error(variable, f'{issue.message}; quality = "repair" mends it')
+                self.refuse(variable, f'{issue.message}; quality = "repair" mends it')
+                return
             if self.quality == "keep":
                 self.add(variable, "warning", f"{issue.message}; kept as it is")
                 return

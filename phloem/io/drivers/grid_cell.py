@@ -66,6 +66,12 @@ class GridCell:
         return bool(np.isfinite(self.trajectory).any())
 
     @property
+    def observed_years(self) -> tuple[int, int]:
+        """First and last year with an observation of any stream, withheld ones apart; (0, 0) where there is none."""
+        seen = np.flatnonzero(np.logical_or.reduce([np.isfinite(values) for values in self.observations.values()]))
+        return (int(self.year[seen[0]]), int(self.year[seen[-1]])) if len(seen) else (0, 0)
+
+    @property
     def time(self) -> np.ndarray:
         """Phenological time: days since 2001-01-01 of the Gregorian calendar; in `noleap`, days that are stretched
         so that a year lasts 365.25 of them (dalec_daily.md section 2), float64 (days,).

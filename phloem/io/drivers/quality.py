@@ -265,7 +265,7 @@ def control(
         compared: Whether something will be compared with the streams; else they may lack values anywhere.
 
     Raises:
-        InputError: A defect that the quality mode does not accept.
+        InputError: Defects that the quality mode does not accept, all of them.
     """
     for spec in variables.forcing:
         audit.apply_quality(names[spec.name], check_gaps(values[spec.name], time), values)
@@ -273,8 +273,10 @@ def control(
         audit.apply_quality(names[spec.name], check_kelvin(spec, values[spec.name]), values)
         audit.apply_quality(names[spec.name], check_negative(spec, values[spec.name], time), values)
         audit.apply_quality(names[spec.name], check_range(spec, values[spec.name], time), values)
-    _control_weather(values, names, time, audit)
+    if not audit.defects:  # what is wrong by itself says nothing beside others
+        _control_weather(values, names, time, audit)
     if not compared:
+        audit.raise_defects()
         return
     window, streams = count_training_days(time), [spec.name for spec in variables.streams]
     if all(np.isnan(values[name][:window]).all() for name in streams):
@@ -282,6 +284,7 @@ def control(
         raise audit.error(affected, f"empty window: no observation in the first {window} days, the calibration window")
     for name in streams:
         audit.apply_quality(names[name], check_observation_windows(values[name], window), values)
+    audit.raise_defects()
 
 
 def _control_weather(values: dict[str, np.ndarray], names: dict[str, str], time: np.ndarray, audit: Audit) -> None:

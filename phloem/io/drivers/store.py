@@ -46,6 +46,9 @@ STATICS = {
 COLUMNS = ("name", "latitude", "longitude", "chunk", "row", "checksum", "snapshot", "trajectory")
 """Columns of the table of cells."""
 
+OBSERVED = ("first_observed", "last_observed")
+"""Columns that older stores do not have: first and last year with an observation of any stream, 0 where none is."""
+
 _TRAJECTORY = ("g m-2", "live biomass of a stand of this age, carbon")
 
 
@@ -267,6 +270,17 @@ class Store:
         """Observed streams that are means over windows, on their last days."""
         return tuple(self.facts.get("window_means", WINDOW_MEANS))
 
+    def observed_years(self, positions: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the first and last year with an observation of some cells, (0, 0) where there is none.
+
+        Raises:
+            InputError: a chunk that cannot be read.
+        """
+        if set(OBSERVED) <= set(self.columns):
+            first, last = (self.columns[key] for key in OBSERVED)
+            return [(int(first[position]), int(last[position])) for position in positions]
+        return [cell.observed_years for position in positions for cell in self.read([position])]
+
     def read(self, positions: Sequence[int]) -> list[GridCell]:
         """Read some cells, chunk after chunk; in the order asked for.
 
@@ -297,12 +311,15 @@ def chunk_columns(number: int, cells: Sequence[GridCell]) -> dict[str, list[Any]
         "checksum": [cell.checksum for cell in cells],
         "snapshot": [cell.has_snapshot for cell in cells],
         "trajectory": [cell.has_trajectory for cell in cells],
+        **dict(zip(OBSERVED, map(list, zip(*[cell.observed_years for cell in cells], strict=True)), strict=True)),
     }
 
 
 def seal_store(root: Path, facts: Mapping[str, Any], columns: Mapping[str, list[Any]]) -> Store:
     """Write the table that makes a folder of chunks a store."""
     paths = StorePaths(Path(root))
+    count = len(columns["name"])
+    columns = {key: values for key, values in columns.items() if key not in OBSERVED or len(values) == count}
     write_sealed(paths.index, {"format": FORMAT, "facts": dict(facts), "cells": dict(columns)})
     return Store(paths, facts, columns)
 

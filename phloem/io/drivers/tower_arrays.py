@@ -71,6 +71,7 @@ def tower_of_arrays(
     audit = Audit(Path("drivers"), quality, name=given.name)
     stamps = decode_stamps(given.stamps, given.time_units, given.calendar, audit)
     audit.apply_quality("time", checks.check_time(stamps), {})
+    audit.raise_defects()
     time, days = stamps.astype(np.int64), len(stamps)
     found = {spec.name: given.named(spec) for spec in variables.all}
     missing = [spec.name for spec in variables.forcing if found[spec.name] is None]
@@ -85,6 +86,7 @@ def tower_of_arrays(
     if not -90.0 <= given.latitude <= 90.0:
         raise audit.error("latitude", f"{given.latitude} is not in -90..90")
     names = {name: own or name for name, own in found.items()}
+    audit.raise_defects()
     checks.control(values, names, time, audit, variables, compared)
     return Cell(
         name=given.name,
@@ -149,23 +151,21 @@ def decode_stamps(stamps: np.ndarray, units: str, calendar: str, audit: Audit) -
 
 
 def in_own_unit(name: str, unit: str, spec: Variable, values: np.ndarray, audit: Audit) -> np.ndarray:
-    """Values in the package's unit; a conversion is reported, an unknown unit refused.
+    """Values in the package's unit; a conversion is reported, an unknown unit refused with all else.
 
     Args:
         name: what the file calls the variable.
         unit: as the file spells it; empty is taken as the package's.
         spec: the variable.
         values: float64 (days,).
-        audit: takes the finding.
-
-    Raises:
-        InputError: an unknown unit.
+        audit: takes the finding, and an unknown unit among its defects.
     """
     if not unit:
         return values
     converted = spec.convert(values, unit)
     if converted is None:
-        raise audit.error(name, f"unknown unit {unit!r}; due is {spec.unit!r}, accepted are {spec.accepted}")
+        audit.refuse(name, f"unknown unit {unit!r}; due is {spec.unit!r}, accepted are {spec.accepted}")
+        return values
     if not spec.is_own_unit(unit):
         audit.add(name, "note", f"converted from {unit} to {spec.unit}")
     return converted

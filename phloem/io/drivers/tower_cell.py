@@ -1,13 +1,17 @@
 """The cell that every driver reader returns: its days, drivers, observations, and findings of quality control."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from phloem.arithmetic import ceil_div
+from phloem.errors import InputError
 from phloem.io.drivers.findings import Finding
 from phloem.io.drivers.variables import EPOCH
 from phloem.names import PERIOD
+from phloem.typed_tables import TowerYears
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,53 @@ def day_of_year(time: np.ndarray) -> np.ndarray:
     """Return the Gregorian day of the year 1..366, int64, of days since 2001-01-01."""
     day = dates(time)
     return (day - day.astype("datetime64[Y]")).astype(np.int64) + 1
+
+
+def in_years(cell: Cell, years: TowerYears | None) -> Cell:
+    """Return a cell's days of some calendar years, with the calibration window that they give.
+
+    Args:
+        cell: with all its days.
+        years: wanted; None: the cell as it is.
+
+    Raises:
+        InputError: its record does not hold them, or no observation lies in the calibration window.
+    """
+    if years is None:
+        return cell
+    of_day = cell.dates.astype("datetime64[Y]").astype(int) + 1970
+    last = int(of_day[-1]) if years.last is None else years.last
+    full = [year for year in (years.first, years.calibrated, last) if not _is_whole(cell, of_day, year)]
+    if full or last <= years.calibrated:
+        what = f"{years.first} to {years.calibrated} are to be calibrated and years up to {last} to be validated"
+        lacking = f"{full[0]} is not whole" if full else "no year is left for the validation"
+        raise InputError(
+            f"{cell.source}: cell {cell.name}: variable time: {what}, and {lacking} in its record, "
+            f"{cell.dates[0]} to {cell.dates[-1]} (experiment.calibration_years, validation_years)"
+        )
+    kept = (of_day >= years.first) & (of_day <= last)
+    window = int((of_day[kept] <= years.calibrated).sum())
+    observations = {name: values[kept] for name, values in cell.observations.items()}
+    if all(np.isnan(values[:window]).all() for values in observations.values()):
+        raise InputError(
+            f"{cell.source}: cell {cell.name}: variable {' '.join(observations)}: empty window: no observation in "
+            f"{years.first} to {years.calibrated}, the calibration window"
+        )
+    return replace(
+        cell,
+        time=cell.time[kept],
+        doy=cell.doy[kept],
+        forcing={name: values[kept] for name, values in cell.forcing.items()},
+        observations=observations,
+        evaporative_fraction=cell.evaporative_fraction[kept],
+        training_days=window,
+    )
+
+
+def _is_whole(cell: Cell, of_day: np.ndarray, year: int) -> bool:
+    """Tell whether a record holds a calendar year from its first day to its last."""
+    inside = cell.dates[of_day == year]
+    return len(inside) > 0 and str(inside[0]).endswith("01-01") and str(inside[-1]).endswith("12-31")
 
 
 def calendar_years(days: int) -> int:

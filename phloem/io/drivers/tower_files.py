@@ -31,6 +31,9 @@ _REFERENCE = {
     "reco": ("reco_nt",),
 }
 
+PRIORS = ("PARPRIORS", "OTHERPRIORS")
+"""Prior values of parameters and of other quantities in files of CARDAMOM."""
+
 
 def list_towers(folder: Path, sites: Sequence[str] | None = None) -> dict[str, Path]:
     """Return the tower files of a folder by site, sorted by name.
@@ -65,9 +68,13 @@ def _find(file: netCDF4.Dataset, names: Iterable[str], audit: Audit) -> netCDF4.
     for name in names:
         if name in file.variables:
             return file.variables[name]
-    raise audit.error(
-        " or ".join(names), f"is missing; the file has {', '.join(sorted(file.variables)) or 'no variable'}"
-    )
+    raise audit.error(*_missing(file, names))
+
+
+def _missing(file: netCDF4.Dataset, names: Iterable[str]) -> tuple[str, str]:
+    """How an error calls a variable that the file does not have, and what it says."""
+    have = ", ".join(sorted(file.variables)) or "no variable"
+    return " or ".join(dict.fromkeys(names)), f"is missing; the file has {have}"
 
 
 def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
@@ -130,6 +137,18 @@ def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variabl
         audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
 
 
+def _note_priors(file: netCDF4.Dataset, audit: Audit) -> None:
+    """Note prior values that a file of CARDAMOM brings: the objective has no term for them."""
+    for name in PRIORS:
+        if name not in file.variables or not np.issubdtype(file.variables[name].dtype, np.number):
+            continue
+        values = checks.mark_missing(file.variables[name][...]).reshape(-1)
+        known = values[np.isfinite(values)]
+        if len(known):
+            listed = ", ".join(f"{value:g}" for value in known[:5]) + (", ..." if len(known) > 5 else "")
+            audit.add(name, "note", f"{len(known)} prior values ({listed}) are not used: the loss has no term for them")
+
+
 def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit: Audit) -> None:
     """Report where the cell differs from the same site in a reference file (site, time) of daily towers."""
     source = Audit(path, audit.quality)
@@ -186,8 +205,8 @@ def read_tower(
         compared: Whether observations will be compared with; else streams may be absent, and are NaN then.
 
     Raises:
-        InputError: A file that cannot be read, or a defect that the mode does not accept; the message names
-            the file, the cell, the variable, how many days and the first of them.
+        InputError: A file that cannot be read, or defects that the mode does not accept, all of them; the message names
+            the file, the cell, the variable, how many days and the first of them, a line each.
     """
     if quality not in QUALITY:
         raise InputError(f"quality = {quality!r}; the choices are {', '.join(QUALITY)}")
@@ -197,12 +216,18 @@ def read_tower(
     with file:
         stamps = _read_time(file, audit)
         audit.apply_quality("time", checks.check_time(stamps), {})
+        audit.raise_defects()
         time, days = stamps.astype(np.int64), len(stamps)
         known = [
             spec
             for spec in variables.all
             if compared or spec in variables.forcing or {spec.layout, spec.name} & file.variables.keys()
         ]
+        names = [(spec.layout, spec.name) for spec in known]
+        for pair in names:
+            if not file.variables.keys() & set(pair):
+                audit.refuse(*_missing(file, pair))
+        known = [spec for spec, pair in zip(known, names, strict=True) if file.variables.keys() & set(pair)]
         found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in known}
         values = {spec.name: np.full(days, np.nan) for spec in variables.all}
         values |= {
@@ -217,14 +242,16 @@ def read_tower(
         }
         if "DOY" in file.variables:
             audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
-        names = {spec.name: spec.layout for spec in variables.all}
-        names |= {name: variable.name for name, variable in found.items()}
+        layout = {spec.name: spec.layout for spec in variables.all}
+        layout |= {name: variable.name for name, variable in found.items()}
         _note_attributes(found, known, audit)
         fraction = np.full(days, np.nan)
         if "EF" in file.variables:
             fraction = _series(file.variables["EF"], days, audit)
         latitude, longitude = _coordinates(file, audit)
-    checks.control(values, names, time, audit, variables, compared)
+        _note_priors(file, audit)
+    audit.raise_defects()
+    checks.control(values, layout, time, audit, variables, compared)
     if reference is not None:
         _compare(Path(reference), time, values, audit)
     return Cell(

@@ -198,6 +198,8 @@ def _note_oddities(file: Monthly, kept: np.ndarray, notes: list[str]) -> None:
     odd = values["vpd"] > SATURATED * saturation
     if odd.any():
         notes.append(f"vpd: {int(odd.sum())} months exceed the saturation pressure at tasmax: another quantity?")
+    if "soil_carbon" in file.values:
+        notes.append("soil_carbon: kept as a predictor; it is no prior of the initial soil carbon")
     burned = file.values.get("burned_area")
     if burned is not None and not np.nanmax(burned[kept]) > 0:
         notes.append("burned_area: 0 in all months of all places; fires, if there were any, are not in this file")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from phloem.errors import InputError
+from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import Store, open_store
-from phloem.io.drivers.tower_cell import Cell
-from phloem.io.drivers.tower_files import list_towers, read_tower
+from phloem.io.drivers.tower_cell import Cell, in_years
+from phloem.io.drivers.tower_files import PRIORS, list_towers, read_tower
 from phloem.io.drivers.variables import driver_variables
+from phloem.io.files.atomic import write_atomically
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.jobs.calibration.store_cells import plan_columns, read_planned, store_of_file
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
@@ -21,6 +24,9 @@ from phloem.jobs.campaign.unit_table import PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.progress import ProgressBar, say
+
+MOST_TOLD = 50
+"""Cells whose reasons a refusal tells, at most."""
 
 
 def check_cells(configuration: Configuration, base: Path) -> CheckedInput:
@@ -37,13 +43,21 @@ def _with_path(configuration: Configuration, path: Path) -> Configuration:
 
 @dataclass(frozen=True)
 class Towers:
-    """A folder of towers, each of them read."""
+    """A folder of towers, each of them read.
+
+    Attributes:
+        configuration: of the campaign.
+        cells: that can be used.
+        dropped: why the others were left out, by name.
+    """
 
     configuration: Configuration
     cells: Sequence[Cell]
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
     def units(self, root: Path) -> Units:
-        """Return the towers."""
+        """Return the towers; what was left out stands in the campaign's dropped.csv."""
+        write_dropped(root, self.dropped)
         return _units_of(self.cells, root)
 
 
@@ -53,12 +67,53 @@ def _check_towers(configuration: Configuration, base: Path) -> Towers:
     sources = list_towers(folder, data.sites)
     reference = expand_path(data.reference, base) if data.reference else None
     variables = driver_variables(configuration.calibration.tables)
-    cells = []
+    cells, bad = [], {}
     with ProgressBar("checking drivers", len(sources)) as bar:
         for count, (name, path) in enumerate(sources.items(), 1):
-            cells.append(read_tower(path, quality=data.quality, reference=reference, variables=variables))
+            try:
+                cell = read_tower(path, quality=data.quality, reference=reference, variables=variables)
+                cells.append(in_years(cell, configuration.calibration.tower_years))
+            except InputError as error:
+                bad[name] = str(error)
             bar.update(count, name)
-    return Towers(_with_path(configuration, folder), cells)
+    refuse_or_drop(bad, len(sources), configuration, "towers")
+    with_priors = [cell.name for cell in cells if any(finding.variable in PRIORS for finding in cell.findings)]
+    if with_priors:
+        say(f"note: {len(with_priors)} files bring prior values ({', '.join(PRIORS)}), which are not used")
+    return Towers(_with_path(configuration, folder), cells, bad)
+
+
+def refuse_or_drop(bad: Mapping[str, str], of: int, configuration: Configuration, what: str) -> None:
+    """Say which cells cannot be used, all of them at once: refuse, or leave them out as `data.on_bad` says.
+
+    Args:
+        bad: why, by name.
+        of: number of all cells.
+        configuration: of the campaign.
+        what: the cells are called in messages.
+
+    Raises:
+        InputError: they are to be refused, or none is left.
+    """
+    if not bad:
+        return
+    if configuration.data.on_bad == "drop" and len(bad) < of:
+        say(f"{len(bad)} of {of} {what} are left out (data.on_bad): {some(list(bad))}; dropped.csv says why")
+        return
+    told = list(bad.values())
+    reasons = "\n".join(told[:MOST_TOLD]) + (f"\nand {len(bad) - MOST_TOLD} more" if len(bad) > MOST_TOLD else "")
+    if of == 1:
+        raise InputError(reasons)
+    mend = "no other is left" if len(bad) == of else 'mend them, or leave them out with data.on_bad = "drop"'
+    raise InputError(f"{reasons}\n{len(bad)} of {of} {what} cannot be used: {mend}")
+
+
+def write_dropped(root: Path, dropped: Mapping[str, str]) -> None:
+    """Write which cells a campaign has left out, and why; nothing where none was."""
+    if dropped:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([("cell", "reason"), *dropped.items()])
+        write_atomically(root / "dropped.csv", text.getvalue().encode())
 
 
 def _units_of(cells: Sequence[Cell], root: Path) -> Units:
@@ -101,14 +156,25 @@ def _check_store(configuration: Configuration, base: Path) -> StoreCells:
     path = expand_path(str(configuration.data.path), base)
     store = None if path.is_file() else open_store(path)
     if store is not None:
-        plan_columns(store, configuration.data.sites, configuration.calibration)
+        plan_columns(store, configuration.data.sites, configuration.calibration, configuration.data.on_bad)
     return StoreCells(_with_path(configuration, path), store)
 
 
 def _units_in(store: Store, configuration: Configuration, root: Path) -> Units:
-    columns = plan_columns(store, configuration.data.sites, configuration.calibration)
+    columns = plan_columns(store, configuration.data.sites, configuration.calibration, configuration.data.on_bad)
+    _tell_dropped(store, configuration, columns["name"], root)
     columns["source"] = [_relative_row(source, root) for source in columns["source"]]
     return Units(UnitTable(columns, {}), _facts(store.places, store.step or DEFAULT_STEP))
+
+
+def _tell_dropped(store: Store, configuration: Configuration, kept: Sequence[str], root: Path) -> None:
+    """Say which of the cells that were chosen are left out; their names stand in the campaign's dropped.csv."""
+    names, taken = configuration.data.sites or store.names, set(kept)
+    dropped = {name: "lacks what the experiment fits" for name in names if name not in taken}
+    if dropped:
+        told = f"{len(dropped)} of {len(names)} cells are left out (data.on_bad): {some(list(dropped))}"
+        say(f"{told}; dropped.csv says why")
+    write_dropped(root, dropped)
 
 
 def _facts(places: bool, step: float) -> dict[str, Any]:
@@ -195,4 +261,4 @@ def read_cell(campaign: Campaign, cell: PlannedUnit) -> Cell | GridCell:
             f"(sha256 {read.checksum[:12]}, planned {cell.checksum[:12]}). Put the old file back, or start a "
             "new campaign with --out."
         )
-    return read
+    return in_years(read, campaign.configuration.calibration.tower_years)

@@ -13,23 +13,35 @@ import numpy as np
 
 from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import GridCell
-from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, read_chunk, seal_store, write_chunk
+from phloem.io.drivers.store import (
+    COLUMNS,
+    OBSERVED,
+    Store,
+    StorePaths,
+    chunk_columns,
+    read_chunk,
+    seal_store,
+    write_chunk,
+)
 from phloem.io.grids.placed_cells import place_cells
 from phloem.io.ingest.cf_grid_file import read_cf_grid, read_step
 from phloem.kernels.calibrations.experiment import Calibration
-from phloem.names import FORCING
+from phloem.names import FORCING, STREAMS
 
 CHUNK = 12
 """Cells a chunk of a store that is made of one file."""
 
 
-def plan_columns(store: Store, names: list[str] | None, experiment: Calibration) -> dict[str, list[Any]]:
+def plan_columns(
+    store: Store, names: list[str] | None, experiment: Calibration, on_bad: str = "refuse"
+) -> dict[str, list[Any]]:
     """Return the columns of the tile table for the cells of a store.
 
     Args:
         store: open.
         names: ids of the cells to take; None takes all.
-        experiment: whose years and biomass they must have.
+        experiment: whose years, observations and biomass they must have.
+        on_bad: whether to `drop` the cells that lack observations or biomass, or to `refuse`.
 
     Raises:
         InputError: an unknown cell, years that the store does not have, cells without what the experiment fits,
@@ -67,13 +79,23 @@ def plan_columns(store: Store, names: list[str] | None, experiment: Calibration)
     if not chosen:
         raise InputError(f"{index}: the store has no cell")
     column = None if protocol.biomass == "none" else store.columns[protocol.biomass]
-    if column is not None and not all(column[place] for place in chosen):
-        lacking = [store.names[place] for place in chosen if not column[place]]
+    if column is not None:
+        lacking = {place for place in chosen if not column[place]}
+        what = f"no {protocol.biomass}, which the {experiment.name} experiment fits"
+        mend = "ingest with `require`"
+    else:
+        first, last = protocol.calibration
+        years_of = dict(zip(chosen, store.observed_years(chosen), strict=True))
+        lacking = {place for place, (begin, end) in years_of.items() if end < first or begin > last or not end}
+        what = f"no observation of {', '.join(STREAMS)} in {first} to {last}, the calibration years"
+        mend = "mend their products"
+    if lacking and (on_bad != "drop" or len(lacking) == len(chosen)):
+        names_of = [store.names[place] for place in sorted(lacking)]
         raise InputError(
-            f"{index}: {len(lacking)} of {len(chosen)} cells have no {protocol.biomass}, which the "
-            f"{experiment.name} experiment fits: {', '.join(lacking[:5])}{', ...' if lacking[5:] else ''}; ingest with "
-            "`require`, or choose cells by data.sites"
+            f"{index}: {len(lacking)} of {len(chosen)} cells have {what}: {some(names_of)}; {mend}, choose cells by "
+            'data.sites, or leave these out with data.on_bad = "drop"'
         )
+    chosen = [place for place in chosen if place not in lacking]
     lengths = np.array([_days(year, facts["calendar"]) for year in protocol.years.tolist()])
     chunks = store.columns["chunk"]
     return {
@@ -140,7 +162,7 @@ def store_of_file(path: Path, root: Path) -> Store:
         InputError: the file is not what it should be, no cell of it has complete forcing, or two lie in one place.
     """
     paths = StorePaths(root)
-    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    columns: dict[str, list[Any]] = {key: [] for key in (*COLUMNS, *OBSERVED)}
     step = read_step(path)
     facts: dict[str, Any] = {**({"places": True} if step is None else {"step": step}), "sources": [str(path)]}
     cells = read_cf_grid(path)

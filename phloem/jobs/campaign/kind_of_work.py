@@ -242,6 +242,10 @@ class KindOfWork(ABC):
             as_is: show what is there, and compute nothing first.
         """
 
+    def describe(self, campaign: Campaign) -> list[str]:
+        """Return what a first run says of the campaign before it begins; nothing is computed."""
+        return []
+
     @abstractmethod
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Return what the campaign will need.

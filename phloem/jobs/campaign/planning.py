@@ -24,7 +24,15 @@ KINDS = ("tower", "synthetic", "grid")
 MARKER = ".planning"
 """Stands in a campaign directory from the first to the last file of its plan."""
 
-FREE_KEYS = ("campaign.name", "engine", "failures", "tiles.checkpoint_minutes", "data.path", "data.reference")
+FREE_KEYS = (
+    "campaign.name",
+    "engine",
+    "failures",
+    "tiles.checkpoint_minutes",
+    "data.path",
+    "data.reference",
+    "data.on_bad",
+)
 """What may differ between a campaign file and the campaign it planned: no result depends on it."""
 
 

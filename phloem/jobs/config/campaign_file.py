@@ -41,6 +41,7 @@ class Data(Section):
     is planned: a transect of towers, or a `boreal` domain, which is a driver store.
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
+    `on_bad` says what happens where some cells cannot be used: all are named and refused, or they are left out.
     """
 
     kind: Literal["tower", "grid", "synthetic"]
@@ -48,6 +49,7 @@ class Data(Section):
     sites: Annotated[list[str], Field(min_length=1)] | None = None
     quality: Literal["repair", "keep", "refuse"] = "repair"
     reference: str | None = None
+    on_bad: Literal["refuse", "drop"] = "refuse"
     domain: Literal["transect", "boreal"] = "transect"
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4
@@ -158,7 +160,7 @@ class Configuration(Section):
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
         science = self.model_dump(include={"campaign": {"seed", "members"}, "optimiser": True})
         science["experiment"] = self.experiment.science()
-        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference"})
+        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference", "on_bad"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
         elif self.data.kind == "grid":

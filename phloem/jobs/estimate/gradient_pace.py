@@ -35,20 +35,30 @@ def pace(campaign: Campaign) -> float:
     Args:
         campaign: whose backend, mode and precision count.
     """
-    experiment, gpus = campaign.configuration.calibration, campaign.configuration.engine.gpus
+    gpus = campaign.configuration.engine.gpus
     on_gpu = gpus > 0 and jax.default_backend() != "cpu"
     if gpus and not on_gpu:
         say("the pace is that of a core: this machine has no GPU; plan --rate states that of one")
-    what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
-    optimiser = campaign.configuration.optimiser.name
-    model = experiment.on_windows.objective().model.name
-    key = f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
-    known = _read()
+    key, known = _key(campaign, on_gpu), _read()
     if key not in known:
         say("measuring the pace of this machine, once (plan --rate states one instead)")
         known[key] = round(_measure(campaign, time.perf_counter if on_gpu else time.process_time), 3)
         _write(known)
     return float(known[key])
+
+
+def known_pace(campaign: Campaign) -> float | None:
+    """Return the pace of one core where it was measured before, else None; nothing is computed."""
+    found = _read().get(_key(campaign, on_gpu=False))
+    return None if found is None or campaign.configuration.engine.gpus else float(found)
+
+
+def _key(campaign: Campaign, on_gpu: bool) -> str:
+    """Return the name of a pace in the file."""
+    experiment, optimiser = campaign.configuration.calibration, campaign.configuration.optimiser.name
+    what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
+    model = experiment.on_windows.objective().model.name
+    return f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
 
 
 def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:

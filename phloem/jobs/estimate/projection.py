@@ -175,8 +175,14 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     return warnings
 
 
-def describe(campaign: Campaign, needs: Projection) -> list[str]:
-    """Return a projection for people, with what quality control found."""
+def describe(campaign: Campaign, needs: Projection, timed: bool = True) -> list[str]:
+    """Return a projection for people, with what quality control found.
+
+    Args:
+        campaign: planned.
+        needs: as `project` gives them.
+        timed: whether its times rest on a pace; else they are left out.
+    """
     configuration = campaign.configuration
     optimiser, members = configuration.optimiser, configuration.campaign.members
     often = "at most " if optimiser.name == "fast" else ""
@@ -185,10 +191,15 @@ def describe(campaign: Campaign, needs: Projection) -> list[str]:
         f"  {len(campaign.cells)} cells x {members} members = {needs.lanes} lanes, "
         f"{often}{optimiser.steps} steps of {optimiser.name} each",
         f"  tiles {needs.tiles}, workers {needs.workers}, engine {configuration.engine.name}",
-        f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a gradient of a year; "
-        f"longest tile {duration(needs.longest_tile_seconds)}",
     ]
-    if configuration.engine.name == "slurm":
+    if timed:
+        lines.append(
+            f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a gradient of a "
+            f"year; longest tile {duration(needs.longest_tile_seconds)}"
+        )
+    if not timed:
+        lines.append("  how long it takes is not known before this machine's pace is: phloem plan measures it, once")
+    elif configuration.engine.name == "slurm":
         lines.append(f"  {needs.tasks} array tasks of {duration(needs.task_seconds)} each")
     else:
         lines.append(f"  {often}{duration(needs.task_seconds)} on this machine")

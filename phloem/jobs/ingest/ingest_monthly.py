@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.drivers.store import COLUMNS, STATICS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.drivers.store import (
+    COLUMNS,
+    OBSERVED,
+    STATICS,
+    Store,
+    StorePaths,
+    chunk_columns,
+    seal_store,
+    write_chunk,
+)
 from phloem.io.ingest.ingest_folder import IngestFolder, stamp
 from phloem.io.monthly.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
 from phloem.io.monthly.monthly_file import read_monthly
@@ -102,7 +111,7 @@ def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "clou
         folder.sweep()
         if not folder.is_begun():
             folder.begin(plan)
-        columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+        columns: dict[str, list[Any]] = {key: [] for key in (*COLUMNS, *OBSERVED)}
         cells = monthly.cells(rain, light)
         with ProgressBar("downscaling", len(monthly.kept)) as bar:
             for number in itertools.count():

@@ -95,6 +95,14 @@ class Calibrations(KindOfWork):
             see_to_parts(campaign.paths.root)
         return report_campaign(campaign)
 
+    def describe(self, campaign: Campaign) -> list[str]:
+        """Return what `plan` says, without times where this machine's pace was never measured."""
+        from phloem.jobs.estimate.gradient_pace import known_pace
+        from phloem.jobs.estimate.projection import describe, project
+
+        rate = known_pace(campaign)
+        return describe(campaign, project(campaign, 0.0 if rate is None else rate), timed=rate is not None)
+
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Project hours from the pace of a gradient."""
         from phloem.jobs.estimate.gradient_pace import pace

@@ -21,7 +21,7 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.batch_jobs import verdict
 from phloem.jobs.run.state import CampaignState, read_state
-from phloem.jobs.run.supervisor import Supervisor, Watch
+from phloem.jobs.run.supervisor import COMPILING, Supervisor, Watch
 from phloem.jobs.tile.failures import describe_classes, forget_tracebacks, stopped
 from phloem.names import STATUS
 from phloem.sharding.lanes.devices import device_environment
@@ -147,7 +147,7 @@ def run_campaign(campaign: Campaign, workers: int = 0) -> CampaignState:
     begun = time.time()
     total = sum(campaign.count_steps(tile) for tile in campaign.all_tiles)
     watch = Watch(steps={tile: campaign.count_steps(tile) for tile in state.done})
-    with ProgressBar(campaign.kind.doing, total, sum(watch.steps.values())) as watch.bar:
+    with ProgressBar(campaign.kind.doing, total, sum(watch.steps.values()), COMPILING) as watch.bar:
         supervisor = Supervisor(campaign, engine, watch, done=set(state.done), verdict=verdict)
         state = supervise(supervisor)
     journal = campaign.paths.journal(supervisor.name)

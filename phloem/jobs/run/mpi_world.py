@@ -17,7 +17,7 @@ from phloem.jobs.run.batch_jobs import verdict
 from phloem.jobs.run.execute import conclude, local_engine, prepare, supervise
 from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.jobs.run.state import CampaignState
-from phloem.jobs.run.supervisor import Supervisor, Watch
+from phloem.jobs.run.supervisor import COMPILING, Supervisor, Watch
 
 Planned = tuple[str, Configuration, set[int]]
 """Campaign directory, configuration of this run, tiles that are done."""
@@ -52,7 +52,7 @@ def run_in_world(
     order = [*range(first, tiles), *range(first)]
     supervisor = Supervisor(campaign, engine, watch, order, set(planned[2]), verdict=verdict)
     if here.rank == 0:
-        with ProgressBar(campaign.kind.doing, sum(steps), sum(watch.steps.values())) as watch.bar:
+        with ProgressBar(campaign.kind.doing, sum(steps), sum(watch.steps.values()), COMPILING) as watch.bar:
             state = supervise(supervisor)
     else:
         state = supervise(supervisor)

@@ -41,6 +41,9 @@ from phloem.jobs.tile.failures import (
 )
 from phloem.jobs.tile.tile_task import TileTask
 
+COMPILING = "workers start and compile their programs first, up to a minute"
+"""What happens before the first steps."""
+
 MANY_LOSSES = 8
 """So many tiles lost one after another, and none finished, speak against the machine. One bad node otherwise uses up
 the budgets of hundreds of healthy tiles (docs/scale.md)."""

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name
-from phloem.io.drivers.store import COLUMNS, Store, StorePaths, chunk_columns, seal_store, write_chunk
+from phloem.io.drivers.store import COLUMNS, OBSERVED, Store, StorePaths, chunk_columns, seal_store, write_chunk
 from phloem.io.files.atomic import write_atomically
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
@@ -254,7 +254,7 @@ def make_store(
     paths = StorePaths(root)
     chosen = places(cells, data)
     root.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    columns: dict[str, list[Any]] = {key: [] for key in (*COLUMNS, *OBSERVED)}
     lines = [",".join(["cell", *GRID.unknown_names, *(f"biomass_{age}" for age in range(1, GROWTH_YEARS + 1))])]
     for number, begin in enumerate(range(0, len(chosen), CHUNK)):
         stands = [make_stand(place, seed) for place in chosen[begin : begin + CHUNK]]

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from phloem.model_tables import ModelTables
-from phloem.typed_tables import ExperimentTable
+from phloem.typed_tables import ExperimentTable, TowerYears
 
 if TYPE_CHECKING:
     from phloem.kernels.calibrations.protocol import RunProtocol
@@ -59,6 +59,11 @@ class Calibration(ExperimentTable):
         """Refuse data that is not towers; see `ExperimentTable.check_data`."""
         if kind != "tower":
             raise ValueError(f'experiment.name = "{self.name}" goes with data.kind = "tower"')
+
+    @property
+    def tower_years(self) -> TowerYears | None:
+        """Years of towers' records that are used; None: all, halved."""
+        return None
 
     @property
     def protocol(self) -> RunProtocol:

@@ -43,6 +43,7 @@ def make_cells(count: int, seed: int = 1, calendar: str = "standard", step: floa
         for name in ("pr", "rsds", "vpd"):
             forcing[name] = forcing[name] * np.float32(rng.uniform(0.6, 1.4))
         nothing = np.full(len(year), np.nan, np.float32)
+        seen = {**dict.fromkeys(STREAMS, nothing), "gpp": np.ones(len(year), np.float32)}
         statics = {
             "soil_clay": rng.uniform(5, 60),
             "pft_enf": rng.uniform(0, 1),
@@ -52,7 +53,7 @@ def make_cells(count: int, seed: int = 1, calendar: str = "standard", step: floa
         found.append(
             GridCell(
                 name=cell_name(latitude, longitude, step), latitude=latitude, longitude=longitude, calendar=calendar,
-                year=year, doy=doy, forcing=forcing, observations=dict.fromkeys(STREAMS, nothing),
+                year=year, doy=doy, forcing=forcing, observations=seen,
                 window_start=np.zeros(len(year), np.int8), evaporative_fraction=nothing,
                 trajectory=np.full(1, np.nan, np.float32), statics=statics,
             )

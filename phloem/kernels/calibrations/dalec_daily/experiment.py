@@ -12,7 +12,7 @@ from phloem.kernels.calibrations.dalec_daily.tables import GRID, TOWERS
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.model_tables import ModelTables
 from phloem.names import STREAMS, WINDOW_MEANS
-from phloem.typed_tables import Above, Positive, Section, Years
+from phloem.typed_tables import Above, Positive, Section, TowerYears, Years
 
 if TYPE_CHECKING:
     from phloem.kernels.calibrations.dalec_daily.site import DalecSite
@@ -49,7 +49,8 @@ class LeafLine(Section):
 class DalecExperiment(Calibration):
     """Calibration of the daily DALEC: what is minimised, in which arithmetic, and what runs the time loop.
 
-    The keys from `forcing_years` on go with the grid experiments; `years` are those of the growth-curve run.
+    The keys from `forcing_years` on go with the grid experiments; `years` are those of the growth-curve run. Towers may
+    have `calibration_years` and `validation_years` too; else the first half of each record is calibrated.
     `window_means` are the streams whose observations are means over windows, as the store says.
     """
 
@@ -73,7 +74,8 @@ class DalecExperiment(Calibration):
     @model_validator(mode="after")
     def _fits(self) -> DalecExperiment:
         if not self.reads_store:
-            grid_keys = sorted(self.model_fields_set & set(GRID_KEYS))
+            self._check_tower_years()
+            grid_keys = sorted(self.model_fields_set & set(GRID_KEYS) - set(TOWER_KEYS))
             changed = [key for key in grid_keys if getattr(self, key) != DalecExperiment.model_fields[key].default]
             if changed:
                 raise ValueError(f"{changed[0]} goes with the grid experiments: {', '.join(GRID_EXPERIMENTS)}")
@@ -105,6 +107,29 @@ class DalecExperiment(Calibration):
                 "`phloem ingest --what leaf-economics TRAITS.csv` fits; or set edc7 = false"
             )
         return self
+
+    def _check_tower_years(self) -> None:
+        if "validation_years" in self.model_fields_set and "calibration_years" not in self.model_fields_set:
+            if self.validation_years != DalecExperiment.model_fields["validation_years"].default:
+                raise ValueError("validation_years of towers go with calibration_years")
+            return
+        years = self.tower_years
+        if years is None:
+            return
+        if years.first > years.calibrated:
+            raise ValueError(f"calibration_years = [{years.first}, {years.calibrated}]: the first year comes first")
+        if years.last is not None and (
+            self.validation_years[0] != years.calibrated + 1 or self.validation_years[1] < self.validation_years[0]
+        ):
+            raise ValueError("validation_years begin with the year after calibration_years")
+
+    @property
+    def tower_years(self) -> TowerYears | None:
+        """Years of towers' records that were asked for."""
+        if self.reads_store or "calibration_years" not in self.model_fields_set:
+            return None
+        last = self.validation_years[1] if "validation_years" in self.model_fields_set else None
+        return TowerYears(self.calibration_years[0], self.calibration_years[1], last)
 
     @property
     def reads_store(self) -> bool:
@@ -146,7 +171,10 @@ class DalecExperiment(Calibration):
     def written(self) -> dict[str, Any]:
         """Return the keys that a frozen campaign file holds; those of other experiments are left out."""
         keys = self.model_dump(exclude_none=True)
-        return keys if self.reads_store else {key: value for key, value in keys.items() if key not in GRID_KEYS}
+        if self.reads_store:
+            return keys
+        own = set(TOWER_KEYS) & self.model_fields_set if self.tower_years is not None else set()
+        return {key: value for key, value in keys.items() if key not in GRID_KEYS or key in own}
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -275,3 +303,6 @@ class DalecExperiment(Calibration):
 
 GRID_KEYS = tuple(list(DalecExperiment.model_fields)[6:])
 """Keys of the grid experiments."""
+
+TOWER_KEYS = ("calibration_years", "validation_years")
+"""Those of them that towers may have too."""
