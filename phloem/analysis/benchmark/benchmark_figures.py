@@ -53,7 +53,13 @@ def scatter_figure(pairs: Pairs) -> Figure:
     axes.set_ylabel(f"simulated {pairs.quantity}{_units(pairs)}")
     axes.legend(frameon=False, fontsize=7.5, loc="upper left", title="slopes", title_fontsize=7.5)
     words = [f"n {skill.pairs}", f"r² {_two(skill.r2_pearson)}", f"NSE {_two(skill.nse)}", f"RMSE {skill.rmse:.3g}"]
-    axes.set_title(",  ".join([*words, f"PBIAS {skill.pbias:+.1f} %"]), fontsize=8, color=INK)
+    axes.set_title(
+        ",  ".join(
+            [*words, *([f"PBIAS {skill.pbias:+.1f} %"] if np.isfinite(skill.pbias) else [f"bias {skill.bias:+.2g}"])]
+        ),
+        fontsize=8,
+        color=INK,
+    )
     return figure
 
 

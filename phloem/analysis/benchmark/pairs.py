@@ -52,6 +52,7 @@ class Pairs:
         area: of the cells, (cells,); None where cells are towers.
         strata: labels by the name of the stratum, (pairs,).
         year: of each pair, (pairs,), None where the values are of no time.
+        date: of each pair, text such as 2012-03-04 (of a window, its last day) or 2012-03, (pairs,); None likewise.
         notes: what the reader must know.
         refused: why there is nothing to compare; empty where there is.
         experiment: of the campaign.
@@ -76,6 +77,7 @@ class Pairs:
     area: np.ndarray | None = None
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
     year: np.ndarray | None = None
+    date: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     refused: str = ""
     experiment: str = ""
@@ -97,6 +99,7 @@ class Pairs:
             members=self.members[kept],
             strata={name: labels[kept] for name, labels in self.strata.items()},
             year=None if self.year is None else self.year[kept],
+            date=None if self.date is None else self.date[kept],
         )
 
     def range(self) -> tuple[np.ndarray, np.ndarray]:

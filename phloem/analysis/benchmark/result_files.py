@@ -102,12 +102,17 @@ def _points(pairs: Pairs) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["cell", "latitude", "longitude", *part.strata, "reference", "simulated", "low", "high", "difference"]
+        [
+            *("cell", "latitude", "longitude"),
+            *([] if part.date is None else ["date"]),
+            *(*part.strata, "reference", "simulated", "low", "high", "difference"),
+        ]
     )
     columns = [part.reference, part.simulated, low, high, part.simulated - part.reference]
     for row, cell in enumerate(part.cell.tolist()):
         labels = [part.strata[name][row] for name in part.strata]
         place = [f"{part.latitude[cell]:.6g}", f"{part.longitude[cell]:.7g}"]
+        place += [] if part.date is None else [str(part.date[row])]
         writer.writerow([part.cells[cell], *place, *labels, *(f"{values[row]:.7g}" for values in columns)])
     return text.getvalue()
 

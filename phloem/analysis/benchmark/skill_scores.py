@@ -106,15 +106,16 @@ def metrics(simulated: np.ndarray, observed: np.ndarray, weights: np.ndarray | N
         nse = 1 - error / yy
         on_x, on_y = xy / xx, xy / yy
         nonzero = y != 0
+        size = np.nan if around_zero(y, w) else abs(mean_y)
         return Metrics(
             pairs=len(x),
             mean_observed=mean_y,
             mean_simulated=mean_x,
             bias=mean_x - mean_y,
-            pbias=100 * (mean_x - mean_y) / mean_y,
-            relative=100 * float((w * off)[nonzero] @ (1 / y[nonzero])) / w[nonzero].sum(),
+            pbias=100 * (mean_x - mean_y) / size,
+            relative=100 * float((w * off)[nonzero] @ (1 / np.abs(y[nonzero]))) / w[nonzero].sum() + 0 * size,
             rmse=np.sqrt(error),
-            nrmse=np.sqrt(error) / mean_y,
+            nrmse=np.sqrt(error) / size,
             mae=w @ np.abs(off),
             r=r,
             r2_pearson=r**2,
@@ -127,6 +128,20 @@ def metrics(simulated: np.ndarray, observed: np.ndarray, weights: np.ndarray | N
             slope_pred_on_obs=on_y,
             intercept_pred_on_obs=mean_x - on_y * mean_y,
         )
+
+
+def around_zero(values: np.ndarray, weights: np.ndarray | None = None) -> bool:
+    """Tell whether values lie on both sides of zero, so that their mean is no measure of their size.
+
+    That is so where the mean is less than half of the mean absolute value, as for net exchange: what is relative to it
+    would say anything.
+
+    Args:
+        values: (points,).
+        weights: of the points; by default all count alike.
+    """
+    w = np.full(len(values), 1.0) if weights is None else weights
+    return bool(abs(w @ values) < 0.5 * (w @ np.abs(values)))
 
 
 def _spread(w: np.ndarray, values: np.ndarray, deviations: np.ndarray) -> float:
@@ -147,7 +162,9 @@ def interannual_variability(values: np.ndarray, years: np.ndarray) -> float:
     if len(groups) < 2:
         return float("nan")
     means = np.bincount(place, np.asarray(values, float)[known]) / np.bincount(place)
-    return float(means.std() / means.mean()) if means.mean() else float("nan")
+    if not means.mean() or around_zero(np.asarray(values, float)[known]):
+        return float("nan")
+    return float(means.std() / abs(means.mean()))
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,21 @@ class Run:
     statics: dict[str, float]
 
     @property
+    def _dates(self) -> np.ndarray:
+        """The days; without leap days, those of a year that has none."""
+        years = self.year if self.calendar == "standard" else np.full(len(self.year), 2001)
+        return np.char.add(years.astype(str), "-01-01").astype("datetime64[D]") + (self.doy - 1)
+
+    @property
     def month(self) -> np.ndarray:
         """Month of each day, 1 to 12."""
-        years = self.year if self.calendar == "standard" else np.full(len(self.year), 2001)
-        day = np.char.add(years.astype(str), "-01-01").astype("datetime64[D]") + (self.doy - 1)
-        return day.astype("datetime64[M]").astype(int) % 12 + 1
+        return self._dates.astype("datetime64[M]").astype(int) % 12 + 1
+
+    @property
+    def day_of_month(self) -> np.ndarray:
+        """Day of the month of each day, from 1."""
+        days = self._dates
+        return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
 
 
 def late_runs(

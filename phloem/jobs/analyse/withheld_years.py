@@ -36,13 +36,21 @@ class _Rows:
     members: list[np.ndarray] = field(default_factory=list)
     year: list[np.ndarray] = field(default_factory=list)
     month: list[np.ndarray] = field(default_factory=list)
+    date: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, place: int, reference: np.ndarray, members: np.ndarray, year: np.ndarray, month: np.ndarray) -> None:
+    def add(
+        self, place: int, reference: np.ndarray, members: np.ndarray, year: np.ndarray, month: np.ndarray,
+        day: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        """Take the pairs of a cell; a day of the month is that of the pair, or the last of its window."""
         self.cell.append(np.full(len(reference), place))
         self.reference.append(np.asarray(reference, float))
         self.members.append(np.asarray(members, np.float32))
         self.year.append(year)
         self.month.append(month)
+        months = np.char.add(np.char.add(year.astype(str), "-"), np.char.zfill(month.astype(str), 2))
+        ends = "" if day is None else np.char.add("-", np.char.zfill(day.astype(str), 2))
+        self.date.append(np.char.add(months, ends))
 
     def concatenated(self, name: str, width: int) -> np.ndarray:
         """Return one array of a list."""
@@ -179,6 +187,7 @@ def _pairs(
         area=members.area,
         strata=labels,
         year=year,
+        date=rows.concatenated("date", width).astype(str),
         notes=tuple(notes),
         refused="" if len(cell) else f"no {name} in the years that no calibration saw",
         experiment=members.name,
@@ -217,7 +226,7 @@ def _observed(run: Run, name: str, month: np.ndarray, rows: _Rows, monthly: _Row
     else:
         monthly_already = False
     values, year, number = simulated[:, seen], run.year[seen], month[seen]
-    rows.add(run.place, reference[seen], values.T, year, number)
+    rows.add(run.place, reference[seen], values.T, year, number, run.day_of_month[seen])
     if monthly_already:
         return
     months, owner = np.unique(12 * year + number - 1, return_inverse=True)

@@ -213,3 +213,23 @@ def test_conserved_carbon_leaves_no_rest_and_lost_carbon_is_found(seed: int) -> 
     stocks = 100 + np.concatenate([np.zeros((4, 1)), np.cumsum(nep, 1)], 1)
     assert stock_closure(nep, stocks, area)["worst"] == pytest.approx(0, abs=1e-10)
     assert stock_closure(nep + 3, stocks, area)["residual"] == pytest.approx(3 * area.sum() / 1e15)
+
+
+def test_of_a_flux_that_is_negative_more_is_more() -> None:
+    """A sink of 1 where 2 was observed is too weak: the bias and its share of the flux have one sign."""
+    found = metrics(np.array([-1.0, -1.0]), np.array([-2.0, -2.0]))
+    assert found.bias == 1
+    assert found.pbias == found.relative == 50
+    assert found.nrmse == pytest.approx(0.5)
+    years = np.array([2001, 2001, 2002, 2002])
+    assert interannual_variability(np.array([-1.0, -1.0, -3.0, -3.0]), years) == pytest.approx(0.5)
+
+
+def test_around_zero_nothing_is_relative() -> None:
+    observed = np.array([-2.0, 2.1, -2.0, 2.1])
+    found = metrics(observed + 0.5, observed).to_json()
+    assert found["bias"] == pytest.approx(0.5)
+    assert found["rmse"] == pytest.approx(0.5)
+    assert {found[name] for name in ("pbias", "relative", "nrmse")} == {None}
+    assert np.isnan(interannual_variability(observed, np.array([2001, 2001, 2002, 2002])))
+    assert metrics(observed + 5.5, observed + 5).to_json()["pbias"] is not None

@@ -62,7 +62,10 @@ def test_towers_by_command(towers: Path) -> None:
         assert sum(seasons) == one["pairs"]
     with (folder / "gpp-withheld.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0])[:3] == ["cell", "latitude", "longitude"]
+    assert list(rows[0])[:4] == ["cell", "latitude", "longitude", "date"]
+    days = [np.datetime64(row["date"]) for row in rows]
+    assert all(str(day)[:4] == row["year"] for day, row in zip(days, rows, strict=True))
+    assert len({(row["cell"], row["date"]) for row in rows}) == len(rows)
     assert list(rows[0])[-5:] == ["reference", "simulated", "low", "high", "difference"]
     gpp = written["comparisons"][0]
     assert len(rows) == gpp["pairs"] == gpp["points"]["rows"]
