@@ -28,6 +28,11 @@ from phloem.io.campaign.tile_schema import NOT_COUNTED
 from phloem.model_tables import ModelTables
 from phloem.names import STATUS
 
+NOWHERE = (
+    "No cell of this campaign has a longitude, so there are no maps: give LON in the tower files, or site_coords.csv "
+    "beside them."
+)
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -98,7 +103,9 @@ def write_report(
         if contents.runs is not None:
             experiments = [name for name in contents.runs.experiments if name in _experiments(contents)]
             maps.add_runs(contents.runs, experiments)
-        sections = [*towers[:1], maps.section()]
+        first = contents.sets[0]
+        placed = bool((np.isfinite(first.latitude) & np.isfinite(first.longitude)).any())
+        sections = [*towers[:1], *([maps.section()] if placed or not towers else [])]
         if contents.experiments is not None:
             sections.append(experiments_section(contents.experiments, contents.tables, files))
         if contents.runs is not None:
@@ -111,7 +118,7 @@ def write_report(
             "report.html",
             title=contents.title,
             facts=contents.facts,
-            notes=contents.notes,
+            notes=[*contents.notes, *([] if placed else [NOWHERE])],
             nothing=not any(one.good.any() for one in contents.sets),
             tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
             glance=_comparison_rows(contents) if len(contents.sets) > 1 else [],

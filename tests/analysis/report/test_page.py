@@ -12,6 +12,7 @@ import xarray as xr
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.tower_product import read_product
+from phloem.analysis.report_data.walls import AtBounds, Clamped, Walls
 from phloem.errors import InputError
 from phloem.io.merge.member_statistics import median_and_rcv
 from phloem.model_tables import NOTHING_DERIVED
@@ -364,3 +365,37 @@ def test_page_in_a_browser(tmp_path):
     drawn = chromium(tmp_path, path.as_uri(), f"--screenshot={picture}", "--window-size=1400,3000")
     assert "CONSOLE" not in drawn.stderr
     assert picture.stat().st_size > 50_000
+
+
+def test_towers_that_are_nowhere_have_no_map(tmp_path):
+    made = contents(product(), [series(cell) for cell in CELLS])
+    nowhere = [replace(one, longitude=np.full(len(one.names), np.nan)) for one in made.sets]
+    page = Page(write_report(replace(made, sets=nowhere), tmp_path / "report"))
+    assert 'id="map-root"' not in page.source
+    assert "there are no maps: give LON in the tower files" in page.text
+    assert "Scores" in page.text
+
+
+def test_what_stands_at_a_wall_is_said_in_words(tmp_path):
+    root, soil = TABLES.parameter("turnover_root"), TABLES.pools[TABLES.pool_names.index("som")]
+    walls = Walls(
+        lanes=14,
+        cells=3,
+        parameters=(AtBounds(root, 0, 14, 3), AtBounds(TABLES.parameter("lcma"), 0, 0, 0)),
+        pools=(AtBounds(soil, 0, 5, 1),),
+        clamped=(Clamped(soil, 2, 2, 512.0),),
+        gaps=np.array([0.0, 0.0, 0.0, 0.01, 0.6]),
+        borrowed=2,
+    )
+    made = replace(contents(product(), [series(cell) for cell in CELLS]), walls=walls)
+    page = Page(write_report(made, tmp_path / "report"))
+    words = " ".join(page.text.split())
+    assert "50.0 % stand within 1 % of a bound" in words
+    assert "turnover_root" in words
+    assert "3 / 3" in words
+    assert "som, at the start" in words
+    assert "At no bound anywhere: lcma" in words
+    assert "2 of the 14 lanes that count are no independent draws" in words
+    assert "lanes with days at the ceiling" in words
+    rows = (tmp_path / "report/data/at_bounds.csv").read_text().splitlines()
+    assert rows[1].startswith("parameter,turnover_root,")

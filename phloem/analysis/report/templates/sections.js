@@ -35,6 +35,10 @@ function listenToSections() {
 async function startMaps() {
   const holder = document.getElementById("page-data");
   if (!holder) return;
+  if (!document.getElementById("map-root")) {  // no cell is anywhere: there is no map
+    document.body.dataset.ready = "yes";
+    return;
+  }
   if (typeof DecompressionStream === "undefined") {  // browsers of before May 2023 get the page without a script
     document.querySelectorAll("noscript").forEach((one) => { one.outerHTML = one.textContent; });
     return;
