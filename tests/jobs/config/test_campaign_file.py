@@ -198,6 +198,7 @@ def test_every_key_is_one_or_the_other() -> None:
     only_choice = {("experiment", "name"), ("optimiser", "name"), ("engine", "name"), ("data", "domain")}
     only_choice |= {(section, key) for section, key, _ in OF_GRID}
     towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
+    towers |= {("data", "on_bad")}
     every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
     assert every == listed | only_choice | towers
     fast = {("optimiser", key) for key in configuration(FAST).model_dump()["optimiser"]}

@@ -111,7 +111,7 @@ class DalecExperiment(Calibration):
     def _check_tower_years(self) -> None:
         if "validation_years" in self.model_fields_set and "calibration_years" not in self.model_fields_set:
             if self.validation_years != DalecExperiment.model_fields["validation_years"].default:
-                raise ValueError("validation_years of towers go with calibration_years")
+                raise ValueError("validation_years goes with the grid experiments, or at towers with calibration_years")
             return
         years = self.tower_years
         if years is None:
@@ -151,6 +151,8 @@ class DalecExperiment(Calibration):
 
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse a store where towers are due, and the other way round."""
+        if self.tower_years is not None and kind != "tower":
+            raise ValueError('calibration_years goes with the grid experiments, or with data.kind = "tower"')
         if self.reads_store != (kind == "grid" or (kind == "synthetic" and domain == "boreal")):
             raise ValueError(
                 f'experiment.name = "{self.name}" goes with '
