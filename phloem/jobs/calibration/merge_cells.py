@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
+from phloem.io.merge.read_cells import read_merged
 from phloem.io.merge.write_merged import merge_tiles
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
+from phloem.names import STATUS
 
 
 def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
@@ -53,3 +55,20 @@ def grid_of(campaign: Campaign) -> PlacedCells | None:
         return None
     columns = campaign.cells.columns
     return place_cells(columns["name"], columns["latitude"], columns["longitude"], campaign.step)
+
+
+def describe_lanes(merged: Path, root: Path) -> list[str]:
+    """Return in words, for printing, the lanes that do not count or ran out of steps, and what takes them up.
+
+    Args:
+        merged: the product, which alone tells which basins are poor.
+        root: of the campaign.
+    """
+    status = read_merged(merged, ("status",))["status"]
+    shown = {name: int((status == STATUS[name]).sum()) for name in ("diverged", "poor_basin", "dead_stand", "budget")}
+    counts = [f"{count} {name.replace('_', ' ')}" for name, count in shown.items() if count]
+    if not counts:
+        return []
+    return [
+        f"lanes not to rely on: {', '.join(counts)}; the report names them, phloem retry {root} --lanes tries again\n"
+    ]

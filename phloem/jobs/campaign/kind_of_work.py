@@ -246,6 +246,10 @@ class KindOfWork(ABC):
         """Return what a first run says of the campaign before it begins; nothing is computed."""
         return []
 
+    def after_run(self, campaign: Campaign, merged: Path) -> list[str]:
+        """Return what a run says at its end, beside that its tiles are done and merged."""
+        return []
+
     @abstractmethod
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Return what the campaign will need.

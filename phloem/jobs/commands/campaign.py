@@ -97,17 +97,18 @@ def run(
 
 def _report_run(outcome: Finished | ToldElsewhere) -> None:
     """Say what a run has reached, and end as it did."""
-    from phloem.jobs.run.execute import describe_lanes, describe_set_aside
+    from phloem.jobs.run.execute import describe_set_aside
     from phloem.jobs.run.outcome import ToldElsewhere
 
     if isinstance(outcome, ToldElsewhere):
         raise typer.Exit(outcome.status)
     campaign, state, merged = outcome
-    print(*describe_lanes(merged, campaign.paths.root), sep="", end="")
+    told = campaign.kind.after_run(campaign, merged)
+    print(*told[:-1], sep="\n", end="\n" if told[:-1] else "")
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
     if set_aside := describe_set_aside(state, campaign.paths.root):
         raise WorkError(set_aside)
-    print(f"next: phloem report {campaign.paths.root}")
+    print(*told[-1:], sep="\n", end="\n" if told else "")
 
 
 def work(

@@ -103,6 +103,12 @@ class Calibrations(KindOfWork):
         rate = known_pace(campaign)
         return describe(campaign, project(campaign, 0.0 if rate is None else rate), timed=rate is not None)
 
+    def after_run(self, campaign: Campaign, merged: Path) -> list[str]:
+        """Return which lanes are not to be relied on, and the command that shows the result."""
+        from phloem.jobs.calibration.merge_cells import describe_lanes
+
+        return [*describe_lanes(merged, campaign.paths.root), f"next: phloem report {campaign.paths.root}"]
+
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Project hours from the pace of a gradient."""
         from phloem.jobs.estimate.gradient_pace import pace

@@ -15,7 +15,6 @@ from phloem.io.campaign.attempts import Verdict, keep_floor, list_attempts
 from phloem.io.campaign.attempts import forgive as forgive_attempts
 from phloem.io.campaign.tiles import quarantine, sweep
 from phloem.io.files.journals import append_event, read_events
-from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, say
@@ -23,7 +22,6 @@ from phloem.jobs.run.batch_jobs import verdict
 from phloem.jobs.run.state import CampaignState, read_state
 from phloem.jobs.run.supervisor import COMPILING, Supervisor, Watch
 from phloem.jobs.tile.failures import describe_classes, forget_tracebacks, stopped
-from phloem.names import STATUS
 from phloem.sharding.lanes.devices import device_environment
 
 WAIT_SECONDS = 2.0
@@ -241,23 +239,6 @@ def forgive(campaign: Campaign) -> list[int]:
     forget_tracebacks(paths)
     paths.stop.unlink(missing_ok=True)
     return sorted(state.failures)
-
-
-def describe_lanes(merged: Path, root: Path) -> list[str]:
-    """Return in words, for printing, the lanes that do not count or ran out of steps, and what takes them up.
-
-    Args:
-        merged: the product, which alone tells which basins are poor.
-        root: of the campaign.
-    """
-    status = read_merged(merged, ("status",))["status"]
-    shown = {name: int((status == STATUS[name]).sum()) for name in ("diverged", "poor_basin", "dead_stand", "budget")}
-    counts = [f"{count} {name.replace('_', ' ')}" for name, count in shown.items() if count]
-    if not counts:
-        return []
-    return [
-        f"lanes not to rely on: {', '.join(counts)}; the report names them, phloem retry {root} --lanes tries again\n"
-    ]
 
 
 def describe_set_aside(state: CampaignState, root: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from phloem.arithmetic import ceil_div
-from phloem.errors import InputError
+from phloem.errors import InputError, WorkError
 from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import take_up
@@ -66,7 +67,7 @@ def simulate_campaign(
         workers: processes; 0: as the engine says.
 
     Returns:
-        The file; None where another process tells of it.
+        The file; None where it was submitted and others write it.
 
     Raises:
         InputError: bad choice, cell, member, years or drivers; nothing is written.
@@ -113,12 +114,16 @@ def simulate_campaign(
         "engine": frozen.engine.model_dump(exclude_none=True),
     }
     configuration = configuration_of(tables, assignments)
+    begun = time.time()
     campaign = take_up(configuration, out.with_name(f"{out.name}.parts"), Path.cwd())
     outcome = run_planned(campaign, workers, assignments)
     if isinstance(outcome, ToldElsewhere):
-        return None
-    forget_parts(outcome.campaign)
-    return outcome.merged
+        if outcome.status:
+            raise WorkError(f"the simulation did not come to its end; run it again to go on ({campaign.paths.root})")
+        if not out.is_file() or out.stat().st_mtime < begun - 1:
+            return None  # others are at work on it, or it was only submitted
+    forget_parts(campaign)
+    return out
 
 
 def _numbers(text: str) -> list[int]:
