@@ -311,7 +311,7 @@ def chunk_columns(number: int, cells: Sequence[GridCell]) -> dict[str, list[Any]
         "checksum": [cell.checksum for cell in cells],
         "snapshot": [cell.has_snapshot for cell in cells],
         "trajectory": [cell.has_trajectory for cell in cells],
-        **dict(zip(OBSERVED, map(list, zip(*[cell.observed_years for cell in cells], strict=True)), strict=True)),
+        **{name: [cell.observed_years[end] for cell in cells] for end, name in enumerate(OBSERVED)},
     }
 
 
