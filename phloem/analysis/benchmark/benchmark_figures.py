@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from phloem.analysis.benchmark.pairs import Pairs
 from phloem.analysis.benchmark.skill_scores import metrics
+from phloem.analysis.style.coastline import draw_coasts
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, styled
 
 CROWD = 3000
@@ -98,6 +99,7 @@ def by_cell(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _draw(figure: Figure, axes: Axes, lon: np.ndarray, lat: np.ndarray, values: np.ndarray, label: str) -> None:
     axes.set_facecolor("#f4f4f1")
+    draw_coasts(axes, lon, lat)
     known = np.abs(values[np.isfinite(values)])
     reach = float(np.percentile(known, 95)) if len(known) else 1.0
     size = float(np.clip(6000 / max(len(lon), 1), 1.5, 26))
@@ -105,6 +107,7 @@ def _draw(figure: Figure, axes: Axes, lon: np.ndarray, lat: np.ndarray, values: 
         lon, lat, c=values, s=size, marker="s", lw=0, cmap="RdBu_r", norm=Normalize(-(reach or 1), reach or 1)
     )
     axes.set(xlabel="longitude, °E", ylabel="latitude, °N")
+    axes.tick_params(labelsize=8)
     figure.colorbar(dots, ax=axes, shrink=0.85, pad=0.01, label=label, extend="both")
 
 

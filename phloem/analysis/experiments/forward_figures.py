@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from phloem.analysis.style.coastline import draw_coasts
 from phloem.analysis.style.plot_style import COLOURS, INK, MUTED, OKABE_ITO, styled
 from phloem.io.references.growth_curves import DRY_MATTER
 
@@ -61,6 +62,7 @@ def forward_figure(runs: Runs) -> Figure:
             axes.legend(frameon=False, fontsize=8, loc="upper left")
         axes = grid[1, n]
         axes.set_facecolor("#f4f4f1")
+        draw_coasts(axes, runs.coordinates[:, 1], runs.coordinates[:, 0])
         dots = axes.scatter(
             runs.coordinates[:, 1], runs.coordinates[:, 0], c=off[n], s=9, marker="s", cmap="RdBu_r",
             norm=TwoSlopeNorm(0, -reach, reach),

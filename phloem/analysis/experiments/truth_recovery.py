@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from phloem.analysis.style.coastline import draw_coasts
 from phloem.analysis.style.plot_style import styled
 from phloem.model_tables import Quantity
 
@@ -72,6 +73,7 @@ def truth_figure(
         for column, (title, values) in enumerate(columns.items()):
             axes = grid[row, column]
             axes.set_facecolor("#f4f4f1")
+            draw_coasts(axes, places[:, 1], places[:, 0])
             dots = axes.scatter(places[:, 1], places[:, 0], c=values[name], s=9, marker="s", cmap="viridis", norm=norm)
             if row == 0:
                 axes.set_title(title)
