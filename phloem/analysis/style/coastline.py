@@ -28,7 +28,8 @@ def draw_coasts(axes: Axes, lon: np.ndarray, lat: np.ndarray) -> None:
 
     Args:
         axes: of longitude and latitude.
-        lon, lat: of the cells, degrees, (cells,).
+        lon: of the cells, degrees east, (cells,).
+        lat: likewise, degrees north.
     """
     ends = [(float(values.min()), float(values.max())) for values in (lon, lat)]
     margins = [max(3.0, 0.1 * (high - low)) for low, high in ends]
