@@ -46,6 +46,18 @@ def check_choices(mode: str, precision: str, backend: str = "auto", option: str 
             raise InputError(f"{option}{name} {given!r}: valid here are {', '.join(valid)}")
 
 
+def check_out(out: Path) -> None:
+    """Refuse a file that could not be written, before any work is done.
+
+    Raises:
+        InputError: it is a folder, or its folder is absent or not writable.
+    """
+    if not out.parent.is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: name a file in a folder that exists")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"--out {out}: the folder {out.parent} is not writable")
+
+
 def calibration_named(name: str) -> Calibration:
     """Return an experiment that calibrates cells, for its tables alone: none of its keys is set.
 
@@ -187,10 +199,7 @@ def simulate(
         InputError: bad drivers, parameters or choices; nothing is written.
     """
     check_choices(mode, precision, backend)
-    if not out.parent.is_dir() or out.is_dir():
-        raise InputError(f"--out {out}: name a file in a folder that exists")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"--out {out}: the folder {out.parent} is not writable")
+    check_out(out)
     experiment = tower_experiment(mode, precision).with_backend(backend)
     values = read_parameters(parameters, experiment.tables, cell or drivers.stem, members)
     simulate_tower(read_tower(drivers, quality=quality, compared=False), values, experiment).write(out)

@@ -90,15 +90,14 @@ def screen(
         some = period_of == period
         spread[:, some] = _spread(members[:, some], cv, float(period))
     known = ~np.isnan(spread)
+    if stopped is not None:
+        spread = np.where(stopped & known, np.inf, spread)
     cells = known.sum(axis=0)
     median = np.full(len(names), np.nan)
     for column in np.flatnonzero(cells):
         median[column] = np.median(spread[known[:, column], column])
     if threshold is None:
         threshold = STANDARD_LIMIT if cv == "std" else SCREENING_RCV
-    if stopped is not None:
-        spread = np.where(stopped & known, np.inf, spread)
-        median = np.array([np.median(one[~np.isnan(one)]) if (~np.isnan(one)).any() else np.nan for one in spread.T])
     measure = spread if aggregation == "cell" else median
     with np.errstate(invalid="ignore"):
         kept = measure < threshold if cv == "std" else measure <= threshold

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.io.campaign.tile_schema import good_lanes
+from phloem.io.campaign.tile_schema import good_lanes, least_losses
 from phloem.io.merge.read_slices import MergedSlices
 from phloem.model_tables import ModelTables, Parameter
-from phloem.names import STATUS
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ def read_walls(merged: MergedSlices, tables: ModelTables) -> Walls | None:
         return None
     status, loss = merged.read("status").astype(np.int64), merged.read("loss")
     good = good_lanes(status)
-    ended = (good | (status == STATUS["poor_basin"])) & np.isfinite(loss)
-    least = np.where(ended, loss, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    ended, least = least_losses(status, loss)
     slots = {name: slot for slot, name in enumerate(merged.labels("parameter"))}
 
     def count(quantity: Parameter, name: str, slot: int) -> AtBounds:
@@ -101,6 +99,6 @@ def read_walls(merged: MergedSlices, tables: ModelTables) -> Walls | None:
         parameters=tuple(count(one, "at_bound", slots[one.name]) for one in tables.shown),
         pools=tuple(count(pool, "at_bound_pools", slot) for slot, pool in enumerate(tables.pools)),
         clamped=tuple(clamped),
-        gaps=np.where(ended, loss - np.where(np.isfinite(least), least, 0), np.nan)[ended],
+        gaps=loss[ended] - np.broadcast_to(least, loss.shape)[ended],
         borrowed=int((good & (merged.read("borrowed") > 0)).sum()),
     )

@@ -32,6 +32,26 @@ def good_lanes(status: np.ndarray) -> np.ndarray:
     return np.isin(status, SUCCESSES)
 
 
+def ended_lanes(status: np.ndarray) -> np.ndarray:
+    """Tell which lanes came to an end in some basin, those that count and the poor ones, bool of the status' shape."""
+    ended: np.ndarray = good_lanes(status) | (status == STATUS["poor_basin"])
+    return ended
+
+
+def least_losses(status: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which lanes ended with a finite loss, bool (cells, members), and the least of each cell, (cells, 1).
+
+    Args:
+        status: of each lane, (cells, members).
+        loss: of each lane, (cells, members).
+
+    Returns:
+        The least loss is inf where no lane of a cell ended.
+    """
+    ended = ended_lanes(status) & np.isfinite(loss)
+    return ended, np.where(ended, loss, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+
+
 def with_basins(status: np.ndarray, loss: np.ndarray) -> np.ndarray:
     """Return the status of the members of cells, told apart by their basins.
 
@@ -43,8 +63,7 @@ def with_basins(status: np.ndarray, loss: np.ndarray) -> np.ndarray:
         The same, `poor_basin` where a lane that would count ended more than POOR_BASIN_GAP above the least loss of
         those of its cell.
     """
-    known = (good_lanes(status) | (status == STATUS["poor_basin"])) & np.isfinite(loss)
-    least = np.where(known, loss, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    known, least = least_losses(status, loss)
     poor = known & (loss > least + POOR_BASIN_GAP)
     mended = known & (status == STATUS["poor_basin"]) & ~poor
     judged: np.ndarray = np.select([poor, mended], [STATUS["poor_basin"], STATUS["calibrated_after_redraw"]], status)

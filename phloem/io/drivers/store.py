@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,13 @@ class Store:
         if set(OBSERVED) <= set(self.columns):
             first, last = (self.columns[key] for key in OBSERVED)
             return [(int(first[position]), int(last[position])) for position in positions]
-        return [cell.observed_years for position in positions for cell in self.read([position])]
+        years: dict[int, tuple[int, int]] = {}
+        for _, chunk in groupby(
+            sorted(positions, key=self.columns["chunk"].__getitem__), self.columns["chunk"].__getitem__
+        ):
+            part = list(chunk)
+            years |= {place: cell.observed_years for place, cell in zip(part, self.read(part), strict=True)}
+        return [years[position] for position in positions]
 
     def read(self, positions: Sequence[int]) -> list[GridCell]:
         """Read some cells, chunk after chunk; in the order asked for.

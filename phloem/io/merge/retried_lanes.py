@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from phloem.io.campaign.paths import CampaignPaths
-from phloem.io.campaign.tile_schema import TileSchema, good_lanes, with_basins
+from phloem.io.campaign.tile_schema import TileSchema, ended_lanes, with_basins
 from phloem.io.campaign.tiles import Commits, load_tile
 from phloem.io.files.atomic import CorruptFile
 from phloem.names import STATUS
@@ -21,7 +21,7 @@ def takes_the_place(status: np.ndarray, loss: np.ndarray, new_status: np.ndarray
     A lane that counts, be it in a poor basin, takes the place of one that does not; of two that do, the one of lower
     loss stands.
     """
-    ended, new_ended = (good_lanes(codes) | (codes == STATUS["poor_basin"]) for codes in (status, new_status))
+    ended, new_ended = ended_lanes(status), ended_lanes(new_status)
     lower: np.ndarray = ~(loss <= new_loss)
     better: np.ndarray = np.where(ended, new_ended & lower, True)
     return better

@@ -12,7 +12,7 @@ from phloem.arithmetic import ceil_div
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.tower_cell import Cell
 from phloem.jobs.calibration.merged_members import Members
-from phloem.jobs.calibration.run_dates import simulated_days
+from phloem.jobs.calibration.run_dates import calendar_dates, simulated_days
 from phloem.jobs.progress import INTERRUPTS, ProgressBar
 from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import outputs_from_day
@@ -50,9 +50,7 @@ class Run:
 
     @property
     def _dates(self) -> np.ndarray:
-        """The days; without leap days, those of a year that has none."""
-        years = self.year if self.calendar == "standard" else np.full(len(self.year), 2001)
-        return np.char.add(years.astype(str), "-01-01").astype("datetime64[D]") + (self.doy - 1)
+        return calendar_dates(self.calendar, self.year, self.doy)
 
     @property
     def month(self) -> np.ndarray:

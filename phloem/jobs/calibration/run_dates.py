@@ -57,13 +57,17 @@ class RunDates:
         return [slice(int(a), int(b)) for a, b in zip(begins, [*begins[1:], len(self.year)], strict=True)]
 
 
+def calendar_dates(calendar: str, year: np.ndarray, doy: np.ndarray) -> np.ndarray:
+    """Return days as datetime64[D]; without leap days, those of a year that has none: their month and day are true."""
+    years = year if calendar == "standard" else np.full(len(year), 2001)
+    return np.char.add(np.char.zfill(years.astype(str), 4), "-01-01").astype("datetime64[D]") + (doy - 1)
+
+
 def run_dates(calendar: str, year: np.ndarray, doy: np.ndarray) -> RunDates:
     """Return the dates of a run from the calendar year and the day of the year whose forcing each day had."""
     year, doy = np.asarray(year, np.int64), np.asarray(doy, np.int64)
     number = 365 * (year - 2001) + doy - 1 if calendar == "noleap" else days_since_epoch(year, doy)
-    years = year if calendar == "standard" else np.full(len(year), 2001)
-    first = np.char.add(np.char.zfill(years.astype(str), 4), "-01-01").astype("datetime64[D]")
-    month = (first + (doy - 1)).astype("datetime64[M]").astype(np.int64) % 12 + 1
+    month = calendar_dates(calendar, year, doy).astype("datetime64[M]").astype(np.int64) % 12 + 1
     if (np.diff(number) == 1).all():
         return RunDates(calendar, number, year, month, year, False)
     turns = np.cumsum(np.diff(doy, prepend=doy[0]) < 0)

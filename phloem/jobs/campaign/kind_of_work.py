@@ -147,10 +147,12 @@ class KindOfWork(ABC):
     Attributes:
         name: in `ExperimentTable.kind_of_work`.
         doing: what a progress bar says.
+        has_page: whether `report` writes one.
     """
 
     name: ClassVar[str]
     doing: ClassVar[str]
+    has_page: ClassVar[bool] = True
 
     @abstractmethod
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
@@ -247,7 +249,7 @@ class KindOfWork(ABC):
         return []
 
     def after_run(self, campaign: Campaign, merged: Path) -> list[str]:
-        """Return what a run says at its end, beside that its tiles are done and merged."""
+        """Return what a run warns of at its end."""
         return []
 
     @abstractmethod

@@ -103,12 +103,13 @@ def _report_run(outcome: Finished | ToldElsewhere) -> None:
     if isinstance(outcome, ToldElsewhere):
         raise typer.Exit(outcome.status)
     campaign, state, merged = outcome
-    told = campaign.kind.after_run(campaign, merged)
-    print(*told[:-1], sep="\n", end="\n" if told[:-1] else "")
+    for line in campaign.kind.after_run(campaign, merged):
+        print(line)
     print(f"all {len(campaign.tiles)} tiles are done and merged: {merged}")
     if set_aside := describe_set_aside(state, campaign.paths.root):
         raise WorkError(set_aside)
-    print(*told[-1:], sep="\n", end="\n" if told else "")
+    if campaign.kind.has_page:
+        print(f"next: phloem report {campaign.paths.root}")
 
 
 def work(

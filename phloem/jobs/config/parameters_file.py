@@ -57,6 +57,18 @@ def read_parameters(path: Path, tables: ModelTables, cell: str | None = None, me
     return values[_numbers(members, range(len(values)), where)]
 
 
+def member_numbers(members: str) -> list[int]:
+    """Return the numbers of members in a text, with commas between them.
+
+    Raises:
+        InputError: something else stands there.
+    """
+    try:
+        return [int(number) for number in members.split(",")]
+    except ValueError:
+        raise InputError(f"--members {members!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
+
+
 def _numbers(members: str, known: Sequence[int], where: str) -> list[int]:
     """Return the places of the chosen among the known members.
 
@@ -65,10 +77,7 @@ def _numbers(members: str, known: Sequence[int], where: str) -> list[int]:
     """
     if members == ALL_MEMBERS:
         return list(range(len(known)))
-    try:
-        chosen = [int(number) for number in members.split(",")]
-    except ValueError:
-        raise InputError(f"--members {members!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
+    chosen = member_numbers(members)
     if absent := [number for number in chosen if number not in known]:
         raise InputError(f"{where}: no member {absent[0]}; those with a result are {', '.join(map(str, known))}")
     return [list(known).index(number) for number in chosen]

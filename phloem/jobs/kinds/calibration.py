@@ -104,10 +104,10 @@ class Calibrations(KindOfWork):
         return describe(campaign, project(campaign, 0.0 if rate is None else rate), timed=rate is not None)
 
     def after_run(self, campaign: Campaign, merged: Path) -> list[str]:
-        """Return which lanes are not to be relied on, and the command that shows the result."""
+        """Return which lanes are not to be relied on."""
         from phloem.jobs.calibration.merge_cells import describe_lanes
 
-        return [*describe_lanes(merged, campaign.paths.root), f"next: phloem report {campaign.paths.root}"]
+        return describe_lanes(merged, campaign.paths.root)
 
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Project hours from the pace of a gradient."""

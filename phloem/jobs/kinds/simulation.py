@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,6 +34,12 @@ def table_of(configuration: Configuration) -> SimulationTable:
     return configuration.experiment
 
 
+@lru_cache(maxsize=1)
+def _opened(root: str) -> Campaign:
+    """Open the campaign that is simulated, once a process: its plan is frozen, and may have very many cells."""
+    return open_campaign(Path(root))
+
+
 @dataclass(frozen=True)
 class CheckedRuns:
     """A simulation whose drivers and parameters have all been read.
@@ -55,6 +62,7 @@ class Simulations(KindOfWork):
 
     name: ClassVar[str] = "simulation"
     doing: ClassVar[str] = "simulating"
+    has_page: ClassVar[bool] = False
 
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
         """Read the drivers and parameters of all cells."""
@@ -102,7 +110,7 @@ class Simulations(KindOfWork):
         from phloem.jobs.single_cell import daily_outputs
 
         table = table_of(configuration)
-        experiment = open_campaign(Path(table.campaign)).configuration.calibration
+        experiment = _opened(table.campaign).configuration.calibration
         fields = tuple(one.name for one in daily_outputs(experiment.tables))
         return TileSimulation(table, experiment, fields, units)
 
@@ -119,7 +127,7 @@ class Simulations(KindOfWork):
         """Return what a tile holds."""
         from phloem.jobs.simulation.product import simulation_schema
 
-        calibration = open_campaign(Path(table_of(configuration).campaign)).configuration.calibration
+        calibration = _opened(table_of(configuration).campaign).configuration.calibration
         return simulation_schema(calibration.tables, calibration.precision)
 
     def merge(self, campaign: Campaign, allow_holes: bool = False) -> Path:
@@ -127,7 +135,7 @@ class Simulations(KindOfWork):
         from phloem.jobs.simulation.product import write_simulation
 
         table = table_of(campaign.configuration)
-        return write_simulation(campaign, open_campaign(Path(table.campaign)), table)
+        return write_simulation(campaign, _opened(table.campaign), table)
 
     def report(self, campaign: Campaign, as_is: bool = False) -> Path:
         """A simulation has no page."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from phloem.errors import WorkError
 from phloem.hpc.local_engine import default_workers
 from phloem.hpc.mpi_engine import inside_world, launch
-from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.progress import say
@@ -44,7 +43,7 @@ def run(
         outcome = run_in_world(lambda: open_or_plan(target, out, assignments), workers)
         return outcome if isinstance(outcome, ToldElsewhere) else Finished(*outcome, deliver(*outcome))
     campaign = open_or_plan(target, out, assignments)
-    if not read_events(campaign.paths.journals_dir):
+    if not any(campaign.paths.journals_dir.glob("*")):
         for line in campaign.kind.describe(campaign):
             say(line)
     return run_planned(campaign, workers, assignments, detach)

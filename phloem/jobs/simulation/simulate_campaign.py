@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from phloem.hpc.local_engine import default_workers
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import take_up
 from phloem.jobs.config.campaign_file import configuration_of
-from phloem.jobs.config.parameters_file import ALL_MEMBERS, MEDIAN
+from phloem.jobs.config.parameters_file import ALL_MEMBERS, MEDIAN, member_numbers
 from phloem.jobs.run.engines import run_planned
 from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.jobs.simulation.periods import PER_YEAR
 from phloem.jobs.simulation.product import forget_parts
-from phloem.jobs.single_cell import daily_outputs
+from phloem.jobs.single_cell import check_out, daily_outputs
 from phloem.names import PERIOD
 
 TILE_BYTES = 128 * 2**20
@@ -73,10 +72,7 @@ def simulate_campaign(
         InputError: bad choice, cell, member, years or drivers; nothing is written.
         WorkError: the campaign is not merged, or some tiles have no result.
     """
-    if not out.parent.is_dir() or out.is_dir():
-        raise InputError(f"--out {out}: name a file in a folder that exists")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"--out {out}: the folder {out.parent} is not writable")
+    check_out(out)
     source = open_campaign(directory)
     frozen, experiment = source.configuration, source.configuration.calibration
     chosen: dict[str, Any] = {
@@ -89,7 +85,7 @@ def simulate_campaign(
     }
     members = frozen.campaign.members
     if choice.members != MEDIAN:
-        chosen["numbers"] = list(range(members)) if choice.members == ALL_MEMBERS else _numbers(choice.members)
+        chosen["numbers"] = list(range(members)) if choice.members == ALL_MEMBERS else member_numbers(choice.members)
     if choice.cells:
         chosen["cells"] = [name.strip() for name in choice.cells.split(",")]
     if choice.years:
@@ -124,13 +120,6 @@ def simulate_campaign(
             return None  # others are at work on it, or it was only submitted
     forget_parts(campaign)
     return out
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise InputError(f"--members {text!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
 
 
 def _years(text: str) -> list[int]:

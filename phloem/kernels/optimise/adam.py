@@ -14,8 +14,8 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from phloem.kernels.objective.objective import Objective, SiteData
-from phloem.kernels.optimise.lanes import DIVERGED, DONE, RUNNING, Lanes, beside, draw
-from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim
+from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, beside, draw
+from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim, walk_once_more
 from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
 
@@ -135,19 +135,10 @@ def _walk_beside(optimiser: AnnealedAdam, lanes_to_move: Array, lanes: Lanes) ->
     """Take the steps at the end value of k again, from beside a better lane's end."""
     raw = beside(lanes.key, lanes.redraws, lanes.near)
     first = min(optimiser.sharpness_iterations, optimiser.iterations - 1)
-    undone = jnp.arange(lanes.trace.shape[1]) * optimiser.stride >= first
-    anew = lanes._replace(
-        raw=raw,
-        optimiser=optimiser.initial_state(raw),
-        step=jnp.full_like(lanes.step, first),
-        phase=jnp.full_like(lanes.phase, RUNNING),
-        stop=jnp.full_like(lanes.stop, STOP["none"]),
-        best_loss=jnp.full_like(lanes.best_loss, jnp.inf),
-        best_raw=raw,
-        borrowed=jnp.ones_like(lanes.borrowed),
-        trace=jnp.where(undone, jnp.nan, lanes.trace),
+    moved = walk_once_more(lanes, lanes_to_move, raw, optimiser.initial_state(raw), first, optimiser.stride)
+    return moved._replace(
+        step=jnp.where(lanes_to_move, first, lanes.step), best_raw=choose(lanes_to_move, raw, lanes.best_raw)
     )
-    return choose(lanes_to_move, anew, lanes)
 
 
 def _redraw(optimiser: AnnealedAdam, bad: Array, lanes: Lanes) -> Lanes:

@@ -169,6 +169,36 @@ def short_of_aim(lanes: Lanes, ended: Bool[Array, " lanes"], loss: Float[Array, 
     return ended & known & (lanes.borrowed == 0) & ~(loss <= lanes.aim)
 
 
+def walk_once_more(
+    lanes: Lanes,
+    moved: Bool[Array, " lanes"],
+    raw: Float[Array, "lanes unknowns"],
+    own: Any,
+    undone_from: int,
+    stride: int,
+) -> Lanes:
+    """Let lanes that have ended begin again somewhere else.
+
+    Args:
+        lanes: all of them.
+        moved: which do, (lanes,).
+        raw: where, (lanes, unknowns).
+        own: the optimiser's own state of lanes that begin there.
+        undone_from: step from which on their losses are forgotten.
+        stride: steps between two kept losses.
+    """
+    undone = moved[:, None] & (jnp.arange(lanes.trace.shape[1]) * stride >= undone_from)
+    return lanes._replace(
+        raw=choose(moved, raw, lanes.raw),
+        optimiser=choose(moved, own, lanes.optimiser),
+        phase=jnp.where(moved, RUNNING, lanes.phase),
+        stop=jnp.where(moved, STOP["none"], lanes.stop),
+        best_loss=jnp.where(moved, jnp.inf, lanes.best_loss),
+        borrowed=jnp.where(moved, 1, lanes.borrowed),
+        trace=jnp.where(undone, jnp.nan, lanes.trace),
+    )
+
+
 def choose(condition: Bool[Array, " lanes"], yes: Any, no: Any) -> Any:
     """Choose lane by lane between two trees whose leaves have lanes first."""
     return jax.tree.map(lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no)

@@ -29,8 +29,8 @@ from phloem.kernels.optimise.initial_pools import (
     balance_initial_pools,
     restart_live_pools,
 )
-from phloem.kernels.optimise.lanes import DIVERGED, DONE, RUNNING, Lanes, beside, draw
-from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim
+from phloem.kernels.optimise.lanes import DIVERGED, DONE, Lanes, beside, draw
+from phloem.kernels.optimise.optimiser import Optimiser, choose, short_of_aim, walk_once_more
 from phloem.kernels.optimise.quasi_newton import Walk
 from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import STOP
@@ -365,16 +365,7 @@ def _walk_beside(optimiser: WindowedBfgs, lanes_to_move: Array, lanes: Lanes) ->
     anew = _enter_stage(optimiser, state._replace(walk=walk), jnp.full_like(state.stage, optimiser.whole_record))
     anew = anew._replace(accepted=jnp.full_like(state.accepted, optimiser.sharpness_iterations))  # k has risen
     begun = optimiser.draws * sum(optimiser.window_iterations) if optimiser.whole_record else 0
-    undone = lanes_to_move[:, None] & (jnp.arange(lanes.trace.shape[1]) * optimiser.stride >= begun)
-    return lanes._replace(
-        optimiser=choose(lanes_to_move, anew, state),
-        raw=choose(lanes_to_move, raw, lanes.raw),
-        borrowed=jnp.where(lanes_to_move, 1, lanes.borrowed),
-        phase=jnp.where(lanes_to_move, RUNNING, lanes.phase),
-        stop=jnp.where(lanes_to_move, STOP["none"], lanes.stop),
-        best_loss=jnp.where(lanes_to_move, jnp.inf, lanes.best_loss),
-        trace=jnp.where(undone, jnp.nan, lanes.trace),
-    )
+    return walk_once_more(lanes, lanes_to_move, raw, anew, begun, optimiser.stride)
 
 
 def _from_best_start(optimiser: WindowedBfgs, state: WindowedState) -> WindowedState:

@@ -12,13 +12,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
-from phloem.arithmetic import ceil_div
 from phloem.kernels.models.model import Model
-from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, day_tables
+from phloem.kernels.time_loop.day_tables import YEAR_ROWS, DayTables, day_tables
 from phloem.kernels.time_loop.run_days import Periods, run_days
-
-YEAR_ROWS = ceil_div(366, SEGMENT) * SEGMENT
-"""Days of a table that holds any year, whole segments."""
 
 
 def first_state(model: Model, pools: Float[np.ndarray, "lanes pools"], dtype: Any) -> Any:

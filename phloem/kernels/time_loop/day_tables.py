@@ -15,6 +15,9 @@ from phloem.arithmetic import ceil_div
 SEGMENT = 64
 """Days a segment: the state is kept every 64 days (611 times 40 bytes a lane in 107 years)."""
 
+YEAR_ROWS = ceil_div(366, SEGMENT) * SEGMENT
+"""Days of a table that holds any year, whole segments."""
+
 LaneCells = Int[Array | np.ndarray, " lanes"]
 """Cell of each lane, as a position in the tables; on a device or on the host."""
 
