@@ -88,7 +88,7 @@ def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
 def _refuse_other_science(campaign: Campaign, wanted: Configuration) -> None:
     """Refuse to go on with a configuration whose results, or whose tiles, would be others."""
     frozen = campaign.configuration
-    ours, theirs = _flatten(frozen.model_dump()), _flatten(wanted.model_dump())
+    ours, theirs = _flatten(frozen.written()), _flatten(wanted.written())
     changed = [
         f"{key}: planned {ours.get(key)!r}, now {theirs.get(key)!r}"
         for key in sorted({*ours, *theirs})

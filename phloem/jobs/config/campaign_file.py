@@ -167,9 +167,16 @@ class Configuration(Section):
             science["data"] = {"kind": "grid"}
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
 
+    def written(self) -> dict[str, Any]:
+        """Return the complete configuration, defaults written out; keys of other experiments are left out.
+
+        Wherever a configuration is kept, it is this: read again, it is the same one.
+        """
+        return {**self.model_dump(exclude_none=True), "experiment": self.experiment.written()}
+
     def to_toml(self) -> str:
-        """Return the complete configuration, defaults written out; keys of other experiments are left out."""
-        return tomli_w.dumps({**self.model_dump(exclude_none=True), "experiment": self.experiment.written()})
+        """Return the file of the complete configuration."""
+        return tomli_w.dumps(self.written())
 
 
 def _read_site(text: str, base: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -210,6 +211,28 @@ def test_the_fingerprint_of_towers() -> None:
     assert configuration(TOWER, ("data", "path", "elsewhere")).fingerprint() == plain
     assert configuration(TOWER, ("data", "quality", "keep")).fingerprint() != plain
     assert configuration().fingerprint() != plain
+    default = configuration(TOWER, ("experiment", "calibration_years", [2001, 2012])).fingerprint()
+    assert default != plain, "a tower's own years, though they are the grids' defaults"
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        (SYNTHETIC, ()),
+        (FAST, ()),
+        (TOWER, ()),
+        (TOWER, (("experiment", "calibration_years", [2001, 2012]),)),
+        (TOWER, (("experiment", "calibration_years", [2003, 2004]), ("experiment", "validation_years", [2005, 2005]))),
+        (GRID, (("experiment", "edc7", False),)),
+    ],
+)
+def test_a_configuration_that_is_kept_is_the_same_one(table: dict[str, Any], change: tuple[Any, ...]) -> None:
+    """A campaign's frozen file and the rounds of a SLURM campaign keep it so."""
+    one = configuration(table, *change)
+    again = Configuration.model_validate(json.loads(json.dumps(one.written())))
+    assert again == one
+    assert again.fingerprint() == one.fingerprint()
+    assert again.calibration.tower_years == one.calibration.tower_years
 
 
 @given(st.sets(st.sampled_from(range(len(SCIENCE + FREE)))), st.floats(1e-12, 10))

@@ -232,7 +232,7 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
         "attempts": claimed_attempts(campaign),
         "progress": progress(campaign, state),
         "idle": idle,
-        "configuration": configuration.model_dump(),
+        "configuration": configuration.written(),
     }
     write_sealed(round_path(campaign, number), table)
     avoid = bad_nodes(campaign)

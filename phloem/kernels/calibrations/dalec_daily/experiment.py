@@ -168,6 +168,8 @@ class DalecExperiment(Calibration):
         keys = self.model_dump()
         if self.windowed == WINDOW_MEANS:
             del keys["window_means"]
+        if self.tower_years is not None:
+            keys["tower_years"] = [self.tower_years.first, self.tower_years.calibrated, self.tower_years.last]
         return keys
 
     def written(self) -> dict[str, Any]:
