@@ -147,7 +147,7 @@ class MapParts:
     def _still(self, title: str, name: str, stills: Sequence[Still], across: int) -> None:
         label = f"{title}: maps of " + ", ".join(still.title for still in stills)
         figure = still_maps(self.sets[0], stills, across)
-        self.stills.append((title, self.files.picture(name, figure, label, dpi=90)))
+        self.stills.append((title, self.files.picture(name, figure, label, dpi=120)))
 
     def _tables(self, cells: CellSet, spreads: Sequence[Spread]) -> None:
         for kind, pick in (

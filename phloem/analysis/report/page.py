@@ -16,11 +16,13 @@ from phloem.analysis.report.benchmark import benchmark_maps, benchmark_section
 from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.forward import biomass_maps, biomass_rows, experiments_section, forward_section
 from phloem.analysis.report.maps import Extra, MapParts
+from phloem.analysis.report.places import place_anchor, places_section
 from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
 from phloem.analysis.report.towers import SiteSeries, tower_sections
 from phloem.analysis.report.walls import walls_section
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.page_layers import PageData
+from phloem.analysis.report_data.place_series import PlaceSeries
 from phloem.analysis.report_data.tower_product import middle
 from phloem.analysis.report_data.walls import Walls
 from phloem.analysis.style.wording import duration, fixed, stream_title
@@ -49,6 +51,8 @@ class Contents:
         benchmark: By campaign, the folder and what `phloem benchmark` has found.
         notes: What the reader should know first, in words.
         walls: What stands at a wall, of one campaign.
+        places: Series of single places of a campaign without towers.
+        chosen: Whether these were asked for by name.
     """
 
     title: str
@@ -61,6 +65,8 @@ class Contents:
     benchmark: Mapping[str, tuple[Path, Mapping[str, Any]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     walls: Walls | None = None
+    places: Sequence[PlaceSeries] = ()
+    chosen: bool = False
 
     @property
     def tables(self) -> ModelTables:
@@ -92,6 +98,10 @@ def write_report(
             merged, sites = contents.towers
             towers = tower_sections(merged, sites, contents.facts[0], contents.tables, files)
             anchors = [f"cell-{index}" for index in range(len(contents.sets[0].names))]
+        elif contents.places:
+            anchors = [""] * len(contents.sets[0].names)
+            for one in contents.places:
+                anchors[one.place] = place_anchor(one.place)
         # What other commands have left is read before the maps are drawn, which takes most of the time.
         extras = _extras(contents)
         attributed = attribution_section(contents.attribution, files)
@@ -110,6 +120,9 @@ def write_report(
             sections.append(experiments_section(contents.experiments, contents.tables, files))
         if contents.runs is not None:
             sections.append(forward_section(contents.runs, files))
+        if contents.places:
+            count = len(contents.sets[0].names)
+            sections.append(places_section(contents.places, count, contents.chosen, contents.tables, files))
         sections += towers[1:] or maps.cell_sections()
         if contents.walls is not None:
             sections.append(walls_section(contents.walls, files))
@@ -123,8 +136,8 @@ def write_report(
             tiles=_tiles(contents.sets[0], contents) if len(contents.sets) == 1 else [],
             glance=_comparison_rows(contents) if len(contents.sets) > 1 else [],
             sections=sections,
-            names=contents.sets[0].names if anchors else [],
-            lanes=contents.sets[0].good.all(1).tolist() if anchors else [],
+            names=contents.sets[0].names if towers else [],
+            lanes=contents.sets[0].good.all(1).tolist() if towers else [],
             data=maps.page,
             files=files.names,
         )

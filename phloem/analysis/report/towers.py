@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from phloem.analysis.report.figures.tower_figures import Panel, loss_figure, seasonal_figure, series_figure
+from phloem.analysis.report.figures.tower_figures import Panel, Span, loss_figure, seasonal_figure, series_figure
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.parameter_recovery import recovery
 from phloem.analysis.report.sections import CampaignFacts, ReportSection, render
@@ -168,24 +168,37 @@ def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict
     weekly, seasonal = panels(site, product)
     last = min(max(site.training_days, 1), time.size) - 1
     starts = [str(day) for day in time[::WEEK]]
-    _keep(files, f"{index}_{slug(site.cell)}_weeks", "first_day", starts, weekly)
-    _keep(files, f"{index}_{slug(site.cell)}_seasons", "week_of_year", list(range(1, BINS + 1)), seasonal)
+    keep_panels(files, f"{index}_{slug(site.cell)}_weeks", "first_day", starts, weekly)
+    keep_panels(files, f"{index}_{slug(site.cell)}_seasons", "week_of_year", list(range(1, BINS + 1)), seasonal)
+    validated = site.training_days < time.size
+    span = Span(time[0], time[-1], time[site.training_days] if validated else None)
+    centres = time[::WEEK].astype(np.int64) + (WEEK - 1) / 2
+    label = "Seven-day means of observed and simulated streams over the whole record"
     return {
-        "figure": files.drawing(series_figure(f"series-{index}", time[0], time.size, site.training_days, weekly)),
+        "figure": files.drawing(series_figure(f"series-{index}", span, centres, weekly, label)),
         "seasonal": files.drawing(seasonal_figure(f"season-{index}", seasonal)),
         "start": str(time[0]),
         "border": str(time[last]),
         "end": str(time[-1]),
-        "validated": site.training_days < time.size,
+        "validated": validated,
         "findings": site.findings,
     }
 
 
-def _keep(files: ReportFiles, name: str, axis: str, places: list[Any], panels: list[Panel]) -> None:
+def keep_panels(files: ReportFiles, name: str, axis: str, places: Sequence[Any], panels: Sequence[Panel]) -> None:
+    """Keep what panels show as a table.
+
+    Args:
+        files: takes it.
+        name: of the table, after `series_`.
+        axis: heading of what the points stand at.
+        places: the same at each point.
+        panels: with their points.
+    """
     columns = [axis]
     values: list[Any] = [places]
     for panel in panels:
-        for kind in ("observed", "median", "low", "high"):
+        for kind in ("observed", *(("withheld",) if panel.withheld is not None else ()), "median", "low", "high"):
             columns.append(f"{panel.stream}_{kind}")
             values.append(getattr(panel, kind).tolist())
     files.table(f"series_{name}", columns, zip(*values, strict=True))

@@ -24,7 +24,8 @@ def duration(seconds: float | None) -> str:
 _BLANK = "–"
 
 
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_SUPERSCRIPTS = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
+_POWER = re.compile(r"(?<=[A-Za-z)])-?\d+\.\d+|(?<=[A-Za-z)])-\d+|(?<=[a-z])\d+(?![\w.])")
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -51,9 +52,7 @@ def fixed(value: float, decimals: int = 3) -> str:
 def typeset(unit: str) -> str:
     """Write the powers of a unit as superscripts: "gC m-2 d-1" as "gC m⁻² d⁻¹"; degC as °C."""
     unit = unit.replace("degC", "°C")
-    return re.sub(
-        r"(?<=[A-Za-z)])-\d+|(?<=[a-z])\d+(?![\w.])", lambda power: power.group().translate(_SUPERSCRIPTS), unit
-    )
+    return _POWER.sub(lambda power: power.group().translate(_SUPERSCRIPTS), unit)
 
 
 def stream_title(stream: str) -> str:

@@ -20,6 +20,8 @@ from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.model_tables import ModelTables
 from phloem.sharding.lanes.blocks import BLOCK
 
+WINDOWS = ("calibration", "validation")
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -34,6 +36,7 @@ class Run:
         windowed: streams that are compared as means over the windows, on their last days.
         simulated: by field, (members, days), NaN for members without result.
         reference: by stream, observations that no calibration saw, (days,), NaN where there is none.
+        observed: by stream, those that it saw, likewise.
         statics: numbers of the cell by name.
     """
 
@@ -46,6 +49,7 @@ class Run:
     windowed: tuple[str, ...]
     simulated: dict[str, np.ndarray]
     reference: dict[str, np.ndarray]
+    observed: dict[str, np.ndarray]
     statics: dict[str, float]
 
     @property
@@ -89,8 +93,10 @@ def late_runs(
             cells = [members.campaign.read_unit(planned[members.cells[place]]) for place in part]
             sites = [experiment.site(cell) for cell in cells]
             days = [simulated_days(cell, experiment, site) for cell, site in zip(cells, sites, strict=True)]
-            seen = [_withheld(site, members.tables) for site in sites]
-            starts = [_start(one, held, first_year, withheld) for one, held in zip(days, seen, strict=True)]
+            seen = [{window: _seen(site, members.tables, window) for window in WINDOWS} for site in sites]
+            starts = [
+                _start(one, both["validation"], first_year, withheld) for one, both in zip(days, seen, strict=True)
+            ]
             first = min(starts)
             weather = [_padded(experiment.forward_weather(site), site.weather_row, longest) for site in sites]
             weather += weather[:1] * (share - len(weather))
@@ -121,9 +127,9 @@ def _padded(weather: Any, weather_row: np.ndarray | None, longest: int) -> Any:
     return type(weather)(*(np.pad(np.asarray(one), (0, longest - len(one)), "edge") for one in weather))
 
 
-def _withheld(site: Site, tables: ModelTables) -> dict[str, np.ndarray]:
-    """Observations that no calibration saw by stream, on the simulated days, NaN where there is none."""
-    observed, _ = site.observed("validation")
+def _seen(site: Site, tables: ModelTables, window: str) -> dict[str, np.ndarray]:
+    """Observations of a window by stream, on the simulated days, NaN where there is none."""
+    observed, _ = site.observed(window)
     rows = np.arange(site.days) if site.observed_row is None else site.observed_row
     return {
         name: np.where(getattr(observed, f"{name}_weight")[rows] > 0, np.asarray(getattr(observed, name))[rows], np.nan)
@@ -151,14 +157,14 @@ def _start(
 
 def _run(
     place: int, cell: Cell | GridCell, site: Site, days: tuple[np.ndarray, np.ndarray], first: int,
-    simulated: dict[str, np.ndarray], reference: dict[str, np.ndarray],
+    simulated: dict[str, np.ndarray], seen: dict[str, dict[str, np.ndarray]],
 ) -> Run:  # fmt: skip
     year, doy = days[0][first:], days[1][first:]
-    window, windowed = np.arange(len(year)), ()
+    spans, windowed = np.arange(len(year)), ()
     if isinstance(cell, GridCell):
         kept = np.asarray(site.weather[-1])
         kept = (kept if site.weather_row is None else kept[site.weather_row])[first:]
-        window, windowed = np.cumsum(kept == 0), tuple(getattr(site, "windowed", ("reco",)))
+        spans, windowed = np.cumsum(kept == 0), tuple(getattr(site, "windowed", ("reco",)))
     begins = np.flatnonzero(np.diff(year, prepend=year[0] - 1))
     last = np.zeros(len(year), bool)
     for number, begin in enumerate(begins):
@@ -172,10 +178,11 @@ def _run(
         year,
         doy,
         last,
-        window,
+        spans,
         windowed,
         simulated,
-        {k: v[first:] for k, v in reference.items()},
+        {name: values[first:] for name, values in seen["validation"].items()},
+        {name: values[first:] for name, values in seen["calibration"].items()},
         statics,
     )
 

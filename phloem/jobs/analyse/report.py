@@ -15,11 +15,13 @@ from phloem.analysis.experiments.forward_product import read_forward
 from phloem.analysis.report.page import Contents, write_report
 from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.cell_sets import CellSet, quantities, read_cells
+from phloem.analysis.report_data.place_series import PlaceSeries
 from phloem.analysis.report_data.walls import Walls, read_walls
 from phloem.errors import InputError, WorkError
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
+from phloem.jobs.analyse.place_series import named_places, place_series, telling_places
 from phloem.jobs.analyse.report_facts import campaign_facts
 from phloem.jobs.analyse.report_parts import see_to_parts
 from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
@@ -37,12 +39,14 @@ BENCHMARK = ("benchmark", "benchmark", "comparisons")
 """Folder and name of the JSON in it, the command that writes it, and the list that it must have."""
 
 
-def report(directory: Path, as_is: bool = False) -> Path:
+def report(directory: Path, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
     """Write DIR/report/index.html with figures and data beside it.
 
     Args:
         directory: of a campaign, which is merged first where it is not; or of the three experiments.
         as_is: show what is there; else attribute and benchmark first what has not been.
+        cells: of a campaign of a driver store, whose time series are shown, or `all`; none: some from the worst fit to
+            the best.
 
     Returns:
         The page.
@@ -53,18 +57,36 @@ def report(directory: Path, as_is: bool = False) -> Path:
     """
     if is_campaign(directory):
         campaign = open_campaign(directory)
-        return campaign.kind.report(campaign, as_is)
+        return campaign.kind.report(campaign, as_is, cells)
     if not (directory / COMPARED).is_file():
         raise InputError(
             f"{directory}: no campaign here; plan one with `phloem plan CAMPAIGN.toml`. Nor are there three "
             f"experiments (no {COMPARED}), which `phloem experiments CAMPAIGN.toml --out {directory}` runs"
+        )
+    if cells:
+        raise InputError(
+            f"--cells goes with a single campaign: {directory} holds "
+            + ", ".join(path.name for path in find_campaigns(directory))
         )
     if not as_is:
         see_to_parts(directory)
     return _report_experiments(directory)
 
 
-def report_campaign(campaign: Campaign) -> Path:
+def check_cells_shown(campaign: Campaign, wanted: Sequence[str]) -> None:
+    """Refuse cells whose series cannot be chosen.
+
+    Raises:
+        InputError: no such cell, or each tower is shown anyway.
+    """
+    if not wanted:
+        return
+    if not campaign.configuration.data.is_store:
+        raise InputError("--cells goes with campaigns of a driver store; the page of towers shows each of them")
+    named_places(campaign, wanted)
+
+
+def report_campaign(campaign: Campaign, shown: Sequence[str] = ()) -> Path:
     """Write the page of a calibration; see `report`."""
     campaign.paths.make()
     together(campaign.paths.root, [campaign]).see_to_products()
@@ -72,6 +94,7 @@ def report_campaign(campaign: Campaign) -> Path:
     root = campaign.paths.root.resolve()
     experiment, name = campaign.configuration.experiment.name, campaign.configuration.campaign.name
     towers, notes = None, []
+    places: list[PlaceSeries] = []
     if (root.parent / COMPARED).is_file() and experiment in SIDE_BY_SIDE:
         notes.append(
             "This campaign is one of three experiments over the same cells: `phloem report` on the directory above "
@@ -85,6 +108,8 @@ def report_campaign(campaign: Campaign) -> Path:
         if not campaign.configuration.data.is_store:
             merged = _load(campaign)
             towers = (merged, _series(campaign, merged))
+        else:
+            places = place_series(campaign, cells, named_places(campaign, shown) if shown else telling_places(cells))
         stack.enter_context(bar)
         forward = read_forward(runs) if runs is not None else None
         contents = Contents(
@@ -97,6 +122,8 @@ def report_campaign(campaign: Campaign) -> Path:
             benchmark=found_in([(experiment, root)], *BENCHMARK),
             notes=notes,
             walls=walls,
+            places=places,
+            chosen=bool(shown),
         )
         return write_report(contents, campaign.paths.report_dir, bar.update)
 

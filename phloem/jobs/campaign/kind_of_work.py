@@ -236,12 +236,13 @@ class KindOfWork(ABC):
         """
 
     @abstractmethod
-    def report(self, campaign: Campaign, as_is: bool = False) -> Path:
+    def report(self, campaign: Campaign, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
         """Write the campaign's page.
 
         Args:
             campaign: whose product is merged first where it is not.
             as_is: show what is there, and compute nothing first.
+            cells: those that were asked for by name.
         """
 
     def describe(self, campaign: Campaign) -> list[str]:

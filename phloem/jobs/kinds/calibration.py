@@ -86,14 +86,15 @@ class Calibrations(KindOfWork):
 
         return merge_cells(campaign, allow_holes)
 
-    def report(self, campaign: Campaign, as_is: bool = False) -> Path:
+    def report(self, campaign: Campaign, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
         """Attribute and benchmark what has not been, and write the page."""
-        from phloem.jobs.analyse.report import report_campaign
+        from phloem.jobs.analyse.report import check_cells_shown, report_campaign
         from phloem.jobs.analyse.report_parts import see_to_parts
 
+        check_cells_shown(campaign, cells)
         if not as_is:
             see_to_parts(campaign.paths.root)
-        return report_campaign(campaign)
+        return report_campaign(campaign, cells)
 
     def describe(self, campaign: Campaign) -> list[str]:
         """Return what `plan` says, without times where this machine's pace was never measured."""

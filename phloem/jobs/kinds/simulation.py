@@ -137,7 +137,7 @@ class Simulations(KindOfWork):
         table = table_of(campaign.configuration)
         return write_simulation(campaign, _opened(table.campaign), table)
 
-    def report(self, campaign: Campaign, as_is: bool = False) -> Path:
+    def report(self, campaign: Campaign, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
         """A simulation has no page."""
         raise InputError(f"{campaign.paths.root} is a simulation, which has no page: look at its file")
 

@@ -47,6 +47,7 @@ def test_formats():
         "1,234.500",
         "–",
     ]
+    assert typeset("g hPa0.5 kg-1") == "g hPa⁰·⁵ kg⁻¹"
     assert typeset("gC m-2 (kg H2O)-1 d-1") == "gC m⁻² (kg H2O)⁻¹ d⁻¹"
     assert shade(0.5) == "background:#ffffff;color:#111"
     assert shade(1.0) == "background:#0072b2;color:#fff"

@@ -15,7 +15,7 @@ from phloem.jobs.analyse.benchmark import benchmark, describe
 from phloem.jobs.analyse.benchmark_cells import forward_biomass
 from phloem.kernels.calibrations.dalec_daily.derived_quantities import derive
 from tests.support.campaigns.campaigns import command, succeed
-from tests.support.campaigns.comparisons import cells_of, check_nnse, write, write_map
+from tests.support.campaigns.comparisons import cells_of, check_nnse, check_windows, write, write_map
 from tests.support.campaigns.stores import write_grid_campaign
 from tests.support.kernels.dalec_names import PARAMETERS
 
@@ -37,6 +37,33 @@ def test_withheld_scores_are_those_of_the_calibration_on_a_grid(three: Path, exp
     good = cells_of(three / experiment).members.good
     assert good.any()
     assert check_nnse(three / experiment, 1e-8) == 4 * good.sum()
+
+
+@pytest.mark.parametrize("experiment", ["baseline", "single-year", "growth-curve"])
+def test_series_of_places_are_those_of_the_calibration(three: Path, experiment: str) -> None:
+    """From the first calibration year on, also where a later year is met before it for the last time."""
+    assert check_windows(three / experiment, 1e-8) == cells_of(three / experiment).members.good.sum()
+
+
+def test_the_report_shows_the_series_that_are_asked_for(three: Path) -> None:
+    names = cells_of(three / "growth-curve").members.cells
+    page = three / "growth-curve/report/index.html"
+    succeed("report", "growth-curve", "--as-is", folder=three)
+    assert all(f'id="place-{number}"' in page.read_text() for number in range(3))
+    succeed("report", "growth-curve", "--as-is", "--cells", f"{names[2]}, {names[0]}", folder=three)
+    assert "2 of 3 cells, as asked for" in page.read_text()
+    kept = sorted(path.name for path in page.parent.glob("data/series_*.csv"))
+    assert kept == [f"series_0_{names[0]}.csv", f"series_2_{names[2]}.csv"]
+    table = (page.parent / "data" / kept[0]).read_text().splitlines()
+    assert table[0].startswith("first_day,gpp_observed,gpp_withheld,gpp_median,gpp_low,gpp_high,")
+    assert table[1].startswith("2001-01-01,")
+    before = page.read_bytes()
+    refused = command("report", "growth-curve", "--as-is", "--cells", f"{names[0]},nowhere", folder=three)
+    assert (refused.returncode, page.read_bytes()) == (2, before)
+    assert f"has no cell nowhere; it has {names[0]}" in refused.stderr
+    refused = command("report", ".", "--as-is", "--cells", names[0], folder=three)
+    assert refused.returncode == 2
+    assert "--cells goes with a single campaign" in refused.stderr
 
 
 def test_the_three_experiments_side_by_side(three: Path) -> None:

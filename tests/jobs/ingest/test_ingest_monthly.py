@@ -30,6 +30,7 @@ from tests.support.campaigns.campaigns import (
     wait_for,
     write_campaign,
 )
+from tests.support.campaigns.comparisons import cells_of, check_windows
 from tests.support.campaigns.stores import SHORT, write_grid_campaign
 
 SITES = ["US-SRG", "US-SRM", "FI-Lom"]
@@ -97,7 +98,11 @@ def test_other_commands_work_on_it(finished: Path) -> None:
     assert json.loads(succeed("status", "made", "--json", folder=finished))["tiles"]
     assert open_campaign(finished / "made").places
     succeed("report", "made", folder=finished)
-    assert "US-SRG" in (finished / "made" / "report" / "index.html").read_text()
+    page = (finished / "made" / "report" / "index.html").read_text()
+    assert "US-SRG" in page
+    assert "Time series of places" in page
+    good = cells_of(finished / "made").members.good
+    assert check_windows(finished / "made", 2e-4) == 4 * good.sum() > 0
     again = succeed("ingest", "months.nc", "--what", "monthly", "--out", "store", "--json", folder=finished)
     told = json.loads(again)
     assert told["cells"] == 3

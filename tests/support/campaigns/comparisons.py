@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import xarray as xr
 from phloem.analysis.benchmark.pairs import Pairs
 from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.analyse.benchmark_cells import BenchmarkCells
+from phloem.jobs.analyse.place_series import series_of
 from phloem.jobs.analyse.withheld_years import compare_runs
 from phloem.jobs.calibration.merged_members import read_members
 from phloem.jobs.campaign.campaign import open_campaign
@@ -44,6 +46,29 @@ def check_nnse(campaign_folder: Path, tolerance: float) -> int:
             value = nnse(found[f"{stream}-withheld"], cell, member)
             assert value == pytest.approx(rows[cell, member, row], abs=tolerance), (stream, cell, member)
             checked += 1
+    return checked
+
+
+def check_windows(campaign_folder: Path, tolerance: float) -> int:
+    """A member's efficiency over the windows that a report shows of it is what its calibration has evaluated."""
+    campaign = open_campaign(campaign_folder)
+    members = read_members(campaign, campaign.cells.names)
+    rows = read_merged(campaign.paths.merged, ("nnse",), members.cells)["nnse"]
+    windowed = [name for name in STREAMS if name in campaign.configuration.experiment.window_means]
+    places, checked = range(len(members.cells)), 0
+    for member in range(members.good.shape[1]):
+        alone = members.good & (np.arange(members.good.shape[1]) == member)
+        for one in series_of(replace(members, good=alone), places, np.zeros(len(places))):
+            assert (one.first[0], one.members) == (np.datetime64("2001-01-01"), int(alone[one.place].sum()))
+            assert (np.diff(one.centres) > 0).all()
+            for name in windowed if one.members else ():
+                means = one.streams[name]
+                seen = np.isfinite(means.observed)
+                deviations = means.observed[seen] - means.observed[seen].mean()
+                error = ((means.median - means.observed)[seen] ** 2).sum() / (deviations**2).sum()
+                wanted = rows[one.place, member, STREAMS.index(name)]
+                assert 1 / (1 + error) == pytest.approx(wanted, abs=tolerance), (name, one.cell, member)
+                checked += 1
     return checked
 
 

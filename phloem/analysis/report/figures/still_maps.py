@@ -28,8 +28,12 @@ from phloem.names import CELL_STATUS, PERIOD
 WIDE = 30.0
 """Positive values whose 2 and 98 % quantiles are this far apart are drawn on a logarithmic scale."""
 
-_LEFT, _RIGHT, _TOP, _BELOW, _TALLEST = 0.42, 0.12, 0.26, 0.68, 2.6
+_LEFT, _RIGHT, _TOP, _BELOW, _TALLEST = 0.44, 0.14, 0.27, 0.64, 2.6
 """Inches around each map, and of the tallest one."""
+
+POINTS_AN_INCH = 72
+_COVERED, _DOTS = 0.15, (5.0, 26.0)
+"""Share of a map that dots may cover together, and sizes between which they stay, square points."""
 
 _GREY = ListedColormap(["#c9c9c4"])
 _SEA, _LAND, _COAST = "#e9f0f4", "#f7f5ef", "#6f6f6b"
@@ -85,7 +89,7 @@ def still_maps(cells: CellSet, stills: Sequence[Still], across: int = 3, width: 
         axes = figure.add_axes(
             (left / width, bottom / (height * down), map_width / width, map_height / (height * down))
         )
-        _draw(axes, cells, still, 1 / map_height)
+        _draw(axes, cells, still, 1 / map_height, POINTS_AN_INCH**2 * map_width * map_height)
     return figure
 
 
@@ -114,7 +118,7 @@ def longitudes(cells: CellSet) -> Floats:
     return np.asarray(cells.lattice.longitude + cells.lattice.column * cells.lattice.step[1])
 
 
-def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
+def _draw(axes: Axes, cells: CellSet, still: Still, inch: float, room: float) -> None:
     """Draw a map without ticks, which cost more than everything else: lines and words stand for them.
 
     Args:
@@ -122,6 +126,7 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
         cells: where they are.
         still: what is shown.
         inch: of an inch, in heights of the axes.
+        room: size of the map, square points.
     """
     west, east, south, north = box = extent(cells)
     axes.set_facecolor(_SEA)
@@ -137,10 +142,11 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
         colours, norm = COLOUR_MAPS[still.kind], _norm(still, known)
     if cells.lattice is None:
         lost = ~np.isfinite(still.values)
-        axes.scatter(cells.longitude[lost], cells.latitude[lost], s=22, facecolor="white", edgecolor="#666", lw=0.6)
+        size = float(np.clip(_COVERED * room / len(cells.names), *_DOTS))
+        axes.scatter(cells.longitude[lost], cells.latitude[lost], s=size, facecolor="white", edgecolor="#666", lw=0.6)
         axes.scatter(
-            cells.longitude, cells.latitude, c=still.values, s=26, cmap=colours, norm=norm, edgecolor="#222", lw=0.5,
-            zorder=3,
+            cells.longitude, cells.latitude, c=still.values, s=size, cmap=colours, norm=norm, edgecolor="#222",
+            lw=0.06 * size**0.5 + 0.15, zorder=3,
         )  # fmt: skip
     else:
         grid = cells.lattice
@@ -155,10 +161,10 @@ def _draw(axes: Axes, cells: CellSet, still: Still, inch: float) -> None:
             image, cmap=colours, norm=norm, extent=place, origin="lower", interpolation="nearest", zorder=2,
             aspect="auto",
         )  # fmt: skip
-    axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor=_COAST, lw=0.4, zorder=4), autolim=False)
+    axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor=_COAST, lw=0.3, zorder=4), autolim=False)
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
-    axes.set_title(still.title, fontsize=8.5, loc="left", pad=3)
+    axes.set_title(still.title, fontsize=9, loc="left", pad=3)
     _graticule(axes, box, inch)
     if still.kind == "status":
         there = np.unique(known).astype(int).tolist()
@@ -194,7 +200,7 @@ def _graticule(axes: Axes, box: tuple[float, float, float, float], inch: float) 
     parallels = np.arange(np.ceil(south / down), np.floor(north / down) + 1) * down
     lines = [[(lon, south), (lon, north)] for lon in meridians] + [[(west, lat), (east, lat)] for lat in parallels]
     axes.add_collection(LineCollection(lines, color="#505050", alpha=0.2, lw=0.4, zorder=5), autolim=False)
-    style: dict[str, Any] = {"fontsize": 6.5, "color": MUTED, "clip_on": False}
+    style: dict[str, Any] = {"fontsize": 7, "color": MUTED, "clip_on": False}
     for lon in meridians:
         text = _degrees(float((lon + 180) % 360 - 180), "E", "W")
         axes.text(lon, south - 0.04 * inch * (north - south), text, ha="center", va="top", **style)
@@ -218,7 +224,7 @@ def _scale(axes: Axes, still: Still, colours: Colormap, norm: Normalize, inch: f
     if any("×" in text for text in texts):  # too wide for so many
         ticks = np.array([low, np.sqrt(low * high), high]) if isinstance(norm, LogNorm) else np.linspace(low, high, 3)
         texts = [number(tick, 2) for tick in ticks.tolist()]
-    style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 6.5, "ha": "center", "va": "top"}
+    style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7, "ha": "center", "va": "top"}
     for place, text in zip(np.linspace(0.02, 0.98, len(ticks)), texts, strict=True):
         axes.text(place, bottom - 0.03 * inch, text, color=MUTED, **style)
     axes.text(0.5, bottom - 0.16 * inch, still.unit, **style)

@@ -24,6 +24,10 @@ _GRID = "#e4e4e0"
 _SHADE = "#f1efe6"
 _HEIGHT = 6.4
 _LINEAR_LOSS = 5.0
+_CROWDED = 300
+"""Points above which their dots are small."""
+_MOST, _FLAT = 97.0, 2.0
+"""Per cent of the members' range that an axis holds where all of it would need this many times the room."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -36,6 +40,7 @@ class Panel:
         unit: Typeset.
         observed: (points,), NaN = missing.
         median, low, high: (points,) over the members, NaN = missing.
+        withheld: (points,) observed, and no part of the calibration, NaN = missing; None where `observed` has them.
     """
 
     stream: str
@@ -44,48 +49,69 @@ class Panel:
     median: Floats
     low: Floats
     high: Floats
+    withheld: Floats | None = None
 
     @property
     def message(self) -> str:
         """What the reader must know about an empty half of the panel; empty where both halves are there."""
         lacks = []
-        if not np.isfinite(self.observed).any():
+        if not np.isfinite(self.observed).any() and (self.withheld is None or not np.isfinite(self.withheld).any()):
             lacks.append("no observations")
         if not np.isfinite(self.median).any():
             lacks.append("not calibrated")
         return " · ".join(lacks)
 
 
+@dataclass(frozen=True)
+class Span:
+    """Days that a figure shows.
+
+    Attributes:
+        first, last: Of them.
+        validation: The first that belongs to the validation, None where none does.
+    """
+
+    first: np.datetime64
+    last: np.datetime64
+    validation: np.datetime64 | None = None
+
+
 @styled()
-def series_figure(name: str, start: np.datetime64, days: int, training_days: int, panels: Sequence[Panel]) -> Drawing:
-    """Draw seven-day means over the whole record, one row a stream, with the validation period shaded.
+def series_figure(
+    name: str, span: Span, centres: Floats, panels: Sequence[Panel], label: str, width: float = 9.9
+) -> Drawing:
+    """Draw means over windows, one row a stream, with the validation period shaded.
 
     Args:
         name: Identifier, unique on the page.
-        start: First day of the record.
-        days: Length of the record.
-        training_days: Days of the calibration period, at the start of the record.
+        span: Days that it shows.
+        centres: (points,) middles of the windows, days since 1970-01-01.
         panels: One a stream, with one point a window.
+        label: What the figure shows, in words.
+        width: Of the figure, inches.
 
     Returns:
         The figure with its name and label.
     """
-    figure, rows = _rows(9.9, len(panels), left=0.04, right=0.975)
-    first = float(start.astype("datetime64[D]").astype(np.int64))
-    last, border = first + days, first + training_days
+    figure, rows = _rows(width, len(panels), left=0.4 / width, right=1 - 0.25 / width)
+    first, last = _day_number(span.first), _day_number(span.last) + 1
+    border = _day_number(span.validation) if span.validation is not None else last
     for axes, panel in zip(rows, panels, strict=True):
-        if training_days < days:
+        if border < last:
             axes.axvspan(border, last, color=_SHADE, linewidth=0, zorder=0)
             axes.axvline(border, color="#b5ad8b", linewidth=0.7, zorder=1)
-        centres = first + WEEK * np.arange(panel.observed.size, dtype=np.float64) + (WEEK - 1) / 2
-        _draw(axes, panel, centres, dot=1.7)
+        _draw(axes, panel, centres, dot=1.7 if centres.size > _CROWDED else 2.6)
         axes.set_xlim(first, last)
     locator = AutoDateLocator(minticks=3, maxticks=11)
     rows[-1].xaxis.set_major_locator(locator)
     rows[-1].xaxis.set_major_formatter(AutoDateFormatter(locator))
-    if training_days < days:
+    if border < last:
         rows[0].text(1.0, 1.04, "validation", transform=rows[0].transAxes, ha="right", fontsize=9, color="#857a4a")
-    return Drawing(figure, name, "Seven-day means of observed and simulated streams over the whole record")
+    return Drawing(figure, name, label)
+
+
+def _day_number(day: np.datetime64) -> float:
+    return float(day.astype("datetime64[D]").astype(np.int64))
 
 
 @styled()
@@ -232,10 +258,15 @@ def _draw(axes: Axes, panel: Panel, x: Floats, dot: float) -> None:
     points = np.column_stack([panel.observed, panel.observed, np.full(panel.observed.size, np.nan)]).ravel()
     axes.plot(np.repeat(x, 3), points, color=INK, linewidth=dot, solid_capstyle="round", alpha=0.6, zorder=3)
     axes.plot(x, panel.median, color=colour, linewidth=1.3, zorder=4)
+    if panel.withheld is not None:
+        held = np.isfinite(panel.withheld)
+        axes.plot(x[held], panel.withheld[held], "o", color=INK, markersize=2.6, markerfacecolor="white",
+                  markeredgewidth=0.7, zorder=5)  # fmt: skip
     if panel.message:
         _say(axes, panel.message)
     axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
     axes.margins(y=0.08)
+    _keep_readable(axes, panel)
     axes.annotate(
         f"{stream_title(panel.stream)}, {panel.unit}",
         (0, 1.04),
@@ -244,6 +275,23 @@ def _draw(axes: Axes, panel: Panel, x: Floats, dot: float) -> None:
         fontweight="bold",
         color=_STREAM_INKS.get(panel.stream, INK),
     )
+
+
+def _keep_readable(axes: Axes, panel: Panel) -> None:
+    """End the axis where a few extremes of single members would flatten everything else, and say so."""
+    shown = [panel.observed, panel.median, *([] if panel.withheld is None else [panel.withheld])]
+    told = np.concatenate([values[np.isfinite(values)] for values in shown])
+    low, high = (values[np.isfinite(values)] for values in (panel.low, panel.high))
+    if not (told.size and high.size):
+        return
+    bottom = min(float(told.min()), float(np.percentile(low, 100 - _MOST)))
+    top = max(float(told.max()), float(np.percentile(high, _MOST)))
+    if float(high.max()) - float(low.min()) < _FLAT * (top - bottom):
+        return
+    edge = 0.08 * (top - bottom)
+    axes.set_ylim(bottom - edge, top + edge)
+    words = f"the members' range goes on from {low.min():.3g} to {high.max():.3g}".replace("-", "−")
+    axes.text(0.995, 0.95, words, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=MUTED, zorder=8)
 
 
 def _say(axes: Axes, message: str) -> None:

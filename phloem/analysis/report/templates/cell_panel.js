@@ -25,7 +25,7 @@ class CellPanel {
     const head = element("div", { className: "panel-head" }, element("h3", {}, names[cell]), close);
     const place = element("p", { className: "muted place" }, placeText(latitude[cell], longitude[cell]));
     const anchor = this.facts.anchors[cell];
-    const link = anchor ? [element("p", {}, element("a", { href: `#${anchor}` }, `series, members and findings of ${names[cell]}`))] : [];
+    const link = anchor ? [element("p", {}, element("a", { href: `#${anchor}` }, `${anchor.startsWith("place") ? "series" : "series, members and findings"} of ${names[cell]}`))] : [];
     const body = element("div", { className: "panel-parts" }, ...parts.filter(Boolean));
     this.root.replaceChildren(head, place, ...link, body);
     this.root.dataset.cell = names[cell];
