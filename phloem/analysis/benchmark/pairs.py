@@ -172,7 +172,7 @@ def compare(pairs: Pairs) -> dict[str, Any]:
         "scores": skill.to_json() | _variability(usable),
         "weighted": None if weighted is None else {key: weighted[key] for key in WEIGHTED},
         "members": _of_members(usable),
-        "within_members": finite(float(np.mean((y >= low) & (y <= high)))),
+        "within_members": finite(float(np.mean((y >= low) & (y <= high)))) if usable.members.shape[1] > 1 else None,
         "medians": _by_cell(usable),
         "trend": _trends(usable),
         "strata": list(_strata(usable)),

@@ -33,6 +33,8 @@ def test_a_common_mask_for_all_experiments() -> None:
     found = compare(kept[0])
     assert found["pairs"] == 2
     assert found["within_members"] == 1
+    alone = replace(kept[0], members=kept[0].members[:, :1])
+    assert compare(alone)["within_members"] is None, "one member has no range"
     with pytest.raises(InputError, match=r"n \(q\): .* has 4 pairs, .* 2 pairs: .* the same validation years"):
         common([one, two.only(np.array([0, 1]))])
     early, late = (replace(one, year=np.full(4, year)) for year in (2008, 2012))
