@@ -8,7 +8,7 @@ import numpy as np
 
 from phloem.analysis.report_data.cell_sets import CellSet
 from phloem.analysis.report_data.place_series import PlaceSeries, spread_by_rank, stream_means, window_begins
-from phloem.errors import InputError
+from phloem.errors import InputError, some
 from phloem.jobs.analyse.member_runs import Run, late_runs
 from phloem.jobs.calibration.merged_members import Members, read_members
 from phloem.jobs.campaign.campaign import Campaign
@@ -48,8 +48,8 @@ def named_places(campaign: Campaign, wanted: Sequence[str]) -> list[int]:
     numbers = {name: place for place, name in enumerate(names)}
     unknown = [name for name in wanted if name not in numbers]
     if unknown:
-        some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise InputError(f"--cells: {campaign.paths.root} has no cell {', '.join(unknown)}; it has {some}, or say all")
+        lacks = f"{campaign.paths.root} has no cell {some(unknown)}; it has {some(names)}"
+        raise InputError(f"--cells: {lacks}, or say all")
     return list(dict.fromkeys(numbers[name] for name in wanted))
 
 

@@ -66,18 +66,22 @@ class Simulations(KindOfWork):
 
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
         """Read the drivers and parameters of all cells."""
-        from phloem.jobs.progress import ProgressBar
-        from phloem.jobs.simulation.runs import open_source, planned_run
+        from phloem.jobs.progress import ProgressBar, say
+        from phloem.jobs.simulation.runs import open_source, planned_run, say_what_lacks
 
         table = table_of(configuration)
         source = open_source(table)
-        planned, longest = [], 1
+        planned, longest, lacking = [], 1, {}
         with ProgressBar("checking drivers", len(source.names)) as bar:
             for count, name in enumerate(source.names, 1):
                 run = source.read(name)
                 planned.append(planned_run(run, source.planned(name)))
                 longest = max(longest, len(run.dates.year_spans))
+                if len(run.runs) < len(run.values):
+                    lacking[name] = len(run.values) - len(run.runs)
                 bar.update(count, name)
+        if lacking:
+            say(say_what_lacks(table, lacking, len(planned)))
         experiment = table.model_copy(update={"longest": longest})
         return CheckedRuns(configuration.model_copy(update={"experiment": experiment}), planned)
 

@@ -200,6 +200,29 @@ def _opened(document: str, _state: object) -> SimulatedCampaign:
     return SimulatedCampaign(SimulationTable.model_validate_json(document))
 
 
+def say_what_lacks(table: SimulationTable, lacking: Mapping[str, int], cells: int) -> str:
+    """Return in words which runs there cannot be.
+
+    Args:
+        table: of the simulation.
+        lacking: by cell, how many of its runs.
+        cells: that are simulated.
+
+    Raises:
+        InputError: there is none at all.
+    """
+    each = 1 if table.numbers is None else len(table.numbers)
+    names = some(list(lacking))
+    if sum(lacking.values()) == cells * each:
+        if table.numbers is None:
+            raise InputError(f"--members median: no cell has one, for which three members must count: {names}")
+        chosen = ", ".join(map(str, table.numbers))
+        raise InputError(f"--members {chosen}: of no cell does any of them count: {names}; see phloem report")
+    if table.numbers is None:
+        return f"{len(lacking)} of {cells} cells have no median, for which three members must count: {names}; missing"
+    return f"{sum(lacking.values())} of {cells * each} members do not count and are missing, of {names}"
+
+
 def planned_run(run: CellRun, planned: PlannedUnit) -> PlannedUnit:
     """Return a run as a unit of a simulation's plan."""
     return replace(planned, checksum=run.checksum, days=len(run.dates), findings=())

@@ -17,7 +17,7 @@ from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.run.engines import run_planned
 from phloem.jobs.simulation.simulate_campaign import Wanted, simulate_campaign
-from tests.support.campaigns.campaigns import command, succeed
+from tests.support.campaigns.campaigns import command, succeed, write_campaign
 from tests.support.campaigns.stores import write_grid_campaign
 
 
@@ -156,11 +156,42 @@ def test_parameters_go_round(finished: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(found.gpp.values[:, :, 0], expected, rtol=1e-4)
 
 
+def test_the_median_is_run_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """merged.nc -> medians -> simulate, as from a parameters file of them; a cell without says so."""
+    short = {"name": "fast", "starts": 1, "iterations": 40, "windows": [1], "window_iterations": [20]}
+    path = write_campaign(tmp_path, campaign={"name": "made", "members": 3}, optimiser=short)
+    succeed("run", path, "--out", "made", folder=tmp_path)
+    root = tmp_path / "made"
+    merged = open_campaign(root).paths.merged
+    with netCDF4.Dataset(merged, "a") as file:
+        file.set_auto_mask(False)
+        for name in ("parameters_median", "initial_pools_median"):
+            file[name][2] = np.nan
+            file[name][:2] = np.median(file[name.removesuffix("_median")][:2], axis=1)
+        wanted = np.concatenate([file["parameters_median"][:], file["initial_pools_median"][:]], axis=1)
+    capsys.readouterr()
+    found = simulated(root, tmp_path, what="annual", members="median")
+    assert "1 of 3 cells have no median, for which three members must count: T002; missing" in capsys.readouterr().err
+    assert np.isfinite(found.gpp.values[:, 0, :2]).all()
+    assert np.isnan(found.gpp.values[:, 0, 2]).all()
+    opened = phloem.open_campaign(root)
+    for place in range(2):
+        values = opened.parameters.isel(cell=place)[[0]].copy(data=wanted[place][None])
+        phloem.write_parameters(tmp_path / f"P{place}.csv", values)
+        source = root / open_campaign(root).cells[place].source
+        given = ["--drivers", source, "--parameters", f"P{place}.csv", "--out", f"S{place}.nc"]
+        succeed("simulate", *given, folder=tmp_path)
+        with xr.open_dataset(tmp_path / f"S{place}.nc") as file:
+            expected = file.gpp.resample(time="YS").mean().values[:, 0]
+        np.testing.assert_allclose(found.gpp.values[:, 0, place], expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
         ({"cells": "T001,XX"}, "no cell 'XX'"),
         ({"members": "two"}, "--members 'two'"),
+        ({"members": "median"}, "--members median: no cell has one, for which three members must count: T000"),
         ({"years": "2010-2001"}, "the first year comes first"),
         ({"years": "1850"}, "no day of its runs"),
         ({"drivers": Path("nowhere")}, "nowhere: not there"),
