@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from phloem.errors import InputError
-from phloem.io.files.csv_table import Row, Table
+from phloem.io.files.csv_table import Row, Table, is_missing
 from phloem.io.references.growth_curves import CARBON_FRACTION
 from phloem.names import PERIOD
 
@@ -37,8 +37,6 @@ LIFESPAN_COLUMNS = tuple(f"leaf_lifespan_{unit}" for unit in LIFESPAN_UNITS)
 LEAST_LEAVES = 3
 EXPECTED_R2 = 0.42
 """Of the compilation that Wu et al. (2026) fitted, Wang et al. (2023)."""
-
-_MISSING = {"", "na", "nan", "n/a", "null", "none", "-9999"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +160,7 @@ def fit_leaf_economics_line(leaves: Leaves) -> LeafEconomicsFit:
 def _fault(row: Row, column: str) -> str:
     """Why the value of a column cannot be used; empty where it can."""
     text = row.values[column]
-    if text.lower() in _MISSING:
+    if is_missing(text):
         return f"no {column}"
     try:
         value = float(text)

@@ -24,3 +24,9 @@ def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
     pressure, Journal of Applied Meteorology 6, 203-204.
     """
     return 6.1078 * np.exp(17.269 * temperature / (temperature + 237.3))
+
+
+def is_vapour_pressure(standard_name: str) -> bool:
+    """Return whether a standard name is that of vapour pressure itself, not of its deficit."""
+    name = standard_name.lower().replace("vapour", "vapor").replace(" ", "_")
+    return "vapor" in name and "pressure" in name and "deficit" not in name

@@ -114,7 +114,7 @@ def check_range(variable: Variable, values: np.ndarray, time: np.ndarray) -> Iss
     return Issue(
         "fatal",
         f"outside {variable.lowest:g}..{variable.highest:g} {variable.unit} on {count_days(outside, time)}; "
-        f"the values go from {seen.min():.4g} to {seen.max():.4g}: a wrong unit?",
+        f"the values go from {seen.min():.4g} to {seen.max():.4g}",
     )
 
 

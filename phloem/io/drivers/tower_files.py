@@ -5,10 +5,10 @@ honoured. CMIP names (tasmin, tasmax, rsds, co2, vpd, pr, gpp, reco, et, lai) ar
 layout's own.
 """
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -20,7 +20,9 @@ from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_stamps, in_own_uni
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
 from phloem.io.files.atomic import checksum
+from phloem.io.files.csv_table import Table
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
+from phloem.io.files.stored_values import SENTINEL, stored_values
 
 _REFERENCE = {
     "tasmin": ("tmin",),
@@ -30,6 +32,9 @@ _REFERENCE = {
     "gpp": ("gpp_nt", "gpp_dt"),
     "reco": ("reco_nt",),
 }
+
+COORDINATES = "site_coords.csv"
+"""Table of sites beside tower files: SITE_ID, lat, lon."""
 
 PRIORS = ("PARPRIORS", "OTHERPRIORS")
 """Prior values of parameters and of other quantities in files of CARDAMOM."""
@@ -47,7 +52,7 @@ def list_towers(folder: Path, sites: Sequence[str] | None = None) -> dict[str, P
     """
     if not Path(folder).is_dir():
         raise InputError(f"{folder}: no such folder")
-    found = {path.stem: path for path in sorted(Path(folder).glob("*.nc"))}
+    found = {path.stem: path for path in sorted(Path(folder).glob("*.nc")) if not path.name.startswith(".")}
     if not found:
         raise InputError(f"{folder}: holds no tower file (SITE.nc)")
     unknown = sorted(set(sites or ()) - set(found))
@@ -77,6 +82,24 @@ def _missing(file: netCDF4.Dataset, names: Iterable[str]) -> tuple[str, str]:
     return " or ".join(dict.fromkeys(names)), f"is missing; the file has {have}"
 
 
+def _decoded(variable: netCDF4.Variable, audit: Audit, piece: Any = ..., coordinate: bool = False) -> np.ndarray:
+    """Values of numbers, float64, NaN where missing; what a valid range takes away is reported."""
+    attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
+    try:
+        where = f"{audit.path}: cell {audit.cell}: variable {variable.name}"
+        stored = stored_values(attributes, np.dtype(variable.dtype), where, coordinate=coordinate)
+    except InputError:
+        if coordinate:
+            raise
+        odd = [key for key in ("scale_factor", "add_offset") if isinstance(attributes.get(key), str)]
+        raise audit.error(variable.name, f"{odd[0]} = {attributes[odd[0]]!r} is not a number") from None
+    values = stored.decode(np.asarray(variable[piece]))
+    stored.counts.pop(SENTINEL, None)  # the layout's own
+    for text in stored.told():
+        audit.add(variable.name, "warning" if stored.counts else "note", text)
+    return values
+
+
 def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
     """The values of a daily variable, float64 (days,), NaN where missing."""
     if variable.shape != (days,) or not np.issubdtype(variable.dtype, np.number):
@@ -84,7 +107,7 @@ def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
             variable.name,
             f"has shape {variable.shape} of {variable.dtype}; numbers of shape ({days},) are due",
         )
-    return checks.mark_missing(variable[:])
+    return checks.mark_missing(_decoded(variable, audit))
 
 
 def _read_time(file: netCDF4.Dataset, audit: Audit) -> np.ndarray:
@@ -92,27 +115,19 @@ def _read_time(file: netCDF4.Dataset, audit: Audit) -> np.ndarray:
     variable = _find(file, ("time",), audit)
     if variable.ndim != 1 or not np.issubdtype(variable.dtype, np.number):
         raise audit.error("time", f"has shape {variable.shape} of {variable.dtype}; one axis of numbers is due")
-    stamps = np.ma.filled(np.ma.asarray(variable[:]).astype(np.float64), np.nan)
+    stamps = _decoded(variable, audit, coordinate=True)
     return decode_stamps(stamps, _text(variable, "units"), _text(variable, "calendar"), audit)
 
 
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     """Latitude and longitude: the file's scalars, else site_coords.csv beside the file."""
-    table: dict[str, float] = {}
-    beside = audit.path.with_name("site_coords.csv")
-    if beside.is_file():
-        try:
-            with beside.open(newline="", encoding="utf-8-sig") as lines:
-                for row in csv.DictReader(lines, skipinitialspace=True):
-                    if row.get("SITE_ID") == audit.path.stem:
-                        table = {key: float(row[key] or "nan") for key in ("lat", "lon") if key in row}
-        except (OSError, ValueError) as error:
-            raise InputError(f"{beside}: coordinates of {audit.path.stem} cannot be read ({error})") from error
+    beside = audit.path.with_name(COORDINATES)
+    table = _listed_coordinates(beside, audit.path.stem) if beside.is_file() else {}
 
     def scalar(*names: str) -> float:
         for name in names:
             if name in file.variables and file.variables[name].size == 1:
-                return float(checks.mark_missing(file.variables[name][...]).reshape(-1)[0])
+                return float(checks.mark_missing(_decoded(file.variables[name], audit)).reshape(-1)[0])
         return math.nan
 
     latitude, longitude = scalar("LAT", "lat", "latitude"), scalar("LON", "lon", "longitude")
@@ -123,6 +138,29 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     if abs(table.get("lat", latitude) - latitude) > 0.5:
         audit.add("LAT", "warning", f"{latitude:.4f}, but {beside.name} says {table['lat']:.4f}")
     return latitude, longitude
+
+
+def _listed_coordinates(path: Path, site: str) -> dict[str, float]:
+    """Return latitude and longitude of a site in a table of sites, as far as they are there.
+
+    Raises:
+        InputError: a line with more or fewer fields than the header, a site that stands twice, no number.
+    """
+    table = Table(path)
+    table.require(["SITE_ID"])
+    found: dict[str, float] = {}
+    line = 0
+    for row in table.rows():
+        if row.values["SITE_ID"] != site:
+            continue
+        if line:
+            raise InputError(f"{row.where}: site {site} stands already on line {line}")
+        line = row.line
+        found = {
+            "lat": row.optional("lat", least=-90.0, most=90.0),
+            "lon": row.optional("lon", least=-180.0, most=360.0),
+        }
+    return found
 
 
 def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variable], audit: Audit) -> None:
@@ -142,7 +180,7 @@ def _note_priors(file: netCDF4.Dataset, audit: Audit) -> None:
     for name in PRIORS:
         if name not in file.variables or not np.issubdtype(file.variables[name].dtype, np.number):
             continue
-        values = checks.mark_missing(file.variables[name][...]).reshape(-1)
+        values = checks.mark_missing(_decoded(file.variables[name], audit)).reshape(-1)
         known = values[np.isfinite(values)]
         if len(known):
             listed = ", ".join(f"{value:g}" for value in known[:5]) + (", ..." if len(known) > 5 else "")
@@ -165,7 +203,7 @@ def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit:
             best: tuple[float, checks.Issue | None, str] = (-np.inf, None, "")
             for candidate in candidates:
                 variable = _find(file, (candidate,), source)
-                reference = checks.mark_missing(variable[row, :])[there]
+                reference = checks.mark_missing(_decoded(variable, source, (row, slice(None))))[there]
                 if name == "vpd" and variable.dtype == np.int16:
                     # In int16 steps of 0.001 hPa a deficit above 32.767 hPa has wrapped to a negative number.
                     step = float(getattr(variable, "scale_factor", 1.0))
@@ -181,7 +219,9 @@ def _open(path: Path) -> tuple[netCDF4.Dataset, bytes]:
     """A NetCDF file and its bytes, which are read once, so that data and checksum belong together."""
     try:
         data = path.read_bytes()
-        return netCDF4.Dataset(str(path), memory=data), data
+        file = netCDF4.Dataset(str(path), memory=data)
+        file.set_auto_maskandscale(False)
+        return file, data
     except OSError as error:
         raise InputError(f"{path}: not a readable NetCDF file ({error.strerror or error})") from error
 

@@ -10,6 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phloem.errors import InputError
+from phloem.io.files.stored_values import UNDECLARED
+
+_MISSING = ("", "na", "n/a", "nan", "none", "null", "-", "--", ".")
+"""Texts that stand for a missing value, in any case."""
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a field stands for a missing value: one of the usual words, or -9999 however it is written."""
+    text = text.strip()
+    if text.lower() in _MISSING:
+        return True
+    try:
+        return float(text) == UNDECLARED
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -45,12 +60,26 @@ class Row:
             value = math.nan
         if not math.isfinite(value):
             raise InputError(f"{self.where}: {name} = {text!r} is not a number")
+        if value == UNDECLARED:
+            raise InputError(f"{self.where}: {name} = {text} stands for a missing value, and a number is due")
         if value <= above:
             raise InputError(f"{self.where}: {name} = {text} must be greater than {above:g}")
         if not least <= value <= most:
             limits = f"at least {least:g}" if most == math.inf else f"in {least:g}..{most:g}"
             raise InputError(f"{self.where}: {name} = {text} must be {limits}")
         return value
+
+    def optional(self, name: str, **limits: float) -> float:
+        """Return a number, NaN where it is missing.
+
+        Args:
+            name: its column; where the table has none it is missing.
+            limits: as of `number`.
+
+        Raises:
+            InputError: as of `number`.
+        """
+        return math.nan if is_missing(self.values.get(name, "")) else self.number(name, **limits)
 
 
 class Table:
@@ -78,6 +107,9 @@ class Table:
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             raise InputError(f"{self.path}: columns that stand twice: {', '.join(repeated)}")
+        for name, mark in (("semicolons", ";"), ("tabs", "\t")):
+            if len(self.columns) == 1 and mark in self.columns[0]:
+                raise InputError(f"{self.path}: fields are separated by {name}; commas are due, and points in numbers")
 
     def require(self, names: Sequence[str]) -> None:
         """Refuse a table that lacks one of the columns.
@@ -103,7 +135,8 @@ class Table:
         for line, fields in lines:
             where = f"{self.path}, line {line}"
             if len(fields) != len(self.columns):
-                raise InputError(f"{where}: {len(fields)} fields; the header has {len(self.columns)}")
+                commas = "; a decimal comma makes two of one" if len(fields) > len(self.columns) else ""
+                raise InputError(f"{where}: {len(fields)} fields; the header has {len(self.columns)}{commas}")
             yield Row(where, line, dict(zip(self.columns, fields, strict=True)))
         if not line:
             raise InputError(f"{self.path}: no row below the header")

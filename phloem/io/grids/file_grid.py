@@ -97,8 +97,10 @@ def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = No
         values = np.rad2deg(np.unwrap(np.deg2rad(values)))
     mean = (values[-1] - values[0]) / (len(values) - 1)
     count = round(ROUND / abs(mean)) if mean else 0
-    if not count or abs(abs(mean) * count / ROUND - 1.0) > 1e-4 or len(values) > count:
+    if not count or abs(abs(mean) * count / ROUND - 1.0) > 1e-4 or len(values) > count + circular:
         raise GridError(f"{what}: a step of {mean:g} degrees does not fit around the Earth")
+    if circular and len(values) == count + 1 and abs(abs(values[-1] - values[0]) - ROUND) < 1e-4 * ROUND / count:
+        values, bounds = values[:-1], None if bounds is None else bounds[:-1]  # the meridian that it began with, again
     step = ROUND / count
     if circular and mean < 0:
         raise GridError(f"{what} runs westwards; eastwards is due")

@@ -6,20 +6,23 @@ and vpd or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import cftime
 import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, place_name
-from phloem.io.drivers.humidity import vapour_pressure_deficit
+from phloem.io.drivers.humidity import is_vapour_pressure, vapour_pressure_deficit
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import VARIABLES, Variable
+from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
+from phloem.io.files.time_axis import bounds_name, days_within, decode_dates, usable_calendar
 from phloem.io.files.units import is_same_unit
+from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.grids.step_of_file import step_of_axes, step_of_list
+from phloem.io.ingest.grid_findings import GridFindings
 from phloem.io.products.catalogue import MOISTURE
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
@@ -31,27 +34,34 @@ LEAST_OF_WINDOW = 0.5
 """Share of a dekad's days that must have RECO for its mean to count."""
 
 BLOCK = 64
-GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
-NOLEAP = ("noleap", "365_day")
 
 
-def read_cf_grid(path: Path) -> Iterator[GridCell]:
+def read_cf_grid(path: Path, found: GridFindings | None = None) -> Iterator[GridCell]:
     """Yield the cells of a file, from south to north and west to east; those without complete forcing are left out.
+
+    Args:
+        path: the file.
+        found: takes what is seen on the way, which is judged when the last cell was read.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known, days that are not whole years
-            one after another, a calendar of other years.
+            one after another, a calendar of other years, values that cannot be.
     """
-    with _opened(path) as file:
+    found = found if found is not None else GridFindings(path)
+    with open_stored(path) as file:
         calendar, year, doy = _days(file, path)
         names = coordinates_of(file, path)
         step = step_of(file, names)
         east = file[names[1]]
         file = file.assign_coords({names[1]: (east.dims, (east.values.astype(float) + 180.0) % 360.0 - 180.0)})
+        stored = storage(file, path)
         units = {str(name): str(file[name].attrs.get("units", "")) for name in file.variables}
+        found.units, found.stored = units, {name: stored[name] for name in stored if name in _READ}
         gridded = "lat" if file[names[0]].dims != file[names[1]].dims else ""
         if gridded:
             rows, columns = file[names[0]].dims[0], file[names[1]].dims[0]
+            if _is_round(east.values):
+                file = file.isel({columns: slice(0, -1)})
             ordered = file.sortby(names[1]).rename_dims({columns: "cell"})
             parts = (ordered.isel({rows: int(i)}) for i in np.argsort(file[names[0]].values))
         else:
@@ -60,7 +70,8 @@ def read_cf_grid(path: Path) -> Iterator[GridCell]:
             ordered = file.isel({dimension: order}).rename_dims({dimension: "cell"} if dimension != "cell" else {})
             parts = (ordered.isel(cell=slice(n, n + BLOCK)) for n in range(0, ordered.sizes["cell"], BLOCK))
         for part in parts:
-            yield from _cells(part.load(), path, names, units, calendar, year, doy, step)
+            yield from _cells(decoded_values(part.load(), stored), path, names, found, calendar, year, doy, step)
+    found.refuse()
 
 
 def read_step(path: Path) -> float | None:
@@ -69,15 +80,8 @@ def read_step(path: Path) -> float | None:
     Raises:
         InputError: not a readable file, or one without latitudes and longitudes.
     """
-    with _opened(path) as file:
+    with open_stored(path) as file:
         return step_of(file, coordinates_of(file, path))
-
-
-def _opened(path: Path) -> xr.Dataset:
-    try:
-        return xr.open_dataset(path, decode_times=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
 
 
 def step_of(file: xr.Dataset, names: tuple[str, str]) -> float | None:
@@ -104,23 +108,46 @@ def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
         raise InputError(
             f"{path}: variable time: one axis of days is due; the file has {', '.join(map(str, file.variables))}"
         )
-    attributes = file["time"].attrs
-    kind = str(attributes.get("calendar", "standard")).lower()
-    calendar = "standard" if kind in GREGORIAN else "noleap" if kind in NOLEAP else ""
-    if not calendar:
-        raise InputError(f"{path}: variable time: calendar {kind!r}; accepted are {', '.join((*GREGORIAN, *NOLEAP))}")
-    try:
-        dates = cftime.num2date(file["time"].values, str(attributes["units"]), kind)
-    except (KeyError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: variable time: units {attributes.get('units')!r} are not understood") from error
-    days = np.array([(date.year, date.dayofyr) for date in dates])
+    calendar, dates, edges, hour = dated(file, path)
+    begins = days_within(dates, hour, edges, "begin")
+    days = np.stack([begins.astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(begins, calendar)], 1)
     year, doy = calendar_days(int(days[0, 0]), int(days[-1, 0]), calendar)
     if len(days) != len(year) or not (days == np.stack([year, doy], 1)).all():
         short = min(len(days), len(year))
         odd = np.flatnonzero((days[:short] != np.stack([year, doy], 1)[:short]).any(1))
-        place = dates[int(odd[0])] if len(odd) else dates[-1]
+        place = begins[int(odd[0])] if len(odd) else begins[-1]
         raise InputError(f"{path}: variable time: whole years of days one after another are due; not so at {place}")
     return calendar, year, doy
+
+
+def dated(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return the calendar of a file's time axis, the dates of its stamps, its bounds as dates, and the stamps' hours.
+
+    Raises:
+        InputError: a calendar of other days, a time that is missing, units that are not understood.
+    """
+    attributes, where = file["time"].attrs, f"{path}: variable time"
+    kind, units = str(attributes.get("calendar", "")), str(attributes.get("units", ""))
+    calendar = usable_calendar(kind, where)
+    dates, hour = decode_dates(file["time"].values, units, kind, where)
+    name = bounds_name(str(attributes.get("bounds", "")), "time", set(map(str, file.variables)))
+    if not name or file[name].shape != (len(dates), 2):
+        return calendar, dates, None, hour
+    own = file[name].attrs
+    edges = decode_dates(
+        file[name].values, str(own.get("units", units)), str(own.get("calendar", kind)), f"{path}: variable {name}"
+    )
+    return calendar, dates, edges[0], hour
+
+
+def day_of_year(dates: np.ndarray, calendar: str) -> np.ndarray:
+    """Return the days of the year, from 1, of dates by year, month and day of a calendar."""
+    years = dates.astype("datetime64[Y]")
+    doy = (dates - years.astype("datetime64[D]")).astype(np.int64) + 1
+    if calendar == "standard":
+        return doy
+    leap = (years + 1).astype("datetime64[D]") - years.astype("datetime64[D]") == np.timedelta64(366, "D")
+    return doy - (leap & (doy > 59)).astype(np.int64)  # there is no 29 February in the calendar
 
 
 def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
@@ -130,17 +157,25 @@ def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
         InputError: there are none of one dimension.
     """
     axes = []
-    for short, standard in (("lat", "latitude"), ("lon", "longitude")):
+    for short, word in (("lat", LATITUDE), ("lon", LONGITUDE)):
         names = [
-            str(n) for n in file.variables if file[n].attrs.get("standard_name") == standard or n in (short, standard)
+            str(n)
+            for n, one in file.variables.items()
+            if horizontal_word(str(n), *(str(one.attrs.get(key, "")) for key in ("standard_name", "units"))) == word
         ]
+        names.sort(key=lambda name: file[name].ndim != 1)
         if not names or file[names[0]].ndim != 1:
-            raise InputError(f"{path}: variable {short}: one axis of {standard}s, or one {standard} a cell, is due")
+            raise InputError(f"{path}: variable {short}: one axis of {word}s, or one {word} a cell, is due")
         axes.append(names[0])
     return axes[0], axes[1]
 
 
-def _values(part: xr.Dataset, path: Path, spec: Variable, units: dict[str, str]) -> np.ndarray:
+def _is_round(longitude: np.ndarray) -> bool:
+    """Whether an axis ends with the meridian with which it begins."""
+    return len(longitude) > 2 and bool(np.isclose(abs(float(longitude[-1]) - float(longitude[0])), 360.0, atol=1e-4))
+
+
+def _values(part: xr.Dataset, path: Path, spec: Variable, found: GridFindings) -> np.ndarray:
     """Return a variable in the package's unit, float64 (days, cells)."""
     values = part[spec.name].astype(float)
     if "cell" not in values.dims:
@@ -149,45 +184,54 @@ def _values(part: xr.Dataset, path: Path, spec: Variable, units: dict[str, str])
         values = values.expand_dims(time=part.sizes["time"])
     if set(values.dims) != {"time", "cell"}:
         raise InputError(f"{path}: variable {spec.name}: dimensions {values.dims}; time and cells are due")
-    converted = spec.convert(values.transpose("time", "cell").values, units[spec.name])
+    unit = found.units[spec.name]
+    converted = spec.convert(values.transpose("time", "cell").values, unit)
     if converted is None:
-        raise InputError(
-            f"{path}: variable {spec.name}: unknown unit {units[spec.name]!r}; accepted are {spec.accepted}"
-        )
-    return np.where((converted < spec.lowest - spec.slack) | (converted > spec.highest), np.nan, converted)
+        raise InputError(f"{path}: variable {spec.name}: unknown unit {unit!r}; accepted are {spec.accepted}")
+    return found.clean(spec, converted)
 
 
-def _forcing(part: xr.Dataset, path: Path, units: dict[str, str]) -> dict[str, np.ndarray]:
+def _forcing(part: xr.Dataset, path: Path, found: GridFindings) -> dict[str, np.ndarray]:
     moist = "vpd" not in part
+    if not moist and is_vapour_pressure(str(part["vpd"].attrs.get("standard_name", ""))):
+        raise InputError(
+            f"{path}: variable vpd: standard_name {part['vpd'].attrs['standard_name']!r}; the deficit is due, or huss "
+            "and ps in its place"
+        )
     wanted = [name for name in FORCING if name != "vpd" or not moist]
     missing = [name for name in (*wanted, *(("huss", "ps") if moist else ())) if name not in part]
     if missing:
         due = f"{', '.join(FORCING)} (or huss and ps for vpd)"
         raise InputError(f"{path}: variable {missing[0]}: is missing; due are {due}")
-    forcing = {name: _values(part, path, VARIABLES[name], units) for name in wanted}
+    forcing = {name: _values(part, path, VARIABLES[name], found) for name in wanted}
     for name in ("rsds", "pr"):
         forcing[name] = np.maximum(forcing[name], 0)
     if moist:
         pressure = Variable("ps", "ps", "hPa", VARIABLES["vpd"].conversions, 300.0, 1200.0, 0.0, "surface pressure")
-        q, p = _values(part, path, MOISTURE, units), _values(part, path, pressure, units)
+        q, p = _values(part, path, MOISTURE, found), _values(part, path, pressure, found)
         ends = [vapour_pressure_deficit(forcing[key], q, p) for key in ("tasmin", "tasmax")]
         forcing["vpd"] = np.maximum(0.5 * (ends[0] + ends[1]), 0)
     return forcing
+
+
+_READ = {*FORCING, *STREAMS, "huss", "ps", "ef", *STATICS}
+"""Variables whose values are used."""
 
 
 def _cells(
     part: xr.Dataset,
     path: Path,
     names: tuple[str, str],
-    units: dict[str, str],
+    found: GridFindings,
     calendar: str,
     year: np.ndarray,
     doy: np.ndarray,
     step: float | None,
 ) -> Iterator[GridCell]:
-    forcing = _forcing(part, path, units)
+    forcing, units = _forcing(part, path, found), found.units
+    found.check_weather(forcing)
     nothing = np.full((len(year), part.sizes["cell"]), np.nan)
-    seen = {name: _values(part, path, VARIABLES[name], units) if name in part else nothing for name in STREAMS}
+    seen = {name: _values(part, path, VARIABLES[name], found) if name in part else nothing for name in STREAMS}
     fraction = part["ef"].transpose("time", "cell").values if "ef" in part else nothing
     if "window_start" in part:
         start = part["window_start"].values.astype(np.int8)
@@ -197,22 +241,28 @@ def _cells(
     seen["lai"] = np.where(((doy - 1) % 8 == 0)[:, None], seen["lai"], np.nan)
     maps = {name: _map(part, path, name, units) for name in STATICS if name in part}
     latitudes, longitudes = (np.broadcast_to(part[name].values, part.sizes["cell"]) for name in names)
+    checked = False
     for n in range(part.sizes["cell"]):
         drivers = {name: values[:, n].astype(np.float32) for name, values in forcing.items()}
-        if not all(np.isfinite(values).all() for values in drivers.values()):
-            continue
         north, east = float(latitudes[n]), float(longitudes[n])
+        name = cell_name(north, east, step) if step else place_name(north, east)
+        missing = {key: int((~np.isfinite(values)).sum()) for key, values in drivers.items()}
+        if any(missing.values()):
+            found.drop(name, north, east, missing, len(year))
+            continue
+        if not checked and "vpd" in part:
+            found.check_deficit(drivers, np.arange(len(year)))
+            checked = True
         statics = {name: float(values[n]) for name, values in maps.items()}
         yield GridCell(
-            name=cell_name(north, east, step) if step else place_name(north, east),
-            latitude=north, longitude=east, calendar=calendar, year=year, doy=doy, forcing=drivers,
+            name=name, latitude=north, longitude=east, calendar=calendar, year=year, doy=doy, forcing=drivers,
             observations={name: values[:, n].astype(np.float32) for name, values in seen.items()},
             window_start=start, evaporative_fraction=fraction[:, n].astype(np.float32),
             trajectory=_trajectory(part, path, n, statics), statics=statics,
         )  # fmt: skip
 
 
-def _map(part: xr.Dataset, path: Path, name: str, units: dict[str, str]) -> np.ndarray:
+def _map(part: xr.Dataset, path: Path, name: str, units: Mapping[str, str]) -> np.ndarray:
     wanted = STATICS[name][0]
     if not is_same_unit(units[name], wanted):
         raise InputError(f"{path}: variable {name}: unit {units[name]!r}; due is {wanted!r}")

@@ -164,8 +164,8 @@ def read_layer(domain: Domain, series: ProductSeries, files: OpenFiles, step: fl
         layout = series.layouts[0]
         raise InputError(
             f"{layout.path}: variable {layout.name}: {values[cell]:g} {quantity.unit} at {domain.names[cell]}, outside "
-            f"{quantity.lowest:g}..{quantity.highest:g}, as are {int(wrong.sum())} of {seen} cells: another unit than "
-            f"{layout.unit!r}?"
+            f"{quantity.lowest:g}..{quantity.highest:g}, as are {int(wrong.sum())} of {seen} cells; the file says "
+            f"{layout.unit!r}"
         )
     values[wrong] = np.nan
     return values.astype(np.float32).astype(np.float64)

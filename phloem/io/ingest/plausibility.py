@@ -25,7 +25,7 @@ FLOORS = {"pr": 0.1, "gpp": 0.1, "reco": 0.1, "et": 0.05, "lai": 0.1}
 _STEPS, _LEAST_STEPS = 12, 7
 """Steps that are looked at, one in each month of the year, and those of them that must have a value to be judged."""
 
-_SPAN = 300
+SPAN = 300
 """Days that a record must span to be judged by its greatest value: a winter is no year."""
 
 _RAIN_DAYS = 366
@@ -72,7 +72,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
         series = forcing.series["rsds"]
         raise InputError(
             f"{series.where(forcing.starts['rsds'])}: at most {brightest:.2g} {series.quantity.unit} in January and in "
-            f"June: another unit than {series.layouts[0].unit!r}?"
+            f"June; the file says {series.layouts[0].unit!r}"
         )
     for key, stream in products.streams.items():
         series = stream.series
@@ -96,7 +96,7 @@ def over_the_seasons(dates: np.ndarray) -> np.ndarray:
         dates: ascending, datetime64[D] (steps,).
     """
     span = int((dates[-1] - dates[0]).astype(int)) + 1
-    if span < _SPAN:
+    if span < SPAN:
         return np.unique(np.linspace(0, len(dates) - 1, min(len(dates), _STEPS)).astype(np.int64))
     years = max(1, round(span / PERIOD))
     number = np.arange(_STEPS)
@@ -114,7 +114,7 @@ def is_too_small(values: np.ndarray, dates: np.ndarray, floor: float) -> bool:
         floor: what some value reaches.
     """
     there = ~np.isnan(values)
-    if (dates[-1] - dates[0]).astype(int) + 1 < _SPAN or there.any(axis=1).sum() < _LEAST_STEPS:
+    if (dates[-1] - dates[0]).astype(int) + 1 < SPAN or there.any(axis=1).sum() < _LEAST_STEPS:
         return False
     return bool(0.0 < np.nanmax(values) < floor)
 
@@ -156,7 +156,7 @@ def _too_small(series: ProductSeries, step: int, most: float, steps: int) -> Inp
     layout = series.layouts[int(series.file[step])]
     return InputError(
         f"{layout.path}: variable {layout.name}: at most {most:.2g} {series.quantity.unit} in {steps} steps of all "
-        f"seasons, less than {FLOORS[series.key]:g}: another unit than {layout.unit!r}?"
+        f"seasons, less than {FLOORS[series.key]:g}; the file says {layout.unit!r}"
     )
 
 
@@ -169,6 +169,6 @@ def _check_sample(series: ProductSeries, step: int, values: np.ndarray, names: l
     layout = series.layouts[int(series.file[step])]
     raise InputError(
         f"{series.where(step)}: {values[place]:g} {quantity.unit} at {names[place[1]]}, outside {quantity.lowest:g}.."
-        f"{quantity.highest:g}, as in {int(wrong.sum())} of {wrong.size} values looked at: another unit than "
-        f"{layout.unit!r}?"
+        f"{quantity.highest:g}, as in {int(wrong.sum())} of {wrong.size} values looked at; the file says "
+        f"{layout.unit!r}"
     )

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cftime
 import numpy as np
 import xarray as xr
 
@@ -17,16 +16,15 @@ from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import cell_name, place_name
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import Variable
+from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
+from phloem.io.files.stored_values import StoredValues
+from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt, days_within, leaves_month_open
 from phloem.io.files.units import is_same_unit
-from phloem.io.ingest.cf_grid_file import coordinates_of, step_of
+from phloem.io.ingest.cf_grid_file import coordinates_of, dated, step_of
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
 from phloem.io.monthly.downscaling import month_lengths
 from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
-from phloem.io.products.times import calendar_of
 from phloem.names import FORCING
-
-UNDECLARED = -9999.0
-"""Stands for a missing value in many files, whether they say so or not."""
 
 MAX_IMPOSSIBLE_SHARE = 0.01
 """Share of impossible values beyond which a variable is taken to have another unit than its file says."""
@@ -69,28 +67,30 @@ class Monthly:
         return month_lengths(self.first_year, self.last_year, self.calendar)
 
 
-def read_monthly(path: Path) -> Monthly:
+def read_monthly(path: Path, stamps: StampsAt = "begin") -> Monthly:
     """Read a file of monthly drivers.
+
+    Args:
+        path: the file.
+        stamps: where the stamps of months stand, if the file has no time bounds.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known or not what the values show,
             months that do not follow one another, places without a name or with one name.
     """
-    try:
-        file = xr.open_dataset(path, decode_times=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
-    with file:
-        return _Reader(file.load(), path).read()
+    with open_stored(path) as opened:
+        loaded = opened.load()
+        stored = storage(loaded, path)
+        return _Reader(decoded_values(loaded, stored), path, stamps, stored).read()
 
 
 class _Reader:
     """One file being read."""
 
-    def __init__(self, file: xr.Dataset, path: Path) -> None:
-        self.file, self.path = file, path
+    def __init__(self, file: xr.Dataset, path: Path, stamps: StampsAt, stored: Mapping[str, StoredValues]) -> None:
+        self.file, self.path, self.stamps, self.stored = file, path, stamps, stored
         self.notes: list[str] = []
-        self.undeclared: dict[str, int] = {}
+        self.used: dict[str, None] = {}
 
     def read(self) -> Monthly:
         """Read everything."""
@@ -112,8 +112,7 @@ class _Reader:
         withheld = {key: self._quantity(key, names_of(key, True)) for key in WITHHELD}
         self._check_size({key: found for key, found in values.items() if found is not None})
         numbers = self._numbers({north, east})
-        for name, count in self.undeclared.items():
-            self.notes.append(f"{name}: {count} values of {UNDECLARED:g} count as missing; the file does not say so")
+        self.notes += [f"{name}: {text}" for name in self.used for text in self.stored[name].told()]
         return Monthly(
             path=self.path,
             first_year=self.first_year,
@@ -140,19 +139,10 @@ class _Reader:
         """Return the first whole year, and the places of the months of all whole years."""
         if "time" not in self.file.variables or self.file["time"].dims != ("time",) or not self.file.sizes["time"]:
             raise self._error("time", f"one axis of months is due; {self._there()}")
-        axis = self.file["time"]
-        kind = str(axis.attrs.get("calendar", "standard")).lower()
-        calendar = calendar_of(kind)
-        if calendar is None:
-            raise self._error("time", f"calendar {kind!r}; accepted are standard (Gregorian) and noleap")
-        self.calendar = calendar
-        bounds = self.file.get(str(axis.attrs.get("bounds", "")))
-        stamps = axis.values if bounds is None or bounds.ndim != 2 else bounds.values.mean(axis=1)
-        try:
-            dates = cftime.num2date(stamps, str(axis.attrs["units"]), kind)
-        except (KeyError, ValueError, OverflowError) as error:
-            raise self._error("time", f"units {axis.attrs.get('units')!r} are not understood") from error
-        number = np.array([12 * date.year + date.month - 1 for date in dates])
+        self.calendar, dates, edges, hour = dated(self.file, self.path)
+        if self.stamps == "begin" and leaves_month_open(dates, hour, edges):
+            self.notes.append(f"time: {STAMPED_AT_FIRSTS}")
+        number = days_within(dates, hour, edges, self.stamps).astype("datetime64[M]").astype(np.int64) + 12 * 1970
         odd = np.flatnonzero(np.diff(number) != 1)
         if len(odd):
             a, b = (f"{n // 12:04d}-{n % 12 + 1:02d}" for n in number[odd[0] : odd[0] + 2])
@@ -213,10 +203,7 @@ class _Reader:
 
     def _converted(self, name: str, key: str, variable: Variable, values: np.ndarray) -> np.ndarray:
         unit = str(self.file[name].attrs.get("units", ""))
-        gone = values == UNDECLARED
-        if gone.any():
-            self.undeclared[name] = int(gone.sum())
-            values = np.where(gone, np.nan, values)
+        self.used[name] = None
         if per_month(key, unit):
             years = values.shape[1] // 12
             return values / month_lengths(self.first_year, self.first_year + years - 1, self.calendar)
@@ -236,7 +223,7 @@ class _Reader:
             raise self._error(
                 name,
                 f"{least:.3g} to {most:.3g} {variable.unit}, where {variable.lowest:g} to {variable.highest:g} are "
-                f"possible: another unit than {self.file[name].attrs.get('units')!r}?",
+                f"possible; the file says {self.file[name].attrs.get('units')!r}",
             )
         if wrong.any():
             self.notes.append(f"{name}: {int(wrong.sum())} impossible values count as missing")
@@ -257,8 +244,8 @@ class _Reader:
                 name = next(name for name in names_of(key) if name in self.file.variables)
                 raise self._error(
                     name,
-                    f"at most {np.nanmax(values[key]):.2g} {QUANTITIES[key][0].unit} in all seasons: another unit than "
-                    f"{self.file[name].attrs.get('units')!r}?",
+                    f"at most {np.nanmax(values[key]):.2g} {QUANTITIES[key][0].unit} in all seasons; the file says "
+                    f"{self.file[name].attrs.get('units')!r}",
                 )
 
     def _numbers(self, apart: set[str]) -> dict[str, tuple[np.ndarray, str]]:
@@ -275,7 +262,8 @@ class _Reader:
                 continue
             if "lat" in text.lower() or "lon" in text.lower():
                 continue  # another coordinate, such as that of the cell a place lies in
-            values = np.where(data.values == UNDECLARED, np.nan, data.values.astype(float)).reshape(-1)
+            values = data.values.astype(float).reshape(-1)
+            self.used[text] = None
             unit = str(data.attrs.get("units", "1"))
             if text in STATICS and not is_same_unit(unit, STATICS[text][0]):
                 raise self._error(text, f"unit {unit!r}; due is {STATICS[text][0]!r}")

@@ -10,14 +10,18 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.variables import VARIABLES
 
+_FILLS = (-9.99, -99.99, -999.99, -9999.0)
+"""NOAA's marks of missing values."""
+
 _MEANS = ("mean", "average", "co2", "value", "ppm", "trend")
 
 
 def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
     """Return annual means of CO2.
 
-    Three layouts: NOAA's annual table (`Year,Mean,...`), its monthly table (`Date,...,Average,...` with dates as
-    1979-01, averaged over the twelve months), and two columns of text without a header, year and value (TRENDY).
+    Four layouts: NOAA's annual table (`Year,Mean,...`), its monthly table as NOAA publishes it (`year,month,decimal,
+    average,...`) and as others do (`Date,...,Average,...` with dates as 1979-01), averaged over the twelve months, and
+    two columns of text without a header, year and value (TRENDY). -99.99 and the like are missing months.
 
     Args:
         path: the table; lines that begin with # are passed over.
@@ -44,28 +48,41 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
         if head[0] not in ("year", "yr", "date", "time") or not named:
             raise InputError(f"{path}: columns {', '.join(rows[0])}; due are Year and Mean, or Date and Average")
         first, column, expected = 1, named[0], f"columns {rows[0][0]} and {rows[0][named[0]]}"
-    values: dict[int, list[float]] = {}
-    monthly = len(rows) > first and _is_month(rows[first][0])
+    values: dict[int, dict[int, float]] = {}
+    apart = head.index("month") if first and "month" in head else -1
+    monthly = apart >= 0 or (len(rows) > first and _is_month(rows[first][0]))
     low, high = VARIABLES["co2"].lowest, VARIABLES["co2"].highest
     for line, row in enumerate(rows[first:], 1):
+        if first and len(row) != len(head):
+            raise InputError(f"{path}: row {line}: {len(row)} fields; the header has {len(head)}")
         try:
-            year, value = int(row[0].strip()[:4]) if monthly else int(float(row[0])), float(row[column])
+            year = int(row[0].strip()[:4]) if monthly else int(float(row[0]))
+            month = (int(row[apart]) if apart >= 0 else int(row[0].strip()[5:])) if monthly else 1
+            value = float(row[column])
         except (ValueError, IndexError, OverflowError):
             raise InputError(f"{path}: row {line}: {', '.join(row)!r} is not a year and a number") from None
+        when = f"{year}-{month:02d}" if monthly else f"{year}"
+        if not 1 <= month <= 12:
+            raise InputError(f"{path}: row {line}: month {month} of {year}")
+        if value in _FILLS and not years[0] <= year <= years[1]:
+            continue
         if not low <= value <= high:
-            raise InputError(f"{path}: row {line}: {value:g} ppm in {year}, outside {low:g}..{high:g}")
-        values.setdefault(year, []).append(value)
+            missing = ", which stands for a missing value" if value in _FILLS else f", outside {low:g}..{high:g}"
+            raise InputError(f"{path}: row {line}: {value:g} ppm in {when}{missing}")
+        if month in values.setdefault(year, {}):
+            raise InputError(f"{path}: row {line}: {when} stands twice")
+        values[year][month] = value
     due = 12 if monthly else 1
     wanted = range(years[0], years[1] + 1)
-    wrong = [year for year in wanted if len(values.get(year, [])) != due]
+    wrong = [year for year in wanted if len(values.get(year, {})) != due]
     if wrong:
         what = f"{due} months" if monthly else "one value"
         raise InputError(
             f"{path}: a hole in time: {what} a year are due; {', '.join(str(y) for y in wrong[:10])} "
-            f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(values.get(y, []))) for y in wrong[:10])} "
+            f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(values.get(y, {}))) for y in wrong[:10])} "
             f"(the table goes from {min(values)} to {max(values)})"
         )
-    means = np.array([np.mean(values[year]) for year in wanted])
+    means = np.array([np.mean([values[year][month] for month in sorted(values[year])]) for year in wanted])
     return means, f"{expected}{', mean of twelve months' if monthly else ''}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
+from phloem.io.files.time_axis import StampsAt
 
 SIX_HOURS, DAY, EIGHT_DAYS, TEN_DAYS, STATIC = "6 hours", "day", "8 days", "10 days", "static"
 """Time steps of products."""
@@ -346,6 +347,7 @@ class Choice:
         variables: the file's own names of variables, by the names they have here.
         unit: what the values are, where the file itself gives no unit or a wrong one; empty: as the file says.
         layers: name -> coordinate along a further dimension, for static layers.
+        stamps: where stamps stand in their steps if a file has no time bounds.
     """
 
     name: str
@@ -354,3 +356,4 @@ class Choice:
     variables: Mapping[str, str] = field(default_factory=dict)
     unit: str = ""
     layers: Mapping[str, float] = field(default_factory=dict)
+    stamps: StampsAt = "begin"

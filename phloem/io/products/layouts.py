@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.files.stored_values import StoredValues, stored_values
+from phloem.io.grids.axis_names import horizontal_word
 from phloem.io.grids.file_grid import Axis, FileGrid, GridError, read_axis
 from phloem.io.products.catalogue import STATIC, Choice, Field, any_layer
 from phloem.io.products.raw_files import Header, RawFile
-
-_LATITUDES, _LONGITUDES = ("lat", "latitude", "nav_lat"), ("lon", "longitude", "nav_lon")
-_NORTH, _EAST = ("degrees_north", "degree_north", "degreesn"), ("degrees_east", "degree_east", "degreese")
-_HUGE = 1e30
-"""NetCDF's default fill values lie beyond."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,28 +22,19 @@ class Packing:
     """From stored values to the unit here.
 
     Attributes:
-        fills: stored values that mean missing.
-        scale, offset: unpacking.
-        factor, shift: unit conversion, after it.
+        stored: how they are stored.
+        factor, shift: unit conversion, after unpacking.
     """
 
-    fills: tuple[float, ...]
-    scale: float
-    offset: float
-    factor: float
-    shift: float
+    stored: StoredValues
+    factor: float = 1.0
+    shift: float = 0.0
 
     def unpack(self, raw: np.ndarray) -> np.ndarray:
         """Return values in the unit here, float64, NaN where missing."""
-        values = raw.astype(np.float64)
-        missing = ~(np.abs(values) < _HUGE)
-        for fill in self.fills:
-            missing |= values == fill
-        if (self.scale, self.offset) != (1.0, 0.0):
-            values = values * self.scale + self.offset
+        values = self.stored.decode(raw)
         if (self.factor, self.shift) != (1.0, 0.0):
             values = values * self.factor + self.shift
-        values[missing] = np.nan
         return values
 
 
@@ -181,11 +169,7 @@ def horizontal(file: RawFile, dimension: str) -> str:
     if dimension not in file.names():
         return ""
     coordinate = file.header(dimension)
-    for word, names, units in (("latitude", _LATITUDES, _NORTH), ("longitude", _LONGITUDES, _EAST)):
-        known = dimension.lower() in names or coordinate.text("standard_name") == word
-        if known or coordinate.text("units").lower() in units:
-            return word
-    return ""
+    return horizontal_word(dimension, coordinate.text("standard_name"), coordinate.text("units"))
 
 
 def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Choice) -> tuple[int, Axis]:
@@ -207,10 +191,12 @@ def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Cho
         if header.shape[place] != due:
             raise InputError(f"{path}: {header.shape[place]} cells of {word}; a grid of {step:g} degrees has {due}")
         return place, Axis(round(360.0 / step), 0.0, 0, due, circular, circular)
-    unit = (_EAST if circular else _NORTH)[0]
+    unit = "degrees_east" if circular else "degrees_north"
+    given = [f"{name} in {file.header(name).text('units')!r}" for name in header.dimensions if name in have]
     raise InputError(
         f"{path}: no {word} along the dimensions ({', '.join(header.dimensions)}): a one-dimensional coordinate "
-        f"variable with units {unit} is due; curvilinear and projected grids must be regridded before"
+        f"variable with units {unit} is due ({', '.join(given) or 'they have none'}); curvilinear and "
+        "projected grids must be regridded before"
     )
 
 
@@ -256,23 +242,8 @@ def _packing(path: Path, name: str, header: Header, field: Field, choice: Choice
         factor, shift = float(one[0] - zero[0]), float(zero[0])
         if shift:
             factor = 1.0
-    fills: list[float] = list(choice.product.fills)
-    for key in ("_FillValue", "missing_value", "fill_value"):
-        if key in header.attributes and not isinstance(header.attributes[key], str):
-            fills += [float(value) for value in np.atleast_1d(header.attributes[key])]
-    scale, offset = _scaling(header, choice)
-    return Packing(tuple(dict.fromkeys(f for f in fills if f == f)), scale, offset, factor, shift), unit
-
-
-def _scaling(header: Header, choice: Choice) -> tuple[float, float]:
-    def number(*keys: str) -> float | None:
-        for key in keys:
-            value = header.attributes.get(key)
-            if value is not None and not isinstance(value, str):
-                return float(np.atleast_1d(value)[0])
-        return None
-
-    scale, offset = number("scale_factor"), number("add_offset")
-    if scale is None:  # a product is packed as stated where it is packed at all: floats are values already
-        scale = choice.product.scale if header.integer else 1.0
-    return scale, (0.0 if offset is None else offset)
+    product = choice.product
+    where = f"{path}: variable {name}"
+    return Packing(
+        stored_values(header.attributes, header.kind, where, product.fills, product.scale), factor, shift
+    ), unit

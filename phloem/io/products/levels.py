@@ -10,30 +10,12 @@ from typing import Any
 import numpy as np
 
 from phloem.errors import InputError, some
-from phloem.io.products.layouts import Packing
-from phloem.io.products.raw_files import Header, RawFile
+from phloem.io.products.raw_files import Header, RawFile, decoded
 from phloem.io.products.times import read_stamps
 
 Level = float | str | Sequence[float]
 Select = Mapping[str, Level]
 """Dimension -> a number or text along it, `mean`, or the first and last of several."""
-
-
-def packing(header: Header) -> Packing:
-    """Return how values are stored, by the attributes of CF."""
-    fills: list[float] = []
-    for key in ("_FillValue", "missing_value"):
-        if key in header.attributes and not isinstance(header.attributes[key], str):
-            fills += [float(value) for value in np.atleast_1d(header.attributes[key])]
-    scale, offset = (
-        float(header.attributes.get(key, plain)) for key, plain in (("scale_factor", 1), ("add_offset", 0))
-    )
-    return Packing(tuple(fill for fill in fills if fill == fill), scale, offset, 1.0, 0.0)
-
-
-def decoded(file: RawFile, header: Header, name: str) -> np.ndarray:
-    """Return all values of a variable, float64, NaN where missing."""
-    return packing(header).unpack(np.asarray(file.read(name, (slice(None),) * len(header.shape))))
 
 
 def labels(file: RawFile, dimension: str) -> list[str]:
@@ -78,7 +60,8 @@ def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) ->
     if wanted == "mean":
         return list(range(length))
     if " since " in units_of(file, name):
-        years = read_stamps(file, path, name, length, "", "").date.astype("datetime64[Y]").astype(int) + 1970
+        stamps = read_stamps(file, path, name, length, "", "")
+        years = stamps.days_within().astype("datetime64[Y]").astype(int) + 1970
         first, last = wanted if isinstance(wanted, (list, tuple)) else (wanted, wanted)
         if isinstance(first, str) or isinstance(last, str):
             raise InputError(f'{path}: {name}: {wanted!r}; a year, [first, last] or "mean" is due')
@@ -86,7 +69,7 @@ def _levels(file: RawFile, path: Path, name: str, length: int, wanted: Level) ->
     elif texts := labels(file, name):
         places = np.flatnonzero(np.array(texts) == str(wanted))
     else:
-        values = np.arange(length, dtype=float) if name not in file.names() else decoded(file, file.header(name), name)
+        values = np.arange(length, dtype=float) if name not in file.names() else decoded(file, path, name)
         try:
             low, high = wanted if isinstance(wanted, (list, tuple)) else (float(wanted), float(wanted))  # type: ignore[arg-type]
         except ValueError:
@@ -109,5 +92,5 @@ def _shown(file: RawFile, path: Path, name: str, length: int) -> str:
         return f"{date.min()} to {date.max()}"
     if texts := labels(file, name):
         return some(texts, most=40)
-    values: Any = range(length) if name not in file.names() else decoded(file, file.header(name), name)
+    values: Any = range(length) if name not in file.names() else decoded(file, path, name)
     return some([f"{value:g}" for value in values], most=40)

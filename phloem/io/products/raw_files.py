@@ -12,6 +12,7 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.files.stored_values import stored_values
 
 _HDF4 = b"\x0e\x03\x13\x01"
 _OPEN_FILES = 8
@@ -25,18 +26,21 @@ class Header:
 
     Attributes:
         dimensions, shape: names and lengths.
-        itemsize: bytes of a stored value.
-        integer: whether stored values are whole numbers.
+        kind: type of a stored value.
         chunks: shape of a storage chunk; ones where it is contiguous.
         attributes: of the variable.
     """
 
     dimensions: tuple[str, ...]
     shape: tuple[int, ...]
-    itemsize: int
-    integer: bool
+    kind: np.dtype[Any]
     chunks: tuple[int, ...]
     attributes: Mapping[str, Any]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a stored value; of a text those of where it is found."""
+        return self.kind.itemsize
 
     def text(self, name: str) -> str:
         """Return a text attribute, empty where there is none."""
@@ -60,6 +64,13 @@ class RawFile(Protocol):
         """Close it."""
 
 
+def decoded(file: RawFile, path: Path, name: str) -> np.ndarray:
+    """Return all values of a coordinate, float64, NaN where missing."""
+    header = file.header(name)
+    stored = stored_values(header.attributes, header.kind, f"{path}: variable {name}", coordinate=True)
+    return stored.decode(np.asarray(file.read(name, (slice(None),) * len(header.shape))))
+
+
 class NetCDFFile:
     """A NetCDF file, classic or HDF5."""
 
@@ -78,10 +89,9 @@ class NetCDFFile:
         chunks = variable.chunking()
         plain = isinstance(chunks, str) or chunks is None
         cells = (1,) * len(variable.shape) if plain else tuple(int(n) for n in chunks)
-        size = 8 if variable.dtype is str else variable.dtype.itemsize
-        integer = variable.dtype is not str and variable.dtype.kind in "iu"
+        kind = np.dtype(object) if variable.dtype is str else np.dtype(variable.dtype)
         attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
-        return Header(variable.dimensions, variable.shape, size, integer, cells, attributes)
+        return Header(variable.dimensions, variable.shape, kind, cells, attributes)
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
         """Return values as they are stored."""
@@ -120,7 +130,7 @@ class HDF4File:
         shape = shape if isinstance(shape, tuple) else (shape,)
         kind = variable[tuple(slice(0, 1) for _ in shape)].dtype
         lengths, cells = tuple(int(n) for n in shape), (1,) * len(shape)
-        return Header(tuple(dimensions), lengths, kind.itemsize, kind.kind in "iu", cells, variable.attributes())
+        return Header(tuple(dimensions), lengths, np.dtype(kind), cells, variable.attributes())
 
     def read(self, name: str, piece: tuple[Any, ...]) -> np.ndarray:
         """Return values as they are stored."""
@@ -194,11 +204,16 @@ def expand(patterns: Sequence[str], where: str) -> list[Path]:
     for pattern in patterns:
         path = Path(pattern)
         parts = path.parts
-        first = next((place for place, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))
+        plain = 1  # what is there under this very name is no pattern, whatever is in it
+        while plain < len(parts) and Path(*parts[: plain + 1]).exists():
+            plain += 1
+        first = next((n for n in range(plain, len(parts)) if any(c in parts[n] for c in "*?[")), len(parts))
         if first == len(parts):
             matches = [path] if path.is_file() else []
         else:
-            matches = sorted(one for one in Path(*parts[:first]).glob(str(Path(*parts[first:]))) if one.is_file())
+            found = Path(*parts[:first]).glob(str(Path(*parts[first:])))
+            hidden = parts[-1].startswith(".")
+            matches = sorted(one for one in found if one.is_file() and (hidden or not one.name.startswith(".")))
         if not matches:
             raise InputError(f"{where}: no file {pattern}")
         files.update(dict.fromkeys(matches))

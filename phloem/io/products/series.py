@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.drivers.humidity import is_vapour_pressure
 from phloem.io.drivers.variables import Variable
 from phloem.io.grids.file_grid import FileGrid, Gather
 from phloem.io.products.catalogue import SIX_HOURS, STATIC, Choice
@@ -135,6 +136,11 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
             if name is None:
                 continue
             any_here = True
+            said = file.header(name).text("standard_name")
+            if key == "vpd" and is_vapour_pressure(said):
+                raise InputError(
+                    f"{path}: variable {name}: standard_name {said!r}; the deficit is due, or huss and ps in its place"
+                )
             layer = choice.layers.get(key)
             layout = read_layout(file, path, name, field, choice, layer)
             stamps = None
@@ -193,8 +199,15 @@ def _join(key: str, choice: Choice, parts: list[tuple[VariableLayout, Stamps | N
     return ProductSeries(key, choice, quantity, layouts, file, place, date, hour, edges, calendars.pop(), tuple(notes))
 
 
+def _are_days(edges: np.ndarray | None) -> bool:
+    return edges is not None and bool((edges[:, 1] - edges[:, 0] == np.timedelta64(1, "D")).all())
+
+
 def _begun(stamps: Stamps, choice: Choice) -> Stamps:
-    """Six-hourly steps that are stamped where they end begin six hours before."""
+    """Stamps at which steps begin: of days by their bounds or as the user says, of six hours by the first and last."""
+    if choice.product.step != SIX_HOURS and (choice.stamps == "end" or _are_days(stamps.edges)):
+        begins = stamps.days_within(choice.stamps)
+        return replace(stamps, date=begins, hour=np.where(begins == stamps.date, stamps.hour, 0.0))
     if choice.product.step != SIX_HOURS or not len(stamps.hour):
         return stamps
     if not (stamps.hour[0] == 6.0 and stamps.hour[-1] == 0.0):

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import cftime
 import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import calendar_days
-from phloem.io.products.raw_files import RawFile
+from phloem.io.files.time_axis import (
+    StampsAt,
+    bounds_name,
+    days_within,
+    decode_dates,
+    leaves_month_open,
+    usable_calendar,
+)
+from phloem.io.products.raw_files import RawFile, decoded
 
-_STANDARD = ("standard", "gregorian", "proleptic_gregorian")
-_NOLEAP = ("noleap", "365_day")
-_HUGE = 1e30
-"""NetCDF's default fill values lie beyond."""
 _MONTH_ENDS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-
-
-def calendar_of(text: str) -> str | None:
-    """Return the store's name of a CF calendar, `standard` or `noleap`, or None where it has no such days."""
-    text = text.strip().lower() or "standard"
-    return "standard" if text in _STANDARD else "noleap" if text in _NOLEAP else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +96,14 @@ class Stamps:
     edges: np.ndarray | None = None
     note: str = ""
 
+    def days_within(self, stamps: StampsAt = "begin") -> np.ndarray:
+        """Return a day that lies in each step."""
+        return days_within(self.date, self.hour, self.edges, stamps)
 
-@lru_cache(maxsize=64)
-def _decoded(data: bytes, units: str, calendar: str) -> tuple[np.ndarray, np.ndarray]:
-    moments = cftime.num2date(np.frombuffer(data, np.float64), units, calendar)
-    dates = np.array([f"{m.year:04d}-{m.month:02d}-{m.day:02d}" for m in moments], "datetime64[D]")
-    hours = np.array([m.hour + m.minute / 60.0 + (m.second + m.microsecond * 1e-6) / 3600.0 for m in moments])
-    late = hours > 24.0 - 1e-3  # float32 stamps of midnight
-    return dates + late.astype(np.int64), np.where(late, 0.0, np.round(hours, 3))
+    @property
+    def leaves_month_open(self) -> bool:
+        """Whether nothing says if stamps of months begin or end them."""
+        return leaves_month_open(self.date, self.hour, self.edges)
 
 
 def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern: str, known: str) -> Stamps:
@@ -127,18 +123,12 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
     name = dimension if dimension in file.names() else "time" if "time" in file.names() else ""
     if name:
         header = file.header(name)
-        units, stated = header.text("units"), header.text("calendar")
+        units, stated, where = header.text("units"), header.text("calendar"), f"{path}: variable {name}"
         if " since " in units:
-            calendar = calendar_of(stated)
-            if calendar is None:
-                raise InputError(f"{path}: {name}: calendar {stated!r}; usable are {', '.join(_STANDARD + _NOLEAP)}")
-            values = _read_times(file, path, name).reshape(-1)
-            try:
-                date, hour = _decoded(values.tobytes(), units, stated or "standard")
-            except (ValueError, OverflowError) as error:
-                raise InputError(f"{path}: {name}: units {units!r} are not understood ({error})") from error
-            edges = _edges(file, header.text("bounds"), units, stated or "standard", path)
-            return Stamps(date, hour, calendar, edges)
+            calendar = usable_calendar(stated, where)
+            date, hour = decode_dates(decoded(file, path, name).reshape(-1), units, stated, where)
+            bounds = bounds_name(header.text("bounds"), name, file.names())
+            return Stamps(date, hour, calendar, _edges(file, bounds, units, stated, path))
     match = re.search(pattern, path.name) if pattern else None
     if match is None:
         raise InputError(
@@ -147,30 +137,15 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
     return _named(file, path, name, length, match, known)
 
 
-def _read_times(file: RawFile, path: Path, name: str) -> np.ndarray:
-    """Stored times or time bounds, float64; one that is missing is refused."""
-    header = file.header(name)
-    values = np.asarray(file.read(name, (slice(None),) * len(header.shape)), np.float64)
-    missing = ~(np.abs(values) < _HUGE)
-    for key in ("_FillValue", "missing_value"):
-        fill = header.attributes.get(key)
-        if fill is not None and not isinstance(fill, str):
-            missing |= np.isin(values, np.asarray(fill, np.float64))
-    if missing.any():
-        raise InputError(f"{path}: variable {name}: step {int(np.argwhere(missing)[0][0])}: no time (NaN or missing)")
-    return values
-
-
 def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> np.ndarray | None:
-    if not name or name not in file.names():
+    if not name:
         return None
-    values = _read_times(file, path, name)
+    values = decoded(file, path, name)
     if values.ndim != 2 or values.shape[1] != 2:
         raise InputError(f"{path}: {name}: time bounds have shape {values.shape}; (steps, 2) is due")
-    try:
-        return _decoded(values.tobytes(), units, calendar)[0].reshape(-1, 2)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{path}: {name}: units {units!r} are not understood ({error})") from error
+    own = file.header(name)
+    units, calendar = own.text("units") or units, own.text("calendar") or calendar
+    return decode_dates(values, units, calendar, f"{path}: variable {name}")[0]
 
 
 def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[str], known: str) -> Stamps:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from phloem.errors import InputError
-from phloem.io.files.csv_table import Row, Table, cell_name, cell_of
+from phloem.io.files.csv_table import Row, Table, cell_name, cell_of, is_missing
 
 CARBON_FRACTION = 0.5
 """Carbon in dry matter, g g-1 (calibration.md, section 3.5); the alternative of IPCC (2006), table 4.3, is 0.47."""
@@ -202,7 +202,7 @@ def _read_parameters(table: Table) -> dict[tuple[float, float], GrowthCurve]:
             *cell,
             RichardsChapman(_biomass(row, "amax", above=0.0), row.number("k", above=0.0), row.number("c", above=0.0)),
             _root_shoot(row),
-            {name: row.number(name, least=0.0) for name in spreads if row.values[name]},
+            {name: row.number(name, least=0.0) for name in spreads if not is_missing(row.values[name])},
             tuple(flag.strip() for flag in row.values.get("flags", "").split(";") if flag.strip()),
         )
     return curves
@@ -239,7 +239,8 @@ def _biomass(row: Row, name: str, **limits: float) -> float:
 
 
 def _root_shoot(row: Row) -> float | None:
-    return row.number("root_shoot", least=0.0) if row.values.get("root_shoot") else None
+    ratio = row.optional("root_shoot", least=0.0)
+    return None if np.isnan(ratio) else ratio
 
 
 def _checked_ages(age: ArrayLike) -> np.ndarray:

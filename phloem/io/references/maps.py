@@ -17,12 +17,14 @@ from typing import Literal, Protocol
 import numpy as np
 
 from phloem.errors import InputError, some
+from phloem.io.files.stored_values import StoredValues, stored_values
 from phloem.io.files.units import convert
+from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.products.box_means import TILE, layout_means
 from phloem.io.products.catalogue import Choice, layer
 from phloem.io.products.layouts import VariableLayout, horizontal, read_layout
-from phloem.io.products.levels import Select, decoded, labels, packing, resolve, units_of
-from phloem.io.products.raw_files import Header, OpenFiles, RawFile
+from phloem.io.products.levels import Select, labels, resolve, units_of
+from phloem.io.products.raw_files import Header, OpenFiles, RawFile, decoded
 
 Method = Literal["mean", "nearest"]
 
@@ -35,7 +37,6 @@ _AT_ONCE = 1_500_000_000
 """Bytes of a map that is read in one piece; a larger one is read by tiles."""
 _LATTICE = 4_000_000
 """Boxes of a lattice, up to which scattered cells are read in one piece."""
-_NORTH, _EAST = ("latitude", "lat", "nav_lat"), ("longitude", "lon", "nav_lon")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ class MapValues:
         long_name: as the file says; the variable's name where it says nothing.
         regrid: how they came to the cells: `mean`, `nearest`, or `cells` (files of one value a site).
         extent: what the file covers, for messages.
+        notes: what was taken as missing though no fill names it.
     """
 
     values: np.ndarray
@@ -55,6 +57,7 @@ class MapValues:
     long_name: str
     regrid: str
     extent: str
+    notes: tuple[str, ...] = ()
 
 
 def read_map(
@@ -97,7 +100,7 @@ def read_map(
         if units:
             values = convert(values, unit, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or source.header.text("standard_name") or variable
-        return MapValues(values, units or unit, title, source.regrid, source.extent)
+        return MapValues(values, units or unit, title, source.regrid, source.extent, tuple(source.stored.told()))
 
 
 def time_axis(path: Path, variable: str) -> str | None:
@@ -119,6 +122,7 @@ class Source(Protocol):
     header: Header
     plane: frozenset[str]
     extent: str
+    stored: StoredValues
 
     @property
     def regrid(self) -> str:
@@ -179,7 +183,7 @@ class _Plane:
         self.layout: VariableLayout = read_layout(
             self.file, path, variable, product.fields[variable], choice, None, first
         )
-        grid = self.layout.grid
+        grid, self.stored = self.layout.grid, self.layout.packing.stored
         self.extent = f"{grid}, {grid.extent}"
         self.known = np.isfinite(latitude) & np.isfinite(longitude)
         latitude, longitude = np.where(self.known, latitude, 0.0), np.where(self.known, longitude, 0.0)
@@ -216,7 +220,8 @@ class _Sites:
         self.files, self.path, self.variable = files, path, variable
         self.file = files.get(path)
         self.header, self.plane = self.file.header(variable), frozenset([dimension])
-        lat, lon = (decoded(self.file, self.file.header(name), name) for name in (north, east))
+        self.stored = stored_values(self.header.attributes, self.header.kind, f"{path}: variable {variable}")
+        lat, lon = (decoded(self.file, path, name) for name in (north, east))
         lon = (lon + 180.0) % 360.0 - 180.0
         self.extent = (
             f"{len(lat)} places along {dimension}, latitude {np.nanmin(lat):.6g} to {np.nanmax(lat):.6g}, longitude "
@@ -234,7 +239,7 @@ class _Sites:
         """Return values at the cells."""
         index = tuple(slice(None) if name in self.plane else level.get(name, 0) for name in self.header.dimensions)
         raw = self.files.read(self.path, self.variable, index)
-        values = packing(self.header).unpack(np.atleast_1d(raw))
+        values = self.stored.decode(np.atleast_1d(raw))
         return np.where(self.place >= 0, values[np.maximum(self.place, 0)], np.nan)
 
 
@@ -242,8 +247,9 @@ def _listed(file: RawFile, header: Header) -> tuple[str, str, str] | None:
     """The dimension along which places are listed, and its latitudes and longitudes; None where there is none."""
     names = file.names()
     found = []
-    for short, word in ((_NORTH, "latitude"), (_EAST, "longitude")):
-        said = [n for n in names if file.header(n).text("standard_name") == word or n.lower() in short]
+    words = {n: horizontal_word(n, *(file.header(n).text(key) for key in ("standard_name", "units"))) for n in names}
+    for wanted in (LATITUDE, LONGITUDE):
+        said = [n for n in names if words[n] == wanted]
         fits = {n: file.header(n).dimensions for n in said if len(file.header(n).dimensions) == 1}
         found.append({dims[0]: n for n, dims in fits.items() if dims[0] in header.dimensions and dims[0] != n})
     both = [dimension for dimension in found[0] if dimension in found[1]]

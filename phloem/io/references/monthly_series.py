@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.files.csv_table import Row, Table
+from phloem.io.files.csv_table import Table
+from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt
 from phloem.io.files.units import convert
 from phloem.io.products.levels import Select, resolve, units_of
 from phloem.io.products.raw_files import OpenFiles
@@ -25,7 +26,6 @@ from phloem.io.references.maps import Method, level_mean, open_source
 LEAST_OF_MONTH = 0.5
 _SHORT = 15.0
 """Days; of shorter steps it is known how many a month has."""
-_MISSING = ("", "na", "nan", "none", "-9999", "null")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class MonthlyValues:
     Attributes:
         values: float64 (cells, months), NaN where there is none.
         months: datetime64[M] (months,), ascending.
-        units, long_name, regrid, extent: as of `reference.MapValues`.
+        units, long_name, regrid, extent, notes: as of `maps.MapValues`.
     """
 
     values: np.ndarray
@@ -44,6 +44,7 @@ class MonthlyValues:
     long_name: str
     regrid: str
     extent: str
+    notes: tuple[str, ...] = ()
 
 
 def read_months(
@@ -58,6 +59,7 @@ def read_months(
     units: str = "",
     stated: str = "",
     names: Sequence[str] | None = None,
+    stamped: StampsAt = "begin",
 ) -> MonthlyValues:
     """Read a variable of some years; arguments as of `reference.read_map`.
 
@@ -73,6 +75,7 @@ def read_months(
         units: that are wanted; empty: as in the file.
         stated: what the values are, where the file's own attribute is missing or wrong.
         names: of the cells.
+        stamped: where stamps stand in their steps if the file has no time bounds.
 
     Raises:
         InputError: as of `read_map`; no time axis, or no step in the years.
@@ -88,7 +91,7 @@ def read_months(
         (time,) = axes
         length = source.header.shape[source.header.dimensions.index(time)]
         stamps = read_stamps(source.file, path, time, length, "", "")
-        begins = stamps.date if stamps.edges is None else stamps.edges[:, 0]
+        begins = stamps.days_within(stamped)
         month = begins.astype("datetime64[M]")
         year = month.astype("datetime64[Y]").astype(int) + 1970
         places = np.flatnonzero((year >= years[0]) & (year <= years[1]))
@@ -114,7 +117,9 @@ def read_months(
         if units:
             means = convert(means, unit, units, f"{path}: variable {variable}")
         title = source.header.text("long_name") or variable
-        return MonthlyValues(means, months, units or unit, title, source.regrid, source.extent)
+        notes = [STAMPED_AT_FIRSTS] if stamped == "begin" and stamps.leaves_month_open else []
+        notes += source.stored.told()
+        return MonthlyValues(means, months, units or unit, title, source.regrid, source.extent, tuple(notes))
 
 
 def _step_days(stamps: Stamps) -> float:
@@ -196,7 +201,7 @@ def read_points(
         if place < 0:
             continue
         used += 1
-        values = {name: _number(row, column) for name, column in columns.items()}
+        values = {name: row.optional(column) for name, column in columns.items()}
         if renormalise:
             sum_of_parts = math.fsum(values[name] for name in renormalise)
             for name in renormalise:
@@ -214,8 +219,3 @@ def read_points(
         (south, west), (north, east) = np.min(seen, axis=0), np.max(seen, axis=0)
         extent += f", latitude {south:.6g} to {north:.6g}, longitude {west:.6g} to {east:.6g}"
     return TableValues(means, count, used, rows, extent)
-
-
-def _number(row: Row, column: str) -> float:
-    """A number of a table, NaN where it is left out."""
-    return math.nan if row.values[column].lower() in _MISSING else row.number(column)

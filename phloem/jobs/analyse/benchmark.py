@@ -166,7 +166,7 @@ def _series(members: Members, reference: SeriesReference, base: Path) -> Monthly
     values = read_months(
         path, reference.variable, members.latitude, members.longitude, members.campaign.step,
         (reference.years[0], reference.years[1]), reference.select, reference.method, units if plain else "",
-        reference.units, members.cells,
+        reference.units, members.cells, reference.stamps,
     )  # fmt: skip
     if not plain:
         where = f"{path}: variable {reference.variable}"
@@ -176,7 +176,12 @@ def _series(members: Members, reference: SeriesReference, base: Path) -> Monthly
             units=units,
         )
     return MonthlyReference(
-        slug_of(f"{reference.name}-{reference.quantity}"), reference.name, reference.quantity, path.name, values
+        slug_of(f"{reference.name}-{reference.quantity}"),
+        reference.name,
+        reference.quantity,
+        path.name,
+        values,
+        values.notes,
     )
 
 

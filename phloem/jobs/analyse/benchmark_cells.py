@@ -204,7 +204,7 @@ def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
         )  # fmt: skip
         reference = _converted(found.values * asked.scale + asked.offset, found.units, units, path, asked.variable)
         each = values[..., place] if values.ndim == 3 else values
-        extra = {"source": path.name, "regrid": found.regrid}
+        extra = {"source": path.name, "regrid": found.regrid, "notes": found.notes}
         levels.append(cells.pairs(reference, each, asked.quantity, asked, units, meaning, **extra))
     if len(levels) == 1:
         return levels[0]

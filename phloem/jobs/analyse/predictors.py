@@ -186,6 +186,9 @@ def _from_map(campaign: Campaign, section: PredictorSection, path: Path) -> Read
         for name in section.variables
     ]
     parts = [map_.values for map_ in maps]
+    for name, map_ in zip(section.variables, maps, strict=True):
+        for note in map_.notes:
+            say(f"{section.name}: {path}: variable {name}: {note}")
     if section.ratio and section.scale == 1 and section.units in (None, "1"):  # else the file says what the quotient is
         above, below = (map_.units for map_ in maps)
         if above and below:
@@ -199,7 +202,7 @@ def _from_map(campaign: Campaign, section: PredictorSection, path: Path) -> Read
 
 
 def _from_table(campaign: Campaign, section: PredictorSection, path: Path) -> Read:
-    """Read columns of a CSV table by cell id; an empty field is a missing value."""
+    """Read columns of a CSV table by cell id."""
     table = Table(path)
     column = next((name for name in ID_COLUMNS if name in table.columns), None)
     if column is None:
@@ -218,8 +221,7 @@ def _from_table(campaign: Campaign, section: PredictorSection, path: Path) -> Re
         if name not in places:
             continue
         for values, variable in zip(parts, section.variables, strict=True):
-            if row.values[variable].lower() not in ("", "nan", "na"):
-                values[places[name]] = row.number(variable)
+            values[places[name]] = row.optional(variable)
     if not seen & set(places):
         raise InputError(
             f"{path}: none of its {len(seen)} ids is a cell of {campaign.paths.root}: {some(sorted(seen), most=3)}; "

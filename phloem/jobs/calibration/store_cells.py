@@ -25,6 +25,9 @@ from phloem.io.drivers.store import (
 )
 from phloem.io.grids.placed_cells import place_cells
 from phloem.io.ingest.cf_grid_file import read_cf_grid, read_step
+from phloem.io.ingest.grid_findings import GridFindings
+from phloem.io.ingest.ingest_folder import IngestFolder
+from phloem.jobs.progress import say
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.names import FORCING, STREAMS
 
@@ -152,7 +155,7 @@ def _days(year: int, kind: str) -> int:
 
 
 def store_of_file(path: Path, root: Path) -> Store:
-    """Make a driver store of one CF-NetCDF file (`io.cf_grid`).
+    """Make a driver store of one CF-NetCDF file (`cf_grid_file`); what was mended or left out is told.
 
     Args:
         path: the file.
@@ -165,7 +168,8 @@ def store_of_file(path: Path, root: Path) -> Store:
     columns: dict[str, list[Any]] = {key: [] for key in (*COLUMNS, *OBSERVED)}
     step = read_step(path)
     facts: dict[str, Any] = {**({"places": True} if step is None else {"step": step}), "sources": [str(path)]}
-    cells = read_cf_grid(path)
+    found = GridFindings(path)
+    cells = read_cf_grid(path, found)
     number = 0
     while chunk := list(itertools.islice(cells, CHUNK)):
         write_chunk(paths.chunk(number), chunk)
@@ -175,8 +179,14 @@ def store_of_file(path: Path, root: Path) -> Store:
         facts |= {"first_year": int(first.year[0]), "last_year": int(first.year[-1]), "calendar": first.calendar}
         number += 1
     if not number:
-        raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day")
+        such = f", as {found.dropped[0][0]}: {found.dropped[0][4]}" if found.dropped else ""
+        raise InputError(f"{path}: no cell has complete forcing: {', '.join(FORCING)} on every day{such}")
     check_places(str(path), columns, step)
+    for text in found.told():
+        say(text)
+    if found.dropped:
+        IngestFolder(paths).write_dropped(found.dropped)
+        say(f"each with its reason: {paths.dropped}")
     return seal_store(root, facts, columns)
 
 

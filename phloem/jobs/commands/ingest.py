@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from phloem.errors import InputError
-from phloem.jobs.commands.options import Json, What
+from phloem.jobs.commands.options import Json, StampsIn, What
 from phloem.jobs.config.toml_file import TEMPLATES
 
 TEMPLATE = TEMPLATES / "ingest.toml"
@@ -28,6 +28,12 @@ def ingest(
     template: Annotated[
         Path | None, typer.Option("--template", help="Write a commented ingest file there, and do nothing else.")
     ] = None,
+    stamps: Annotated[
+        StampsIn,
+        typer.Option(
+            "--stamps", help="With monthly: where stamps stand in their months if the file has no time bounds."
+        ),
+    ] = StampsIn.BEGIN,
     as_json: Json = False,
 ) -> None:
     """Make a driver store from raw products or monthly drivers, or parameters from tables. Run it again after any
@@ -55,7 +61,7 @@ def ingest(
             raise InputError("--out is missing: the folder of the store")
         from phloem.jobs.ingest.ingest_monthly import ingest_monthly
 
-        store = ingest_monthly(source, out)
+        store = ingest_monthly(source, out, stamps=stamps.value)
         print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))
         return
     from phloem.jobs.ingest.fit_curves import fit_growth_curves, fit_leaf_economics

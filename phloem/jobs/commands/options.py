@@ -75,6 +75,13 @@ class What(StrEnum):
     GROWTH_CURVES = "growth-curves"
 
 
+class StampsIn(StrEnum):
+    """Where stamps stand in their steps."""
+
+    BEGIN = "begin"
+    END = "end"
+
+
 Target = Annotated[Path, typer.Argument(help="Campaign file (TOML), or the directory of a planned campaign.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of a campaign.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Campaign directory; default: campaigns/NAME.")]

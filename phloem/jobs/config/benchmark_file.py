@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from phloem.io.files.time_axis import StampsAt
 from phloem.io.merge.member_statistics import SCREENING_RCV
 from phloem.jobs.config.toml_file import assign, load_toml, validate
 from phloem.model_tables import ModelTables
@@ -157,7 +158,10 @@ class WithheldReference(Section):
 
 
 class SeriesReference(_Values):
-    """Monthly series of a CF file, against means of the simulated months."""
+    """Monthly series of a CF file, against means of the simulated months.
+
+    `stamps` says where stamps stand in their months if the file has no time bounds.
+    """
 
     kind: Literal["series"]
     name: _NAME
@@ -167,6 +171,7 @@ class SeriesReference(_Values):
     years: Years
     select: dict[str, Level] = Field(default_factory=dict)
     method: Literal["mean", "nearest"] = "mean"
+    stamps: StampsAt = "begin"
 
     @model_validator(mode="after")
     def _fits(self, info: ValidationInfo) -> SeriesReference:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.drivers.store import STATICS
+from phloem.io.files.time_axis import StampsAt
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
 from phloem.jobs.config.paths import expand_path
@@ -76,7 +77,8 @@ class ProductSection(Section):
     """One product: its files, and what is not as published.
 
     `variable` is the file's own name of a product's only variable, `variables` of several; `units` says what the values
-    are where the file itself does not, or is wrong; `layers` takes layers along a further dimension by its coordinate.
+    are where the file itself does not, or is wrong; `layers` takes layers along a further dimension by its coordinate;
+    `stamps` says where stamps stand in their steps if the files have no time bounds.
     """
 
     path: str | Annotated[list[str], Field(min_length=1)]
@@ -85,6 +87,7 @@ class ProductSection(Section):
     variables: dict[str, str] = Field(default_factory=dict)
     units: str = ""
     layers: dict[str, int | float] = Field(default_factory=dict)
+    stamps: StampsAt = "begin"
 
 
 class IngestFile(Section):
@@ -141,6 +144,8 @@ class IngestFile(Section):
         tree = self.model_dump(exclude={"store": {"memory_gb"}})
         for product in tree["products"].values():
             del product["path"]
+            if product["stamps"] == "begin":
+                del product["stamps"]  # which stores were begun without
         return tree
 
 
@@ -189,7 +194,7 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variable_of_product = next(iter(own_layer.fields.values()))
         several = replace(own_layer, fields=dict.fromkeys(names, variable_of_product))
         own = dict.fromkeys(names, section.variable or "")
-        return Choice(name, several, patterns, own, section.units, levels)
+        return Choice(name, several, patterns, own, section.units, levels, section.stamps)
     product = product_of(kind, name)
     if product is None:
         valid = [key for key, one in PRODUCTS.items() if name in one.gives]
@@ -209,7 +214,7 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variables[next(iter(fields))] = section.variable
     if section.units and len(fields) != 1:
         raise InputError(f"[products.{name}]: units go with products of one variable")
-    return Choice(name, product, patterns, variables, section.units)
+    return Choice(name, product, patterns, variables, section.units, stamps=section.stamps)
 
 
 def load_ingest_file(path: Path) -> IngestFile:

@@ -15,6 +15,7 @@ import numpy as np
 from phloem.errors import InputError, some
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import write_atomically
+from phloem.io.files.csv_table import Table
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.merge.read_cells import list_cells, read_merged
 from phloem.model_tables import ModelTables
@@ -118,18 +119,17 @@ def _of_product(path: Path, tables: ModelTables, cell: str | None, members: str)
 
 
 def _read_csv(path: Path) -> dict[str, Sequence[Any]]:
-    """Return the columns of a file as texts; None where a row is too short."""
+    """Return the columns of a file as texts.
+
+    Raises:
+        InputError: a file that is no table, or a line with more or fewer fields than the header.
+    """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            reader.fieldnames = columns = [name.strip() for name in reader.fieldnames or []]
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"parameters file {path}: {error}") from error
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if repeated:
-        raise InputError(f"parameters file {path}: columns that stand twice: {', '.join(repeated)}")
-    return {name: [row.get(name) for row in rows] for name in columns}
+        table = Table(path)
+        rows = list(table.rows())
+    except InputError as error:
+        raise InputError(f"parameters file {error}") from error
+    return {name: [row.values[name] for row in rows] for name in table.columns}
 
 
 def _read_netcdf(path: Path) -> dict[str, Sequence[Any]]:

@@ -21,6 +21,7 @@ from phloem.io.drivers.store import (
     seal_store,
     write_chunk,
 )
+from phloem.io.files.time_axis import StampsAt
 from phloem.io.ingest.ingest_folder import IngestFolder, stamp
 from phloem.io.monthly.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
 from phloem.io.monthly.monthly_file import read_monthly
@@ -80,7 +81,9 @@ class MadeMonthly:
         }
 
 
-def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "cloudy") -> MadeMonthly:
+def ingest_monthly(
+    path: Path, out: Path, rain: str = "even", light: str = "cloudy", stamps: StampsAt = "begin"
+) -> MadeMonthly:
     """Make a driver store of a file of monthly drivers; begun again after an interruption, it makes the same.
 
     Args:
@@ -88,6 +91,7 @@ def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "clou
         out: folder of the store.
         rain: how a month's rain falls, as in `downscaling.RAIN`.
         light: how its radiation and deficit are spread, as in `downscaling.LIGHT`.
+        stamps: where the stamps of months stand, if the file has no time bounds.
 
     Raises:
         InputError: the file is not what it should be, no place has complete forcing, or the folder holds something
@@ -100,10 +104,11 @@ def ingest_monthly(path: Path, out: Path, rain: str = "even", light: str = "clou
     folder.check_place()
     if not folder.is_begun() and not folder.is_free():
         raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
-    plan = {"content": {"what": "monthly", "rain": rain, "light": light}, "inputs": stamp([path.resolve()])}
+    content = {"what": "monthly", "rain": rain, "light": light} | ({"stamps": stamps} if stamps != "begin" else {})
+    plan = {"content": content, "inputs": stamp([path.resolve()])}
     if folder.is_begun():
         folder.compare(plan)
-    monthly = monthly_cells(read_monthly(path))
+    monthly = monthly_cells(read_monthly(path, stamps))
     if not len(monthly.kept):
         first = f", as {monthly.dropped[0][0]}: {monthly.dropped[0][4]}" if monthly.dropped else ""
         raise InputError(f"{path}: no place is left: {len(monthly.dropped)} places: {INCOMPLETE}{first}")

@@ -139,6 +139,8 @@ class _Ingest:
                 self.folder.begin(plan)
             if not self.folder.domain.exists():
                 save_domain(self.folder.domain, domain)
+            for layout in (layout for series in surveyed.varying for layout in series.layouts):
+                layout.packing.stored.counts.clear()  # of what was only looked at
             try:
                 return self._make(surveyed, domain, most)
             except InputError:
@@ -156,11 +158,7 @@ class _Ingest:
 
     def _block_bytes(self, surveyed: Survey) -> int:
         """Memory for what is read at once, beside the largest storage chunk, which HDF5 unpacks as a whole."""
-        series = [
-            *surveyed.products.forcing.series.values(),
-            *(one.series for one in surveyed.products.streams.values()),
-        ]
-        layout = max((layout for one in series for layout in one.layouts), key=lambda one: one.chunk_bytes)
+        layout = max((layout for one in surveyed.varying for layout in one.layouts), key=lambda one: one.chunk_bytes)
         left = self.budget - 2 * layout.chunk_bytes
         if left < _LEAST_BLOCK:
             least = (self.room + (_LEAST_BLOCK - left) / _SHARE_OF_BLOCKS + BASE_BYTES) / _FULL / 1e9
@@ -268,7 +266,15 @@ class _Ingest:
             store, reasons, domain.sea, made, sum(event["bytes"] for event in done.values()), empty
         )
         odd = [f"{key}: {count} impossible values count as missing" for key, count in impossible.items() if count]
-        self.folder.say([*odd, *finished.lines()])
+        taken = [
+            f"{layout.path.name}: variable {layout.name}: {text}"
+            for series in surveyed.series
+            for layout in series.layouts
+            for text in layout.packing.stored.told()
+        ]
+        for text in taken:
+            say(text)
+        self.folder.say([*odd, *taken, *finished.lines()])
         return finished
 
     def _empty_streams(self, surveyed: Survey, events: Sequence[Mapping[str, Any]], cells: int) -> dict[str, int]:

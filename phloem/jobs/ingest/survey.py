@@ -52,11 +52,19 @@ class Survey:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def varying(self) -> list[ProductSeries]:
+        """What varies in time."""
+        return [*self.products.forcing.series.values(), *(one.series for one in self.products.streams.values())]
+
+    @property
+    def series(self) -> list[ProductSeries]:
+        """All that is read of grids."""
+        return [*self.varying, *(one for found in self.maps.values() for one in found.values())]
+
+    @property
     def inputs(self) -> list[Path]:
         """All files that are read."""
-        series = [*self.products.forcing.series.values(), *(one.series for one in self.products.streams.values())]
-        series += [one for found in self.maps.values() for one in found.values()]
-        paths = [path for one in series for path in one.paths]
+        paths = [path for one in self.series for path in one.paths]
         return [*paths, self.co2, *([self.curves] if self.curves else [])]
 
     @property

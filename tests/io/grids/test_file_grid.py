@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phloem.io.files.stored_values import StoredValues
 from phloem.io.grids.file_grid import Boxes, FileGrid, Gather, GridError, gather, grid_boxes, read_axis
 from phloem.io.products.layouts import Packing, VariableLayout
 from phloem.io.products.series import mean_of
 
-PLAIN = Packing((), 1.0, 0.0, 1.0, 0.0)
+PLAIN = Packing(StoredValues(np.dtype(float)))
 
 
 def latitudes(step: float, south: float = -90.0, north: float = 90.0) -> np.ndarray:

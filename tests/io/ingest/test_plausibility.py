@@ -52,14 +52,23 @@ def scale(file: Path, name: str, factor: float, **attributes: float) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("gpp", r"GPP_FluxSat_daily_v2_200301.nc4: variable GPP: at most .* less than 0.1: another unit than 'g C m-2"),
+        (
+            "gpp",
+            r"GPP_FluxSat_daily_v2_200301.nc4: variable GPP: at most .* less than 0.1; the file says 'g C m-2",
+        ),
         (
             "reco",
-            r"RECO_2003.nc: variable RECO: at most .* in 12 steps .* less than 0.1: another unit than 'gC m-2 day",
+            r"RECO_2003.nc: variable RECO: at most .* in 12 steps .* less than 0.1; the file says 'gC m-2 day",
         ),
-        ("et", r"E_2003.*: variable E: at most .* mm d-1 in 12 steps .* less than 0.05: another unit than 'mm day-1'"),
-        ("lai", r"A2003001.*: variable LAI: at most 0.03.* in 12 steps .* less than 0.1: another unit than '1'"),
-        ("pr", r"pre.2003.*: variable pre: at most .* mm d-1 in 365 steps .* less than 0.1: another unit than 'mm/6h'"),
+        (
+            "et",
+            r"E_2003.*: variable E: at most .* mm d-1 in 12 steps .* less than 0.05; the file says 'mm day-1'",
+        ),
+        ("lai", r"A2003001.*: variable LAI: at most 0.03.* in 12 steps .* less than 0.1; the file says '1'"),
+        (
+            "pr",
+            r"pre.2003.*: variable pre: at most .* mm d-1 in 365 steps .* less than 0.1; the file says 'mm/6h'",
+        ),
     ],
 )
 def test_values_far_too_small(path, name, says):

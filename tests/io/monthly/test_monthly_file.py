@@ -216,7 +216,7 @@ def test_months_outside_whole_years_are_left_out(tmp_path: Path) -> None:
 WRONG: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
     "no rain": (lambda f: f.drop_vars("TOTAL_PREC"), "variable pr: is missing; due are pr or TOTAL_PREC"),
     "unit": (lambda f: f.assign(VPD=f.VPD.assign_attrs(units="furlong")), "VPD: unknown unit 'furlong'; accepted"),
-    "Kelvin": (lambda f: f.assign(T2M_MIN=(f.T2M_MIN + 273).assign_attrs(units="C")), "T2M_MIN: .*another unit than"),
+    "Kelvin": (lambda f: f.assign(T2M_MIN=(f.T2M_MIN + 273).assign_attrs(units="C")), "T2M_MIN: .*the file says"),
     "small rain": (lambda f: f.assign(TOTAL_PREC=(f.TOTAL_PREC / 100).assign_attrs(units="mm d-1")), "in all seasons"),
     "hole": (lambda f: f.isel(time=[*range(5), *range(6, 48)]), "after 2003-05 comes 2003-07"),
     "short": (lambda f: f.isel(time=slice(2, 12)), "no whole year"),

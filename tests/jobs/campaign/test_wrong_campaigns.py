@@ -61,7 +61,7 @@ def nothing_seen(file: netCDF4.Dataset) -> None:
     [
         (rename, ("VPD", "is missing", "VPD_HPA")),
         (furlongs, ("TOTAL_PREC", "unknown unit 'furlong'", "'mm d-1'")),
-        (inches, ("SSRD", "a wrong unit?", "MJ m-2 d-1")),
+        (inches, ("SSRD", "MJ m-2 d-1")),
         (gap, ("SSRD", "no value on 3 days", "2001-04-11")),
         (nothing_seen, ("GPP RECO ET LAI", "empty window", "first 365 days")),
     ],

@@ -1,0 +1,77 @@
+"""NetCDF files as xarray datasets whose values are decoded by this program's one decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from phloem.errors import InputError
+from phloem.io.files.stored_values import FILLS, RANGES, SCALING, StoredValues, stored_values
+
+_PLACES = ("lat", "lon", "latitude", "longitude")
+_OF_STORAGE = {*FILLS, *RANGES, *SCALING, "_Unsigned"}
+
+
+def open_stored(path: Path) -> xr.Dataset:
+    """Open a file; coordinates are decoded, other values stay as they are stored until `decoded_values`.
+
+    Raises:
+        InputError: not a readable file, or a wrong attribute of a coordinate.
+    """
+    try:
+        file = xr.open_dataset(path, decode_times=False, mask_and_scale=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
+    small = {name for name in map(str, file.variables) if _is_coordinate(file, name)}
+    return decoded_values(file, storage(file, path, small))
+
+
+def _is_coordinate(file: xr.Dataset, name: str) -> bool:
+    """Whether a variable is an axis, a latitude or longitude, or the bounds of one."""
+    one = file[name]
+    if name in file.sizes or name.lower() in _PLACES or one.attrs.get("standard_name") in ("time", *_PLACES):
+        return True
+    return one.ndim == 2 and one.shape[1] == 2 and one.dims[1] not in file.variables
+
+
+def storage(file: xr.Dataset, path: Path, only: set[str] | None = None) -> dict[str, StoredValues]:
+    """Return how the values of a file are stored, by variable, but for what is decoded already and texts.
+
+    Args:
+        file: as `open_stored` gives it.
+        path: of the file, for messages.
+        only: variables that are coordinates; None: all others.
+
+    Raises:
+        InputError: an attribute that is no number where one is due.
+    """
+    return {
+        name: stored_values(one.attrs, one.dtype, f"{path}: variable {name}", coordinate=only is not None)
+        for name, one in ((str(key), value) for key, value in file.variables.items())
+        if one.dtype.kind in "iuf" and (name in only if only is not None else not _is_decoded(one))
+    }
+
+
+def _is_decoded(variable: xr.Variable) -> bool:
+    return bool(variable.encoding.get("phloem_decoded"))
+
+
+def decoded_values(file: xr.Dataset, stored: Mapping[str, StoredValues]) -> xr.Dataset:
+    """Return a dataset, or a part of one, with values in the file's units, float64, NaN where missing.
+
+    Args:
+        file: with values as they are stored; what is not in `stored` stays as it is.
+        stored: how, by variable.
+    """
+    found = {}
+    for name, how in stored.items():
+        one = file[name].variable
+        attributes = {key: value for key, value in one.attrs.items() if key not in _OF_STORAGE}
+        values = how.decode(np.asarray(one.values))
+        found[name] = xr.Variable(one.dims, values, attributes, {"phloem_decoded": True})
+    return file.assign({name: one for name, one in found.items() if name not in file.coords}).assign_coords(
+        {name: one for name, one in found.items() if name in file.coords}
+    )
