@@ -33,6 +33,7 @@ from phloem.analysis.report_data.tower_product import (
     seasonal_means,
     weekly_means,
 )
+from phloem.analysis.style.inline_svg import Drawing
 from phloem.analysis.style.wording import fixed, stream_title, typeset
 from phloem.errors import InputError
 from phloem.io.drivers.variables import driver_variables
@@ -161,6 +162,21 @@ def panels(site: SiteSeries, product: TowerProduct) -> tuple[list[Panel], list[P
     return weekly, seasonal
 
 
+def weekly_figure(name: str, site: SiteSeries, weekly: Sequence[Panel]) -> Drawing:
+    """Draw seven-day means of a tower over its record.
+
+    Args:
+        name: identifier, unique on the page.
+        site: of which the panels are.
+        weekly: as `panels` gives them.
+    """
+    time = np.asarray(site.time).astype("datetime64[D]")
+    span = Span(time[0], time[-1], time[site.training_days] if site.training_days < time.size else None)
+    centres = time[::WEEK].astype(np.int64) + (WEEK - 1) / 2
+    label = "Seven-day means of observed and simulated streams over the whole record"
+    return series_figure(name, span, centres, weekly, label)
+
+
 def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict[str, Any]:
     """Figures and words of a cell; the daily series themselves are let go before the next cell is read."""
     index = product.cells.index(site.cell)
@@ -170,17 +186,13 @@ def _series(site: SiteSeries, product: TowerProduct, files: ReportFiles) -> dict
     starts = [str(day) for day in time[::WEEK]]
     keep_panels(files, f"{index}_{slug(site.cell)}_weeks", "first_day", starts, weekly)
     keep_panels(files, f"{index}_{slug(site.cell)}_seasons", "week_of_year", list(range(1, BINS + 1)), seasonal)
-    validated = site.training_days < time.size
-    span = Span(time[0], time[-1], time[site.training_days] if validated else None)
-    centres = time[::WEEK].astype(np.int64) + (WEEK - 1) / 2
-    label = "Seven-day means of observed and simulated streams over the whole record"
     return {
-        "figure": files.drawing(series_figure(f"series-{index}", span, centres, weekly, label)),
+        "figure": files.drawing(weekly_figure(f"series-{index}", site, weekly)),
         "seasonal": files.drawing(seasonal_figure(f"season-{index}", seasonal)),
         "start": str(time[0]),
         "border": str(time[last]),
         "end": str(time[-1]),
-        "validated": validated,
+        "validated": site.training_days < time.size,
         "findings": site.findings,
     }
 

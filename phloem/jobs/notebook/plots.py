@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from phloem.analysis.report.figures.agreement_figure import agreement_figure
 from phloem.analysis.report.figures.still_maps import Still, still_maps
-from phloem.analysis.report.figures.tower_figures import Panel, loss_figure, seasonal_figure, series_figure
+from phloem.analysis.report.figures.tower_figures import Panel, loss_figure, seasonal_figure
 from phloem.analysis.report.tables import agreement_row
-from phloem.analysis.report.towers import SiteSeries, panels
+from phloem.analysis.report.towers import SiteSeries, panels, weekly_figure
 from phloem.analysis.report_data.cell_sets import CellSet, quantities
 from phloem.analysis.report_data.tower_product import read_product
 from phloem.analysis.style.wording import stream_title
@@ -96,9 +96,7 @@ class CampaignPlots:
             >>> figure = phloem.open_campaign("campaigns/transect").plot.series("T000")
         """
         site, weekly, _ = self._panels(cell)
-        return series_figure(
-            f"series-{cell}", np.asarray(site.time)[0], len(site.time), site.training_days, weekly
-        ).figure
+        return weekly_figure(f"series-{cell}", site, weekly).figure
 
     def seasonal(self, cell: str) -> Figure:
         """Draw the mean seasonal cycle of a tower: observed, median and range of the members.

@@ -113,8 +113,8 @@ def test_many_processes_at_once(paths: CampaignPaths, started: list[Claimant]) -
     for number in (1, 2):
         crowd = [Claimant(paths) for _ in range(6)]
         started += crowd
-        for claimant in crowd:
-            for tile in tiles:
+        for tile in tiles:  # all of them are at the same tile, or near it
+            for claimant in crowd:
                 claimant.say("take", tile)
         answers = [[claimant.answer() for _ in tiles] for claimant in crowd]
         for tile in tiles:
