@@ -64,6 +64,13 @@ def test_links_lead_to_files_and_headings(document):
     assert [link for link in links if not _leads_somewhere(link, document)] == []
 
 
+def test_docstrings_and_comments_name_pages_and_headings_that_are_there():
+    programs = [path for name in ("phloem", "benchmarks", "tests", "examples") for path in (ROOT / name).rglob("*.py")]
+    pages = [(path, page) for path in programs for page in re.findall(r"\bdocs/\w+\.md(?:#[\w-]+)?", path.read_text())]
+    assert len(pages) > 50
+    assert [(path.name, page) for path, page in pages if not _leads_somewhere(page, ROOT / "README.md")] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_of_the_repository_that_a_document_names_are_there(document):
     """A name may leave out the first folders, as `fold_cpu.c` does."""
