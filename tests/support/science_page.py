@@ -10,15 +10,23 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import jax.numpy as jnp
 import numpy as np
 
+from phloem import names
 from phloem.io.drivers.variables import VARIABLES
+from phloem.io.merge import member_statistics
+from phloem.kernels.calibrations.dalec_daily import canopy_calibration, grid_objective, site, site_objective
 from phloem.kernels.calibrations.dalec_daily.experiment import GRID_EXPERIMENTS, DalecExperiment
 from phloem.kernels.calibrations.dalec_daily.tables import FLUXES, GRID, TOWERS
 from phloem.kernels.models.dalec_daily import daily_step, forcing_terms, phenology
 from phloem.kernels.models.dalec_daily.mode_switches import COMPAT, STRICT, Switches
+from phloem.kernels.objective import objective
+from phloem.kernels.optimise import lanes
+from phloem.kernels.optimise.adam import AnnealedAdam
+from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 from phloem.model_tables import Parameter
 from phloem.names import FORCING
 from tests.support.kernels.builders import STATE, G
@@ -118,6 +126,29 @@ MENDED = {
 }
 """Of each switch what `strict` does, what `compat` does, and what that mends."""
 
+NUMBERS = (
+    ("violation, a mm of unmet demand", daily_step, "VIOLATION_PER_MM"),
+    ("overflow, a g m-2", daily_step, "OVERFLOW_PER_GRAM"),
+    ("weight of the prior on ce", site_objective, "CE_WEIGHT"),
+    ("least ce_opt that has one", site_objective, "CE_LEAST"),
+    ("weight of the priors from maps", grid_objective, "MAP_WEIGHT"),
+    ("SD of mapped LCMA, as a share of it", grid_objective, "LCMA_SPREAD"),
+    ("SD of mapped CUE", grid_objective, "F_AUTO_SPREAD"),
+    ("allowed abs(ln Rs) of a steady pool", objective, "EQUILIBRIUM_FACTOR"),
+    ("allowed abs(Rs - Rm)", objective, "EQUILIBRIUM_TOLERANCE"),
+    ("least mean In and Out, g m-2 d-1", site_objective, "LEAST_RATIO_FLUX"),
+    ("initial PAW of a lane, mm", site, "START_PAW"),
+    ("percentile of EF, pre-calibration of ce", canopy_calibration, "PERCENTILE"),
+    ("trial values of ce", canopy_calibration, "POINTS"),
+    ("golden-section steps after them", canopy_calibration, "REFINEMENTS"),
+    ("redraws of a lane", lanes, "MAX_REDRAWS"),
+    ("loss above the cell's least that is a poor basin", names, "POOR_BASIN_GAP"),
+    ("share of a range, in logarithms, that is at a bound", names, "NEAR_BOUND"),
+    ("members of a median, at least", member_statistics, "LEAST_MEMBERS"),
+    ("rCV above which a median is screened", member_statistics, "SCREENING_RCV"),
+)
+"""Numbers of the calibration: what they are, and their module and name."""
+
 EXPERIMENTS = ("site", *GRID_EXPERIMENTS)
 
 CHECKED_DAY = {"tasmin": 8.0, "tasmax": 20.0, "rsds": 18.0, "co2": 390.0, "vpd": 8.0, "pr": 2.0}
@@ -157,9 +188,9 @@ def _unknowns(quantities: Sequence[Parameter]) -> str:
         (one.symbol, f"`{one.name}`", one.unit, number(one.lower), number(one.upper), meaning(one), letter(one.source))
         for one in quantities
     )
-    legend = "".join(f"{letter(source)}: {source}. " for source in dict.fromkeys(one.source for one in quantities))
+    legend = "".join(f"- {letter(source)}: {source}\n" for source in dict.fromkeys(one.source for one in quantities))
     head = ("symbol", "name", "unit", "lower", "upper", "what", "bounds")
-    return f"{table(head, rows)}\nSource of the bounds: {legend.strip()}\n"
+    return f"{table(head, rows)}\nSource of the bounds:\n\n{legend}"
 
 
 def pools() -> str:
@@ -234,6 +265,29 @@ def streams() -> str:
     return table(("stream", "unit", "where"), rows)
 
 
+def numbers() -> str:
+    """Return the table of the numbers of loss, starts and statistics, with where they stand in the program."""
+    rows = ((what, number(getattr(module, name)), f"`{name}`", _place(module)) for what, module, name in NUMBERS)
+    return table(("number", "value", "name", "in"), rows)
+
+
+def _place(module: ModuleType) -> str:
+    return f"`{module.__name__.replace('.', '/')}.py`"
+
+
+def settings() -> str:
+    """Return the table of the optimisers' settings as they are by default."""
+    adam, fast = AnnealedAdam(), WindowedBfgs()
+    keys = dict.fromkeys(one.name for optimiser in (adam, fast) for one in fields(optimiser))
+
+    def shown(optimiser: AnnealedAdam | WindowedBfgs, key: str) -> str:
+        value = getattr(optimiser, key) if key in {one.name for one in fields(optimiser)} else ""
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    keys.pop("restarted")  # the experiment sets it
+    return table(("key", "`adam`", "`fast`"), ((f"`{key}`", shown(adam, key), shown(fast, key)) for key in keys))
+
+
 def experiments() -> str:
     """Return the table of the experiments as they are by default."""
     chosen = [
@@ -278,7 +332,8 @@ def _met(experiment: DalecExperiment, years: tuple[int, int]) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
-        forcing, pools, parameters, constants, offset, outputs, derived, check, switches, streams, experiments,
+        forcing, pools, parameters, constants, offset, outputs, derived, check,
+        switches, streams, settings, numbers, experiments,
     )
 }  # fmt: skip
 """What stands between the comments of each name."""
