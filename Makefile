@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo quick test test-engines soak lint format bench clean
+.PHONY: venv demo quick test test-engines soak lint format docs bench clean
 
 venv: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("phloem needs Python 3.11 or later, this is " + sys.version if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hdf4,ray,mpi,slurm,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hdf4,ray,mpi,slurm,test,lint,docs]'
 	touch $@
 
 demo: venv
@@ -40,9 +40,13 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The pages of docs/ and README as a site, to be read from site/index.html; any broken link or heading is an error.
+docs: venv
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . site
+
 bench: venv
 	$(BIN)/python -m benchmarks.fold --lanes 64,512,4096 --years 9,107 --threads 1,2 --backends xla,cpu --record
 	$(BIN)/python -m benchmarks.precision --record
 
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,8 +14,8 @@ class Parameter:
     """One calibrated quantity.
 
     Attributes:
-        name: name in files, as in the stable interface.
-        symbol: symbol in the specification's equations.
+        name: name in files; it stays, since other programs rely on it.
+        symbol: symbol in the equations of docs/science.md.
         unit: unit as it is written into files.
         lower: smallest value that the transform can reach.
         upper: largest value that the transform can reach.

@@ -1,4 +1,4 @@
-"""Names that files, tables and scripts share (the specification's stable interface)."""
+"""Names that files, tables and scripts share: other programs rely on them, they stay."""
 
 FORCING = ("tasmin", "tasmax", "rsds", "co2", "vpd", "pr")
 """Daily forcing of a cell: degC, degC, MJ m-2 d-1, umol mol-1, hPa, mm d-1."""

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from phloem.version import VERSION
+from tests.support.science_page import PAGE as SCIENCE
+from tests.support.science_page import written_anew
 from tests.support.structure_page import MARK, PAGE, listing
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +28,10 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks/RESULTS.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
+LINKED = [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "benchmarks/precision.md"]
+"""Documents whose links are followed; the changelog also names what has gone since."""
 
 
 def test_structure_lists_every_file_with_its_first_line():
@@ -36,11 +40,35 @@ def test_structure_lists_every_file_with_its_first_line():
     assert sorted(re.findall(r"^- `(.+?)`", listed, re.M)) == CODE
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_to_files(document):
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()) if "://" not in link]
-    missing = [link for link in links if not (document.parent / link).exists()]
-    assert missing == []
+def test_the_tables_of_the_science_page_are_those_of_the_program():
+    page = SCIENCE.read_text()
+    assert page == written_anew(page), "python -m tests.support.science_page writes them anew"
+
+
+@functools.cache
+def _anchors(document):
+    """Return the anchors of a document's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(link, document):
+    name, _, anchor = link.partition("#")
+    file = (document.parent / name).resolve() if name else document
+    return file.exists() and (not anchor or anchor in _anchors(file))
+
+
+@pytest.mark.parametrize("document", LINKED, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(document):
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in link]
+    assert [link for link in links if not _leads_somewhere(link, document)] == []
+
+
+def test_docstrings_and_comments_name_pages_and_headings_that_are_there():
+    programs = [path for name in ("phloem", "benchmarks", "tests", "examples") for path in (ROOT / name).rglob("*.py")]
+    pages = [(path, page) for path in programs for page in re.findall(r"\bdocs/\w+\.md(?:#[\w-]+)?", path.read_text())]
+    assert len(pages) > 50
+    assert [(path.name, page) for path, page in pages if not _leads_somewhere(page, ROOT / "README.md")] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

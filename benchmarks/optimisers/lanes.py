@@ -42,7 +42,7 @@ HELD_OUT = ("AU-DaS", "AU-Dry", "DE-Hai", "FR-Pue", "US-MMS", "US-SRG")
 MEMBERS = 5
 CYCLE_YEARS, PASSES = 36, 3
 OBSERVED_FROM = 88
-"""Years of the long run before the first observation: 2001 is its year 89 (calibration.md section 2)."""
+"""Years of the long run before the first observation: 2001 is its year 89 (docs/science.md#experiments)."""
 
 SAPLING = {"labile": 5.0, "foliar": 8.0, "root": 8.0, "wood": 10.0}
 """gC m-2: live pools of a stand that has just begun to grow."""

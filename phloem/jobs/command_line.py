@@ -25,7 +25,6 @@ from phloem.version import VERSION
 app = typer.Typer(
     help="Calibrate a differentiable land-carbon model (DALEC) in every cell; survive the cluster it runs on.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -1,4 +1,4 @@
-"""One tower, given parameters: the files and numbers of the stable interface."""
+"""One tower, given parameters: the files and numbers that other programs rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canopy efficiency of the published 500-point grid (calibration.md section 5)."""
+"""Canopy efficiency of the published 500-point grid."""
 
 import numpy as np
 import pytest

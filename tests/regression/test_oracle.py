@@ -74,7 +74,7 @@ def test_strict_agrees_where_no_day_is_clamped(data_dir, golden):
 
 
 def test_strict_differs_where_days_are_clamped(data_dir, golden):
-    """At DE-Hai the leaves spend days at their floor, where the published code makes litter from nothing (D1)."""
+    """At DE-Hai the leaves spend days at their floor, where the published code makes litter from nothing."""
     g = golden["DE-Hai"]
     assert (g.foliar == 1).sum() > 100
     with pytest.raises(AssertionError, match="rh_litter"):

@@ -1,1 +1,1 @@
-"""Drivers of the parameters: boosting, SHAP, noise floor, dependence, partition (attribution.md)."""
+"""Drivers of the parameters: boosting, SHAP, noise floor, dependence, partition (docs/attribution.md)."""

@@ -1,4 +1,4 @@
-"""Attribution of all targets: gradient boosting of each on climate, soil, vegetation (attribution.md 1)."""
+"""Attribution of all targets: gradient boosting of each on climate, soil, vegetation."""
 
 from __future__ import annotations
 

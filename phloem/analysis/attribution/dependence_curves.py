@@ -1,6 +1,6 @@
 """Dependence of SHAP values on a predictor: LOWESS, its sharpest bend, and the uncertainty of both.
 
-LOWESS: Cleveland 1979, doi:10.1080/01621459.1979.10481038; defaults of attribution.md 1.4.
+LOWESS: Cleveland 1979, doi:10.1080/01621459.1979.10481038 (docs/attribution.md).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _local_lines(x: np.ndarray, y: np.ndarray, weights: np.ndarray, grid: np.nda
 
 
 def breakpoint_of(grid: np.ndarray, curve: np.ndarray, x: np.ndarray, smoothing: float = SMOOTHING) -> float:
-    """Find where a curve bends most: its largest absolute second difference (attribution.md 1.4).
+    """Find where a curve bends most: its largest absolute second difference.
 
     Second differences at 200 points are mostly noise: local lines change with every point that enters or leaves a
     window. So the curve is first smoothed by a Gaussian (SD 2 % of the range), and the ends, where windows are

@@ -1,4 +1,4 @@
-"""The attribution of one target, from its cells to its result (attribution.md 1.3 and 1.4)."""
+"""The attribution of one target, from its cells to its result (docs/attribution.md)."""
 
 from __future__ import annotations
 

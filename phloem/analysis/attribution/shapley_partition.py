@@ -1,4 +1,4 @@
-"""Hierarchical partitioning: any score over groups, shared out among them over all orderings (attribution.md 2)."""
+"""Hierarchical partitioning: any score over groups, shared out among them over all orderings."""
 
 from __future__ import annotations
 

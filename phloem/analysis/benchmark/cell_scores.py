@@ -33,7 +33,7 @@ class Scores:
 
 
 def scores(simulated: np.ndarray, reference: np.ndarray) -> Scores:
-    """Compare two sets of values where both are finite (calibration.md sections 7 and 8).
+    """Compare two sets of values where both are finite (docs/benchmark.md#metrics).
 
     Args:
         simulated: any shape.

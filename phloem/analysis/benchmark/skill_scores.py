@@ -1,4 +1,4 @@
-"""Metrics of simulated against observed values, under distinct names (attribution.md 6, calibration.md 7).
+"""Metrics of simulated against observed values, under distinct names (docs/benchmark.md#metrics).
 
 Everywhere x is simulated and y observed; pairs of which one is missing are left out. What cannot be computed is NaN
 here and None in JSON: a correlation of a constant, an NSE of one pair.

@@ -16,7 +16,7 @@ from phloem.arithmetic import ceil_div
 
 ACROSS = 5
 LAST_AGE = 107.0
-"""Years that a growth-curve experiment simulates (calibration.md, section 2)."""
+"""Years that a growth-curve experiment simulates (docs/science.md#experiments)."""
 
 _PANEL = (2.35, 1.95)
 _CURVE, _POINT, _OUTLIER = OKABE_ITO[2], OKABE_ITO[0], OKABE_ITO[1]

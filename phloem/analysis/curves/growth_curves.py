@@ -1,6 +1,6 @@
 """Richards-Chapman growth curves fitted to stands of one half-degree cell: robust, with uncertainty and warnings.
 
-AGB(age) = Amax (1 - exp(-k age))^c (calibration.md, section 3.5). Residuals are differences of square roots: over the
+AGB(age) = Amax (1 - exp(-k age))^c (docs/science.md#observations). Residuals are differences of square roots: over the
 45 cells of GROA with five ages or more, the size of the residuals then does not depend on the fitted biomass (mean rank
 correlation 0.01; 0.13 for biomass itself, -0.15 for log(1 + biomass)): a dense old stand is no outlier for being old.
 The curve is that of the median stand.

@@ -1,4 +1,4 @@
-"""The leaf economics line: ln leaf lifespan (years) = alpha + gamma ln LCMA (gC m-2), of EDC7 (calibration.md 4.3)."""
+"""The leaf economics line: ln leaf lifespan (years) = alpha + gamma ln LCMA (gC m-2), of EDC7 (docs/growth.md)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from phloem.io.files.atomic import write_atomically
 from phloem.model_tables import ModelTables
 
 PUBLISHED = {"baseline": (138.7, 0.02), "single-year": (87.5, 0.35), "growth-curve": (11.3, 0.99)}
-"""RMSE (Mg ha-1) and R2 of the biomass after 100 years in Wu et al. 2026 (calibration.md section 9)."""
+"""RMSE (Mg ha-1) and R2 of the biomass after 100 years in Wu et al. 2026."""
 
 
 def write_page(path: Path, name: str, summary: Mapping[str, Any], tables: ModelTables, figures: Sequence[Path]) -> Path:

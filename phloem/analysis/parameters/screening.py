@@ -1,4 +1,4 @@
-"""Identifiability screens: the parameters on which the members agree, by two measures (attribution.md 3).
+"""Identifiability screens: the parameters on which the members agree, by two measures.
 
 "std": CV = SD / |mean| over the members (ddof 1), kept below 0.6 in the spatial median (Fang et al.).
 "mad": robust CV = 1.4826 median |x - median| / |median|, kept cell by cell up to 0.3 (Wu et al. 2026).

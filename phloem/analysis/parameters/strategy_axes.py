@@ -1,4 +1,4 @@
-"""Axes of strategy: principal components of a model's ecological variables over the cells (attribution.md 4)."""
+"""Axes of strategy: principal components of a model's ecological variables over the cells."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ PAPER = {
     ),
     "npp_root": ("low", "high at both ends of VPD; rises where soil C:N is above 25; rises in the cold"),
 }
-"""R2 of random cross-validation, and what leads, in Wu et al. 2026 (attribution.md 1.5; it contradicts itself)."""
+"""R2 of random cross-validation, and what leads, in Wu et al. 2026, whose text gives other ranges in other places."""
 
 
 def attribution_section(documents: Mapping[str, tuple[Path, Mapping[str, Any]]], files: ReportFiles) -> ReportSection:

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: fits, scores on unseen cells, and explanations (attribution.md 1.3 and 1.4).
+"""Gradient-boosted trees: fits, scores on unseen cells, and explanations (docs/attribution.md).
 
 Friedman 2001, doi:10.1214/aos/1013203451; tree SHAP: Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AttributionSettings:
-    """Settings of an attribution; the defaults are those of attribution.md 1.3 and 1.4.
+    """Settings of an attribution; the defaults are explained in docs/attribution.md#settings.
 
     Attributes:
         estimator: "exact" (GradientBoostingRegressor), "histogram" (HistGradientBoostingRegressor) or "auto": exact up

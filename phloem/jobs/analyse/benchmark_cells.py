@@ -258,7 +258,7 @@ def compare_table(cells: BenchmarkCells, asked: TableReference) -> list[Pairs]:
 
 
 def compare_growth(cells: BenchmarkCells, asked: GrowthReference) -> Pairs:
-    """Compare biomass at an age with the store's growth curves, in Mg ha-1 of dry matter (calibration.md section 8).
+    """Compare biomass at an age with the store's growth curves, Mg ha-1 of dry matter (docs/science.md#forward-runs).
 
     Raises:
         InputError: a campaign of towers, or no forward runs and no growth-curve campaign.

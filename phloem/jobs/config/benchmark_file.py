@@ -16,7 +16,7 @@ from phloem.model_tables import ModelTables
 from phloem.typed_tables import Above, Positive, Section, Year, Years
 
 GROWTH_AGE = 100
-"""Years of age at which biomass is compared with growth curves where the file names no other (calibration.md 8)."""
+"""Years of age at which biomass is compared with growth curves where the file names no other, as after forward runs."""
 
 KIND = "benchmark file"
 """What messages call it."""

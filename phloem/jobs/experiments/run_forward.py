@@ -1,4 +1,4 @@
-"""`forward`: one hundred years with the parameters of each experiment, from the same start (calibration.md section 8).
+"""`forward`: a hundred years with the parameters of each experiment from the same start (docs/science.md#forward-runs).
 
 Member i of every experiment begins with the initial pools of member i of the growth-curve run and has that cell's
 cycled forcing; only the 30 parameters differ, so that whatever diverges does so because of them.

@@ -1,4 +1,4 @@
-"""Calibration of cells: each cell is a unit, each of its random restarts a lane (calibration.md).
+"""Calibration of cells: each cell is a unit, each of its random restarts a lane (docs/science.md#optimisation).
 
 What computes, merges or draws is imported when it is asked for: a worker needs no figures, `status` no kernels.
 """

@@ -1,4 +1,4 @@
-"""Protocols of runs over a driver store: calendar years simulated and compared (calibration.md section 2)."""
+"""Protocols of runs over a driver store: calendar years simulated and compared (docs/science.md#experiments)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Years = tuple[int, int]
 
 @dataclass(frozen=True)
 class RunProtocol:
-    """What is simulated and compared, in calendar years (calibration.md section 2).
+    """What is simulated and compared, in calendar years.
 
     Attributes:
         forcing: years of forcing, which are repeated from the first one on.

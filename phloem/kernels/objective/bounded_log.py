@@ -1,4 +1,4 @@
-"""The bounded log transform between unbounded raw values and physical values (dalec_daily.md section 4).
+"""The bounded log transform between unbounded raw values and physical values (docs/science.md#bounded-log-transform).
 
 u = arctan(x) / pi + 1/2,   ln p = ln lo + u ln(hi / lo)
 """

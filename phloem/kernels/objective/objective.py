@@ -24,7 +24,7 @@ EQUILIBRIUM_FACTOR = 0.6931471805599453
 """ln 2: a pool may drift by this factor (CARDAMOM's EQF = 2)."""
 
 EQUILIBRIUM_TOLERANCE = 0.1
-"""Allowed |ratio x drift - ratio| of a steady pool, 1: CARDAMOM's value (calibration.md section 4.3)."""
+"""Allowed |ratio x drift - ratio| of a steady pool, 1: CARDAMOM's value (docs/science.md#steady-state)."""
 
 
 class SiteData(NamedTuple):

@@ -1,4 +1,4 @@
-"""Adam with an annealed sharpness, lane by lane: the published optimiser (calibration.md section 6)."""
+"""Adam with an annealed sharpness, lane by lane: the published optimiser (docs/science.md#adam)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_parts_are_linear_in_the_score(game: tuple, factor: float, data: st.Data
 
 
 def test_the_weights_of_four_groups() -> None:
-    """1/4 at both ends and 1/12 between (attribution.md section 2), seen through a score of one subset alone."""
+    """1/4 at both ends and 1/12 between, seen through a score of one subset alone."""
     for size, weight in ((1, 1 / 4), (2, 1 / 12), (3, 1 / 12), (4, 1 / 4)):
         chosen = frozenset(NAMES[:size])
         found = partition(NAMES[:4], lambda s, chosen=chosen: float(s == chosen))

@@ -78,7 +78,7 @@ def test_against_scikit_learn_and_scipy(pairs: list[tuple[float, float]]) -> Non
 
 @given(PAIRS)
 def test_the_printed_form_of_the_slope(pairs: list[tuple[float, float]]) -> None:
-    """Slope = (n sum yp - sum y sum p) / (n sum p^2 - (sum p)^2), as attribution.md section 6 prints it."""
+    """Slope = (n sum yp - sum y sum p) / (n sum p^2 - (sum p)^2), the printed formula."""
     x, y = arrays(pairs)
     n = len(x)
     slope = (n * (x * y).sum() - x.sum() * y.sum()) / (n * (x**2).sum() - x.sum() ** 2)

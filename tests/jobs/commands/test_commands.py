@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from phloem.jobs.config.campaign_file import load_configuration
 from phloem.version import VERSION
-from tests.support.campaigns.campaigns import command, count, end, start, succeed, tower_file, wait_for
+from tests.support.campaigns.campaigns import PHLOEM, command, count, end, start, succeed, tower_file, wait_for
 from tests.support.processes import children
 
 COMMANDS = ["new", "doctor", "plan", "run", "status", "retry", "merge", "report", "simulate", "evaluate", "demo"]
@@ -29,6 +30,33 @@ def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     assert succeed("--version", folder=tmp_path) == f"phloem {VERSION}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes(tmp_path: Path, shell: str) -> None:
+    script = succeed(folder=tmp_path, _PHLOEM_COMPLETE=f"source_{shell}")
+    assert f"_PHLOEM_COMPLETE=complete_{shell}" in script
+
+
+def test_show_completion_knows_the_shell_it_is_called_from(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{PHLOEM} --show-completion; exit $?"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "complete -o default -F _phloem_completion phloem" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("phloem re", {"report", "retry"}),
+        ("phloem run X.toml --engine ", {"local", "mpi", "ray", "slurm"}),
+        ("phloem run X.toml --det", {"--detach"}),
+    ],
+)
+def test_commands_options_and_choices_are_completed(tmp_path: Path, typed: str, completed: set[str]) -> None:
+    asked = {"_PHLOEM_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    assert set(succeed(folder=tmp_path, **asked).split()) == completed
 
 
 @pytest.mark.parametrize("name", ["", "no-such-command"])

@@ -21,7 +21,7 @@ UPPER = np.array([[p.upper] for p in UNKNOWNS])
 LIFESPANS = [row for row, p in enumerate(PARAMETERS) if p.name.endswith("lifespan")]
 
 
-def test_values_of_the_specification_both_ways():
+def test_published_values_both_ways():
     raw, expected = np.array([list(PRINTED)]), np.array([list(PRINTED.values())])
     np.testing.assert_allclose(physical(jnp.asarray(raw), WOOD), expected, rtol=2e-10)
     np.testing.assert_allclose(unbounded(expected, WOOD), raw, rtol=2e-9, atol=2e-9)
@@ -49,7 +49,7 @@ def test_the_inverse_of_physical_values_comes_back_within_the_clip(share):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("nudge", [-1, 0, 1])
 def test_the_inverse_at_a_bound_keeps_its_sign(dtype, nudge):
-    """In float32 the plain tangent turns lo into +2.3e7, which maps back to hi (D7)."""
+    """In float32 the plain tangent turns lo into +2.3e7, which maps back to hi."""
     for bound, sign in ((LOWER, -1), (UPPER, 1)):
         value = bound.astype(dtype)
         if nudge:

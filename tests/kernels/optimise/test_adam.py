@@ -1,4 +1,4 @@
-"""Schedules, the kept best and the loss curve, against the formulas of calibration.md section 6."""
+"""Schedules, the kept best and the loss curve, against the formulas of docs/science.md#adam."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The 1461-day trajectory of dalec_daily.md section 9 and its gradient, to the printed digits."""
+"""A trajectory of 1461 days of the published model and its gradient, to the digits noted."""
 
 import jax
 import jax.numpy as jnp

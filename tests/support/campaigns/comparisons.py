@@ -27,7 +27,7 @@ def write(path: Path, *references: dict[str, Any], **more: Any) -> Path:
 
 
 def nnse(pairs: Pairs, cell: int, member: int) -> float:
-    """S / (S + E) of a member at a cell (calibration.md section 4.1)."""
+    """S / (S + E) of a member at a cell (docs/science.md#observations)."""
     part = pairs.cell == cell
     y, x = pairs.reference[part], pairs.members[part, member]
     spread = ((y - y.mean()) ** 2).sum()

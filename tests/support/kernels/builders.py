@@ -27,10 +27,10 @@ G = np.array(
         *(0.1, 0.1, 0.1, 0.1, 1.05, 0.3, 0.4, 3000, 0.03),
     ]
 )
-"""The reference parameters of dalec_daily.md section 9."""
+"""Reference parameters, of docs/science.md#a-day-to-check-against."""
 
 STATE = np.array([150.0, 90, 120, 4000, 300, 9000, 140, 300])
-"""The reference state of the same section."""
+"""The reference state of the same day."""
 
 G_WET = G.copy()
 G_WET[NAMES.index("paw_drainage_capacity")] = 4000
@@ -39,7 +39,7 @@ G_WET[NAMES.index("field_capacity")] = 60
 
 
 def golden_forcing(days: int = 1461) -> dict[str, np.ndarray]:
-    """Return time, doy and forcing of the trajectory test of section 9."""
+    """Return time, doy and forcing of the trajectory test."""
     n = np.arange(days)
     om = 2 * np.pi / 365.25
     mean = 2 + 14 * np.sin(om * (n - 110))

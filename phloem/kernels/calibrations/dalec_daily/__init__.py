@@ -1,1 +1,1 @@
-"""Calibration of the daily DALEC at towers and in grid cells (calibration.md)."""
+"""Calibration of the daily DALEC at towers and in grid cells (docs/science.md)."""

@@ -1,4 +1,7 @@
-"""Pre-calibration of the canopy efficiency on days without water stress (calibration.md section 5)."""
+"""Pre-calibration of the canopy efficiency on days without water stress.
+
+Steps: docs/science.md#pre-calibration-of-canopy-efficiency.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from phloem.kernels.models.dalec_daily.daily_step import photosynthesis
 from phloem.kernels.models.dalec_daily.forcing_terms import Weather
 
 LOWER, UPPER, POINTS = 5.0, 50.0, 500
-"""The published grid of trial values of ce, 1 (calibration.md section 5)."""
+"""The published grid of trial values of ce, 1."""
 
 PERCENTILE = 80.0
-"""Days count whose evaporative fraction is at least at this percentile (section 5)."""
+"""Days count whose evaporative fraction is at least at this percentile."""
 
 REFINEMENTS = 3
 """Steps of the golden-section search after the grid."""
@@ -23,7 +26,7 @@ GOLDEN = 0.6180339887498949
 """The golden section, (sqrt 5 - 1) / 2."""
 
 GUARD = (5.5, 49.5)
-"""The estimate of ce is kept within this before it starts a lane: at a bound the inverse transform is broken (D7)."""
+"""The estimate of ce is kept within this before it starts a lane: at a bound the inverse transform is broken."""
 
 PADDING = 1024
 """Days are padded to a multiple of this, so that one compiled program serves cells of any record."""

@@ -53,13 +53,13 @@ DERIVED = Derived(
 )
 
 ATTRIBUTED = ("leaf_lifespan", "turnover_wood", "turnover_root", "npp_leaf", "npp_wood", "npp_root")
-"""Derived quantities that are attributed where nobody names others (attribution.md)."""
+"""Derived quantities that are attributed where nobody names others (docs/attribution.md)."""
 
 
 def strategies(parameters: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the 13 ecological variables of parameter sets (attribution.md 4), each of shape (...).
+    """Return the 13 ecological variables of parameter sets, each of shape (...).
 
-    GPP goes, in the model's order, to respiration, foliage, labile carbon, roots and wood (dalec_daily.md 5.6): what is
+    GPP goes, in the model's order, to respiration, foliage, labile carbon, roots and wood: what is
     left after each step is shared by the next.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from phloem.kernels.optimise.optimiser import Optimiser
 
 GRID_EXPERIMENTS = ("baseline", "single-year", "growth-curve")
-"""Experiments over a driver store, in the order in which they are compared (calibration.md section 2)."""
+"""Experiments over a driver store, in the order in which they are compared."""
 
 BIOMASS = {"baseline": "none", "single-year": "snapshot", "growth-curve": "trajectory"}
 """What each of them fits of the live biomass."""

@@ -1,4 +1,4 @@
-"""The objective of the three grid experiments (calibration.md section 4)."""
+"""The objective of the three grid experiments (docs/science.md#loss)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from phloem.model_tables import Parameter
 from phloem.names import ALL_STREAMS
 
 MAP_WEIGHT = 0.1
-"""Weight of a squared standard score of the priors from maps, 1 (calibration.md section 4.2)."""
+"""Weight of a squared standard score of the priors from maps, 1 (docs/science.md#priors)."""
 
 LCMA_SPREAD = 0.1
-"""Standard deviation of the mapped leaf carbon per area, as a share of it (section 4.2)."""
+"""Standard deviation of the mapped leaf carbon per area, as a share of it."""
 
 F_AUTO_SPREAD = 0.05
-"""Standard deviation of 1 less the mapped carbon-use efficiency, 1 (section 4.2)."""
+"""Standard deviation of 1 less the mapped carbon-use efficiency, 1."""
 
 NEAR_ZERO = (100.0, 100.0, 100.0, 200.0)
 """Upper bounds of the initial labile, foliar, root and wood pools of a stand that begins near zero, gC m-2."""
@@ -80,7 +80,7 @@ class GridObjective(SiteObjective):
     def prior(
         self, raw: Float[Array, "unknowns lanes"], data: SiteData, lane_cell: LaneCells
     ) -> Float[Array, " lanes"]:
-        """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction (section 4.2)."""
+        """Return the priors on canopy efficiency, leaf carbon per area and autotrophic fraction."""
         p = inputs_from_logs(log_physical(raw[: len(PARAMETERS)], PARAMETERS))
         total = super().prior(raw, data, lane_cell)
         for value, wanted, spread in (
@@ -95,7 +95,7 @@ class GridObjective(SiteObjective):
     def constraints(
         self, p: Any, k: Float[Array, " lanes"], data: SiteData, lane_cell: LaneCells
     ) -> Float[Array, " lanes"]:
-        """Return EDC1 to EDC5 and EDC7 (section 4.3)."""
+        """Return EDC1 to EDC5 and EDC7 (docs/science.md#constraints)."""
         total = super().constraints(p, k, data, lane_cell)
         if self.leaf_economics is None:
             return total

@@ -16,7 +16,7 @@ from phloem.kernels.models.dalec_daily.records import Observed
 from phloem.kernels.objective.site import Site
 
 START_PAW = 500.0
-"""First plant-available water of a lane, mm (calibration.md section 6). With the geometric centre instead, random
+"""First plant-available water of a lane, mm. With the geometric centre instead, random
 starts spend most days at the floor and have no gradient."""
 
 

@@ -1,4 +1,4 @@
-"""The site objective J = J_obs + J_prior + J_EDC (calibration.md section 4)."""
+"""The site objective J = J_obs + J_prior + J_EDC + J_steady + J_violation (docs/science.md#loss)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from phloem.kernels.time_loop.day_tables import LaneCells
 from phloem.names import PERIOD, STREAMS
 
 CE_WEIGHT = 0.1
-"""Weight of the squared distance from the pre-calibrated ce, 1 (calibration.md section 4.2)."""
+"""Weight of the squared distance from the pre-calibrated ce, 1 (docs/science.md#priors)."""
 
 CE_LEAST = 5.0
 """The ce prior applies where ce_opt is at least this, 1; below, no pre-calibrated value exists."""
@@ -38,7 +38,7 @@ BALANCE = {
     "litter": (("leaf_litter", "root_litter"), ("rh_litter", "litter_to_som")),
     "som": (("wood_litter", "litter_to_som"), ("rh_som",)),
 }
-"""Inflows and outflows of the six carbon pools (section 4.3); a production is its share of total GPP."""
+"""Inflows and outflows of six carbon pools (docs/science.md#steady-state); a production is its share of total GPP."""
 
 
 class Terms(NamedTuple):
@@ -113,7 +113,7 @@ class SiteObjective(Objective):
         data: SiteData,
         lane_cell: LaneCells,
     ) -> Terms:
-        """Return the parts of the loss (section 4); arguments as in `Objective.parts`."""
+        """Return the parts of the loss; arguments as in `Objective.parts`."""
         return Terms(
             observations=-reduce(add, nnse(sums, data, lane_cell, self.streams).values()),
             prior=self.prior(raw, data, lane_cell),
@@ -134,7 +134,7 @@ class SiteObjective(Objective):
     def prior(
         self, raw: Float[Array, "unknowns lanes"], data: SiteData, lane_cell: LaneCells
     ) -> Float[Array, " lanes"]:
-        """Return the prior on canopy efficiency (section 4.2)."""
+        """Return the prior on canopy efficiency (docs/science.md#priors)."""
         row = [p.name for p in PARAMETERS].index("canopy_efficiency")
         ce = jnp.exp(log_physical(raw[row : row + 1], PARAMETERS[row : row + 1]))[0]
         wanted = data.facts.ce_opt[lane_cell]
@@ -143,7 +143,7 @@ class SiteObjective(Objective):
     def constraints(
         self, p: Any, k: Float[Array, " lanes"], data: SiteData, lane_cell: LaneCells
     ) -> Float[Array, " lanes"]:
-        """Return EDC1 to EDC5 (section 4.3)."""
+        """Return EDC1 to EDC5 (docs/science.md#constraints)."""
         if self.switches.edc3_rate == "integrated":
             foliar_turnover = yearly(p.leaf_excess, p.leaf_fall_period) / PERIOD
         else:
@@ -170,7 +170,7 @@ class SiteObjective(Objective):
         data: SiteData,
         lane_cell: LaneCells,
     ) -> Float[Array, " lanes"]:
-        """Return the steady-state pairs of the chosen pools (section 4.3)."""
+        """Return the steady-state pairs of the chosen pools (docs/science.md#steady-state)."""
         total = jnp.zeros_like(k)
         for drift, ratio in self.balances(p, sums, pools, data, lane_cell).values():
             scaled = ratio * drift

@@ -15,7 +15,7 @@ from phloem.model_tables import ModelTables, Quantity
 from phloem.names import ALL_STREAMS, FORCING, STREAMS
 
 TERMS = ("observations", "prior", "edc", "steady_state", "violation")
-"""Parts of the loss (calibration.md section 4), the fields of `site_objective.Terms`."""
+"""Parts of the loss (docs/science.md#loss), the fields of `site_objective.Terms`."""
 
 _LAI = Quantity("lai", "1", "leaf area index")
 

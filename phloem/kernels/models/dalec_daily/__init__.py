@@ -1,1 +1,1 @@
-"""The daily eight-pool DALEC (dalec_daily.md)."""
+"""The daily eight-pool DALEC (docs/science.md)."""

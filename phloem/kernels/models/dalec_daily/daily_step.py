@@ -1,4 +1,4 @@
-"""The daily eight-pool DALEC with Jarvis-Stewart water stress, as a model text (dalec_daily.md sections 5 to 7)."""
+"""The daily eight-pool DALEC with Jarvis-Stewart water stress, as a model text (docs/science.md#one-day)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACM_C1 = 7.19298  # c1, quantum yield of a closed canopy, gC MJ-1
 ACM_C2 = 2.1001  # c2, square of the LAI at which half of that yield is reached, 1
 
 VIOLATION_PER_MM = 0.01
-"""Penalty of the loss a mm of water demand that was not met, mm-1 (dalec_daily.md section 6.7)."""
+"""Penalty of the loss a mm of water demand that was not met, mm-1 (docs/science.md#water-at-its-bounds)."""
 
 OVERFLOW_PER_GRAM = 0.01
 """Penalty of the loss a gram of carbon that a pool at its ceiling cannot hold, m2 g-1 (strict, ours).
@@ -57,7 +57,7 @@ def state(pools: Any) -> State:
 
 
 def allocation(p: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the fractions of GPP that go to foliage, labile, fine roots and wood (section 5.6)."""
+    """Return the fractions of GPP to foliage, labile, roots, wood (docs/science.md#respiration-and-allocation)."""
     npp = 1 - p.f_auto
     rest = npp * (1 - p.f_foliar)
     below = rest * (1 - p.f_labile)
@@ -96,7 +96,7 @@ def prepare(p: Any) -> Constants:
 
 
 def photosynthesis(lai: Any, efficiency: Any, w: Any) -> Any:
-    """Return unstressed GPP in gC m-2 d-1 (ACM, section 5.2, the cancellation-free form).
+    """Return unstressed GPP in gC m-2 d-1 (ACM in its form without cancellation, docs/science.md#photosynthesis).
 
     Args:
         lai: leaf area index, 1.
@@ -126,7 +126,7 @@ def _overflow(excesses: tuple[Any, ...]) -> Any:
 
 
 def _drainage(water: Any, capacity: Any) -> Any:
-    """Return the drainage of a bucket in mm d-1, smooth at its knee (section 5.9)."""
+    """Return the drainage of a bucket in mm d-1, smooth at its knee (docs/science.md#drainage)."""
     return jnp.where(water <= 0.5 * capacity, water * water / capacity, water - 0.25 * capacity)
 
 
@@ -144,7 +144,7 @@ def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
 def _bounded(new: Any, table: Any) -> tuple[Any, Any, Any]:
     """Return a pool's bounded new value, what did not fit, and whether it was within its bounds.
 
-    What did not fit joins the pool's balancing flux, which then closes the balance (section 6).
+    What did not fit joins the pool's balancing flux: docs/science.md#floors-and-ceilings.
     """
     kept, inside = _clipped(new, table.lower, table.upper)
     return kept, new - kept, inside
@@ -169,7 +169,7 @@ def _slow(pool: Any, rest: Any, change: Any, table: Any, compensated: bool) -> t
 def _water_fluxes(
     new: Any, drainage: Any, excess: Any, supply: Any, et: Any, share: Any, sw: Switches
 ) -> tuple[Any, Any, Any, Any]:
-    """Return PAW's violation, ET, runoff and transfer to PUW (section 6.7).
+    """Return PAW's violation, ET, runoff and transfer to PUW (docs/science.md#water-at-its-bounds).
 
     Args:
         new: PAW before its bounds, mm.
@@ -178,7 +178,7 @@ def _water_fluxes(
         supply: precipitation less ET, mm d-1.
         et: ET before it is cut, mm d-1.
         share: share of the drainage that goes to PUW.
-        sw: switches; at a floor or ceiling that is `misbracketed`, the slip D2.
+        sw: switches; at a floor or ceiling that is `misbracketed`, the published slip.
     """
     closing = drainage + excess
     if sw.paw_floor == sw.paw_ceiling == "conserve":
@@ -203,7 +203,7 @@ def _water_fluxes(
 
 
 def _decay(temperate: Any, c: Constants, exact: bool) -> tuple[Any, Any, Any]:
-    """Return the day's rates of litter respiration, decomposition and SOM respiration (section 5.8)."""
+    """Return the day's rates κ_l, κ_d and κ_s (docs/science.md#turnover-and-decomposition)."""
     rates = temperate * c.litter, temperate * c.decomposition, temperate * c.som
     if not exact:
         return rates
@@ -311,7 +311,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
 
 
 def score(o: Outputs, y: Observed) -> Sums:
-    """Return one day's contributions to the sums (calibration.md sections 4.1 and 4.3)."""
+    """Return one day's contributions to the sums (docs/science.md#loss)."""
     errors = {f"{name}_error": getattr(y, f"{name}_weight") * (getattr(o, name) - getattr(y, name)) ** 2
               for name in ("gpp", "reco", "et", "lai")}  # fmt: skip
     ends = {f"{pool.name}_year_ends": getattr(o, pool.name) * y.year_end for pool in POOLS[:6]}

@@ -1,4 +1,4 @@
-"""Terms of the daily DALEC that depend on the forcing alone, in float64 (dalec_daily.md sections 2, 5 and 12)."""
+"""Terms of the daily DALEC that depend on the forcing alone, in float64 (docs/science.md#forcing)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from phloem.kernels.models.dalec_daily.mode_switches import Switches
 from phloem.kernels.models.dalec_daily.phenology import SCALE
 
 # The aggregated canopy model, ACM (Williams et al. 1997, Ecol. Appl. 7, 882-894), with the coefficients of CARDAMOM as
-# DifferLand v1.0 has them (dalec_daily.md sections 3.2 and 5.2). They are of a regression: a unit is that which makes
+# DifferLand v1.0 has them (docs/science.md#constants). They are of a regression: a unit is that which makes
 # the formula come out in gC m-2 d-1.
 ACM_A2 = 0.011136  # a2, temperature response of the nitrogen-use efficiency, degC-1
 ACM_B2 = 0.37836  # b2, hydraulic coefficient of the canopy conductance, times a resistance H = 1; degC
@@ -21,7 +21,7 @@ ACM_D2 = 0.0453194  # d2, intercept of the day-length factor, 1
 ACM_PSI_POWER = 2.0**0.789798  # |psi|^eb, of a leaf water-potential difference psi of 2 MPa and eb = 0.789798
 
 OBLIQUITY_DEGREES = 23.4
-"""Tilt of the Earth's axis in the declination (dalec_daily.md section 5.2), degrees."""
+"""Tilt of the Earth's axis in the declination, degrees."""
 
 POLE = 89.99
 """Latitude in degrees beyond which tan(lat) loses its sign."""
@@ -58,7 +58,7 @@ class Weather(NamedTuple):
 
 
 def day_length(latitude: float | np.ndarray, doy: np.ndarray, pole_guard: str = "clip") -> np.ndarray:
-    """Return the day length in hours (section 5.2): 24 in the polar day, 0 in the polar night.
+    """Return the day length in hours (docs/science.md#photosynthesis): 24 in the polar day, 0 in the polar night.
 
     Args:
         latitude: degrees north.
@@ -125,7 +125,7 @@ def reference_climate(forcing: Mapping[str, Real[np.ndarray, " days"]], window: 
 
 
 def year_ends(doy: Real[np.ndarray, " days"]) -> Float[np.ndarray, " days"]:
-    """Return 1.0 on the last day of each simulated year except the final one, else 0.0 (section 2, column 17)."""
+    """Return 1.0 on the last day of each simulated year except the final one, else 0.0."""
     doy = np.asarray(doy)
     marks = np.zeros(len(doy))
     marks[np.flatnonzero(doy[1:] == doy[0])] = 1.0

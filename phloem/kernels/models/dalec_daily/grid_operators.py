@@ -1,4 +1,4 @@
-"""The daily DALEC with the observation operators of the grid experiments (calibration.md section 3).
+"""The daily DALEC with the observation operators of the grid experiments (docs/science.md#observations).
 
 The same day as that of the towers, and two things more: running sums of the streams that are compared as means, which
 begin anew with each window so that the mean can be compared on the window's last day; and the live biomass of a day's

@@ -21,19 +21,19 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Switches:
-    """One switch a difference; the defaults are `strict` (dalec_daily.md section 0).
+    """One switch a difference; the defaults are `strict` (docs/science.md#strict-and-compat).
 
     Attributes:
-        foliar_floor: at the foliar floor, litterfall closes the balance, or is 1 gC m-2 d-1 (defect D1).
-        paw_floor: at the PAW floor, drainage and ET close the balance, or the slip of D2.
+        foliar_floor: at the foliar floor, litterfall closes the balance, or is 1 gC m-2 d-1.
+        paw_floor: at the PAW floor, drainage and ET close the balance, or the published slip of a bracket.
         paw_ceiling: the same at the PAW ceiling.
-        puw_ceiling: at the PUW ceiling, drainage closes the balance, or is left alone (D3).
-        rate_form: losses are C k with litter losses capped at the pool, or C (1 - (1 - k)) (D6).
-        edc_sigmoid: penalties as softplus, or as -log(1 / (1 + exp)) which overflows (D5).
-        edc3_rate: foliar turnover from the integrated leaf fall, or 1 / (365.25 L) (D11).
-        edc4_temperature: no temperature factor, or CARDAMOM's exp(q T) (D4).
-        pole_guard: latitude kept within 89.99 degrees, or not (D10).
-        state_dtype: wood and SOM carry the rounding error of their updates, or not (section 10).
+        puw_ceiling: at the PUW ceiling, drainage closes the balance, or is left alone.
+        rate_form: losses are C k with litter losses capped at the pool, or C (1 - (1 - k)).
+        edc_sigmoid: penalties as softplus, or as -log(1 / (1 + exp)) which overflows.
+        edc3_rate: foliar turnover from the integrated leaf fall, or 1 / (365.25 L).
+        edc4_temperature: no temperature factor, or CARDAMOM's exp(q T).
+        pole_guard: latitude kept within 89.99 degrees, or not.
+        state_dtype: wood and SOM carry the rounding error of their updates, or not.
         carbon_ceilings: what a carbon pool cannot hold costs something in the loss, or not.
     """
 
@@ -59,7 +59,7 @@ class Switches:
 
 STRICT = Switches()
 COMPAT = Switches(**{name: choices[1] for name, choices in _CHOICES.items() if name != "edc4_temperature"})
-"""The published code; its EDC4 factor is exp(q 0) = 1 (D4), so that `edc4_temperature` stays `none`."""
+"""The published code; its EDC4 factor is exp(q 0) = 1, so that `edc4_temperature` stays `none`."""
 
 MODES = {"strict": STRICT, "compat": COMPAT}
 

@@ -40,7 +40,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("puw_drainage_capacity", "Qu", "mm", 1.0, 100_000.0, "PUW drainage focal point", _CARDAMOM),
     Parameter("radiation_et_coefficient", "r", "kg MJ-1", 0.01, 0.3, "radiation-driven ET", _DIFFERLAND),
 )
-"""The 30 parameters, in the order of files (dalec_daily.md section 3.1)."""
+"""The 30 parameters, in the order of files (docs/science.md#parameters)."""
 
 PARAMETER_NAMES = tuple(parameter.name for parameter in PARAMETERS)
 
@@ -54,7 +54,7 @@ POOLS: tuple[Parameter, ...] = (
     Parameter("paw", "W", "mm", 1.0, 10_000.0, "plant-available water", _CARDAMOM),
     Parameter("puw", "U", "mm", 1.0, 10_000.0, "plant-unavailable water", _CARDAMOM),
 )
-"""The 8 pools; the bounds hold for the initial value and for the running state (section 1)."""
+"""The 8 pools; the bounds hold for the initial value and for the running state (docs/science.md#pools)."""
 
 UNKNOWNS: tuple[Parameter, ...] = PARAMETERS + POOLS
 """All 38 unknowns of a lane, in the order of the unbounded vector."""

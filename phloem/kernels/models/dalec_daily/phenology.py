@@ -1,4 +1,4 @@
-"""Leaf fall and labile release (dalec_daily.md sections 5.7 and 8)."""
+"""Leaf fall and labile release (docs/science.md#phenology)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jax.scipy.special import i0e
 from phloem.names import PERIOD
 
 SCALE = PERIOD / math.pi
-"""sf, days a radian of the half period (dalec_daily.md section 5.7)."""
+"""sf, days a radian of the half period."""
 
 OFFSET = (
     2.3599784710e-5,
@@ -23,7 +23,7 @@ OFFSET = (
     1.26972018064287e-1,
     -1.88459767342504e-1,
 )
-"""Offset polynomial in ln(L - 1), L in yr, highest power first (dalec_daily.md section 3.2)."""
+"""Offset polynomial in ln(L - 1), L in yr, highest power first; DifferLand v1.0."""
 
 
 class Pulse(NamedTuple):

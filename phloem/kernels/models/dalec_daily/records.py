@@ -1,6 +1,6 @@
 """Named tuples of the daily DALEC: inputs, state, constants, outputs, observations and sums of one lane's day.
 
-See dalec_daily.md sections 1, 3 and 7.
+Pools, parameters and outputs with their units: docs/science.md.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Constants(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """One day's outputs: LAI at its start, fluxes a day, pools at its end (section 7)."""
+    """One day's outputs: LAI at its start, fluxes a day, pools at its end (docs/science.md#outputs)."""
 
     lai: Any
     gpp: Any

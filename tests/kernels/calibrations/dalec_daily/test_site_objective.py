@@ -1,4 +1,4 @@
-"""The loss, recomputed in plain numpy from the daily outputs as calibration.md section 4 states it."""
+"""The loss, recomputed in plain numpy from the daily outputs as docs/science.md#loss states it."""
 
 from dataclasses import replace
 

@@ -12,7 +12,7 @@ GUARDS = ("clip", "none")
 
 
 def selected(latitude, doy):
-    """The three cases of section 5.2, written out."""
+    """The three cases of docs/science.md#photosynthesis, written out."""
     dec = -23.4 * np.cos((360 * (doy + 10) / 365) * np.pi / 180) * np.pi / 180
     mu = np.tan(latitude * np.pi / 180) * np.tan(dec)
     if mu >= 1:

@@ -1,4 +1,4 @@
-"""Single days against the printed values of dalec_daily.md section 9, in both modes."""
+"""Single days against values of the published model, in both modes."""
 
 from dataclasses import replace
 
@@ -130,7 +130,7 @@ def test_paw_floor_with_the_precedence_slip(switches, runoff, xfer, residual):
 
 
 def test_the_power_form_quantises_daily_rates_in_float32():
-    """1 - (1 - k) is a multiple of 2^-24 in float32 (D6): 1e-7 becomes 1.19e-7."""
+    """1 - (1 - k) is a multiple of 2^-24 in float32: 1e-7 becomes 1.19e-7."""
     slow = {"turnover_som": 1e-7}
     reference = {"t": 546, "pr": 1.5, "tasmin": -3, "tasmax": 7}
     losses = [one_day(s, reference, None, slow, np.float32)["rh_som"] / 9000 for s in (STRICT, COMPAT)]
@@ -140,7 +140,7 @@ def test_the_power_form_quantises_daily_rates_in_float32():
 
 @pytest.mark.parametrize("column", CHANGED)
 def test_strict_in_float32(column):
-    """Within 2e-6, as section 9 asks; the pulses are exp(-x^2) and double the error of x with x^2 of about 5."""
+    """Within 2e-6; the pulses are exp(-x^2) and double the error of x with x^2 of about 5."""
     double = one_day(STRICT, *CHANGED[column])
     single = one_day(STRICT, *CHANGED[column], dtype=np.float32)
     pulses = ("leaf_fall_rate", "labile_release_rate", "leaf_litter")

@@ -1,4 +1,4 @@
-"""Every pool's balance closes on random days that hit every floor and ceiling (dalec_daily.md section 6)."""
+"""Every pool's balance closes on random days that hit every floor and ceiling (docs/science.md#floors-and-ceilings)."""
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ def days():
 
 
 def residuals(before, o, w):
-    """Return new - old - in + out of each pool, written from section 5.10."""
+    """Return new - old - in + out of each pool, written from docs/science.md#the-new-state."""
     change = {name: o[name] - value for name, value in before.items()}
     return {
         "labile": change["labile"] - o["labile_production"] + o["labile_release"],

@@ -17,7 +17,7 @@ POLYNOMIAL = [
 
 
 def direct(t, lifespan, period, day):
-    """The formula of section 5.7 as it is printed."""
+    """The formula of docs/science.md#phenology as it is printed."""
     f = 0.5 * (np.log(lifespan) - np.log(lifespan - 1))
     w = period * math.sqrt(2) / 2
     o = w * np.polyval(POLYNOMIAL, np.log(lifespan - 1))
