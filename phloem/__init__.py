@@ -6,6 +6,7 @@ for, so that `import phloem` costs nothing; everything else in the package may c
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from phloem.jobs.notebook.parameter_arrays import read_parameters, write_parameters
     from phloem.jobs.notebook.plots import CampaignPlots
     from phloem.jobs.notebook.run_here import run
+
+# HDF5 asks for a lock on every file that it opens. Where a file system has none (Lustre, NFS without lockd, DVS, mounts
+# that are read-only) it then refuses the file. No file of this program needs them: what is written is renamed into its
+# place when it is whole, and belongs to one process until then. Read by HDF5 when it begins, so set before it is there.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 __version__ = VERSION
 

@@ -43,6 +43,8 @@ class _Rows:
         day: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         """Take the pairs of a cell; a day of the month is that of the pair, or the last of its window."""
+        if not len(reference):
+            return
         self.cell.append(np.full(len(reference), place))
         self.reference.append(np.asarray(reference, float))
         self.members.append(np.asarray(members, np.float32))

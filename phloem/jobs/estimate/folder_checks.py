@@ -106,14 +106,18 @@ def _lacks(traits: Traits) -> list[tuple[Level, str]]:
 
 def check_kernel_cache() -> CheckFinding:
     """Look at the folder of compiled kernels."""
-    from phloem.kernels.time_loop.cpu.c_compiler import cache_folder
+    from phloem.kernels.time_loop.cpu.c_compiler import cache_folder, is_noexec
 
     mend = "export PHLOEM_CACHE=/a/folder/that/you/may/write"
     try:
         folder = cache_folder()
     except RuntimeError as error:
         return CheckFinding("note", f"no place for compiled kernels, each process compiles its own: {error}", mend)
-    return _cache(folder, "*.so", "compiled kernels", "each process compiles its own", mend)
+    found = _cache(folder, "*.so", "compiled kernels", "each process compiles its own", mend)
+    if is_noexec(folder):
+        text = f"{found.text}; its file system is mounted noexec: each process compiles its own in a temporary folder"
+        return CheckFinding("note", text, mend, {**found.facts, "noexec": True})
+    return found
 
 
 def check_program_cache() -> CheckFinding:

@@ -121,14 +121,14 @@ def read_log(log: Path) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
     return tuple(calls), tuple(faults)
 
 
-def build(folder: Path) -> Path | None:
-    """Compile the shim into a folder; None where this machine has no C compiler."""
+def build(folder: Path, text: Path = HERE / "shim.c") -> Path | None:
+    """Compile the shim, or another one, into a folder; None where this machine has no C compiler."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None or not sys.platform.startswith("linux"):
         return None
     library = folder / "shim.so"
     command = [compiler, "-O1", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run([*command, "-o", str(library), str(HERE / "shim.c")], check=True)
+    subprocess.run([*command, "-o", str(library), str(text)], check=True)
     return library
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import hashlib
 import json
@@ -166,7 +167,8 @@ def build(
 ) -> Path:
     """Return a shared library compiled from C text, from the cache where it is there; the text lies beside it.
 
-    Where the cache cannot be used, one CacheWarning a process says so, and the library goes when the process ends.
+    Where the cache cannot be used, or nothing loaded from it, one CacheWarning a process says so, and the library
+    goes when the process ends.
 
     Args:
         source: the C text.
@@ -194,6 +196,7 @@ def build(
         try:
             folder = place()
             library = next(filter(_agrees, folder.glob(f"{stem}-*.so")), None) or _make(folder, stem, source, start)
+            _check_loads(library)
         except (OSError, RuntimeError) as error:  # A full disk shows as a CompileError, so that is tried again too.
             failures.append(error)
             continue
@@ -210,6 +213,26 @@ def build(
         if compile_failures
         else CompileError(f"{name} cannot be compiled anywhere: {'; '.join(map(str, failures))}")
     )
+
+
+def _check_loads(library: Path) -> None:
+    """Load a library, which stays loaded.
+
+    Raises:
+        RuntimeError: it cannot be, as on a file system that forbids execution.
+    """
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        forbidden = is_noexec(library.parent)
+        why = "the file system is mounted noexec" if forbidden else str(error)
+        raise RuntimeError(f"libraries in {library.parent} cannot be loaded ({why})") from error
+
+
+def is_noexec(folder: Path) -> bool:
+    """Return whether the file system of a folder, or of where it would be made, forbids execution."""
+    place = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    return place is not None and bool(os.statvfs(place).f_flag & os.ST_NOEXEC)
 
 
 def _make(folder: Path, stem: str, source: str, start: Sequence[str]) -> Path:
