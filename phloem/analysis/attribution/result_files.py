@@ -17,7 +17,7 @@ from phloem.analysis.attribution.attribution_figures import draw_attribution
 from phloem.analysis.attribution.results import Attribution
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.atomic import naming
-from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, FILL, filled, put_texts, write_netcdf
 from phloem.io.files.whole_folder import whole_folder
 from phloem.version import VERSION
 
@@ -210,17 +210,16 @@ def _fill_shap(file: netCDF4.Dataset, attribution: Attribution) -> None:
          "log: phi is of its natural logarithm"),
         ("predictor_units", "predictor", [known[name].units for name in predictors], "units of predictor_value"),
     ):  # fmt: skip
-        file.createVariable(name, str, (dimension,))[:] = np.array(words, dtype=object)
-        file[name].long_name = text
+        put_texts(file, name, dimension, list(words), {"long_name": text})
     file.createVariable("expected", "f8", ("target",))[:] = [attribution.explained[name].expected for name in names]
     file["expected"].long_name = "what the model predicts where nothing is known; with the sum of phi, its prediction"
-    file.createVariable("phi", "f4", ("target", "cell", "predictor"), zlib=True, complevel=1, fill_value=np.nan)
+    file.createVariable("phi", "f4", ("target", "cell", "predictor"), zlib=True, complevel=1, fill_value=FILL)
     file["phi"].setncatts({"long_name": "SHAP value; missing where a cell was not explained", "coordinates": "lat lon"})
     for number, name in enumerate(names):
         rows = np.full((cells.size, len(predictors)), np.nan, np.float32)
         rows[np.searchsorted(cells, attribution.explained[name].cells)] = attribution.explained[name].phi
-        file["phi"][number] = rows
-    file.createVariable("predictor_value", "f8", ("cell", "predictor"), zlib=True, complevel=1, fill_value=np.nan)
+        file["phi"][number] = filled(rows)
+    file.createVariable("predictor_value", "f8", ("cell", "predictor"), zlib=True, complevel=1, fill_value=FILL)
     file["predictor_value"].setncatts({"long_name": "value of the predictor", "coordinates": "lat lon"})
     if cells.size and predictors:
-        file["predictor_value"][:] = attribution.values[cells]
+        file["predictor_value"][:] = filled(np.asarray(attribution.values[cells], float))

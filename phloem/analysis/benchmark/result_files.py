@@ -15,7 +15,7 @@ import numpy as np
 from phloem.analysis.benchmark.benchmark_figures import by_cell, map_figure, on_the_map, scatter_figure
 from phloem.analysis.benchmark.pairs import Pairs, compare
 from phloem.analysis.style.plot_style import to_png
-from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, put_texts, write_netcdf
 from phloem.io.files.whole_folder import check_replaceable, whole_folder
 from phloem.version import VERSION
 
@@ -134,9 +134,7 @@ def _differences(file: netCDF4.Dataset, comparisons: Sequence[Pairs]) -> None:
     place = {name: n for n, name in enumerate(names)}
     file.setncatts({"Conventions": CONVENTIONS, "title": "phloem benchmark", "source": f"phloem {VERSION}"})
     file.createDimension("cell", len(names))
-    ids = file.createVariable("cell", str, ("cell",))
-    ids.long_name = "cell id"
-    ids[:] = np.array(names, object)
+    put_texts(file, "cell", "cell", names, {"long_name": "cell id"})
     for name, units in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
         degrees = np.empty(len(names))
         for pairs in comparisons:
@@ -151,7 +149,8 @@ def _differences(file: netCDF4.Dataset, comparisons: Sequence[Pairs]) -> None:
         for word, values in fields.items():
             difference = np.full(len(names), np.nan, np.float32)
             difference[rows] = values
-            target = file.createVariable(variable(pairs.slug, word), "f4", ("cell",), fill_value=np.nan, zlib=True)
+            target = file.createVariable(variable(pairs.slug, word), "f4", ("cell",), fill_value=FILL, zlib=True)
             title = f"{pairs.long_name}, {word}: {pairs.name}"
             target.setncatts({"units": pairs.units or "1", "long_name": title, "coordinates": "latitude longitude"})
-            target[:] = difference
+            target.CDI_grid_type = UNSTRUCTURED
+            target[:] = filled(difference)

@@ -4,16 +4,71 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import netCDF4
+import numpy as np
 
 from phloem.errors import WorkError
 from phloem.io.files.atomic import sync_file, write_atomically
 
 CONVENTIONS = "CF-1.11"
 """The conventions that every NetCDF file of this program follows."""
+
+FILL = float(netCDF4.default_fillvals["f8"])
+"""Stands for a missing floating value in products; NCO and NCL know no NaN there."""
+
+
+UNSTRUCTURED = "unstructured"
+"""Value of the attribute `CDI_grid_type` of variables whose last dimension is of places: CDO goes by it."""
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+    """Return values as a product holds them: floating ones that are NaN as its fill value."""
+    if values.dtype.kind != "f":
+        return values
+    missing = np.isnan(values)
+    return np.where(missing, values.dtype.type(FILL), values) if missing.any() else values
+
+
+def create_texts(
+    file: netCDF4.Dataset, name: str, dimension: str, width: int, attributes: Mapping[str, str]
+) -> netCDF4.Variable:
+    """Create a variable of texts along a dimension, as characters.
+
+    NetCDF-4 strings would do for xarray. CDO does not open a file that has them along a dimension, nccopy cannot make
+    a classic file of it, and the netCDF library crashes where it is opened twice in a process.
+
+    Args:
+        file: open for writing.
+        name: of the variable.
+        dimension: along which it has texts.
+        width: bytes of the longest text.
+        attributes: of the variable.
+    """
+    letters = f"{name}_characters"
+    file.createDimension(letters, max(width, 1))
+    variable = file.createVariable(name, "S1", (dimension, letters))
+    variable.setncatts({**{key: text for key, text in attributes.items() if text}, "_Encoding": "utf-8"})
+    variable.set_auto_chartostring(False)
+    return variable
+
+
+def characters(texts: Sequence[str], variable: netCDF4.Variable) -> np.ndarray:
+    """Return texts as the characters of a variable of `create_texts`, (texts, width)."""
+    width = variable.shape[-1]
+    return np.array([text.encode() for text in texts], f"S{width}").view("S1").reshape(len(texts), width)
+
+
+def put_texts(
+    file: netCDF4.Dataset, name: str, dimension: str, texts: Sequence[str], attributes: Mapping[str, str]
+) -> None:
+    """Create a variable of texts and write them; see `create_texts`."""
+    width = max((len(text.encode()) for text in texts), default=1)
+    variable = create_texts(file, name, dimension, width, attributes)
+    if len(texts):
+        variable[:] = characters(texts, variable)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import netCDF4
 import numpy as np
 
 from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema
-from phloem.io.files.netcdf import CONVENTIONS
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, create_texts, put_texts
 from phloem.io.merge.at_bounds import AT_BOUND
 from phloem.io.merge.by_name import NAMED, named_variables
 from phloem.io.merge.member_statistics import LEAST_MEMBERS, SCREENING_RCV
@@ -115,8 +115,9 @@ def define(
     lengths: Mapping[str, int],
     attributes: Mapping[str, Any],
     tables: ModelTables,
+    width: int,
 ) -> None:
-    """Create the dimensions, variables and attributes of an empty file.
+    """Create the dimensions, variables and attributes of an empty file, and write what is the same for all cells.
 
     Args:
         file: open for writing.
@@ -124,20 +125,25 @@ def define(
         lengths: of all dimensions of the schema.
         attributes: global attributes.
         tables: of the model.
+        width: bytes of the longest cell's name.
     """
     for name in ("cell", "member", "parameter", "pool", "stream", "term", "trace"):
         file.createDimension(name, lengths[name])
     for name, variable in schema.variables.items():
         if variable.merged:
-            kind = str if variable.dtypes == ("str",) else variable.dtypes[0]
             texts = {"long_name": variable.long_name, "units": variable.units}
+            if variable.dtypes == ("str",):
+                create_texts(file, name, variable.dimensions[0], width, texts)
+                continue
             if name in ("latitude", "longitude"):
                 texts["standard_name"] = name
             if name in COMMENTS:
                 texts["comment"] = COMMENTS[name]
-            _create(file, name, variable.dimensions, kind, texts)
+            _create(file, name, variable.dimensions, variable.dtypes[0], texts)
     for name, (dimensions, kind, texts) in EXTRA.items():
-        _create(file, name, dimensions, kind, texts)
+        if kind is not str:
+            _create(file, name, dimensions, kind, texts)
+    put_labels(file, tables)
     for name, texts in named_variables(tables).items():
         _create(file, name, NAMED, "f8", texts)
     name_all_flags(file)
@@ -163,22 +169,23 @@ def describe_product(file: netCDF4.Dataset, attributes: Mapping[str, Any]) -> No
     file.Conventions = CONVENTIONS
     file.medians_rule = MEDIANS_RULE
     for key in sorted(set(attributes) - {"Conventions"}):
-        file.setncattr(key, attributes[key])
+        value = attributes[key]
+        # The classic model has whole numbers of four bytes alone.
+        file.setncattr(key, np.int32(value) if isinstance(value, int) and abs(value) < 2**31 else value)
 
 
 def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind: Any, texts: Mapping[str, Any]) -> None:
     options: dict[str, Any] = {}
-    if kind is not str:
-        lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
-        if all(lengths):
-            chunk = [
-                min(BLOCK_CELLS, length) if name == "cell" else length
-                for name, length in zip(dimensions, lengths, strict=True)
-            ]
-            options = {"chunksizes": chunk, "zlib": True, "complevel": 1, "shuffle": True}
-            options["fletcher32"] = True
-        if np.dtype(kind).kind == "f" and name not in _COORDINATES:
-            options["fill_value"] = np.nan
+    lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
+    if all(lengths):
+        chunk = [
+            min(BLOCK_CELLS, length) if name == "cell" else length
+            for name, length in zip(dimensions, lengths, strict=True)
+        ]
+        options = {"chunksizes": chunk, "zlib": True, "complevel": 1, "shuffle": True}
+        options["fletcher32"] = True
+    if np.dtype(kind).kind == "f" and name not in _COORDINATES:
+        options["fill_value"] = FILL
     created = file.createVariable(name, kind, dimensions, **options)
     for key, text in texts.items():
         if not isinstance(text, str) or text:
@@ -186,10 +193,12 @@ def _create(file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], kind:
     if "cell" in dimensions and name not in _COORDINATES:
         trace = " trace_iteration" if "trace" in dimensions else ""
         created.coordinates = "latitude longitude" + trace
+        if dimensions[-1] == "cell":
+            created.CDI_grid_type = UNSTRUCTURED
 
 
-def fixed_values(lengths: Mapping[str, int], tables: ModelTables) -> dict[str, np.ndarray]:
-    """Return the values of the variables that are the same for all cells."""
+def put_labels(file: netCDF4.Dataset, tables: ModelTables) -> None:
+    """Write the names along the dimensions of the model, and the units of parameters and pools."""
     texts = {
         "parameter": tables.parameter_names,
         "pool": tables.pool_names,
@@ -198,5 +207,6 @@ def fixed_values(lengths: Mapping[str, int], tables: ModelTables) -> dict[str, n
         "parameter_units": [parameter.unit for parameter in tables.parameters],
         "pool_units": [pool.unit for pool in tables.pools],
     }
-    values = {name: np.array(list(items), dtype=object) for name, items in texts.items()}
-    return {**values, "member": np.arange(lengths["member"], dtype=np.int32)}
+    for name, labels in texts.items():
+        dimensions, _, attributes = EXTRA[name]
+        put_texts(file, name, dimensions[0], list(labels), attributes)

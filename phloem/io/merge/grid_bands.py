@@ -15,6 +15,7 @@ import numpy as np
 
 from phloem.arithmetic import ceil_div
 from phloem.io.campaign.tile_schema import good_lanes
+from phloem.io.files.netcdf import FILL, filled
 from phloem.io.grids.placed_cells import Grid
 from phloem.io.merge.by_name import named_values
 from phloem.io.merge.grid_layout import BUFFER_BYTES, block_shape, cell_bytes
@@ -175,11 +176,11 @@ def _write_band(file: netCDF4.Dataset, band: _Band, mended: Mended, tables: Mode
                 continue
             fill = b"" if name == "cell" else variable.getncattr("_FillValue")
             block_values = np.full(shape, fill, variable.dtype)
-            block_values[where] = values
+            block_values[where] = filled(values)
             variable[band.first : band.after, first:after] = block_values
         for name, named in named_values(rows["parameters"], rows["initial_pools"], tables).items():
-            by_member = np.full((len(named), band.after - band.first, after - first), np.nan)
-            by_member[:, where[0], where[1]] = named
+            by_member = np.full((len(named), band.after - band.first, after - first), FILL)
+            by_member[:, where[0], where[1]] = filled(named)
             file[name][:, band.first : band.after, first:after] = by_member
 
 

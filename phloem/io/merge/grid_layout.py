@@ -9,9 +9,10 @@ import netCDF4
 import numpy as np
 
 from phloem.io.campaign.tile_schema import TileSchema
+from phloem.io.files.netcdf import FILL
 from phloem.io.grids.placed_cells import EARTH_RADIUS, PlacedCells
 from phloem.io.merge.by_name import named_variables
-from phloem.io.merge.cell_layout import COMMENTS, EXTRA, describe_product, name_all_flags, name_flags
+from phloem.io.merge.cell_layout import COMMENTS, EXTRA, describe_product, name_all_flags, name_flags, put_labels
 from phloem.io.merge.member_statistics import LEAST_MEMBERS
 from phloem.model_tables import ModelTables
 from phloem.names import CELL_STATUS
@@ -146,7 +147,10 @@ def define_grid(
     _create(file, "cell", (*PLACE, "cell_characters"), "S1", {"long_name": schema.variables["cell"].long_name}, block)
     # What xarray and netCDF4 go by to read characters as text.
     file["cell"].setncattr("_Encoding", "utf-8")
+    put_labels(file, tables)
     for name, (dimensions, kind, texts) in {**_from_schema(schema), **EXTRA, **_NUMBERS}.items():
+        if kind is str:
+            continue
         dimensions = (*PLACE, *dimensions[1:]) if dimensions[0] == "cell" else dimensions
         _create(file, name, dimensions, kind, _texts(name, dimensions, texts), block)
     for name, texts in named_variables(tables).items():
@@ -179,7 +183,7 @@ def _texts(name: str, dimensions: tuple[str, ...], texts: Mapping[str, Any]) -> 
         # CF lets a method name a dimension that is gone by its standard name.
         texts["cell_methods"] = texts["cell_methods"].replace("member:", f"{_STANDARD_NAMES['member']}:")
     if dimensions[0] == "lat":
-        texts["coordinates"] = "cell trace_iteration" if "trace" in dimensions else "cell"
+        texts["coordinates"] = "trace_iteration" if "trace" in dimensions else ""
         texts["cell_measures"] = "area: cell_area"
         texts["ancillary_variables"] = _ANCILLARY.get(name, "")
     return {key: text for key, text in texts.items() if not isinstance(text, str) or text}
@@ -196,7 +200,7 @@ def _create(
     options: dict[str, Any] = {}
     lengths = [len(file.dimensions[dimension]) for dimension in dimensions]
     placed = PLACE in (dimensions[:2], dimensions[1:])
-    if kind is not str and all(lengths):
+    if all(lengths):
         chunk = lengths
         if dimensions[:2] == PLACE:
             chunk = _chunk(dimensions, lengths, np.dtype(kind).itemsize, block)
@@ -206,7 +210,7 @@ def _create(
         # Whole chunks are written, once each: a cache of them is memory for nothing.
         options["chunk_cache"] = CHUNK_BYTES
     if placed and np.dtype(kind).kind in "fi" and name not in _AXES:
-        fill = np.nan if np.dtype(kind).kind == "f" else netCDF4.default_fillvals[np.dtype(kind).str[1:]]
+        fill = FILL if np.dtype(kind).kind == "f" else netCDF4.default_fillvals[np.dtype(kind).str[1:]]
         options["fill_value"] = fill
     created = file.createVariable(name, kind, dimensions, **options)
     created.set_auto_maskandscale(False)

@@ -23,10 +23,10 @@ from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import sync_directory, sync_file
-from phloem.io.files.netcdf import new_netcdf
+from phloem.io.files.netcdf import characters, filled, new_netcdf
 from phloem.io.grids.placed_cells import PlacedCells
 from phloem.io.merge.by_name import named_values
-from phloem.io.merge.cell_layout import BLOCK_CELLS, define, fixed_values
+from phloem.io.merge.cell_layout import BLOCK_CELLS, define
 from phloem.io.merge.grid_bands import write_bands
 from phloem.io.merge.grid_layout import define_grid
 from phloem.io.merge.member_statistics import member_statistics
@@ -77,18 +77,17 @@ def merge_tiles(
         with new_netcdf(temporary) as file:
             attributes = {**campaign_attributes, "missing_cells": 0}
             if grid is None:
-                define(file, reader.schema, reader.lengths, attributes, tables)
+                define(file, reader.schema, reader.lengths, attributes, tables, _width(plan))
             else:
                 define_grid(file, reader.schema, reader.lengths, attributes, grid, tables)
-            fixed = {**fixed_values(reader.lengths, tables), "trace_iteration": reader.trace_iteration}
-            for name, values in fixed.items():
-                file[name][:] = values
+            file["member"][:] = np.arange(reader.lengths["member"], dtype=np.int32)
+            file["trace_iteration"][:] = reader.trace_iteration
             if grid is None:
                 _write_cells(file, reader, mended, tables, on_progress)
             else:
                 write_bands(file, reader, mended, grid.grid, tables, on_progress)
             reader.refuse_problems()
-            file.missing_cells = sum(len(plan[index]) for index in reader.problems)
+            file.missing_cells = np.int32(sum(len(plan[index]) for index in reader.problems))
         sync_file(temporary)
         os.replace(temporary, paths.merged)
         sync_directory(paths.root)
@@ -103,6 +102,11 @@ def merge_tiles(
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return paths.merged
+
+
+def _width(plan: Sequence[Sequence[str]]) -> int:
+    """Bytes of the longest name of a cell."""
+    return max(len(cell.encode()) for cells in plan for cell in cells)
 
 
 def _refuse_duplicates(plan: Sequence[Sequence[str]]) -> None:
@@ -127,9 +131,10 @@ def _write_cells(
         mended.apply(rows)
         derived = member_statistics(rows["parameters"], rows["initial_pools"], good_lanes(rows["status"]), tables)
         for name, values in {**rows, **derived}.items():
-            file[name][start:stop] = values.astype(object) if values.dtype.kind == "U" else values
+            texts = values.dtype.kind in "UO"
+            file[name][start:stop] = characters(values.tolist(), file[name]) if texts else filled(values)
         for name, values in named_values(rows["parameters"], rows["initial_pools"], tables).items():
-            file[name][:, start:stop] = values
+            file[name][:, start:stop] = filled(values)
         start = stop
 
 

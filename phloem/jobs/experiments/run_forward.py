@@ -21,7 +21,7 @@ from phloem.analysis.style.plot_style import to_png
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import write_atomically
-from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, put_texts, write_netcdf
 from phloem.io.merge.member_statistics import SCREENING_RCV, median_and_rcv, nanmedian
 from phloem.io.references.growth_curves import DRY_MATTER
 from phloem.jobs.calibration.merged_members import read_members
@@ -311,14 +311,19 @@ def _fill(file: netCDF4.Dataset, results: ForwardBiomass) -> None:
         file.createDimension(name, length)
 
     def write_variable(name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> None:
-        text = values.dtype.kind in "UO"
-        options: dict[str, Any] = {} if text or len(dimensions) < 2 else {"zlib": True, "complevel": 1, "shuffle": True}
-        fill = np.nan if values.dtype.kind == "f" and name not in ("latitude", "longitude") else None
-        made = file.createVariable(name, str if text else values.dtype, dimensions, fill_value=fill, **options)
-        made.setncatts({key: word for key, word in (("units", units), ("long_name", long_name)) if word})
-        if "cell" in dimensions and name not in ("cell", "latitude", "longitude"):
+        attributes = {key: word for key, word in (("units", units), ("long_name", long_name)) if word}
+        if values.dtype.kind in "UO":
+            put_texts(file, name, dimensions[0], values.tolist(), attributes)
+            return
+        options: dict[str, Any] = {} if len(dimensions) < 2 else {"zlib": True, "complevel": 1, "shuffle": True}
+        fill = FILL if values.dtype.kind == "f" and name not in ("latitude", "longitude") else None
+        made = file.createVariable(name, values.dtype, dimensions, fill_value=fill, **options)
+        made.setncatts(attributes)
+        if "cell" in dimensions and name not in ("latitude", "longitude"):
             made.coordinates = "latitude longitude"
-        made[...] = values.astype(object) if text else values
+            if dimensions[-1] == "cell":
+                made.CDI_grid_type = UNSTRUCTURED
+        made[...] = filled(values) if fill else values
 
     write_variable(
         "experiment", ("experiment",), np.array(results.experiments), "", "experiment that gave the parameters"
@@ -337,3 +342,9 @@ def _fill(file: netCDF4.Dataset, results: ForwardBiomass) -> None:
     write_variable(
         "biomass_target", ("cell", "year"), results.target.astype(np.float32), "g m-2", "growth curve, carbon"
     )
+    # What tools draw and average: one variable an experiment, its places last.
+    for name, values in zip(results.experiments, medians, strict=True):
+        meaning = f"live biomass at the year's end, carbon, median over the members of {name}"
+        write_variable(f"{name.replace('-', '_')}_biomass", ("year", "cell"), values.T, "g m-2", meaning)
+    target = results.target.astype(np.float32).T
+    write_variable("reference_biomass", ("year", "cell"), target, "g m-2", "growth curve of live biomass, carbon")

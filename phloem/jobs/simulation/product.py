@@ -18,7 +18,7 @@ from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema, TileVariabl
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.drivers.tower_arrays import TIME_UNITS
 from phloem.io.files.atomic import sync_directory, sync_file
-from phloem.io.files.netcdf import CONVENTIONS, new_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, new_netcdf
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
@@ -216,7 +216,7 @@ def _define(
     chunk = [1, max(1, min(shape[1], CHUNK_BYTES // (size * int(np.prod(behind))))), *behind]
     for one in outputs:
         variable = file.createVariable(
-            one.name, precision, dimensions, zlib=True, complevel=1, shuffle=True, fill_value=np.nan, chunksizes=chunk,
+            one.name, precision, dimensions, zlib=True, complevel=1, shuffle=True, fill_value=FILL, chunksizes=chunk,
             chunk_cache=4 * CHUNK_BYTES,
         )  # fmt: skip
         variable.setncatts({"units": one.unit, "long_name": one.meaning})
@@ -224,6 +224,8 @@ def _define(
             variable.cell_methods = "time: mean"
         if auxiliary:
             variable.coordinates = auxiliary.strip()
+        if place == ("cell",):
+            variable.CDI_grid_type = UNSTRUCTURED
         variable.set_auto_maskandscale(False)
     status = file.createVariable("status", "i1", ("member", *place), fill_value=np.int8(-1))
     status.setncatts({"long_name": "what became of the member in its calibration", "standard_name": "status_flag"})
@@ -263,9 +265,9 @@ def _define_cells(file: netCDF4.Dataset, frame: _Frame) -> tuple[str, ...]:
         ("latitude", "degrees_north", frame.latitude),
         ("longitude", "degrees_east", frame.longitude),
     ):
-        variable = file.createVariable(name, "f8", ("cell",), fill_value=np.nan)
+        variable = file.createVariable(name, "f8", ("cell",), fill_value=FILL)
         variable.setncatts({"units": units, "standard_name": name})
-        variable[:] = values
+        variable[:] = filled(np.asarray(values, float))
     return ("cell",)
 
 
@@ -306,7 +308,7 @@ def _write_rows(
             values = held.setdefault(row, {})
             for name in names:
                 if name not in values:
-                    values[name] = np.full((*on_axis[name].shape[1:], columns), np.nan, on_axis[name].dtype)
+                    values[name] = np.full((*on_axis[name].shape[1:], columns), FILL, on_axis[name].dtype)
                 values[name][..., column] = on_axis[name][place]
             values.setdefault("status", np.full((arrays["status"].shape[1], columns), -1, np.int8))
             values["status"][:, column] = arrays["status"][place]
@@ -327,7 +329,7 @@ def _on_axis(arrays: Arrays, name: str, axis: PeriodAxis) -> Any:
     for place, (first, count) in enumerate(zip(arrays["first"].tolist(), arrays["periods"].tolist(), strict=True)):
         if count > 0:
             found[place, :, first - axis.first : first - axis.first + count] = values[place, :, :count]
-    return found
+    return filled(found)
 
 
 def forget_parts(campaign: Campaign) -> None:
