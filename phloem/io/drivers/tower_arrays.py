@@ -12,12 +12,13 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
-from phloem.io.drivers.findings import QUALITY, Audit
+from phloem.io.drivers.calendar_days import CALENDARS, DaysOfRecord, at_midnight, on_gregorian_days
+from phloem.io.drivers.findings import QUALITY, Audit, Issue
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, DriverVariables, Variable
+from phloem.io.files.time_axis import STANDARD
 
 TIME_UNITS = "days since 2001-01-01"
-_GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +70,11 @@ def tower_of_arrays(
     if quality not in QUALITY:
         raise InputError(f"quality = {quality!r}; the choices are {', '.join(QUALITY)}")
     audit = Audit(Path("drivers"), quality, name=given.name)
-    stamps = decode_stamps(given.stamps, given.time_units, given.calendar, audit)
-    audit.apply_quality("time", checks.check_time(stamps), {})
+    record = decode_days(given.stamps, given.time_units, given.calendar, audit)
     audit.raise_defects()
-    time, days = stamps.astype(np.int64), len(stamps)
+    audit.apply_quality("time", checks.check_time(record.stamps), {})
+    audit.raise_defects()
+    time, days = record.stamps.astype(np.int64), len(given.stamps)
     found = {spec.name: given.named(spec) for spec in variables.all}
     missing = [spec.name for spec in variables.forcing if found[spec.name] is None]
     if missing:
@@ -81,8 +83,10 @@ def tower_of_arrays(
     streams = [spec.name for spec in variables.streams]
     if compared and not any(found[name] for name in streams):
         raise audit.error(" ".join(streams), "none is given; at least one observed stream is needed to compare with")
-    fraction = _series(given, EVAPORATIVE_FRACTION, days, audit)
-    values = {spec.name: _series(given, spec, days, audit) for spec in variables.all}
+    fraction = record.spread(_series(given, EVAPORATIVE_FRACTION, days, audit), False)
+    values = {
+        spec.name: record.spread(_series(given, spec, days, audit), spec in variables.forcing) for spec in variables.all
+    }
     if not -90.0 <= given.latitude <= 90.0:
         raise audit.error("latitude", f"{given.latitude} is not in -90..90")
     names = {name: own or name for name, own in found.items()}
@@ -124,29 +128,43 @@ def _checksum(given: TowerArrays) -> str:
     return sha.hexdigest()
 
 
-def decode_stamps(stamps: np.ndarray, units: str, calendar: str, audit: Audit) -> np.ndarray:
-    """Numbers of a time axis as days since 2001-01-01, float64, NaN where missing.
+def decode_days(stamps: np.ndarray, units: str, calendar: str, audit: Audit) -> DaysOfRecord:
+    """Return the days of a time axis, in days since 2001-01-01.
 
     Args:
-        stamps: float64 (days,).
+        stamps: float64 (days,), NaN where missing.
         units: CF text; empty is taken as days since 2001-01-01, and noted.
         calendar: CF name; empty is `standard`.
-        audit: takes the finding.
+        audit: takes the finding, and what cannot be accepted.
 
     Raises:
-        InputError: units that are not understood, or a calendar that is not Gregorian.
+        InputError: units that are not understood, or a calendar that is not known.
     """
     calendar = calendar.lower() or "standard"
     if not units:
         audit.add("time", "note", f"no units attribute; taken as {TIME_UNITS}")
-        return stamps
-    if calendar not in _GREGORIAN:
-        raise audit.error("time", f"calendar {calendar!r}; accepted are {', '.join(_GREGORIAN)}")
+    if calendar not in CALENDARS:
+        raise audit.error("time", f"calendar {calendar!r}; accepted are {', '.join(CALENDARS)}")
     try:
-        first = cftime.num2date([0, 1], units, calendar)
-        zero, one = (int(n) for n in cftime.date2num(first, "microseconds since 2001-01-01", calendar))
+        if calendar not in STANDARD and np.isfinite(stamps).all() and len(stamps):
+            found = on_gregorian_days(np.floor(stamps) if "days" in units else stamps, units or TIME_UNITS, calendar)
+            issue = Issue("mendable", found.said, "") if found.known is not None else None
+            audit.apply_quality("time", issue, {})
+            return found
+        days = _since_2001(stamps, units, calendar) if units else stamps
     except (ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise audit.error("time", str(error)) from error
         raise audit.error("time", f"units {units!r} are not understood; due is {TIME_UNITS!r}") from error
+    days, said = at_midnight(days)
+    if said:
+        audit.add("time", "note", said)
+    return DaysOfRecord(days)
+
+
+def _since_2001(stamps: np.ndarray, units: str, calendar: str) -> np.ndarray:
+    first = cftime.num2date([0, 1], units, calendar)
+    zero, one = (int(n) for n in cftime.date2num(first, "microseconds since 2001-01-01", calendar))
     return np.round((zero + (one - zero) * stamps) / 86400e6, 6)
 
 

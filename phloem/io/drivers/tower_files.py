@@ -15,10 +15,11 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
+from phloem.io.drivers.calendar_days import DaysOfRecord
 from phloem.io.drivers.findings import QUALITY, Audit
-from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_stamps, in_own_unit
+from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_days, in_own_unit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
-from phloem.io.drivers.variables import DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
+from phloem.io.drivers.variables import BURNED_AREA, DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
 from phloem.io.files.atomic import checksum
 from phloem.io.files.csv_table import Table
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
@@ -110,13 +111,13 @@ def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
     return checks.mark_missing(_decoded(variable, audit))
 
 
-def _read_time(file: netCDF4.Dataset, audit: Audit) -> np.ndarray:
-    """The time axis in days since 2001-01-01, float64 (days,), NaN where missing."""
+def _read_time(file: netCDF4.Dataset, audit: Audit) -> DaysOfRecord:
+    """The days of the time axis."""
     variable = _find(file, ("time",), audit)
     if variable.ndim != 1 or not np.issubdtype(variable.dtype, np.number):
         raise audit.error("time", f"has shape {variable.shape} of {variable.dtype}; one axis of numbers is due")
     stamps = _decoded(variable, audit, coordinate=True)
-    return decode_stamps(stamps, _text(variable, "units"), _text(variable, "calendar"), audit)
+    return decode_days(stamps, _text(variable, "units"), _text(variable, "calendar"), audit)
 
 
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
@@ -175,6 +176,15 @@ def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variabl
         audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
 
 
+def _note_burned_area(file: netCDF4.Dataset, audit: Audit) -> None:
+    """Note fire that the model does not have."""
+    for name in BURNED_AREA:
+        if name in file.variables and np.issubdtype(file.variables[name].dtype, np.number):
+            burned = int((_decoded(file.variables[name], audit) > 0).sum())
+            if burned:
+                audit.add(name, "note", f"above 0 on {burned} days, and not read: the model has no fire")
+
+
 def _note_priors(file: netCDF4.Dataset, audit: Audit) -> None:
     """Note prior values that a file of CARDAMOM brings: the objective has no term for them."""
     for name in PRIORS:
@@ -195,7 +205,7 @@ def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit:
         if audit.path.stem not in sites:
             audit.add("site", "note", f"not compared: the reference {path.name} does not have it")
             return
-        row, axis = sites.index(audit.path.stem), _read_time(file, source)
+        row, axis = sites.index(audit.path.stem), _read_time(file, source).stamps
         _, here, there = np.intersect1d(time, axis, return_indices=True)
         for name, candidates in _REFERENCE.items():
             if name not in values:
@@ -254,40 +264,35 @@ def read_tower(
     audit = Audit(path, quality)
     file, data = _open(path)
     with file:
-        stamps = _read_time(file, audit)
-        audit.apply_quality("time", checks.check_time(stamps), {})
+        record = _read_time(file, audit)
         audit.raise_defects()
-        time, days = stamps.astype(np.int64), len(stamps)
-        known = [
-            spec
-            for spec in variables.all
-            if compared or spec in variables.forcing or {spec.layout, spec.name} & file.variables.keys()
-        ]
-        names = [(spec.layout, spec.name) for spec in known]
-        for pair in names:
-            if not file.variables.keys() & set(pair):
-                audit.refuse(*_missing(file, pair))
-        known = [spec for spec, pair in zip(known, names, strict=True) if file.variables.keys() & set(pair)]
+        audit.apply_quality("time", checks.check_time(record.stamps), {})
+        audit.raise_defects()
+        time, days = record.stamps.astype(np.int64), file["time"].size
+        known = [spec for spec in variables.all if {spec.layout, spec.name} & file.variables.keys()]
+        lacking = [spec for spec in variables.all if spec not in known]
+        for spec in lacking:
+            if spec in variables.forcing:
+                audit.refuse(*_missing(file, (spec.layout, spec.name)))
+        if compared and not any(spec in known for spec in variables.streams):
+            audit.refuse(*_missing(file, [name for spec in variables.streams for name in (spec.layout, spec.name)]))
+        elif compared and (absent := [spec.layout for spec in lacking if spec in variables.streams]):
+            audit.add(" ".join(absent), "note", "not in the file: nothing is compared with it")
         found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in known}
-        values = {spec.name: np.full(days, np.nan) for spec in variables.all}
-        values |= {
-            spec.name: in_own_unit(
-                found[spec.name].name,
-                _text(found[spec.name], "units"),
-                spec,
-                _series(found[spec.name], days, audit),
-                audit,
-            )
-            for spec in known
-        }
-        if "DOY" in file.variables:
+        values = {spec.name: np.full(len(time), np.nan) for spec in variables.all}
+        for spec in known:
+            own, read = found[spec.name], _series(found[spec.name], days, audit)
+            read = in_own_unit(own.name, _text(own, "units"), spec, read, audit)
+            values[spec.name] = record.spread(read, spec in variables.forcing)
+        if "DOY" in file.variables and record.known is None:
             audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
         layout = {spec.name: spec.layout for spec in variables.all}
         layout |= {name: variable.name for name, variable in found.items()}
         _note_attributes(found, known, audit)
-        fraction = np.full(days, np.nan)
+        fraction = np.full(len(time), np.nan)
         if "EF" in file.variables:
-            fraction = _series(file.variables["EF"], days, audit)
+            fraction = record.spread(_series(file.variables["EF"], days, audit), False)
+        _note_burned_area(file, audit)
         latitude, longitude = _coordinates(file, audit)
         _note_priors(file, audit)
     audit.raise_defects()

@@ -169,3 +169,7 @@ def driver_variables(tables: ModelTables) -> DriverVariables:
         forcing=tuple(known[name] for name in tables.forcing),
         streams=tuple(known[name] for name in tables.streams if name in known),
     )
+
+
+BURNED_AREA = ("BURNED_AREA", "burned_area", "burntFractionAll", "burntArea", "BA")
+"""Names of burned area, which the daily model does not read."""

@@ -16,7 +16,7 @@ from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, place_name
 from phloem.io.drivers.humidity import is_vapour_pressure, vapour_pressure_deficit
 from phloem.io.drivers.store import STATICS
-from phloem.io.drivers.variables import VARIABLES, Variable
+from phloem.io.drivers.variables import BURNED_AREA, VARIABLES, Variable
 from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
 from phloem.io.files.time_axis import bounds_name, days_within, decode_dates, usable_calendar
 from phloem.io.files.units import is_same_unit
@@ -229,6 +229,9 @@ def _cells(
     step: float | None,
 ) -> Iterator[GridCell]:
     forcing, units = _forcing(part, path, found), found.units
+    for burned in BURNED_AREA:
+        if burned in part and bool((part[burned] > 0).any()):
+            found.burned = burned
     found.check_weather(forcing)
     nothing = np.full((len(year), part.sizes["cell"]), np.nan)
     seen = {name: _values(part, path, VARIABLES[name], found) if name in part else nothing for name in STREAMS}

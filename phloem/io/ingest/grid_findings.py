@@ -47,6 +47,7 @@ class GridFindings:
         stored: how they are stored, by name.
         dropped: cells that were left out.
         nothing: cells without any forcing.
+        burned: variable of burned area that is above 0 somewhere; empty where there is none.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class GridFindings:
     stored: Mapping[str, StoredValues] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
     nothing: int = 0
+    burned: str = ""
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _days: int = 0
     _exchanged: int = 0
@@ -161,6 +163,8 @@ class GridFindings:
             if seen.impossible
         ]
         lines += [f"{name}: {text}" for name, how in self.stored.items() for text in how.told()]
+        if self.burned:
+            lines.append(f"{self.burned}: above 0 on some days, and not read: the model has no fire")
         if self._exchanged:
             lines.append(
                 f"tasmin and tasmax: exchanged on {self._exchanged:,} days of all cells, where the minimum was above"

@@ -15,7 +15,7 @@ import xarray as xr
 from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import cell_name, place_name
 from phloem.io.drivers.store import STATICS
-from phloem.io.drivers.variables import Variable
+from phloem.io.drivers.variables import BURNED_AREA, Variable
 from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt, days_within, leaves_month_open
@@ -110,6 +110,9 @@ class _Reader:
             due = "; ".join(" or ".join(names_of(key)) for key in missing)
             raise InputError(f"{self.path}: variable {missing[0]}: is missing; due are {due}; {self._there()}")
         withheld = {key: self._quantity(key, names_of(key, True)) for key in WITHHELD}
+        for name in BURNED_AREA:
+            if name in self.file.variables and self.file[name].dtype.kind in "fiu" and (self.file[name] > 0).any():
+                self.notes.append(f"{name}: above 0 in some months, and not read: the model has no fire")
         self._check_size({key: found for key, found in values.items() if found is not None})
         numbers = self._numbers({north, east})
         self.notes += [f"{name}: {text}" for name in self.used for text in self.stored[name].told()]

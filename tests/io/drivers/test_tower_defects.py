@@ -38,12 +38,12 @@ from tests.support.drivers.tower_samples import damaged, make_cell, place, refus
             ["variable VPD or vpd", "is missing", "T2M_MIN, TOTAL_PREC, V, time"],
         ),
         (
-            lambda f: f.renameVariable("RECO", "R"),
-            ["variable RECO or reco", "is missing", "the file has CO2, DOY"],
+            lambda f: [f.renameVariable(name, f"{name}_of_mine") for name in ("GPP", "RECO", "ET", "LAI")],
+            ["variable GPP or gpp or RECO or reco or ET or et or LAI or lai", "is missing", "the file has CO2, DOY"],
         ),
         (
-            lambda f: f["time"].setncattr("calendar", "noleap"),
-            ["variable time", "calendar 'noleap'", "standard"],
+            lambda f: f["time"].setncattr("calendar", "julian"),
+            ["variable time", "calendar 'julian'", "standard", "noleap", "360_day"],
         ),
         (
             lambda f: f["time"].setncattr("units", "fortnights"),
