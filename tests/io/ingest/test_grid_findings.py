@@ -88,7 +88,7 @@ def test_what_was_mended_or_left_out_is_told(tmp_path: Path) -> None:
         "grid.nc: reco: 1 impossible values count as missing",
         "grid.nc: gpp: 1 values outside its valid range (valid_range = -1, 0.001) count as missing",
         "grid.nc: burntFractionAll: above 0 on some days, and not read: the model has no fire",
-        "grid.nc: tasmin and tasmax: exchanged on 1 days, where the minimum was above",
+        "grid.nc: tasmin and tasmax: exchanged on 1 days",
         "grid.nc: left out: 1 cells: incomplete forcing, as ",
         "grid.nc: sea, or no forcing at all: 1 cells",
     ):
