@@ -17,6 +17,7 @@ from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.calendar_days import DaysOfRecord
 from phloem.io.drivers.findings import QUALITY, Audit
+from phloem.io.drivers.moisture import PRESSURE, Moisture, deficit, find_moisture
 from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_days, in_own_unit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import BURNED_AREA, DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
@@ -176,6 +177,21 @@ def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variabl
         audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
 
 
+def _deficit(
+    file: netCDF4.Dataset, moist: tuple[Moisture, str], found: dict[str, netCDF4.Variable], days: int, audit: Audit
+) -> np.ndarray:
+    """The deficit from another measure of humidity, hPa (days,)."""
+    moisture, name = moist
+
+    def read(variable: netCDF4.Variable, spec: Variable) -> np.ndarray:
+        return in_own_unit(variable.name, _text(variable, "units"), spec, _series(variable, days, audit), audit)
+
+    low, high = (read(found[key], VARIABLES[key]) for key in ("tasmin", "tasmax"))
+    pressure = read(file.variables["ps"], PRESSURE) if moisture.pressure else np.zeros(1)
+    audit.add("VPD", "note", f"not in the file; made of {name}: the mean of the deficits at tasmin and tasmax")
+    return deficit(moisture, read(file.variables[name], moisture.variable), low, high, pressure)
+
+
 def _note_burned_area(file: netCDF4.Dataset, audit: Audit) -> None:
     """Note fire that the model does not have."""
     for name in BURNED_AREA:
@@ -271,8 +287,9 @@ def read_tower(
         time, days = record.stamps.astype(np.int64), file["time"].size
         known = [spec for spec in variables.all if {spec.layout, spec.name} & file.variables.keys()]
         lacking = [spec for spec in variables.all if spec not in known]
+        moist = find_moisture(file.variables.keys())
         for spec in lacking:
-            if spec in variables.forcing:
+            if spec in variables.forcing and (spec.name != "vpd" or moist is None):
                 audit.refuse(*_missing(file, (spec.layout, spec.name)))
         if compared and not any(spec in known for spec in variables.streams):
             audit.refuse(*_missing(file, [name for spec in variables.streams for name in (spec.layout, spec.name)]))
@@ -284,6 +301,8 @@ def read_tower(
             own, read = found[spec.name], _series(found[spec.name], days, audit)
             read = in_own_unit(own.name, _text(own, "units"), spec, read, audit)
             values[spec.name] = record.spread(read, spec in variables.forcing)
+        if moist is not None and any(spec.name == "vpd" for spec in lacking) and not audit.defects:
+            values["vpd"] = record.spread(_deficit(file, moist, found, days, audit), True)
         if "DOY" in file.variables and record.known is None:
             audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
         layout = {spec.name: spec.layout for spec in variables.all}

@@ -1,12 +1,13 @@
 """A grid of drivers in one daily CF-NetCDF file, (time, lat, lon) or (time, cell): CMIP names, units by attributes.
 
 For those who have such a file already; raw products go through `phloem ingest`. Forcing: tasmin, tasmax, rsds, pr, co2,
-and vpd or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: those of `store.STATICS`, and `trajectory`.
+and vpd, or vap, tdps, hurs, or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: those of `store.STATICS`, and `trajectory`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import xarray as xr
 
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, place_name
-from phloem.io.drivers.humidity import is_vapour_pressure, vapour_pressure_deficit
+from phloem.io.drivers.humidity import is_vapour_pressure
+from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, VARIABLES, Variable
 from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
@@ -23,7 +25,6 @@ from phloem.io.files.units import is_same_unit
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.grids.step_of_file import step_of_axes, step_of_list
 from phloem.io.ingest.grid_findings import GridFindings
-from phloem.io.products.catalogue import MOISTURE
 from phloem.io.products.observations import window_starts
 from phloem.io.products.times import days_of
 from phloem.io.references.growth_curves import richards_chapman, total_biomass
@@ -195,26 +196,27 @@ def _forcing(part: xr.Dataset, path: Path, found: GridFindings) -> dict[str, np.
     moist = "vpd" not in part
     if not moist and is_vapour_pressure(str(part["vpd"].attrs.get("standard_name", ""))):
         raise InputError(
-            f"{path}: variable vpd: standard_name {part['vpd'].attrs['standard_name']!r}; the deficit is due, or huss "
-            "and ps in its place"
+            f"{path}: variable vpd: standard_name {part['vpd'].attrs['standard_name']!r}; the deficit is due, or "
+            f"{PLACE_OF_VPD} in its place"
         )
     wanted = [name for name in FORCING if name != "vpd" or not moist]
-    missing = [name for name in (*wanted, *(("huss", "ps") if moist else ())) if name not in part]
+    other = find_moisture({str(name) for name in part.variables}) if moist else None
+    missing = [*(name for name in wanted if name not in part), *(["vpd"] if moist and other is None else [])]
     if missing:
-        due = f"{', '.join(FORCING)} (or huss and ps for vpd)"
+        due = f"{', '.join(FORCING)} (or {PLACE_OF_VPD} for vpd)"
         raise InputError(f"{path}: variable {missing[0]}: is missing; due are {due}")
     forcing = {name: _values(part, path, VARIABLES[name], found) for name in wanted}
     for name in ("rsds", "pr"):
         forcing[name] = np.maximum(forcing[name], 0)
-    if moist:
-        pressure = Variable("ps", "ps", "hPa", VARIABLES["vpd"].conversions, 300.0, 1200.0, 0.0, "surface pressure")
-        q, p = _values(part, path, MOISTURE, found), _values(part, path, pressure, found)
-        ends = [vapour_pressure_deficit(forcing[key], q, p) for key in ("tasmin", "tasmax")]
-        forcing["vpd"] = np.maximum(0.5 * (ends[0] + ends[1]), 0)
+    if other is not None:
+        moisture, name = other
+        pressure = _values(part, path, PRESSURE, found) if moisture.pressure else np.zeros(1)
+        values = _values(part, path, replace(moisture.variable, name=name), found)
+        forcing["vpd"] = deficit(moisture, values, forcing["tasmin"], forcing["tasmax"], pressure)
     return forcing
 
 
-_READ = {*FORCING, *STREAMS, "huss", "ps", "ef", *STATICS}
+_READ = {*FORCING, *STREAMS, "ps", "ef", *(name for one in MOISTURES for name in one.names), *STATICS}
 """Variables whose values are used."""
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.io.drivers.calendar_days import on_gregorian_days
+from phloem.io.drivers.humidity import saturation_pressure
 from phloem.io.drivers.tower_files import read_tower, write_tower
 from phloem.names import FORCING
 from tests.support.drivers.tower_samples import damaged, make_cell, same_data
@@ -100,6 +101,35 @@ def test_each_day_of_a_calendar_falls_on_a_day_of_its_own(calendar: str) -> None
     assert (np.diff(record.stamps) == 1).all()
     assert record.stamps[0] in (0, 1)
     assert 8 * 365 <= len(record.stamps) <= 8 * 365 + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "units"), [("hurs", "%"), ("hurs", "1"), ("tdps", "K"), ("vap", "kPa"), ("huss", "1")]
+)
+def test_humidity_in_the_place_of_the_deficit(tmp_path: Path, name: str, units: str) -> None:
+    """All ways of saying how moist the air is give one deficit."""
+    whole = make_cell()
+    low, high = whole.forcing["tasmin"], whole.forcing["tasmax"]
+    vapour = 0.6 * saturation_pressure(0.5 * (low + high))
+    logarithm = np.log(vapour / 6.1078)
+    values = {
+        "hurs": np.full(len(low), 60.0) / (100 if units == "1" else 1),
+        "tdps": 237.3 * logarithm / (17.269 - logarithm) + 273.15,
+        "vap": vapour / 10,
+        "huss": 0.622 * vapour / (980.0 - 0.378 * vapour),
+    }[name]
+
+    def change(file: netCDF4.Dataset) -> None:
+        file.renameVariable("VPD", "V")
+        for key, series, unit in ((name, values, units), ("ps", np.full(len(low), 98_000.0), "Pa")):
+            variable = file.createVariable(key, "f8", ("time",))
+            variable.units = unit
+            variable[:] = series
+
+    cell = read_tower(damaged(tmp_path, change))
+    expected = 0.5 * sum(np.maximum(saturation_pressure(air) - vapour, 0) for air in (low, high))
+    np.testing.assert_allclose(cell.forcing["vpd"], expected, rtol=1e-9, atol=1e-9)
+    assert any(f"made of {name}" in finding.message for finding in cell.findings)
 
 
 def test_a_stream_may_be_absent_and_fire_is_said_to_be(tmp_path: Path) -> None:

@@ -99,7 +99,10 @@ def test_windows_over_leap_years_and_gaps() -> None:
     ("edit", "said"),
     [
         (lambda d: d.drop_vars("pr"), "variable pr: is missing"),
-        (lambda d: d.drop_vars("vpd"), "variable huss: is missing"),
+        (
+            lambda d: d.drop_vars("vpd"),
+            "variable vpd: is missing; due are .*or vap, tdps or hurs, or huss with ps for vpd",
+        ),
         (lambda d: d.assign(pr=d["pr"].assign_attrs(units="furlong")), "variable pr: unknown unit 'furlong'"),
         (lambda d: d.isel(time=slice(0, 900)), "whole years of days"),
         (lambda d: d.isel(time=np.delete(np.arange(1096), 40)), "not so at 2003-02-11"),
