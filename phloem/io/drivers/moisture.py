@@ -42,9 +42,7 @@ class Moisture:
 MOISTURES = (
     Moisture(_VAPOUR, ("vap", "vp", "ea", "vapour_pressure", "vapor_pressure"), lambda e, *_: e),
     Moisture(_DEW, ("tdps", "tdew", "d2m", "dewpoint", "dew_point"), lambda dew, *_: saturation_pressure(dew)),
-    Moisture(
-        _RELATIVE, ("hurs", "rh", "RH"), lambda rh, air, _: np.minimum(rh, 100.0) / 100 * saturation_pressure(air)
-    ),
+    Moisture(_RELATIVE, ("hurs", "rh", "RH"), lambda rh, air, _: 0.01 * rh.clip(max=100) * saturation_pressure(air)),
     Moisture(_SPECIFIC, ("huss",), lambda q, _, ps: q * ps / (0.622 + 0.378 * q), pressure=True),
 )
 """In the order in which they are looked for, where a file has no deficit."""

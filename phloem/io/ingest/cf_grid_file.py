@@ -1,7 +1,8 @@
 """A grid of drivers in one daily CF-NetCDF file, (time, lat, lon) or (time, cell): CMIP names, units by attributes.
 
 For those who have such a file already; raw products go through `phloem ingest`. Forcing: tasmin, tasmax, rsds, pr, co2,
-and vpd, or vap, tdps, hurs, or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: those of `store.STATICS`, and `trajectory`.
+and vpd, or vap, tdps, hurs, or huss with ps. Observations: gpp, reco, et, lai, ef, daily. Maps: those of
+`store.STATICS`, and `trajectory`.
 """
 
 from __future__ import annotations

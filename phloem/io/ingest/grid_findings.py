@@ -31,6 +31,7 @@ MAX_EXCHANGED_SHARE = 0.01
 class _Seen:
     """What was seen of one variable."""
 
+    variable: Variable
     finite: int = 0
     impossible: int = 0
     least: float = np.inf
@@ -70,7 +71,7 @@ class GridFindings:
             variable: what they are.
             values: in its unit, (days, cells).
         """
-        seen = self._seen.setdefault(variable.name, _Seen())
+        seen = self._seen.setdefault(variable.name, _Seen(variable))
         wrong = (values < variable.lowest - variable.slack) | (values > variable.highest)
         seen.finite += int(np.isfinite(values).sum())
         seen.impossible += int(wrong.sum())
@@ -122,8 +123,8 @@ class GridFindings:
         """
         lines = []
         for name, seen in self._seen.items():
-            variable, said = VARIABLES.get(name), self.units.get(name, "")
-            if variable is not None and seen.impossible > MAX_IMPOSSIBLE_SHARE * max(seen.finite, 1):
+            variable, said = seen.variable, self.units.get(name, "")
+            if seen.impossible > MAX_IMPOSSIBLE_SHARE * max(seen.finite, 1):
                 limits = f"{variable.lowest:g}..{variable.highest:g}"
                 lines.append(
                     f"variable {name}: {seen.least:.4g} to {seen.most:.4g} {variable.unit}; {seen.impossible:,} of "

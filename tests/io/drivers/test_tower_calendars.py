@@ -103,9 +103,10 @@ def test_each_day_of_a_calendar_falls_on_a_day_of_its_own(calendar: str) -> None
     assert 8 * 365 <= len(record.stamps) <= 8 * 365 + 2
 
 
-@pytest.mark.parametrize(
-    ("name", "units"), [("hurs", "%"), ("hurs", "1"), ("tdps", "K"), ("vap", "kPa"), ("huss", "1")]
-)
+MOIST = [("hurs", "%"), ("hurs", "1"), ("tdps", "K"), ("vap", "kPa"), ("huss", "1")]
+
+
+@pytest.mark.parametrize(("name", "units"), MOIST)
 def test_humidity_in_the_place_of_the_deficit(tmp_path: Path, name: str, units: str) -> None:
     """All ways of saying how moist the air is give one deficit."""
     whole = make_cell()
