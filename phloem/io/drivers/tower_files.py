@@ -124,7 +124,7 @@ def _read_time(file: netCDF4.Dataset, audit: Audit) -> DaysOfRecord:
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     """Latitude and longitude: the file's scalars, else site_coords.csv beside the file."""
     beside = audit.path.with_name(COORDINATES)
-    table = _listed_coordinates(beside, audit.path.stem) if beside.is_file() else {}
+    table = coordinates_in(beside, audit.path.stem) if beside.is_file() else {}
 
     def scalar(*names: str) -> float:
         for name in names:
@@ -142,7 +142,7 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     return latitude, longitude
 
 
-def _listed_coordinates(path: Path, site: str) -> dict[str, float]:
+def coordinates_in(path: Path, site: str) -> dict[str, float]:
     """Return latitude and longitude of a site in a table of sites, as far as they are there.
 
     Raises:

@@ -19,8 +19,8 @@ def ingest(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="Ingest file (TOML); with monthly one NetCDF file of months, with leaf-economics and growth-curves a "
-            "table (CSV)."
+            help="Ingest file (TOML); with monthly one NetCDF file of months, with fluxnet a table, a ZIP or a folder "
+            "of them, with leaf-economics and growth-curves a table (CSV)."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
@@ -63,6 +63,13 @@ def ingest(
 
         store = ingest_monthly(source, out, stamps=stamps.value)
         print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))
+        return
+    if what is What.FLUXNET:
+        if out is None:
+            raise InputError("--out is missing: the folder of the tower files")
+        from phloem.jobs.ingest.ingest_fluxnet import ingest_fluxnet
+
+        print("\n".join(ingest_fluxnet(source, out)))
         return
     from phloem.jobs.ingest.fit_curves import fit_growth_curves, fit_leaf_economics
 
