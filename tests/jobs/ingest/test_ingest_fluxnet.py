@@ -100,7 +100,7 @@ def test_archives_as_downloaded(tmp_path: Path) -> None:
     [
         ("TIMESTAMP,TA_F\n", NAME.replace("_HH_", "_DD_"), "of days, which have no lowest and highest temperature"),
         ("TIMESTAMP_START,TA_F\n", NAME, "missing columns: SW_IN_F or SW_IN_F_MDS, VPD_F or VPD_F_MDS, P_F or P"),
-        (table()[:-400], NAME, r"number of columns changed|could not convert|usecols|whole calendar years"),
+        (table()[:-400], NAME, "invalid column index .* at row 35088"),
         (table(CO2_F_MDS=np.full(35_090, -9999.0)), NAME, "no CO2"),
         (table(), NAME.replace("XX-Tes", "somewhere"), "no site such as XX-Xxx in the name"),
         (table(), NAME.replace("XX-Tes", "XX-Oth"), "no latitude of XX-Oth"),
