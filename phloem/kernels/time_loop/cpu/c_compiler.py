@@ -164,11 +164,11 @@ def build(
     headers: Sequence[Path] = (),
     includes: Sequence[str] = (),
     compiler: Compiler | None = None,
+    unusable: str = "",
 ) -> Path:
     """Return a shared library compiled from C text, from the cache where it is there; the text lies beside it.
 
-    Where the cache cannot be used, or nothing loaded from it, one CacheWarning a process says so, and the library
-    goes when the process ends.
+    Where the cache cannot be used, one CacheWarning a process says so, and the library goes when the process ends.
 
     Args:
         source: the C text.
@@ -176,6 +176,7 @@ def build(
         headers: files that the text includes; a change of their content makes another library.
         includes: folders in which the compiler looks for headers.
         compiler: by default what `find_compiler` finds.
+        unusable: why the cache cannot be used; empty where it can.
 
     Raises:
         CompileError: there is no compiler, or it failed in the cache and in a temporary folder too.
@@ -191,12 +192,11 @@ def build(
     tools = [compiler.path, compiler.version, *compiler.flags, *FILES, processor(), *platform.libc_ver()]
     stem = f"{name}-{hashlib.sha256(json.dumps([source, tools, contents]).encode()).hexdigest()[:_DIGITS]}"
     start = [compiler.path, *compiler.flags, *(f"-I{os.path.abspath(folder)}" for folder in includes)]
-    failures: list[OSError | RuntimeError] = []
-    for place in (cache_folder, _private_folder):
+    failures: list[OSError | RuntimeError] = [RuntimeError(unusable)] if unusable else []
+    for place in (_private_folder,) if unusable else (cache_folder, _private_folder):
         try:
             folder = place()
             library = next(filter(_agrees, folder.glob(f"{stem}-*.so")), None) or _make(folder, stem, source, start)
-            _check_loads(library)
         except (OSError, RuntimeError) as error:  # A full disk shows as a CompileError, so that is tried again too.
             failures.append(error)
             continue
@@ -215,18 +215,34 @@ def build(
     )
 
 
-def _check_loads(library: Path) -> None:
-    """Load a library, which stays loaded.
+def load(
+    source: str, name: str, *, headers: Sequence[Path] = (), includes: Sequence[str] = ()
+) -> tuple[Path, ctypes.CDLL]:
+    """Build a shared library and load it.
+
+    Where the cache lies on a file system that forbids execution, one CacheWarning a process says so, and the library is
+    compiled anew in a temporary folder, which goes when the process ends.
+
+    Args:
+        source: as of `build`.
+        name: likewise.
+        headers: likewise.
+        includes: likewise.
 
     Raises:
-        RuntimeError: it cannot be, as on a file system that forbids execution.
+        CompileError: as of `build`, or nothing can be loaded from the temporary folder either.
     """
+    library = build(source, name, headers=headers, includes=includes)
     try:
-        ctypes.CDLL(str(library))
+        return library, ctypes.CDLL(str(library))
     except OSError as error:
-        forbidden = is_noexec(library.parent)
-        why = "the file system is mounted noexec" if forbidden else str(error)
-        raise RuntimeError(f"libraries in {library.parent} cannot be loaded ({why})") from error
+        why = "its file system is mounted noexec" if is_noexec(library.parent) else str(error)
+        refused = f"nothing can be loaded from {library.parent} ({why})"
+    library = build(source, name, headers=headers, includes=includes, unusable=refused)
+    try:
+        return library, ctypes.CDLL(str(library))
+    except OSError as error:
+        raise CompileError(f"{refused}, nor from {library.parent} ({error})") from error
 
 
 def is_noexec(folder: Path) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int32
 
-from phloem.kernels.time_loop.cpu.c_compiler import build
+from phloem.kernels.time_loop.cpu.c_compiler import load
 from phloem.kernels.time_loop.cpu.c_printer import Printed, adjoint_bodies, tangent_bodies, value_bodies
 from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
@@ -84,10 +84,10 @@ def _target(kernel: str, text: Text, dtype: np.dtype, last: bool) -> str:
     """Build, load and register a kernel; return the name that XLA calls it by."""
     include = Path(jax.ffi.include_dir())
     headers = [include / "xla/ffi/api/c_api.h"]
-    library = build(source(kernel, text, dtype, last), "fold", headers=headers, includes=[str(include)])
-    name = f"phloem_{library.stem}"
+    path, library = load(source(kernel, text, dtype, last), "fold", headers=headers, includes=[str(include)])
+    name = f"phloem_{path.stem}"
     if name not in _loaded:
-        _loaded[name] = Loaded(ctypes.CDLL(str(library)), kernel, dtype)
+        _loaded[name] = Loaded(library, kernel, dtype)
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_loaded[name].library.phloem_fold), platform="cpu")
     return name
 
