@@ -174,7 +174,10 @@ def coordinates_of(file: xr.Dataset, path: Path) -> tuple[str, str]:
 
 def _is_round(longitude: np.ndarray) -> bool:
     """Whether an axis ends with the meridian with which it begins."""
-    return len(longitude) > 2 and bool(np.isclose(abs(float(longitude[-1]) - float(longitude[0])), 360.0, atol=1e-4))
+    steps = np.diff(np.asarray(longitude, float))
+    return len(steps) > 1 and bool(
+        np.isclose(abs(steps.sum()), 360.0, atol=1e-4) and np.allclose(steps, steps[0], atol=1e-3)
+    )
 
 
 def _values(part: xr.Dataset, path: Path, spec: Variable, found: GridFindings) -> np.ndarray:

@@ -10,6 +10,9 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.drivers.variables import VARIABLES
 
+_UNNAMED = (("date", "decimal date", "average", "trend"), 6)
+"""The table with dates is published with two columns of uncertainties that its header does not name."""
+
 _FILLS = (-9.99, -99.99, -999.99, -9999.0)
 """NOAA's marks of missing values."""
 
@@ -53,7 +56,7 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
     monthly = apart >= 0 or (len(rows) > first and _is_month(rows[first][0]))
     low, high = VARIABLES["co2"].lowest, VARIABLES["co2"].highest
     for line, row in enumerate(rows[first:], 1):
-        if first and len(row) != len(head):
+        if first and len(row) != len(head) and (tuple(head), len(row)) != _UNNAMED:
             raise InputError(f"{path}: row {line}: {len(row)} fields; the header has {len(head)}")
         try:
             year = int(row[0].strip()[:4]) if monthly else int(float(row[0]))
