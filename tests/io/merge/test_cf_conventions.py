@@ -2,8 +2,8 @@
 
 Errors, which the checker calls high priorities, are never accepted. What is accepted:
 
-- The checker takes the differences of every coordinate variable and fails on those of text (`parameter`, `pool`, ...):
-  its check of monotony cannot run on files in which labels are coordinates. It is done here instead.
+- The checker takes the differences of every coordinate variable and may fail on those of text (`parameter`, `pool`, ...,
+  as characters). That labels are each there once, and numbers rise, is checked here.
 - `history` is absent where cells are listed: the product holds no date, so that the same campaign gives the same bytes.
 - Places come before members and labels in products on a grid, as the interface of the program has it. CF recommends
   places last.
@@ -96,12 +96,13 @@ def assert_monotony(path: Path) -> None:
     """The coordinate variables that are numbers rise; those that are text say each thing once."""
     with netCDF4.Dataset(path) as file:
         coordinates = [v for name, v in file.variables.items() if v.dimensions == (name,)]
-        assert len(coordinates) > 5
+        labels = [v for name, v in file.variables.items() if v.dimensions == (name, f"{name}_characters")]
+        assert len(coordinates) + len(labels) > 5
+        assert len(labels) >= 4
         for variable in coordinates:
-            if variable.dtype is str:
-                assert len(set(variable[:])) == len(variable)
-            else:
-                assert (np.diff(variable[:]) > 0).all(), variable.name
+            assert (np.diff(variable[:]) > 0).all(), variable.name
+        for variable in labels:
+            assert len(set(variable[:].tolist())) == len(variable), variable.name
 
 
 @pytest.mark.parametrize(
