@@ -2,7 +2,7 @@
 
 Errors, which the checker calls high priorities, are never accepted. What is accepted:
 
-- The checker takes the differences of every coordinate variable and may fail on those of text (`parameter`, `pool`, ...,
+- The checker takes the differences of every coordinate variable and may fail on those of text (`parameter`, ...,
   as characters). That labels are each there once, and numbers rise, is checked here.
 - `history` is absent where cells are listed: the product holds no date, so that the same campaign gives the same bytes.
 - Places come before members and labels in products on a grid, as the interface of the program has it. CF recommends
