@@ -118,7 +118,7 @@ def test_the_merged_product_of_a_grid(experiments: Path) -> None:
 def test_forward_runs_start_alike_and_differ_by_parameters_alone(experiments: Path) -> None:
     root = experiments / "three"
     with netCDF4.Dataset(root / "forward.nc") as file:
-        biomass, target = file["biomass"][...].data, file["biomass_target"][...].data
+        biomass, target = (np.ma.filled(file[name][...], np.nan) for name in ("biomass", "biomass_target"))
         assert list(file["experiment"][...]) == ["baseline", "single-year", "growth-curve"]
     assert biomass.shape == (3, CELLS, 2, 100)
     counted = np.stack(
