@@ -88,16 +88,3 @@ def _seen_means(begins: Integers, values: Floats) -> Floats:
     count = np.add.reduceat(seen.astype(np.int64), begins)
     total = np.add.reduceat(np.where(seen, values, 0.0), begins)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def spread_by_rank(scores: Floats, most: int) -> Integers:
-    """Return at most so many places, evenly spread from the worst score to the best; those without score are left out.
-
-    Args:
-        scores: (places,), NaN where there is none.
-        most: places that are chosen.
-    """
-    order = np.argsort(scores, kind="stable")[: int(np.isfinite(scores).sum())]
-    if len(order) <= most:
-        return order
-    return order[np.unique(np.linspace(0, len(order) - 1, most).round().astype(int))]

@@ -62,10 +62,8 @@ def at_midnight(stamps: np.ndarray) -> tuple[np.ndarray, str]:
     parts = np.round(stamps - np.floor(stamps), 6)
     if not len(stamps) or not np.isfinite(stamps).all() or parts[0] == 0.0 or (parts != parts[0]).any():
         return stamps, ""
-    hours = 24.0 * parts[0]
-    return np.floor(
-        stamps
-    ), f"all days are stamped at {int(hours):02d}:{round(60 * (hours % 1)):02d}; taken as these days"
+    minutes = round(24 * 60 * float(parts[0]))
+    return np.floor(stamps), f"all days are stamped at {minutes // 60:02d}:{minutes % 60:02d}; taken as these days"
 
 
 def on_gregorian_days(stamps: np.ndarray, units: str, calendar: str) -> DaysOfRecord:

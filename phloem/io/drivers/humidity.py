@@ -13,8 +13,12 @@ def vapour_pressure_deficit(air: np.ndarray, moisture: np.ndarray, pressure: np.
         moisture: specific humidity, kg kg-1.
         pressure: surface pressure, hPa.
     """
-    vapour = moisture * pressure / (0.622 + 0.378 * moisture)
-    return np.maximum(saturation_pressure(air) - vapour, 0.0)
+    return np.maximum(saturation_pressure(air) - vapour_pressure(moisture, pressure), 0.0)
+
+
+def vapour_pressure(moisture: np.ndarray, pressure: np.ndarray) -> np.ndarray:
+    """Return vapour pressure, in the unit of the pressure, of a specific humidity in kg kg-1."""
+    return moisture * pressure / (0.622 + 0.378 * moisture)
 
 
 def saturation_pressure(temperature: np.ndarray) -> np.ndarray:

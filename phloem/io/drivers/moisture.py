@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.drivers.humidity import saturation_pressure, vapour_pressure
 from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
 
-_HUSS = unit_table("kg kg-1", ("kg kg-1", "kg kg-1;kg/kg;1;-;dimensionless;kg kg**-1"), ("g kg-1", "g kg-1;g/kg"))
+_HUSS = unit_table(
+    "kg kg-1",
+    ("kg kg-1", "kg kg-1;kg/kg;1;-;dimensionless;kg kg**-1"),
+    ("g kg-1", "g kg-1;g/kg"),
+    ("mg kg-1", "mg kg-1"),
+)
 _HURS = unit_table("%", ("%", "%;percent;pct"), ("1", "1;-;fraction;dimensionless"))
 
 PRESSURE = Variable("ps", "ps", "hPa", VARIABLES["vpd"].conversions, 300.0, 1200.0, 0.0, "surface pressure")
 _VAPOUR = Variable("vap", "vap", "hPa", VARIABLES["vpd"].conversions, 0.0, 80.0, 0.1, "vapour pressure")
 _DEW = Variable("tdps", "tdps", "degC", VARIABLES["tasmin"].conversions, -100.0, 40.0, 0.0, "dew point temperature")
 _RELATIVE = Variable("hurs", "hurs", "%", _HURS, 0.0, 105.0, 0.5, "relative humidity")
-_SPECIFIC = Variable("huss", "huss", "kg kg-1", _HUSS, 0.0, 0.06, 1e-4, "specific humidity")
+SPECIFIC_HUMIDITY = Variable("huss", "huss", "kg kg-1", _HUSS, 0.0, 0.06, 1e-4, "specific humidity")
 
 Pressure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -43,7 +48,7 @@ MOISTURES = (
     Moisture(_VAPOUR, ("vap", "vp", "ea", "vapour_pressure", "vapor_pressure"), lambda e, *_: e),
     Moisture(_DEW, ("tdps", "tdew", "d2m", "dewpoint", "dew_point"), lambda dew, *_: saturation_pressure(dew)),
     Moisture(_RELATIVE, ("hurs", "rh", "RH"), lambda rh, air, _: 0.01 * rh.clip(max=100) * saturation_pressure(air)),
-    Moisture(_SPECIFIC, ("huss",), lambda q, _, ps: q * ps / (0.622 + 0.378 * q), pressure=True),
+    Moisture(SPECIFIC_HUMIDITY, ("huss",), lambda q, _, ps: vapour_pressure(q, ps), pressure=True),
 )
 """In the order in which they are looked for, where a file has no deficit."""
 

@@ -17,7 +17,7 @@ from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.calendar_days import DaysOfRecord
 from phloem.io.drivers.findings import QUALITY, Audit
-from phloem.io.drivers.moisture import PRESSURE, Moisture, deficit, find_moisture
+from phloem.io.drivers.moisture import PRESSURE, deficit, find_moisture
 from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_days, in_own_unit
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
 from phloem.io.drivers.variables import BURNED_AREA, DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
@@ -87,14 +87,8 @@ def _missing(file: netCDF4.Dataset, names: Iterable[str]) -> tuple[str, str]:
 def _decoded(variable: netCDF4.Variable, audit: Audit, piece: Any = ..., coordinate: bool = False) -> np.ndarray:
     """Values of numbers, float64, NaN where missing; what a valid range takes away is reported."""
     attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
-    try:
-        where = f"{audit.path}: cell {audit.cell}: variable {variable.name}"
-        stored = stored_values(attributes, np.dtype(variable.dtype), where, coordinate=coordinate)
-    except InputError:
-        if coordinate:
-            raise
-        odd = [key for key in ("scale_factor", "add_offset") if isinstance(attributes.get(key), str)]
-        raise audit.error(variable.name, f"{odd[0]} = {attributes[odd[0]]!r} is not a number") from None
+    where = f"{audit.path}: cell {audit.cell}: variable {variable.name}"
+    stored = stored_values(attributes, np.dtype(variable.dtype), where, coordinate=coordinate)
     values = stored.decode(np.asarray(variable[piece]))
     stored.counts.pop(SENTINEL, None)  # the layout's own
     for text in stored.told():
@@ -177,19 +171,9 @@ def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variabl
         audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
 
 
-def _deficit(
-    file: netCDF4.Dataset, moist: tuple[Moisture, str], found: dict[str, netCDF4.Variable], days: int, audit: Audit
-) -> np.ndarray:
-    """The deficit from another measure of humidity, hPa (days,)."""
-    moisture, name = moist
-
-    def read(variable: netCDF4.Variable, spec: Variable) -> np.ndarray:
-        return in_own_unit(variable.name, _text(variable, "units"), spec, _series(variable, days, audit), audit)
-
-    low, high = (read(found[key], VARIABLES[key]) for key in ("tasmin", "tasmax"))
-    pressure = read(file.variables["ps"], PRESSURE) if moisture.pressure else np.zeros(1)
-    audit.add("VPD", "note", f"not in the file; made of {name}: the mean of the deficits at tasmin and tasmax")
-    return deficit(moisture, read(file.variables[name], moisture.variable), low, high, pressure)
+def _own(variable: netCDF4.Variable, spec: Variable, days: int, audit: Audit) -> np.ndarray:
+    """The values of a daily variable in the package's unit, float64 (days,), NaN where missing."""
+    return in_own_unit(variable.name, _text(variable, "units"), spec, _series(variable, days, audit), audit)
 
 
 def _note_burned_area(file: netCDF4.Dataset, audit: Audit) -> None:
@@ -298,11 +282,14 @@ def read_tower(
         found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in known}
         values = {spec.name: np.full(len(time), np.nan) for spec in variables.all}
         for spec in known:
-            own, read = found[spec.name], _series(found[spec.name], days, audit)
-            read = in_own_unit(own.name, _text(own, "units"), spec, read, audit)
-            values[spec.name] = record.spread(read, spec in variables.forcing)
+            values[spec.name] = record.spread(_own(found[spec.name], spec, days, audit), spec in variables.forcing)
         if moist is not None and any(spec.name == "vpd" for spec in lacking) and not audit.defects:
-            values["vpd"] = record.spread(_deficit(file, moist, found, days, audit), True)
+            moisture, name = moist
+            needed = {name: moisture.variable} | ({PRESSURE.name: PRESSURE} if moisture.pressure else {})
+            air = {key: record.spread(_own(file[key], spec, days, audit), True) for key, spec in needed.items()}
+            pressure = air.get(PRESSURE.name, np.zeros(1))
+            values["vpd"] = deficit(moisture, air[name], values["tasmin"], values["tasmax"], pressure)
+            audit.add("VPD", "note", f"not in the file; made of {name}: the mean of the deficits at tasmin and tasmax")
         if "DOY" in file.variables and record.known is None:
             audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
         layout = {spec.name: spec.layout for spec in variables.all}

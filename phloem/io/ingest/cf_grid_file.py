@@ -21,13 +21,13 @@ from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, defici
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, VARIABLES, Variable
 from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
-from phloem.io.files.time_axis import bounds_name, days_within, decode_dates, usable_calendar
+from phloem.io.files.time_axis import bounds_name, decode_dates, usable_calendar
 from phloem.io.files.units import is_same_unit
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.grids.step_of_file import step_of_axes, step_of_list
 from phloem.io.ingest.grid_findings import GridFindings
 from phloem.io.products.observations import window_starts
-from phloem.io.products.times import days_of
+from phloem.io.products.times import Stamps, days_of
 from phloem.io.references.growth_curves import richards_chapman, total_biomass
 from phloem.names import FORCING, STREAMS
 
@@ -110,8 +110,8 @@ def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
         raise InputError(
             f"{path}: variable time: one axis of days is due; the file has {', '.join(map(str, file.variables))}"
         )
-    calendar, dates, edges, hour = dated(file, path)
-    begins = days_within(dates, hour, edges, "begin")
+    stamps = dated(file, path)
+    calendar, begins = stamps.calendar, stamps.days_within()
     days = np.stack([begins.astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(begins, calendar)], 1)
     year, doy = calendar_days(int(days[0, 0]), int(days[-1, 0]), calendar)
     if len(days) != len(year) or not (days == np.stack([year, doy], 1)).all():
@@ -122,8 +122,8 @@ def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     return calendar, year, doy
 
 
-def dated(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray | None, np.ndarray]:
-    """Return the calendar of a file's time axis, the dates of its stamps, its bounds as dates, and the stamps' hours.
+def dated(file: xr.Dataset, path: Path) -> Stamps:
+    """Return the times of a file's steps.
 
     Raises:
         InputError: a calendar of other days, a time that is missing, units that are not understood.
@@ -134,12 +134,12 @@ def dated(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray | N
     dates, hour = decode_dates(file["time"].values, units, kind, where)
     name = bounds_name(str(attributes.get("bounds", "")), "time", set(map(str, file.variables)))
     if not name or file[name].shape != (len(dates), 2):
-        return calendar, dates, None, hour
+        return Stamps(dates, hour, calendar)
     own = file[name].attrs
-    edges = decode_dates(
+    edges, _ = decode_dates(
         file[name].values, str(own.get("units", units)), str(own.get("calendar", kind)), f"{path}: variable {name}"
     )
-    return calendar, dates, edges[0], hour
+    return Stamps(dates, hour, calendar, edges)
 
 
 def day_of_year(dates: np.ndarray, calendar: str) -> np.ndarray:

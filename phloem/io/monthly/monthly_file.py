@@ -18,16 +18,14 @@ from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, Variable
 from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
 from phloem.io.files.stored_values import StoredValues
-from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt, days_within, leaves_month_open
+from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt
 from phloem.io.files.units import is_same_unit
 from phloem.io.ingest.cf_grid_file import coordinates_of, dated, step_of
+from phloem.io.ingest.grid_findings import MAX_IMPOSSIBLE_SHARE
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
 from phloem.io.monthly.downscaling import month_lengths
 from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
 from phloem.names import FORCING
-
-MAX_IMPOSSIBLE_SHARE = 0.01
-"""Share of impossible values beyond which a variable is taken to have another unit than its file says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +140,11 @@ class _Reader:
         """Return the first whole year, and the places of the months of all whole years."""
         if "time" not in self.file.variables or self.file["time"].dims != ("time",) or not self.file.sizes["time"]:
             raise self._error("time", f"one axis of months is due; {self._there()}")
-        self.calendar, dates, edges, hour = dated(self.file, self.path)
-        if self.stamps == "begin" and leaves_month_open(dates, hour, edges):
+        stamps = dated(self.file, self.path)
+        self.calendar = stamps.calendar
+        if self.stamps == "begin" and stamps.leaves_month_open:
             self.notes.append(f"time: {STAMPED_AT_FIRSTS}")
-        number = days_within(dates, hour, edges, self.stamps).astype("datetime64[M]").astype(np.int64) + 12 * 1970
+        number = stamps.days_within(self.stamps).astype("datetime64[M]").astype(np.int64) + 12 * 1970
         odd = np.flatnonzero(np.diff(number) != 1)
         if len(odd):
             a, b = (f"{n // 12:04d}-{n % 12 + 1:02d}" for n in number[odd[0] : odd[0] + 2])

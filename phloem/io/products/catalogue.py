@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from phloem.io.drivers.moisture import SPECIFIC_HUMIDITY
 from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
 from phloem.io.files.time_axis import StampsAt
 
@@ -27,12 +28,6 @@ _RAIN = unit_table(
     ("4 mm d-1", "mm/6h;mm 6h-1;mm/6hr;mm/6hrs;mm/6hours;mm per 6h;mm;kg m-2;kg m-2 6h-1;kg/m2/6h"),  # of six hours
     ("mm d-1", "mm d-1;mm/d"),
     ("mm s-1", "kg m-2 s-1;kg/m2/s;mm s-1;mm/s"),
-)
-_MOISTURE = unit_table(
-    "kg kg-1",
-    ("kg kg-1", "kg kg-1;kg/kg;1;-;dimensionless;kg kg**-1"),
-    ("g kg-1", "g kg-1;g/kg"),
-    ("mg kg-1", "mg kg-1"),
 )
 _PRESSURE = unit_table("hPa", ("Pa", "Pa;pascal;pascals"), ("hPa", "hPa;mbar;mb"), ("kPa", "kPa"))
 _MASS = unit_table(
@@ -60,7 +55,6 @@ def _quantity(name: str, unit: str, table: Mapping[str, tuple[float, float, str]
 AIR = Variable("tas", "tas", "degC", VARIABLES["tasmin"].conversions, -95.0, 65.0, 0.0, "air temperature")
 RAIN = Variable("pr", "pr", "mm d-1", _RAIN, 0.0, 8000.0, 0.4, "precipitation")
 SUN = Variable("rsds", "rsds", "MJ m-2 d-1", _JOULES, 0.0, 130.0, 2.0, "downward shortwave radiation")
-MOISTURE = Variable("huss", "huss", "kg kg-1", _MOISTURE, 0.0, 0.06, 1e-4, "specific humidity")
 PRESSURE = _quantity("ps", "hPa", _PRESSURE, 300.0, 1100.0)
 EVAPORATION = Variable("potential_et", "potential_et", "mm d-1", VARIABLES["et"].conversions, -10.0, 40.0, 0.0, "Ep")
 BIOMASS = _quantity("agb", "Mg ha-1", _MASS, 0.0, 6000.0)
@@ -141,7 +135,7 @@ CF_FORCING = {
     "rsds": Field(VARIABLES["rsds"], ("rsds",), ("surface_downwelling_shortwave_flux_in_air",)),
     "pr": Field(VARIABLES["pr"], ("pr",), ("precipitation_flux",)),
     "vpd": Field(VARIABLES["vpd"], ("vpd",), ("water_vapor_saturation_deficit_in_air",)),
-    "huss": Field(MOISTURE, ("huss",), ("specific_humidity",)),
+    "huss": Field(SPECIFIC_HUMIDITY, ("huss",), ("specific_humidity",)),
     "ps": Field(PRESSURE, ("ps",), ("surface_air_pressure",)),
 }
 
@@ -167,7 +161,7 @@ PRODUCTS: dict[str, Product] = {
                 "tas": Field(AIR, ("tmp",)),
                 "pr": Field(RAIN, ("pre",), unit="mm/6h"),
                 "rsds": Field(SUN, ("dswrf", "tswrf")),
-                "huss": Field(MOISTURE, ("spfh",)),
+                "huss": Field(SPECIFIC_HUMIDITY, ("spfh",)),
                 "ps": Field(PRESSURE, ("pres",)),
             },
             stamp=_YEAR,

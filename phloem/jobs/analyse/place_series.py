@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from phloem.analysis.report_data.cell_sets import CellSet
-from phloem.analysis.report_data.place_series import PlaceSeries, spread_by_rank, stream_means, window_begins
+from phloem.analysis.report_data.place_series import PlaceSeries, stream_means, window_begins
 from phloem.errors import InputError, some
 from phloem.jobs.analyse.member_runs import Run, late_runs
+from phloem.jobs.analyse.withheld_years import even_draw
 from phloem.jobs.calibration.merged_members import Members, read_members
+from phloem.jobs.calibration.run_dates import calendar_dates
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.kernels.calibrations.protocol import RunProtocol
 
@@ -25,6 +27,17 @@ def place_scores(cells: CellSet) -> np.ndarray:
     scores = np.stack([cells.middle_score(stream, 0) for stream in cells.scores])
     count = np.isfinite(scores).sum(0)
     return np.where(count > 0, np.nansum(scores, 0) / np.maximum(count, 1), np.nan)
+
+
+def spread_by_rank(scores: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many places, evenly spread from the worst score to the best; those without score are left out.
+
+    Args:
+        scores: (places,), NaN where there is none.
+        most: places that are chosen.
+    """
+    order = np.argsort(scores, kind="stable")[: int(np.isfinite(scores).sum())]
+    return order[even_draw(len(order), most)]
 
 
 def telling_places(cells: CellSet) -> list[int]:
@@ -93,8 +106,7 @@ def _series(run: Run, name: str, place: int, good: np.ndarray, score: float, pro
     begin = int(again[-1]) + 1 if len(again) else 0
     kept = slice(begin + int(np.argmax(run.year[begin:] >= protocol.calibration[0])), None)
     begins = window_begins(run.window[kept])
-    year, doy = run.year[kept], run.doy[kept]
-    day = np.char.add(year.astype(str), "-01-01").astype("datetime64[D]") + (doy - 1)
+    day = calendar_dates("standard", run.year[kept], run.doy[kept])  # true years, whatever the calendar of the cell
     number = day.astype(np.int64)
     ends = np.append(begins[1:], len(number)) - 1
     return PlaceSeries(

@@ -18,7 +18,7 @@ from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema, TileVariabl
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.drivers.tower_arrays import TIME_UNITS
 from phloem.io.files.atomic import sync_directory, sync_file
-from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, new_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, new_netcdf, put_texts
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
@@ -253,14 +253,8 @@ def _define_grid(file: netCDF4.Dataset, placed: PlacedCells) -> tuple[str, ...]:
 
 
 def _define_cells(file: netCDF4.Dataset, frame: _Frame) -> tuple[str, ...]:
-    names = np.array([name.encode() for name in frame.names])
-    file.createDimension("cell", len(names))
-    file.createDimension("cell_characters", names.dtype.itemsize)
-    # Characters, as texts of any length crash the library where the file is open twice (io/merge/lazy_product.py).
-    cell = file.createVariable("cell", "S1", ("cell", "cell_characters"))
-    cell.setncatts({"long_name": "site or cell identifier", "_Encoding": "utf-8", "cf_role": "timeseries_id"})
-    cell.set_auto_chartostring(False)
-    cell[:] = names.view("S1").reshape(len(names), -1)
+    file.createDimension("cell", len(frame.names))
+    put_texts(file, "cell", "cell", frame.names, {"long_name": "site or cell identifier", "cf_role": "timeseries_id"})
     for name, units, values in (
         ("latitude", "degrees_north", frame.latitude),
         ("longitude", "degrees_east", frame.longitude),

@@ -1,11 +1,11 @@
-"""Means over windows of a place's series, and which places are shown."""
+"""Means over windows of a place's series."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.report_data.place_series import spread_by_rank, stream_means, window_begins
+from phloem.analysis.report_data.place_series import stream_means, window_begins
 
 VALUES = st.one_of(st.just(np.nan), st.floats(-50, 50))
 
@@ -32,14 +32,3 @@ def test_means_are_those_of_each_window(lengths: list[int], data: st.DataObject)
 
 def test_weeks_stand_for_windows_of_single_days() -> None:
     assert window_begins(np.arange(20)).tolist() == [0, 7, 14]
-
-
-@given(st.lists(VALUES, max_size=40), st.integers(2, 12))
-def test_places_are_spread_from_the_worst_to_the_best(scores: list[float], most: int) -> None:
-    values = np.array(scores, float)
-    chosen = spread_by_rank(values, most)
-    known = np.sort(values[np.isfinite(values)])
-    assert len(chosen) == min(most, len(known)) == len(set(chosen.tolist()))
-    assert (np.diff(values[chosen]) >= 0).all()
-    if len(known):
-        assert (values[chosen[0]], values[chosen[-1]]) == (known[0], known[-1])
