@@ -34,21 +34,44 @@ class Moisture:
     Attributes:
         variable: what is read.
         names: what files call it.
+        standard_name: of CF.
         vapour: vapour pressure in hPa from its values, the mean temperature in degC and the pressure in hPa.
         pressure: whether it needs the pressure at the surface.
     """
 
     variable: Variable
     names: tuple[str, ...]
+    standard_name: str
     vapour: Pressure
     pressure: bool = False
 
 
 MOISTURES = (
-    Moisture(_VAPOUR, ("vap", "vp", "ea", "vapour_pressure", "vapor_pressure"), lambda e, *_: e),
-    Moisture(_DEW, ("tdps", "tdew", "d2m", "dewpoint", "dew_point"), lambda dew, *_: saturation_pressure(dew)),
-    Moisture(_RELATIVE, ("hurs", "rh", "RH"), lambda rh, air, _: 0.01 * rh.clip(max=100) * saturation_pressure(air)),
-    Moisture(SPECIFIC_HUMIDITY, ("huss",), lambda q, _, ps: vapour_pressure(q, ps), pressure=True),
+    Moisture(
+        _VAPOUR,
+        ("vap", "vp", "ea", "vapour_pressure", "vapor_pressure"),
+        "water_vapor_partial_pressure_in_air",
+        lambda e, *_: e,
+    ),
+    Moisture(
+        _DEW,
+        ("tdps", "tdew", "d2m", "dewpoint", "dew_point"),
+        "dew_point_temperature",
+        lambda dew, *_: saturation_pressure(dew),
+    ),
+    Moisture(
+        _RELATIVE,
+        ("hurs", "rh", "RH"),
+        "relative_humidity",
+        lambda rh, air, _: 0.01 * rh.clip(max=100) * saturation_pressure(air),
+    ),
+    Moisture(
+        SPECIFIC_HUMIDITY,
+        ("huss",),
+        "specific_humidity",
+        lambda q, _, ps: vapour_pressure(q, ps),
+        pressure=True,
+    ),
 )
 """In the order in which they are looked for, where a file has no deficit."""
 

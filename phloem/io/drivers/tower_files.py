@@ -8,7 +8,7 @@ layout's own.
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import netCDF4
 import numpy as np
@@ -17,14 +17,15 @@ from phloem.errors import InputError
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.calendar_days import DaysOfRecord
 from phloem.io.drivers.findings import QUALITY, Audit
-from phloem.io.drivers.moisture import PRESSURE, deficit, find_moisture
-from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_days, in_own_unit
+from phloem.io.drivers.moisture import PRESSURE, deficit
+from phloem.io.drivers.tower_arrays import TIME_UNITS, decode_days
 from phloem.io.drivers.tower_cell import Cell, count_training_days, day_of_year
-from phloem.io.drivers.variables import BURNED_AREA, DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables, Variable
+from phloem.io.drivers.tower_variables import TowerVariables, daily_series, decoded, missing_of, text_of
+from phloem.io.drivers.variables import BURNED_AREA, DAILY, EVAPORATIVE_FRACTION, VARIABLES, DriverVariables
 from phloem.io.files.atomic import checksum
 from phloem.io.files.csv_table import Table
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
-from phloem.io.files.stored_values import SENTINEL, stored_values
+from phloem.io.files.own_variables import OwnVariables
 
 _REFERENCE = {
     "tasmin": ("tmin",),
@@ -63,47 +64,13 @@ def list_towers(folder: Path, sites: Sequence[str] | None = None) -> dict[str, P
     return {name: path for name, path in found.items() if sites is None or name in sites}
 
 
-def _text(variable: netCDF4.Variable, attribute: str) -> str:
-    """A text attribute; empty where it is absent or a number, such as the placeholder -9999."""
-    value = getattr(variable, attribute, "")
-    return value.strip() if isinstance(value, str) and value.strip() != "-9999" else ""
-
-
 def _find(file: netCDF4.Dataset, names: Iterable[str], audit: Audit) -> netCDF4.Variable:
     """The first of the names that the file has."""
     names = tuple(dict.fromkeys(names))
     for name in names:
         if name in file.variables:
             return file.variables[name]
-    raise audit.error(*_missing(file, names))
-
-
-def _missing(file: netCDF4.Dataset, names: Iterable[str]) -> tuple[str, str]:
-    """How an error calls a variable that the file does not have, and what it says."""
-    have = ", ".join(sorted(file.variables)) or "no variable"
-    return " or ".join(dict.fromkeys(names)), f"is missing; the file has {have}"
-
-
-def _decoded(variable: netCDF4.Variable, audit: Audit, piece: Any = ..., coordinate: bool = False) -> np.ndarray:
-    """Values of numbers, float64, NaN where missing; what a valid range takes away is reported."""
-    attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
-    where = f"{audit.path}: cell {audit.cell}: variable {variable.name}"
-    stored = stored_values(attributes, np.dtype(variable.dtype), where, coordinate=coordinate)
-    values = stored.decode(np.asarray(variable[piece]))
-    stored.counts.pop(SENTINEL, None)  # the layout's own
-    for text in stored.told():
-        audit.add(variable.name, "warning" if stored.counts else "note", text)
-    return values
-
-
-def _series(variable: netCDF4.Variable, days: int, audit: Audit) -> np.ndarray:
-    """The values of a daily variable, float64 (days,), NaN where missing."""
-    if variable.shape != (days,) or not np.issubdtype(variable.dtype, np.number):
-        raise audit.error(
-            variable.name,
-            f"has shape {variable.shape} of {variable.dtype}; numbers of shape ({days},) are due",
-        )
-    return checks.mark_missing(_decoded(variable, audit))
+    raise audit.error(*missing_of(file, names))
 
 
 def _read_time(file: netCDF4.Dataset, audit: Audit) -> DaysOfRecord:
@@ -111,8 +78,8 @@ def _read_time(file: netCDF4.Dataset, audit: Audit) -> DaysOfRecord:
     variable = _find(file, ("time",), audit)
     if variable.ndim != 1 or not np.issubdtype(variable.dtype, np.number):
         raise audit.error("time", f"has shape {variable.shape} of {variable.dtype}; one axis of numbers is due")
-    stamps = _decoded(variable, audit, coordinate=True)
-    return decode_days(stamps, _text(variable, "units"), _text(variable, "calendar"), audit)
+    stamps = decoded(variable, audit, coordinate=True)
+    return decode_days(stamps, text_of(variable, "units"), text_of(variable, "calendar"), audit)
 
 
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
@@ -123,7 +90,7 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     def scalar(*names: str) -> float:
         for name in names:
             if name in file.variables and file.variables[name].size == 1:
-                return float(checks.mark_missing(_decoded(file.variables[name], audit)).reshape(-1)[0])
+                return float(checks.mark_missing(decoded(file.variables[name], audit)).reshape(-1)[0])
         return math.nan
 
     latitude, longitude = scalar("LAT", "lat", "latitude"), scalar("LON", "lon", "longitude")
@@ -159,28 +126,11 @@ def coordinates_in(path: Path, site: str) -> dict[str, float]:
     return found
 
 
-def _note_attributes(found: dict[str, netCDF4.Variable], specs: Sequence[Variable], audit: Audit) -> None:
-    """Note attributes that are absent or contradict the data; each is one finding for all its variables."""
-    bare = [spec for spec in specs if not _text(found[spec.name], "units")]
-    if bare:
-        taken = ", ".join(spec.unit for spec in bare)
-        names = " ".join(found[spec.name].name for spec in bare)
-        audit.add(names, "note", f"no units attribute; taken as {taken}")
-    weekly = [variable.name for variable in found.values() if "weekly" in _text(variable, "info").lower()]
-    if weekly:
-        audit.add(" ".join(weekly), "note", "the info attribute says weekly; the time step is one day")
-
-
-def _own(variable: netCDF4.Variable, spec: Variable, days: int, audit: Audit) -> np.ndarray:
-    """The values of a daily variable in the package's unit, float64 (days,), NaN where missing."""
-    return in_own_unit(variable.name, _text(variable, "units"), spec, _series(variable, days, audit), audit)
-
-
 def _note_burned_area(file: netCDF4.Dataset, audit: Audit) -> None:
     """Note fire that the model does not have."""
     for name in BURNED_AREA:
         if name in file.variables and np.issubdtype(file.variables[name].dtype, np.number):
-            burned = int((_decoded(file.variables[name], audit) > 0).sum())
+            burned = int((decoded(file.variables[name], audit) > 0).sum())
             if burned:
                 audit.add(name, "note", f"above 0 on {burned} days, and not read: the model has no fire")
 
@@ -190,7 +140,7 @@ def _note_priors(file: netCDF4.Dataset, audit: Audit) -> None:
     for name in PRIORS:
         if name not in file.variables or not np.issubdtype(file.variables[name].dtype, np.number):
             continue
-        values = checks.mark_missing(_decoded(file.variables[name], audit)).reshape(-1)
+        values = checks.mark_missing(decoded(file.variables[name], audit)).reshape(-1)
         known = values[np.isfinite(values)]
         if len(known):
             listed = ", ".join(f"{value:g}" for value in known[:5]) + (", ..." if len(known) > 5 else "")
@@ -213,7 +163,7 @@ def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit:
             best: tuple[float, checks.Issue | None, str] = (-np.inf, None, "")
             for candidate in candidates:
                 variable = _find(file, (candidate,), source)
-                reference = checks.mark_missing(_decoded(variable, source, (row, slice(None))))[there]
+                reference = checks.mark_missing(decoded(variable, source, (row, slice(None))))[there]
                 if name == "vpd" and variable.dtype == np.int16:
                     # In int16 steps of 0.001 hPa a deficit above 32.767 hPa has wrapped to a negative number.
                     step = float(getattr(variable, "scale_factor", 1.0))
@@ -243,6 +193,7 @@ def read_tower(
     reference: Path | None = None,
     variables: DriverVariables = DAILY,
     compared: bool = True,
+    own: OwnVariables = MappingProxyType({}),
 ) -> Cell:
     """Read a tower file and control its quality.
 
@@ -253,6 +204,7 @@ def read_tower(
         reference: Optional file in the layout of tower_daily (site, time) to compare the site with.
         variables: What the model needs of it.
         compared: Whether observations will be compared with; else streams may be absent, and are NaN then.
+        own: What the user says of the file's variables, by their names here.
 
     Raises:
         InputError: A file that cannot be read, or defects that the mode does not accept, all of them; the message names
@@ -269,35 +221,35 @@ def read_tower(
         audit.apply_quality("time", checks.check_time(record.stamps), {})
         audit.raise_defects()
         time, days = record.stamps.astype(np.int64), file["time"].size
-        known = [spec for spec in variables.all if {spec.layout, spec.name} & file.variables.keys()]
+        tower = TowerVariables(file, audit, own, variables)
+        known = [spec for spec in variables.all if tower.name(spec.name) is not None]
         lacking = [spec for spec in variables.all if spec not in known]
-        moist = find_moisture(file.variables.keys())
+        moisture = tower.moisture()
         for spec in lacking:
-            if spec in variables.forcing and (spec.name != "vpd" or moist is None):
-                audit.refuse(*_missing(file, (spec.layout, spec.name)))
+            if spec in variables.forcing and (spec.name != "vpd" or moisture is None):
+                audit.refuse(*tower.missing([spec.name]))
         if compared and not any(spec in known for spec in variables.streams):
-            audit.refuse(*_missing(file, [name for spec in variables.streams for name in (spec.layout, spec.name)]))
+            audit.refuse(*tower.missing([spec.name for spec in variables.streams]))
         elif compared and (absent := [spec.layout for spec in lacking if spec in variables.streams]):
             audit.add(" ".join(absent), "note", "not in the file: nothing is compared with it")
-        found = {spec.name: _find(file, (spec.layout, spec.name), audit) for spec in known}
         values = {spec.name: np.full(len(time), np.nan) for spec in variables.all}
         for spec in known:
-            values[spec.name] = record.spread(_own(found[spec.name], spec, days, audit), spec in variables.forcing)
-        if moist is not None and any(spec.name == "vpd" for spec in lacking) and not audit.defects:
-            moisture, name = moist
-            needed = {name: moisture.variable} | ({PRESSURE.name: PRESSURE} if moisture.pressure else {})
-            air = {key: record.spread(_own(file[key], spec, days, audit), True) for key, spec in needed.items()}
+            values[spec.name] = record.spread(tower.values(spec.name, spec, days), spec in variables.forcing)
+        if moisture is not None and any(spec.name == "vpd" for spec in lacking) and not audit.defects:
+            needed = [moisture.variable, *([PRESSURE] if moisture.pressure else [])]
+            air = {one.name: record.spread(tower.values(one.name, one, days), True) for one in needed}
             pressure = air.get(PRESSURE.name, np.zeros(1))
-            values["vpd"] = deficit(moisture, air[name], values["tasmin"], values["tasmax"], pressure)
-            audit.add("VPD", "note", f"not in the file; made of {name}: the mean of the deficits at tasmin and tasmax")
+            made_of = air[moisture.variable.name]
+            values["vpd"] = deficit(moisture, made_of, values["tasmin"], values["tasmax"], pressure)
+            said = f"not in the file; made of {tower.name(moisture.variable.name)}: the mean of the deficits at "
+            audit.add("VPD", "note", f"{said}tasmin and tasmax")
         if "DOY" in file.variables and record.known is None:
-            audit.apply_quality("DOY", checks.check_doy(time, _series(file.variables["DOY"], days, audit)), {})
-        layout = {spec.name: spec.layout for spec in variables.all}
-        layout |= {name: variable.name for name, variable in found.items()}
-        _note_attributes(found, known, audit)
+            audit.apply_quality("DOY", checks.check_doy(time, daily_series(file.variables["DOY"], days, audit)), {})
+        layout = {spec.name: tower.name(spec.name) or spec.layout for spec in variables.all}
+        tower.note_attributes(known)
         fraction = np.full(len(time), np.nan)
-        if "EF" in file.variables:
-            fraction = record.spread(_series(file.variables["EF"], days, audit), False)
+        if tower.name(EVAPORATIVE_FRACTION.name) is not None:
+            fraction = record.spread(tower.values(EVAPORATIVE_FRACTION.name, EVAPORATIVE_FRACTION, days), False)
         _note_burned_area(file, audit)
         latitude, longitude = _coordinates(file, audit)
         _note_priors(file, audit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.io.files.units import conversion
+from phloem.io.files.units import bare_unit, conversion
 from phloem.model_tables import ModelTables
 from phloem.names import FORCING, STREAMS
 
@@ -16,8 +16,8 @@ EPOCH = np.datetime64("2001-01-01")
 
 
 def _unit_key(unit: str) -> str:
-    """A unit without case, blanks and the marks that differ between spellings."""
-    key = unit.strip().lower().replace("µ", "u").replace("μ", "u").replace("**", "").replace("day", "d")
+    """A unit without case, blanks, the marks that differ between spellings, and its variable's name before brackets."""
+    key = bare_unit(unit).lower().replace("µ", "u").replace("μ", "u").replace("**", "").replace("day", "d")
     return "".join(c for c in key if c not in " ^._·*°")
 
 
@@ -58,7 +58,7 @@ _CARBON = unit_table(
     ("kg m-2 s-1", "kg m-2 s-1;kgC m-2 s-1;kg C m-2 s-1"),
     ("umol m-2 s-1", "umol m-2 s-1;umolCO2 m-2 s-1;umol CO2 m-2 s-1"),
 )
-_LEAF = unit_table("1", ("1", "m2 m-2;m2/m2;1;-;dimensionless"))
+_LEAF = unit_table("1", ("1", "m2 m-2;m2/m2;1;-;dimensionless;m2 m-2 pixel land area"))
 _SHARE = unit_table("1", ("1", "1;-;dimensionless"))
 
 

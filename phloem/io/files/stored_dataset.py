@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError
+from phloem.io.files.own_variables import OwnVariables, found_names
 from phloem.io.files.stored_values import FILLS, RANGES, SCALING, StoredValues, stored_values
 
 _PLACES = ("lat", "lon", "latitude", "longitude")
+_SIGN = "phloem_sign"
 _OF_STORAGE = {*FILLS, *RANGES, *SCALING, "_Unsigned"}
 
 
@@ -49,10 +51,47 @@ def storage(file: xr.Dataset, path: Path, only: set[str] | None = None) -> dict[
         InputError: an attribute that is no number where one is due.
     """
     return {
-        name: stored_values(one.attrs, one.dtype, f"{path}: variable {name}", coordinate=only is not None)
+        name: stored_values(
+            one.attrs,
+            one.dtype,
+            f"{path}: variable {name}",
+            coordinate=only is not None,
+            sign=one.encoding.get(_SIGN, 1),
+        )
         for name, one in ((str(key), value) for key, value in file.variables.items())
         if one.dtype.kind in "iuf" and (name in only if only is not None else not _is_decoded(one))
     }
+
+
+def as_the_user_says(
+    file: xr.Dataset,
+    path: Path,
+    own: OwnVariables,
+    usual: Callable[[str], Sequence[str]],
+    valid: Collection[str],
+) -> xr.Dataset:
+    """Return a dataset whose variables have the names, units and signs that the user says they have.
+
+    Args:
+        file: as `open_stored` gives it.
+        path: of the file, for messages.
+        own: what the user says.
+        usual: what files may call a variable.
+        valid: names that there are here.
+
+    Raises:
+        InputError: a name that there is not here, or a variable that the file does not have.
+    """
+    have = [str(name) for name in file.variables]
+    names = found_names(own, usual, valid, have, path, ", ".join(have))
+    said = {}
+    for key, name in names.items():
+        one = file[name].variable.copy(deep=False)
+        one.attrs = {**one.attrs, **({"units": own[key].units} if own[key].units else {})}
+        one.encoding = {**one.encoding, _SIGN: own[key].sign}
+        said[key] = one
+    gone = {name for key, name in names.items() if name != key and own[key].name} - said.keys()
+    return file.drop_vars(gone).assign(said)
 
 
 def _is_decoded(variable: xr.Variable) -> bool:

@@ -55,6 +55,7 @@ class StoredValues:
         unpacked: lowest and highest valid value after unpacking.
         scale, offset: unpacking.
         sentinel: whether -9999 is missing.
+        sign: -1 where values count the other way than they should; the last that is done to them.
         valid: the attributes that give the range, in words; empty where there is none.
         unread: attributes that are no numbers, in words.
         counts: how many values were taken as missing that no fill names, so far.
@@ -67,6 +68,7 @@ class StoredValues:
     scale: float = 1.0
     offset: float = 0.0
     sentinel: bool = False
+    sign: int = 1
     valid: str = ""
     unread: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter)
@@ -93,7 +95,7 @@ class StoredValues:
             slack = 0.5 * abs(self.scale) if self.kind.kind in "iu" else 0.0
             self._take(missing, (values < self.unpacked[0] - slack) | (values > self.unpacked[1] + slack), OUTSIDE)
         values[missing] = np.nan
-        return values
+        return values if self.sign == 1 else 0.0 - values
 
     def _take(self, missing: np.ndarray, more: np.ndarray, why: str) -> None:
         more = more & ~missing
@@ -115,6 +117,7 @@ def stored_values(
     fills: Iterable[float] = (),
     scale: float = 1.0,
     coordinate: bool = False,
+    sign: int = 1,
 ) -> StoredValues:
     """Read how the values of a variable are stored.
 
@@ -125,6 +128,7 @@ def stored_values(
         fills: further stored values that mean missing.
         scale: of packed integers that have no `scale_factor`.
         coordinate: whether they are times or places, of which -9999 may be one.
+        sign: -1 where the user says that they count the other way.
 
     Raises:
         InputError: an attribute that is neither a number nor the text of one.
@@ -157,6 +161,7 @@ def stored_values(
         scale=factor,
         offset=offset,
         sentinel=not coordinate and unscaled and own.kind in "if" and own.itemsize > 1,
+        sign=sign,
         valid=valid,
         unread=tuple(f"{key} = {attributes[key]!r} is not understood, and not used" for key in odd),
     )

@@ -61,6 +61,34 @@ _BRIDGES = ((_WATER, _TEN**3), (_CARBON, Fraction("12.011e-3")))
 """What is multiplied by to come from one dimension to another: density of water, kg m-3; carbon of CO2, kg mol-1."""
 
 
+_NAMED = re.compile(r"^[^\[\]]*\[\s*([^\[\]]+?)\s*\]$")
+_EACH = r"(?:/\s*|\bper\s+)?(?<![A-Za-z])(?:{})(?![A-Za-z])\s*(?:\*\*|\^)?(?:-1)?"
+_STEP = re.compile(_EACH.format("time[ _]?steps?"), re.IGNORECASE)
+_MONTHS = re.compile(_EACH.format("mon|mons|month|months"), re.IGNORECASE)
+
+
+def bare_unit(text: str) -> str:
+    """Return a unit without the name that stands before it in brackets, as in `CO2 [ppm]`."""
+    named = _NAMED.match(text.strip())
+    return named[1] if named else text.strip()
+
+
+def of_steps(unit: str, step: str) -> str:
+    """Return a unit with its time step spelt out: `mm timestep-1` of days is `mm d-1`.
+
+    Args:
+        unit: as given.
+        step: one over the step, such as `d-1`.
+    """
+    return " ".join(_STEP.sub(f" {step}", unit).split())
+
+
+def of_month(unit: str) -> str | None:
+    """Return the unit of a month's mean a day from that of its sum: `mm month-1` gives `mm d-1`; None if it is none."""
+    found, count = _MONTHS.subn(" d-1", unit)
+    return " ".join(found.split()) if count == 1 else None
+
+
 def _symbol(word: str) -> tuple[Fraction, Powers] | None:
     """Size and powers of one symbol, with its prefix."""
     stripped = re.sub(r"(CO2|C|H2O)$", "", word)
@@ -79,7 +107,7 @@ def _symbol(word: str) -> tuple[Fraction, Powers] | None:
 
 def _parse(unit: str) -> tuple[Fraction, Powers] | None:
     """Size in SI, exact, and powers of a unit, None where it is not understood."""
-    text = unit.strip().replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
+    text = bare_unit(unit).replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
     if text in _PLAIN:
         return _TEN**0, _NONE
     text = re.sub(r"/\s*\(([^)]*)\)", lambda group: " ".join("/" + word for word in group[1].split()), text)
@@ -114,7 +142,7 @@ def conversion(unit: str, wanted: str) -> tuple[float, float] | None:
     """
     if unit.strip() == wanted.strip():
         return 1.0, 0.0
-    celsius = [text.strip() in _CELSIUS for text in (unit, wanted)]
+    celsius = [bare_unit(text) in _CELSIUS for text in (unit, wanted)]
     have, wish = (_parse("K" if is_celsius else text) for text, is_celsius in zip((unit, wanted), celsius, strict=True))
     if have is None or wish is None:
         return None

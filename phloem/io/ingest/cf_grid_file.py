@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -19,10 +20,11 @@ from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, plac
 from phloem.io.drivers.humidity import is_vapour_pressure
 from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture
 from phloem.io.drivers.store import STATICS
-from phloem.io.drivers.variables import BURNED_AREA, VARIABLES, Variable
-from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
-from phloem.io.files.time_axis import bounds_name, decode_dates, usable_calendar
-from phloem.io.files.units import is_same_unit
+from phloem.io.drivers.variables import BURNED_AREA, EVAPORATIVE_FRACTION, VARIABLES, Variable
+from phloem.io.files.own_variables import OwnVariables
+from phloem.io.files.stored_dataset import as_the_user_says, decoded_values, open_stored, storage
+from phloem.io.files.time_axis import StampsAt, bounds_name, decode_dates, usable_calendar
+from phloem.io.files.units import is_same_unit, of_steps
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.grids.step_of_file import step_of_axes, step_of_list
 from phloem.io.ingest.grid_findings import GridFindings
@@ -38,26 +40,34 @@ LEAST_OF_WINDOW = 0.5
 BLOCK = 64
 
 
-def read_cf_grid(path: Path, found: GridFindings | None = None) -> Iterator[GridCell]:
+def read_cf_grid(
+    path: Path,
+    found: GridFindings | None = None,
+    own: OwnVariables = MappingProxyType({}),
+    stamps: StampsAt = "begin",
+) -> Iterator[GridCell]:
     """Yield the cells of a file, from south to north and west to east; those without complete forcing are left out.
 
     Args:
         path: the file.
         found: takes what is seen on the way, which is judged when the last cell was read.
+        own: what the user says of the file's variables.
+        stamps: where stamps stand in their days, if the file has no time bounds.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known, days that are not whole years
             one after another, a calendar of other years, values that cannot be.
     """
     found = found if found is not None else GridFindings(path)
-    with open_stored(path) as file:
-        calendar, year, doy = _days(file, path)
+    with open_stored(path) as opened:
+        file = as_the_user_says(opened, path, own, lambda key: _USUAL.get(key, (key,)), _VALID)
+        calendar, year, doy = _days(file, path, stamps)
         names = coordinates_of(file, path)
         step = step_of(file, names)
         east = file[names[1]]
         file = file.assign_coords({names[1]: (east.dims, (east.values.astype(float) + 180.0) % 360.0 - 180.0)})
         stored = storage(file, path)
-        units = {str(name): str(file[name].attrs.get("units", "")) for name in file.variables}
+        units = {str(name): of_steps(str(file[name].attrs.get("units", "")), "d-1") for name in file.variables}
         found.units, found.stored = units, {name: stored[name] for name in stored if name in _READ}
         gridded = "lat" if file[names[0]].dims != file[names[1]].dims else ""
         if gridded:
@@ -105,13 +115,13 @@ def step_of(file: xr.Dataset, names: tuple[str, str]) -> float | None:
     return of(centres[0], centres[1], bounds[0], bounds[1])
 
 
-def _days(file: xr.Dataset, path: Path) -> tuple[str, np.ndarray, np.ndarray]:
+def _days(file: xr.Dataset, path: Path, at: StampsAt) -> tuple[str, np.ndarray, np.ndarray]:
     if "time" not in file.variables or file["time"].dims != ("time",):
         raise InputError(
             f"{path}: variable time: one axis of days is due; the file has {', '.join(map(str, file.variables))}"
         )
     stamps = dated(file, path)
-    calendar, begins = stamps.calendar, stamps.days_within()
+    calendar, begins = stamps.calendar, stamps.days_within(at)
     days = np.stack([begins.astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(begins, calendar)], 1)
     year, doy = calendar_days(int(days[0, 0]), int(days[-1, 0]), calendar)
     if len(days) != len(year) or not (days == np.stack([year, doy], 1)).all():
@@ -220,7 +230,11 @@ def _forcing(part: xr.Dataset, path: Path, found: GridFindings) -> dict[str, np.
     return forcing
 
 
-_READ = {*FORCING, *STREAMS, "ps", "ef", *(name for one in MOISTURES for name in one.names), *STATICS}
+_USUAL = {one.variable.name: one.names for one in MOISTURES}
+_VALID = (*FORCING, *STREAMS, *_USUAL, PRESSURE.name, EVAPORATIVE_FRACTION.name, *STATICS)
+"""Variables of which a user may say what the file calls them."""
+
+_READ = {*_VALID, *(name for one in MOISTURES for name in one.names)}
 """Variables whose values are used."""
 
 
@@ -273,7 +287,7 @@ def _cells(
 
 def _map(part: xr.Dataset, path: Path, name: str, units: Mapping[str, str]) -> np.ndarray:
     wanted = STATICS[name][0]
-    if not is_same_unit(units[name], wanted):
+    if not is_same_unit(units[name], wanted):  # a mass may be of carbon or of dry matter: none is converted
         raise InputError(f"{path}: variable {name}: unit {units[name]!r}; due is {wanted!r}")
     return np.broadcast_to(part[name].values.astype(float), part.sizes["cell"])
 

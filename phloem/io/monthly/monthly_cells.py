@@ -174,7 +174,7 @@ def _statics(
         if name not in statics:
             statics[name] = numbers
             units |= {} if name in STATICS else {name: (unit, name)}
-    present = sorted({file.classes[place] for place in kept.tolist()}) if file.classes else []
+    present = sorted({file.classes[place] for place in kept.tolist()} - {""}) if file.classes else []
     for label in present:
         name = "pft_" + re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
         statics[name] = np.array([float(other == label) for other in file.classes])

@@ -1,4 +1,4 @@
-"""Files of monthly drivers and observations, (time, site) or (time, lat, lon), in CF-NetCDF.
+"""Files of monthly drivers and observations, (time, site) or (time, lat, lon) in CF-NetCDF, or CARDAMOM's of one place.
 
 What is read is arrays of places by months; what becomes of them is in `monthly_cells`. All of a file is in memory.
 """
@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
 
 from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import cell_name, place_name
+from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, Variable
-from phloem.io.files.stored_dataset import decoded_values, open_stored, storage
+from phloem.io.files.own_variables import OwnVariables
+from phloem.io.files.stored_dataset import as_the_user_says, decoded_values, open_stored, storage
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt
-from phloem.io.files.units import is_same_unit
+from phloem.io.files.units import is_same_unit, of_month, of_steps
 from phloem.io.ingest.cf_grid_file import coordinates_of, dated, step_of
 from phloem.io.ingest.grid_findings import MAX_IMPOSSIBLE_SHARE
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
+from phloem.io.monthly.cardamom_file import as_places, is_one_place, with_time_axis
 from phloem.io.monthly.downscaling import month_lengths
-from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, WITHHELD, names_of, per_month
+from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, SUMS, WITHHELD, names_of
 from phloem.names import FORCING
 
 
@@ -65,29 +69,45 @@ class Monthly:
         return month_lengths(self.first_year, self.last_year, self.calendar)
 
 
-def read_monthly(path: Path, stamps: StampsAt = "begin") -> Monthly:
+def read_monthly(path: Path, stamps: StampsAt = "begin", own: OwnVariables = MappingProxyType({})) -> Monthly:
     """Read a file of monthly drivers.
 
     Args:
         path: the file.
         stamps: where the stamps of months stand, if the file has no time bounds.
+        own: what the user says of its variables.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known or not what the values show,
             months that do not follow one another, places without a name or with one name.
     """
     with open_stored(path) as opened:
-        loaded = opened.load()
+        notes: list[str] = []
+        said = as_the_user_says(opened.load(), path, own, _usual_names, _VALID)
+        dated_file = with_time_axis(said, notes)
+        loaded = as_places(dated_file, path, notes) if is_one_place(dated_file) else dated_file
         stored = storage(loaded, path)
-        return _Reader(decoded_values(loaded, stored), path, stamps, stored).read()
+        return _Reader(decoded_values(loaded, stored), path, stamps, stored, notes).read()
+
+
+_MOIST = {one.variable.name: one for one in MOISTURES}
+_VALID = (*QUANTITIES, *_MOIST, PRESSURE.name)
+
+
+def _usual_names(key: str) -> Sequence[str]:
+    if key in QUANTITIES:
+        return names_of(key)
+    return _MOIST[key].names if key in _MOIST else (key,)
 
 
 class _Reader:
     """One file being read."""
 
-    def __init__(self, file: xr.Dataset, path: Path, stamps: StampsAt, stored: Mapping[str, StoredValues]) -> None:
+    def __init__(
+        self, file: xr.Dataset, path: Path, stamps: StampsAt, stored: Mapping[str, StoredValues], notes: list[str]
+    ) -> None:
         self.file, self.path, self.stamps, self.stored = file, path, stamps, stored
-        self.notes: list[str] = []
+        self.notes = notes
         self.used: dict[str, None] = {}
 
     def read(self) -> Monthly:
@@ -103,11 +123,14 @@ class _Reader:
         longitude = np.where(longitude >= 180.0, longitude - 360.0, longitude)
         step = step_of(self.file, (north, east)) if gridded else None
         names = _cell_names(latitude, longitude, step) if gridded else self._names()
-        values = {key: self._quantity(key, names_of(key)) for key in QUANTITIES}
+        values = {key: self._quantity(QUANTITIES[key][0], key, names_of(key)) for key in QUANTITIES}
+        if values["vpd"] is None and values["tasmin"] is not None and values["tasmax"] is not None:
+            values["vpd"] = self._deficit(values["tasmin"], values["tasmax"])
         if missing := [key for key in FORCING if values[key] is None]:
             due = "; ".join(" or ".join(names_of(key)) for key in missing)
+            due += f" (or {PLACE_OF_VPD})" if "vpd" in missing else ""
             raise InputError(f"{self.path}: variable {missing[0]}: is missing; due are {due}; {self._there()}")
-        withheld = {key: self._quantity(key, names_of(key, True)) for key in WITHHELD}
+        withheld = {key: self._quantity(QUANTITIES[key][0], key, names_of(key, True)) for key in WITHHELD}
         for name in BURNED_AREA:
             if name in self.file.variables and self.file[name].dtype.kind in "fiu" and (self.file[name] > 0).any():
                 self.notes.append(f"{name}: above 0 in some months, and not read: the model has no fire")
@@ -185,12 +208,29 @@ class _Reader:
         said = self._texts(CLASSES)
         return [] if said is None else said[1]
 
-    def _quantity(self, key: str, names: Sequence[str]) -> np.ndarray | None:
-        """Return a quantity in its unit, (places, months), or None where the file does not have it."""
-        name = next((name for name in names if name in self.file.variables), None)
-        if name is None:
+    def _deficit(self, tasmin: np.ndarray, tasmax: np.ndarray) -> np.ndarray | None:
+        """Return the deficit by what else says how moist the air is, None where nothing does."""
+        found = find_moisture(set(map(str, self.file.variables)))
+        if found is None:
             return None
-        variable, data = QUANTITIES[key][0], self.file[name]
+        moisture, name = found
+        values = self._quantity(moisture.variable, moisture.variable.name, [name])
+        pressure = self._quantity(PRESSURE, PRESSURE.name, [PRESSURE.name]) if moisture.pressure else np.zeros(1)
+        if values is None or pressure is None:
+            return None
+        self.notes.append(f"vpd: made of the months' {name}: the mean of the deficits at tasmin and tasmax")
+        return deficit(moisture, values, tasmin, tasmax, pressure).astype(np.float32)
+
+    def _quantity(self, variable: Variable, key: str, names: Sequence[str]) -> np.ndarray | None:
+        """Return a quantity in its unit, (places, months), or None where the file does not have it.
+
+        Of several names the first counts whose variable has a value.
+        """
+        there = [name for name in names if name in self.file.variables]
+        if not there:
+            return None
+        name = next((name for name in there if self._has_value(name)), there[0])
+        data = self.file[name]
         dims = {str(dimension) for dimension in data.dims}
         still = "time" not in dims and key not in ("soil_carbon", "biomass")
         if not dims <= {"time", *self.dims} or (key != "co2" and not set(self.dims) <= dims) or still:
@@ -203,15 +243,25 @@ class _Reader:
         values = values[:, self.months] if "time" in dims else values
         return self._clean(name, variable, self._converted(name, key, variable, values))
 
+    def _has_value(self, name: str) -> bool:
+        return self.file[name].dtype.kind in "fiu" and bool(np.isfinite(self.file[name].values).any())
+
     def _converted(self, name: str, key: str, variable: Variable, values: np.ndarray) -> np.ndarray:
-        unit = str(self.file[name].attrs.get("units", ""))
+        given = str(self.file[name].attrs.get("units", "")).strip()
         self.used[name] = None
-        if per_month(key, unit):
+        if not given and name == variable.layout:
+            self.notes.append(f"{name}: no units attribute; taken as {variable.unit}")
+            return values
+        unit = of_steps(given, "month-1")
+        a_day = of_month(unit) if key in SUMS else None
+        if a_day is not None:
             years = values.shape[1] // 12
-            return values / month_lengths(self.first_year, self.first_year + years - 1, self.calendar)
+            unit = a_day
+            values = values / month_lengths(self.first_year, self.first_year + years - 1, self.calendar)
         converted = variable.convert(values, unit)
         if converted is None:
-            more = ", mm month-1" if key in ("pr", "et") else ""
+            more = f", and the sum of a month, as {variable.unit.replace('d-1', 'month-1')}" if key in SUMS else ""
+            unit = given
             raise self._error(name, f"unknown unit {unit!r}; accepted are {variable.accepted}{more}")
         return converted
 

@@ -36,7 +36,7 @@ QUANTITIES: dict[str, tuple[Variable, tuple[str, ...]]] = {
     "et": (VARIABLES["et"], ("et", "ET", "evspsbl")),
     "lai": (VARIABLES["lai"], ("lai", "LAI")),
     "burned_area": (BURNED, ("burned_area", "BURNED_AREA", "burntArea")),
-    "biomass": (BIOMASS, ("biomass", "ABGB", "cVeg")),
+    "biomass": (BIOMASS, ("biomass", "ABGB", "cVeg", "mean_abgb")),
     "soil_carbon": (SOIL_CARBON, ("soil_carbon", "csom0", "cSoil")),
 }
 """Quantities by name: their unit and range, and what files may call them."""
@@ -53,18 +53,11 @@ NAMES = ("site", "cell", "station", "name", "site_id", "station_name")
 CLASSES = ("igbp", "IGBP", "pft", "PFT")
 """Variables of text that may hold a vegetation class of each place."""
 
-RATES = ("pr", "et")
-"""Depths of water, which files also give as a sum over the month."""
-
-_MONTH = ("mm month-1", "mm/month", "kg m-2 month-1", "mm mon-1")
+SUMS = ("pr", "et", "gpp", "reco", "nbe")
+"""Depths of water and masses of carbon, which files also give as sums over the month."""
 
 
 def names_of(key: str, withheld: bool = False) -> tuple[str, ...]:
     """Return what files may call a quantity, or its withheld values."""
     names = QUANTITIES[key][1]
     return tuple(name + suffix for name in names for suffix in SUFFIXES) if withheld else names
-
-
-def per_month(key: str, unit: str) -> bool:
-    """Tell whether a unit is that of a depth of water a month."""
-    return key in RATES and unit.strip().lower() in _MONTH

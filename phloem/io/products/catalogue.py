@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from phloem.io.drivers.moisture import SPECIFIC_HUMIDITY
+from phloem.io.drivers.moisture import MOISTURES, SPECIFIC_HUMIDITY
 from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
 from phloem.io.files.time_axis import StampsAt
 
@@ -135,7 +135,7 @@ CF_FORCING = {
     "rsds": Field(VARIABLES["rsds"], ("rsds",), ("surface_downwelling_shortwave_flux_in_air",)),
     "pr": Field(VARIABLES["pr"], ("pr",), ("precipitation_flux",)),
     "vpd": Field(VARIABLES["vpd"], ("vpd",), ("water_vapor_saturation_deficit_in_air",)),
-    "huss": Field(SPECIFIC_HUMIDITY, ("huss",), ("specific_humidity",)),
+    **{one.variable.name: Field(one.variable, one.names, (one.standard_name,)) for one in MOISTURES},
     "ps": Field(PRESSURE, ("ps",), ("surface_air_pressure",)),
 }
 
@@ -339,7 +339,8 @@ class Choice:
         product: its kind.
         patterns: files or globs, absolute.
         variables: the file's own names of variables, by the names they have here.
-        unit: what the values are, where the file itself gives no unit or a wrong one; empty: as the file says.
+        units: what the values are, by the names they have here, where the file itself gives no unit or a wrong one.
+        signs: -1 where the files count the other way, by the same names.
         layers: name -> coordinate along a further dimension, for static layers.
         stamps: where stamps stand in their steps if a file has no time bounds.
     """
@@ -348,6 +349,7 @@ class Choice:
     product: Product
     patterns: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
-    unit: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
+    signs: Mapping[str, int] = field(default_factory=dict)
     layers: Mapping[str, float] = field(default_factory=dict)
     stamps: StampsAt = "begin"

@@ -9,6 +9,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.humidity import vapour_pressure_deficit
+from phloem.io.drivers.moisture import PLACE_OF_VPD, PRESSURE, Moisture, deficit, find_moisture
 from phloem.io.grids.file_grid import Gather
 from phloem.io.products.catalogue import SIX_HOURS, Choice
 from phloem.io.products.raw_files import OpenFiles
@@ -33,6 +34,7 @@ class Forcing:
         a_day: steps of a day.
         starts: step of the first day, by variable.
         notes: what was chosen, for the log.
+        moisture: what the deficit of daily forcing is made of, None where it is there itself.
     """
 
     series: Mapping[str, ProductSeries]
@@ -40,6 +42,7 @@ class Forcing:
     a_day: int
     starts: Mapping[str, int]
     notes: tuple[str, ...]
+    moisture: Moisture | None = None
 
     @property
     def lead(self) -> ProductSeries:
@@ -74,12 +77,12 @@ class Forcing:
 
         if self.a_day == 1:
             made = {key: steps(key) for key in _DAILY}
-            if "vpd" in self.series:
+            if self.moisture is None:
                 made["vpd"] = steps("vpd")
             else:
-                moisture, pressure = steps("huss"), steps("ps")
-                low, high = (vapour_pressure_deficit(made[key], moisture, pressure) for key in ("tasmin", "tasmax"))
-                made["vpd"] = 0.5 * (low + high)
+                pressure = steps("ps") if self.moisture.pressure else np.zeros(1)
+                values = steps(self.moisture.variable.name)
+                made["vpd"] = deficit(self.moisture, values, made["tasmin"], made["tasmax"], pressure)
             return made
 
         def daily(values: np.ndarray) -> np.ndarray:
@@ -120,17 +123,20 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
     a_day = 4 if choice.product.step == SIX_HOURS else 1
     notes: list[str] = []
     wanted = list(choice.product.fields)
+    moisture = None
     if a_day == 1:
-        wanted = [*_DAILY, "vpd"] if "vpd" in scanned else [*_DAILY, "huss", "ps"]
-        if "vpd" not in scanned:
-            notes.append("vpd from daily humidity and pressure: the mean of the deficits at tasmin and tasmax")
+        found = None if "vpd" in scanned else find_moisture(scanned.keys())
+        wanted = [*_DAILY, "vpd"]
+        if found is not None:
+            moisture, _ = found
+            made_of = [moisture.variable.name, *([PRESSURE.name] if moisture.pressure else [])]
+            wanted = [*_DAILY, *made_of]
+            notes.append(f"vpd from daily {' and '.join(made_of)}: the mean of the deficits at tasmin and tasmax")
     missing = [key for key in wanted if key not in scanned]
     if missing:
         fields = choice.product.fields
         named = ", ".join(choice.variables.get(key) or " or ".join(fields[key].names) for key in missing)
-        alternative = (
-            "; vpd would do in the place of huss and ps" if {"huss", "ps"} & set(missing) and a_day == 1 else ""
-        )
+        alternative = f" ({PLACE_OF_VPD} would do in the place of vpd)" if "vpd" in missing else ""
         raise InputError(
             f"[products.{choice.name}]: no file has {named}{alternative}; there are "
             f"{', '.join(variable.layouts[0].name for variable in scanned.values())} in {', '.join(choice.patterns)}"
@@ -153,7 +159,7 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
                 f"{variable.where(starts[key] + a_day * day)}: hours {', '.join(f'{h:g}' for h in hours[day])}; "
                 f"{a_day} values a day, {24 // a_day} hours apart, at the same hours every day, are due"
             )
-    return Forcing(series, days, a_day, starts, tuple(notes))
+    return Forcing(series, days, a_day, starts, tuple(notes), moisture)
 
 
 def blocks(series: ProductSeries, start: int, days: slice, a_day: int, most: int) -> Iterator[tuple[int, int]]:

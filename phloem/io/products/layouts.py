@@ -11,10 +11,14 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.files.stored_values import StoredValues, stored_values
+from phloem.io.files.units import of_steps
 from phloem.io.grids.axis_names import horizontal_word
 from phloem.io.grids.file_grid import Axis, FileGrid, GridError, read_axis
-from phloem.io.products.catalogue import STATIC, Choice, Field, any_layer
+from phloem.io.products.catalogue import DAY, SIX_HOURS, STATIC, Choice, Field, any_layer
 from phloem.io.products.raw_files import Header, RawFile
+
+_PER_STEP = {SIX_HOURS: "6h-1", DAY: "d-1"}
+"""One over the time step, as units spell it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,7 @@ def read_layout(
     file: RawFile,
     path: Path,
     name: str,
+    key: str,
     field: Field,
     choice: Choice,
     layer: float | None = None,
@@ -115,6 +120,7 @@ def read_layout(
         file: open.
         path: of the file.
         name: of the variable.
+        key: its name here.
         field: what it is.
         choice: the product.
         layer: coordinate along a further dimension, for static layers.
@@ -144,7 +150,7 @@ def read_layout(
             raise InputError(
                 f"{path}: variable {name}: dimension {dimension} of {length} is neither latitude, longitude nor time"
             )
-    packing, unit = _packing(path, name, header, field, choice)
+    packing, unit = _packing(path, name, key, header, field, choice)
     steps = header.shape[time] if time >= 0 else 1
     chunk = header.chunks[time] if time >= 0 else 1
     where = header.dimensions[time] if time >= 0 else ""
@@ -223,8 +229,9 @@ def _layer_index(file: RawFile, path: Path, dimension: str, length: int, layer: 
     return int(found[0])
 
 
-def _packing(path: Path, name: str, header: Header, field: Field, choice: Choice) -> tuple[Packing, str]:
-    unit = choice.unit or header.text("units") or field.unit
+def _packing(path: Path, name: str, key: str, header: Header, field: Field, choice: Choice) -> tuple[Packing, str]:
+    unit = choice.units.get(key) or header.text("units") or field.unit
+    unit = of_steps(unit, _PER_STEP[choice.product.step]) if choice.product.step in _PER_STEP else unit
     quantity = field.quantity
     if quantity.conversions is any_layer("").conversions:
         factor, shift = 1.0, 0.0
@@ -245,5 +252,9 @@ def _packing(path: Path, name: str, header: Header, field: Field, choice: Choice
     product = choice.product
     where = f"{path}: variable {name}"
     return Packing(
-        stored_values(header.attributes, header.kind, where, product.fills, product.scale), factor, shift
+        stored_values(
+            header.attributes, header.kind, where, product.fills, product.scale, sign=choice.signs.get(key, 1)
+        ),
+        factor,
+        shift,
     ), unit

@@ -10,6 +10,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.humidity import is_vapour_pressure
+from phloem.io.drivers.moisture import PLACE_OF_VPD
 from phloem.io.drivers.variables import Variable
 from phloem.io.grids.file_grid import FileGrid, Gather
 from phloem.io.products.catalogue import SIX_HOURS, STATIC, Choice
@@ -138,11 +139,10 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
             any_here = True
             said = file.header(name).text("standard_name")
             if key == "vpd" and is_vapour_pressure(said):
-                raise InputError(
-                    f"{path}: variable {name}: standard_name {said!r}; the deficit is due, or huss and ps in its place"
-                )
+                due = f"the deficit is due, or {PLACE_OF_VPD} in its place"
+                raise InputError(f"{path}: variable {name}: standard_name {said!r}; {due}")
             layer = choice.layers.get(key)
-            layout = read_layout(file, path, name, field, choice, layer)
+            layout = read_layout(file, path, name, key, field, choice, layer)
             stamps = None
             if product.step != STATIC:
                 known = "noleap" if product.step == SIX_HOURS else ""
@@ -154,9 +154,15 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
             sought = [choice.variables.get(key) or field.names[0] for key, field in product.fields.items()]
             raise InputError(
                 f"{path}: no variable {' or '.join(sought)} ({product.title}); the file has "
-                f'{", ".join(sorted(file.names())) or "none"}; another name is given by variable = "..."'
+                f"{', '.join(sorted(file.names())) or 'none'}; another name is given by {said_by(choice)}"
             )
     return {key: _join(key, choice, parts) for key, parts in by_key.items()}
+
+
+def said_by(choice: Choice) -> str:
+    """Return the line of an ingest file that says what a variable of a product is called."""
+    keys = list(choice.product.fields)
+    return 'variable = "..."' if len(keys) == 1 else f'variables = {{ {keys[0]} = "..." }}'
 
 
 def _join(key: str, choice: Choice, parts: list[tuple[VariableLayout, Stamps | None]]) -> ProductSeries:

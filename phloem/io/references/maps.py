@@ -181,7 +181,7 @@ class _Plane:
         product = layer(variable, variable)
         choice = Choice(variable, product, (str(path),))
         self.layout: VariableLayout = read_layout(
-            self.file, path, variable, product.fields[variable], choice, None, first
+            self.file, path, variable, variable, product.fields[variable], choice, None, first
         )
         grid, self.stored = self.layout.grid, self.layout.packing.stored
         self.extent = f"{grid}, {grid.extent}"

@@ -22,6 +22,7 @@ from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
 from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
 from phloem.jobs.campaign.unit_table import PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
+from phloem.jobs.config.own_variables import own_variables
 from phloem.jobs.config.paths import data_root, expand_path
 from phloem.jobs.progress import ProgressBar, say
 
@@ -66,12 +67,12 @@ def _check_towers(configuration: Configuration, base: Path) -> Towers:
     folder = expand_path(str(data.path), base)
     sources = list_towers(folder, data.sites)
     reference = expand_path(data.reference, base) if data.reference else None
-    variables = driver_variables(configuration.calibration.tables)
+    variables, own = driver_variables(configuration.calibration.tables), own_variables(data.variables)
     cells, bad = [], {}
     with ProgressBar("checking drivers", len(sources)) as bar:
         for count, (name, path) in enumerate(sources.items(), 1):
             try:
-                cell = read_tower(path, quality=data.quality, reference=reference, variables=variables)
+                cell = read_tower(path, quality=data.quality, reference=reference, variables=variables, own=own)
                 cells.append(in_years(cell, configuration.calibration.tower_years))
             except InputError as error:
                 bad[name] = str(error)
@@ -146,7 +147,8 @@ class StoreCells:
         if store is None:
             path = Path(str(self.configuration.data.path))
             say(f"making a driver store of {path}")
-            store = store_of_file(path, root / "drivers")
+            data = self.configuration.data
+            store = store_of_file(path, root / "drivers", own_variables(data.variables), data.stamps)
             size = f"{store.step:g} degrees wide" if store.step else "on no grid of squares: merged.nc will list them"
             say(f"its {len(store)} cells are {size}")
         return _units_in(store, self.configuration, root)
@@ -156,6 +158,11 @@ def _check_store(configuration: Configuration, base: Path) -> StoreCells:
     path = expand_path(str(configuration.data.path), base)
     store = None if path.is_file() else open_store(path)
     if store is not None:
+        if configuration.data.variables or configuration.data.stamps != "begin":
+            raise InputError(
+                f"data.path: {path} is a driver store, whose variables are known; data.variables and data.stamps go "
+                "with a CF-NetCDF file"
+            )
         plan_columns(store, configuration.data.sites, configuration.calibration, configuration.data.on_bad)
     return StoreCells(_with_path(configuration, path), store)
 
@@ -253,8 +260,8 @@ def read_cell(campaign: Campaign, cell: PlannedUnit) -> Cell | GridCell:
     if campaign.configuration.data.is_store:
         return read_planned(campaign.paths.root, cell.source, cell.name, cell.checksum)
     path = campaign.paths.root / cell.source
-    variables = driver_variables(campaign.configuration.calibration.tables)
-    read = read_tower(path, quality=campaign.configuration.data.quality, variables=variables)
+    data, variables = campaign.configuration.data, driver_variables(campaign.configuration.calibration.tables)
+    read = read_tower(path, quality=data.quality, variables=variables, own=own_variables(data.variables))
     if read.checksum != cell.checksum:
         raise InputError(
             f"{path}: cell {cell.name}: the driver file is not what it was when the campaign was planned "

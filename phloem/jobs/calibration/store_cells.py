@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from phloem.io.drivers.store import (
     seal_store,
     write_chunk,
 )
+from phloem.io.files.own_variables import OwnVariables
+from phloem.io.files.time_axis import StampsAt
 from phloem.io.grids.placed_cells import place_cells
 from phloem.io.ingest.cf_grid_file import read_cf_grid, read_step
 from phloem.io.ingest.grid_findings import GridFindings
@@ -154,12 +157,16 @@ def _days(year: int, kind: str) -> int:
     return 366 if kind == "standard" and calendar.isleap(year) else 365
 
 
-def store_of_file(path: Path, root: Path) -> Store:
+def store_of_file(
+    path: Path, root: Path, own: OwnVariables = MappingProxyType({}), stamps: StampsAt = "begin"
+) -> Store:
     """Make a driver store of one CF-NetCDF file (`cf_grid_file`); what was mended or left out is told.
 
     Args:
         path: the file.
         root: folder of the store.
+        own: what the user says of the file's variables.
+        stamps: where stamps stand in their days, if the file has no time bounds.
 
     Raises:
         InputError: the file is not what it should be, no cell of it has complete forcing, or two lie in one place.
@@ -169,7 +176,7 @@ def store_of_file(path: Path, root: Path) -> Store:
     step = read_step(path)
     facts: dict[str, Any] = {**({"places": True} if step is None else {"step": step}), "sources": [str(path)]}
     found = GridFindings(path)
-    cells = read_cf_grid(path, found)
+    cells = read_cf_grid(path, found, own, stamps)
     number = 0
     while chunk := list(itertools.islice(cells, CHUNK)):
         write_chunk(paths.chunk(number), chunk)

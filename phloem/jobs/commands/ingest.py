@@ -19,7 +19,8 @@ def ingest(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="Ingest file (TOML); with monthly one NetCDF file of months, with fluxnet a table, a ZIP or a folder "
+            help="Ingest file (TOML); with monthly a NetCDF file of months, a folder of them "
+            "(CARDAMOM's .cbf.nc) or an ingest file that says more of them, with fluxnet a table, a ZIP or a folder "
             "of them, with leaf-economics and growth-curves a table (CSV)."
         ),
     ] = None,
@@ -59,9 +60,16 @@ def ingest(
     if what is What.MONTHLY:
         if out is None:
             raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.config.monthly_file import load_monthly_file
+        from phloem.jobs.config.own_variables import own_variables
         from phloem.jobs.ingest.ingest_monthly import ingest_monthly
 
-        store = ingest_monthly(source, out, stamps=stamps.value)
+        if source.suffix == ".toml":
+            said = load_monthly_file(source)
+            own = own_variables(said.variables)
+            store = ingest_monthly(said.source(source.resolve().parent), out, stamps=said.stamps, own=own)
+        else:
+            store = ingest_monthly(source, out, stamps=stamps.value)
         print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))
         return
     if what is What.FLUXNET:

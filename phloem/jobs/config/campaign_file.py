@@ -14,9 +14,11 @@ from pydantic import Field, SerializeAsAny, ValidationError, create_model, field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
+from phloem.io.files.time_axis import StampsAt
 from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.optimiser import FastSection, OptimiserSection
+from phloem.jobs.config.own_variables import Variables
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import assign, load_toml, read_toml, validate
 from phloem.kernels.calibrations.experiment import Calibration
@@ -42,6 +44,8 @@ class Data(Section):
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
     `on_bad` says what happens where some cells cannot be used: all are named and refused, or they are left out.
+    `variables` says what files call variables, in which units they are and with which sign, where that is not as usual;
+    `stamps` where stamps stand in their days, if a grid file has no time bounds.
     """
 
     kind: Literal["tower", "grid", "synthetic"]
@@ -50,6 +54,8 @@ class Data(Section):
     quality: Literal["repair", "keep", "refuse"] = "repair"
     reference: str | None = None
     on_bad: Literal["refuse", "drop"] = "refuse"
+    variables: Variables = Field(default_factory=dict)
+    stamps: StampsAt = "begin"
     domain: Literal["transect", "boreal"] = "transect"
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4
@@ -64,6 +70,10 @@ class Data(Section):
             raise ValueError('data.path, data.sites and data.reference go with kind = "tower" or "grid"')
         if self.kind == "grid" and self.reference:
             raise ValueError('data.reference goes with kind = "tower"')
+        if self.kind == "tower" and self.stamps != "begin":
+            raise ValueError('data.stamps goes with kind = "grid"')
+        if self.kind == "synthetic" and (self.variables or self.stamps != "begin"):
+            raise ValueError('data.variables and data.stamps go with kind = "tower" or "grid"')
         return self
 
     @property
@@ -160,11 +170,15 @@ class Configuration(Section):
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
         science = self.model_dump(include={"campaign": {"seed", "members"}, "optimiser": True})
         science["experiment"] = self.experiment.science()
-        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference", "on_bad"})
+        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference", "on_bad", "variables", "stamps"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
         elif self.data.kind == "grid":
             science["data"] = {"kind": "grid"}
+        if self.data.variables:
+            science["data"]["variables"] = self.data.model_dump(include={"variables"})["variables"]
+        if self.data.stamps != "begin":
+            science["data"]["stamps"] = self.data.stamps
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()[:16]
 
     def written(self) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from pydantic import Field, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.drivers.store import STATICS
+from phloem.io.files.own_variables import OwnVariable
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
+from phloem.jobs.config.own_variables import Variables, own_variables
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import load_toml
 from phloem.typed_tables import Section
@@ -76,16 +78,18 @@ class StoreSection(Section):
 class ProductSection(Section):
     """One product: its files, and what is not as published.
 
-    `variable` is the file's own name of a product's only variable, `variables` of several; `units` says what the values
-    are where the file itself does not, or is wrong; `layers` takes layers along a further dimension by its coordinate;
+    `variable` is the file's own name of a product's only variable, `units` says what its values are where the file
+    itself does not, or is wrong, and `sign` is -1 where they count the other way; `variables` says the same of several,
+    as a name or as a table of name, units and sign; `layers` takes layers along a further dimension by its coordinate;
     `stamps` says where stamps stand in their steps if the files have no time bounds.
     """
 
     path: str | Annotated[list[str], Field(min_length=1)]
     kind: str | None = None
     variable: str | None = None
-    variables: dict[str, str] = Field(default_factory=dict)
+    variables: Variables = Field(default_factory=dict)
     units: str = ""
+    sign: Literal[1, -1] = 1
     layers: dict[str, int | float] = Field(default_factory=dict)
     stamps: StampsAt = "begin"
 
@@ -146,6 +150,12 @@ class IngestFile(Section):
             del product["path"]
             if product["stamps"] == "begin":
                 del product["stamps"]  # which stores were begun without
+            if product["sign"] == 1:
+                del product["sign"]  # likewise
+            product["variables"] = {
+                key: one["name"] if (one["units"], one["sign"]) == ("", 1) else one
+                for key, one in product["variables"].items()
+            }
         return tree
 
 
@@ -194,7 +204,8 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variable_of_product = next(iter(own_layer.fields.values()))
         several = replace(own_layer, fields=dict.fromkeys(names, variable_of_product))
         own = dict.fromkeys(names, section.variable or "")
-        return Choice(name, several, patterns, own, section.units, levels, section.stamps)
+        units, signs = dict.fromkeys(names, section.units), dict.fromkeys(names, section.sign)
+        return Choice(name, several, patterns, own, units, signs, levels, section.stamps)
     product = product_of(kind, name)
     if product is None:
         valid = [key for key, one in PRODUCTS.items() if name in one.gives]
@@ -205,16 +216,24 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
     unknown = sorted(set(section.variables) - set(fields))
     if unknown:
         raise InputError(f"[products.{name}]: variables.{unknown[0]} is unknown; valid are {', '.join(fields)}")
-    variables = dict(section.variables)
-    if section.variable:
+    said = own_variables(section.variables)
+    if section.variable or section.units or section.sign != 1:
         if len(fields) != 1:
+            key = next(iter(fields))
             raise InputError(
-                f"[products.{name}]: several variables: write variables = {{ {next(iter(fields))} = ... }}"
+                f"[products.{name}]: several variables: write "
+                f'variables.{key} = {{ name = "...", units = "...", sign = 1 }} of each'
             )
-        variables[next(iter(fields))] = section.variable
-    if section.units and len(fields) != 1:
-        raise InputError(f"[products.{name}]: units go with products of one variable")
-    return Choice(name, product, patterns, variables, section.units, stamps=section.stamps)
+        said[next(iter(fields))] = OwnVariable(section.variable or "", section.units, section.sign)
+    return Choice(
+        name,
+        product,
+        patterns,
+        variables={key: one.name for key, one in said.items() if one.name},
+        units={key: one.units for key, one in said.items() if one.units},
+        signs={key: one.sign for key, one in said.items()},
+        stamps=section.stamps,
+    )
 
 
 def load_ingest_file(path: Path) -> IngestFile:

@@ -1,11 +1,12 @@
-"""`phloem ingest --what monthly`: a driver store of days from a file of monthly drivers."""
+"""`phloem ingest --what monthly`: a driver store of days from files of monthly drivers."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,12 @@ from phloem.io.drivers.store import (
     seal_store,
     write_chunk,
 )
+from phloem.io.drivers.tower_files import COORDINATES
+from phloem.io.files.own_variables import OwnVariables
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.ingest.ingest_folder import IngestFolder, stamp
 from phloem.io.monthly.monthly_cells import INCOMPLETE, MonthlyCells, monthly_cells
-from phloem.io.monthly.monthly_file import read_monthly
+from phloem.io.monthly.several_files import monthly_paths, read_monthly_files
 from phloem.jobs.progress import ProgressBar
 from phloem.names import STREAMS
 
@@ -82,33 +85,42 @@ class MadeMonthly:
 
 
 def ingest_monthly(
-    path: Path, out: Path, rain: str = "even", light: str = "cloudy", stamps: StampsAt = "begin"
+    path: Path,
+    out: Path,
+    rain: str = "even",
+    light: str = "cloudy",
+    stamps: StampsAt = "begin",
+    own: OwnVariables = MappingProxyType({}),
 ) -> MadeMonthly:
-    """Make a driver store of a file of monthly drivers; begun again after an interruption, it makes the same.
+    """Make a driver store of files of monthly drivers; begun again after an interruption, it makes the same.
 
     Args:
-        path: the file.
+        path: the file, or a folder of files.
         out: folder of the store.
         rain: how a month's rain falls, as in `downscaling.RAIN`.
         light: how its radiation and deficit are spread, as in `downscaling.LIGHT`.
-        stamps: where the stamps of months stand, if the file has no time bounds.
+        stamps: where the stamps of months stand, if a file has no time bounds.
+        own: what the user says of the files' variables.
 
     Raises:
-        InputError: the file is not what it should be, no place has complete forcing, or the folder holds something
+        InputError: a file is not what it should be, no place has complete forcing, or the folder holds something
             else.
         WorkError: another ingest is at work in the folder.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; --what monthly reads one NetCDF file of monthly drivers")
+    paths = monthly_paths(path)
     folder = IngestFolder(StorePaths(out))
     folder.check_place()
     if not folder.is_begun() and not folder.is_free():
         raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
-    content = {"what": "monthly", "rain": rain, "light": light} | ({"stamps": stamps} if stamps != "begin" else {})
-    plan = {"content": content, "inputs": stamp([path.resolve()])}
+    content: dict[str, Any] = {"what": "monthly", "rain": rain, "light": light} | (
+        {"stamps": stamps} if stamps != "begin" else {}
+    )
+    content |= {"variables": {key: asdict(one) for key, one in own.items()}} if own else {}
+    tables = [path.with_name(COORDINATES) for path in paths if path.with_name(COORDINATES).is_file()]
+    plan = {"content": content, "inputs": stamp([one.resolve() for one in (*paths, *tables)])}
     if folder.is_begun():
         folder.compare(plan)
-    monthly = monthly_cells(read_monthly(path, stamps))
+    monthly = monthly_cells(read_monthly_files(paths, stamps, own))
     if not len(monthly.kept):
         first = f", as {monthly.dropped[0][0]}: {monthly.dropped[0][4]}" if monthly.dropped else ""
         raise InputError(f"{path}: no place is left: {len(monthly.dropped)} places: {INCOMPLETE}{first}")
@@ -128,12 +140,12 @@ def ingest_monthly(
                     columns[key] += values
                 bar.update(len(columns["name"]))
         folder.write_dropped(monthly.dropped)
-        made_store = MadeMonthly(seal_store(out, _facts(monthly, path, rain, light), columns), monthly)
+        made_store = MadeMonthly(seal_store(out, _facts(monthly, paths, rain, light), columns), monthly)
         folder.say(made_store.lines())
     return made_store
 
 
-def _facts(monthly: MonthlyCells, path: Path, rain: str, light: str) -> dict[str, Any]:
+def _facts(monthly: MonthlyCells, paths: list[Path], rain: str, light: str) -> dict[str, Any]:
     file = monthly.monthly
     place: dict[str, Any] = {"places": True} if file.step is None else {"step": file.step}
     if monthly.snapshot_year is not None:
@@ -146,6 +158,6 @@ def _facts(monthly: MonthlyCells, path: Path, rain: str, light: str) -> dict[str
         "window_means": list(STREAMS),
         "downscaled": {"from": "months", "rain": rain, "light": light},
         "withheld": list(monthly.withheld),
-        "sources": [str(path.resolve())],
+        "sources": [str(path.resolve()) for path in paths],
         "statics": {name: {**STATICS, **monthly.units}[name][0] for name in monthly.statics},
     }

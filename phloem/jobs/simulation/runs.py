@@ -24,6 +24,7 @@ from phloem.io.merge.read_cells import read_merged
 from phloem.jobs.calibration.run_dates import RunDates, run_dates, simulated_days
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.unit_table import PlannedUnit
+from phloem.jobs.config.own_variables import own_variables
 from phloem.jobs.config.parameters_file import check_parameters
 from phloem.jobs.simulation.table import SimulationTable
 from phloem.names import STATUS
@@ -154,12 +155,14 @@ class _Drivers:
     def __init__(self, path: Path, table: SimulationTable, campaign: Campaign) -> None:
         self.path, self.table = path, table
         self.variables = driver_variables(campaign.configuration.calibration.tables)
+        data = campaign.configuration.data
+        self.own = own_variables(data.variables)
         self.store: Store | None = None
         self.cells: dict[str, GridCell] = {}
         self.towers: dict[str, Path] = {}
-        if campaign.configuration.data.is_store:
+        if data.is_store:
             if path.is_file():
-                self.cells = {cell.name: cell for cell in read_cf_grid(path)}
+                self.cells = {cell.name: cell for cell in read_cf_grid(path, None, self.own, data.stamps)}
             else:
                 self.store = open_store(path)
                 self.places = {name: place for place, name in enumerate(self.store.names)}
@@ -182,7 +185,7 @@ class _Drivers:
         if self.cells:
             return self.cells[name]
         quality = self.table.quality
-        return read_tower(self.towers[name], quality=quality, compared=False, variables=self.variables)
+        return read_tower(self.towers[name], quality=quality, compared=False, variables=self.variables, own=self.own)
 
 
 def open_source(table: SimulationTable) -> SimulatedCampaign:

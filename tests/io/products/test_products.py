@@ -242,10 +242,43 @@ class TestPlainCf:
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values)
 
+    def test_signs_and_units_of_single_variables(self, tmp_path):
+        _, expected = weather(self.write(tmp_path / "a"), "cf")
+        pattern = self.write(tmp_path / "b")
+        for path in (tmp_path / "b").glob("pr_*.nc"):
+
+            def turn(file):
+                file.renameVariable("pr", "rain")
+                file["rain"][:] = -86400 * file["rain"][:]
+                file["rain"].units = "furlong"
+
+            edit(path, turn)
+        more = {"variables": {"pr": "rain"}, "units": {"pr": "mm timestep-1"}, "signs": {"pr": -1}}
+        _, found = weather(pattern, "cf", **more)
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
+
+    def test_other_humidity(self, tmp_path):
+        self.write(tmp_path, drop=("huss", "ps"))
+        lat, lon = samples.centres(0.5)
+        for year in YEARS:
+            days = samples.gregorian(year)
+            field = np.full((len(days), len(lat), len(lon)), 80.0)
+            samples.write_grid(tmp_path / f"rh_{year}.nc", "relhum", field, lat, lon, units="%", time=days)
+            edit(
+                tmp_path / f"rh_{year}.nc", lambda file: file["relhum"].setncattr("standard_name", "relative_humidity")
+            )
+        forcing, found = weather(str(tmp_path / "*.nc"), "cf")
+        es = [6.1078 * np.exp(17.269 * t / (t + 237.3)) for t in (-3.15, 6.85, 1.85)]
+        expected = 0.5 * sum(max(saturated - 0.8 * es[2], 0.0) for saturated in es[:2])
+        assert found["vpd"][0, 0] == pytest.approx(expected, rel=1e-5)
+        assert "vpd from daily hurs" in forcing.notes[0]
+
     def test_what_is_missing_is_named(self, tmp_path):
-        with pytest.raises(InputError, match="no file has ps; vpd would do in the place of huss and ps"):
+        said = r"no file has vpd \(vap, tdps or hurs, or huss with ps would do in the place of vpd\); there are .*huss"
+        with pytest.raises(InputError, match=said):
             weather(self.write(tmp_path, drop=("ps",)), "cf")
-        named = r"pr_2003.nc: no variable tasmin or tasmax or rsds or rain or vpd or huss or ps"
+        named = r"pr_2003.nc: no variable tasmin or tasmax or rsds or rain or vpd or vap or tdps or hurs or huss or ps"
         with pytest.raises(InputError, match=named):
             weather(self.write(tmp_path), "cf", variables={"pr": "rain"})
 
@@ -412,7 +445,7 @@ class TestObserved:
             days = days_of(2000, 2001, "standard")
             path = data_dir / "pyrealm_splash_nwus/splash_nw_us.nc"
             found = find_stream(
-                "et", choice("et", path, "cf", variables={"et": "aet_d"}, unit="mm d-1"), days, None, files
+                "et", choice("et", path, "cf", variables={"et": "aet_d"}, units={"et": "mm d-1"}), days, None, files
             )
             grid = np.meshgrid(lat, lon, indexing="ij")
             pixels = gather(found.series.grid, grid_boxes(grid[0].reshape(-1), grid[1].reshape(-1), 0.5), 400)

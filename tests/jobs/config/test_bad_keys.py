@@ -46,7 +46,11 @@ def faults(load: Callable[[Path], Any], tree: Tree, folder: Path) -> Sequence[st
     ("load", "tree", "said"),
     [
         (load_configuration, {**CAMPAIGN, "members": 3}, "'members'. It goes into [campaign]. Valid here: campaign, "),
-        (load_configuration, {**CAMPAIGN, "name": "x"}, "into [campaign], [experiment], [optimiser] or [engine]."),
+        (
+            load_configuration,
+            {**CAMPAIGN, "name": "x"},
+            "into [campaign], [data.variables.NAME], [experiment], [optimiser] or",
+        ),
         (load_configuration, {**CAMPAIGN, "tiles": {"iterations": 3}}, "It goes into [optimiser]. Valid here: cells, "),
         (
             load_configuration,

@@ -193,13 +193,28 @@ def test_the_fingerprint_ignores_how_it_is_computed(chosen: set[int], cells: int
     assert configuration(SYNTHETIC, *changes).fingerprint() == configuration().fingerprint()
 
 
+@pytest.mark.parametrize("kind", ["tower", "grid"])
+def test_what_is_said_of_variables_is_science_and_is_kept(kind: str, tmp_path: Path) -> None:
+    of_kind = GRID if kind == "grid" else {**SYNTHETIC, "data": {"kind": "tower", "path": "towers"}}
+    usual = configuration(of_kind)
+    said = {"gpp": {"name": "GPP_f", "units": "gC m-2 d-1", "sign": -1}, "et": "LE_mm"}
+    one = configuration(of_kind, ("data", "variables", said))
+    assert one.fingerprint() != usual.fingerprint()
+    assert configuration(of_kind, ("data", "variables", {})).fingerprint() == usual.fingerprint()
+    (tmp_path / "one.toml").write_text(one.to_toml())
+    assert load_configuration(tmp_path / "one.toml") == one
+    (tmp_path / "two.toml").write_text(one.to_toml())
+    with pytest.raises(InputError, match=r"data.variables.gpp.*sign"):
+        load_configuration(tmp_path / "two.toml", ["data.variables.gpp.sign=3"])
+
+
 def test_every_key_is_one_or_the_other() -> None:
     """A new key must be put into one of the two lists, and so be thought about."""
     listed = {(section, key) for section, key, _ in SCIENCE + FREE}
     only_choice = {("experiment", "name"), ("optimiser", "name"), ("engine", "name"), ("data", "domain")}
     only_choice |= {(section, key) for section, key, _ in OF_GRID}
     towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
-    towers |= {("data", "on_bad")}
+    towers |= {("data", "on_bad"), ("data", "variables"), ("data", "stamps")}
     every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
     assert every == listed | only_choice | towers
     fast = {("optimiser", key) for key in configuration(FAST).model_dump()["optimiser"]}
