@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -14,6 +15,17 @@ class InputError(ValueError):
 
 class WorkError(RuntimeError):
     """Work that failed: exit status 1. The message says what failed and the command that mends it."""
+
+
+def unreadable(path: Path, error: BaseException, command: str) -> WorkError:
+    """Return what is raised where a product of this program cannot be read.
+
+    Args:
+        path: of the product.
+        error: what was raised.
+        command: that writes it.
+    """
+    return WorkError(f"{path} cannot be read ({error}); `{command}` writes it")
 
 
 def some(items: Sequence[object], between: str = ", ", most: int = 8) -> str:

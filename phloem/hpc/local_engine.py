@@ -88,7 +88,7 @@ def _never() -> bool:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Hide the main module from a worker that is started: it would import that first, as `__mp_main__`.
 
     A task is named, so no worker needs it; and a script that calls us without `if __name__ == "__main__"` would begin
@@ -176,7 +176,7 @@ class LocalEngine(Engine):
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
-            with _without_main():
+            with without_main():
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -298,8 +298,3 @@ def _out_of_memory_kills() -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-
-
-def default_workers() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from phloem.hpc.local_engine import LocalEngine, default_workers
+from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Task
+from phloem.hpc.usable_cores import usable_cores
 from tests.support.engines.hpc_tasks import run, tasks
 from tests.support.processes import alive, children, until
 
@@ -150,8 +151,8 @@ def test_workers_end_with_a_killed_parent(parent: Parent, tmp_path: Path) -> Non
     until(lambda: not any(map(alive, workers)), 10)
 
 
-def test_default_workers() -> None:
-    assert 1 <= default_workers() <= (os.cpu_count() or 1)
+def test_usable_cores() -> None:
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
 def test_tasks_are_asked_for_when_a_worker_is_there() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from phloem.errors import WorkError
+from phloem.errors import WorkError, unreadable
 from phloem.io.references.growth_curves import DRY_MATTER
 
 BLOCK = 2000
@@ -105,4 +105,4 @@ def read_forward(path: Path) -> ForwardRuns:
 
 
 def _unreadable(path: Path, error: Exception) -> WorkError:
-    return WorkError(f"{path} cannot be read ({error}); write it anew with `phloem forward`")
+    return unreadable(path, error, f"phloem forward {path.parent}")

@@ -14,7 +14,7 @@ from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, variable
 from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image, slug
 from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed, number, typeset
-from phloem.errors import WorkError
+from phloem.errors import unreadable
 
 SCORES = (
     ("bias", "bias", None),
@@ -119,8 +119,7 @@ def _differences(path: Path, slugs: Sequence[str], names: Sequence[str]) -> dict
                 if name in file.variables
             }
     except (OSError, RuntimeError, IndexError) as error:
-        command = f"phloem benchmark {path.parent.parent}"
-        raise WorkError(f"{path} cannot be read ({error}); write it anew: {command}") from error
+        raise unreadable(path, error, f"phloem benchmark {path.parent.parent}") from error
 
 
 def _unit(units: str) -> str:

@@ -40,8 +40,7 @@ def refuse_malformed(path: Path, command: str) -> Iterator[None]:
         raise
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise WorkError(
-            f"{path} is not what `phloem {command}` writes ({type(error).__name__}: {error}); write it anew: "
-            f"phloem {command} {path.parent.parent}"
+            f"{path} is not what `phloem {command} {path.parent.parent}` writes ({type(error).__name__}: {error})"
         ) from error
 
 

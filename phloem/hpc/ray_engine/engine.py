@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phloem.hpc.local_engine import default_workers
 from phloem.hpc.ray_engine.driver import GRACE_SECONDS, Message, RaySettings, end_session
 from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task, Waiting
+from phloem.hpc.usable_cores import usable_cores
 
 POLL_SECONDS = 0.5
 SHUTDOWN_SECONDS = 15.0
@@ -116,7 +116,7 @@ class RayEngine(Engine):
     def _settings(self, folder: Path) -> RaySettings:
         return RaySettings(
             self.address,
-            self.workers or (0 if self.address else default_workers()),
+            self.workers or (0 if self.address else usable_cores()),
             {**self.environment, "PYTHONPATH": _import_path(self.environment.get("PYTHONPATH", ""))},
             self.worker_retries,
             self.node_seconds if self.address else 0.0,

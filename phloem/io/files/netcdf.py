@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,12 @@ CONVENTIONS = "CF-1.11"
 FILL = float(netCDF4.default_fillvals["f8"])
 """Stands for a missing floating value in products; NCO and NCL know no NaN there."""
 
+
+IN_MEMORY = Path("/dev/shm")
+"""Where Linux keeps files of memory."""
+
+ROOM = 2**30
+"""So many bytes must be free there. In containers there are often 64 MiB."""
 
 UNSTRUCTURED = "unstructured"
 """Value of the attribute `CDI_grid_type` of variables whose last dimension is of places: CDO goes by it."""
@@ -98,16 +106,26 @@ def new_netcdf(path: Path) -> Iterator[netCDF4.Dataset]:
 def write_netcdf(path: Path, fill: Callable[[netCDF4.Dataset], None]) -> None:
     """Write a NetCDF-4 file atomically.
 
-    Built aside and then written as one block of bytes. A file that netCDF4 makes in memory would spare the detour,
-    but netCDF cannot open it for appending (library 4.10.1: "Can't write file").
+    Built aside, in memory where there is room, and then written as one block of bytes: netCDF meets no full disk,
+    which can end the process. A file that netCDF4 itself makes in memory would spare the detour, but netCDF cannot open
+    it for appending (library 4.10.1: "Can't write file"), and HDF5 opens no file that has no path.
 
     Args:
         path: the file.
         fill: puts dimensions and variables into the empty file.
     """
-    with tempfile.TemporaryDirectory() as aside:
+    with tempfile.TemporaryDirectory(dir=_aside()) as aside:
         draft = Path(aside) / path.name
         with new_netcdf(draft) as file:
             fill(file)
         data = draft.read_bytes()
     write_atomically(path, data)
+
+
+def _aside() -> Path | None:
+    """The folder in which files are built: one of memory if it has room, else that of temporary files."""
+    try:
+        roomy = shutil.disk_usage(IN_MEMORY).free >= ROOM
+    except OSError:
+        return None
+    return IN_MEMORY if roomy and os.access(IN_MEMORY, os.W_OK | os.X_OK) else None

@@ -116,8 +116,8 @@ def find_land(forcing: Forcing, files: OpenFiles, latitude: np.ndarray, longitud
             land[some] |= ~np.isnan(series.read(files, pixels, begin, begin + 1)[0])
     if not land.any():
         raise InputError(
-            f"{forcing.lead.where(forcing.starts[forcing.lead.key])}: no cell of the region has forcing; is the region "
-            "covered by the files?"
+            f"{forcing.lead.where(forcing.starts[forcing.lead.key])}: no cell of the region has forcing; the files "
+            f"cover {forcing.lead.grid.extent}"
         )
     none = np.full((int(land.sum()), 1), np.nan, np.float32)
     return Domain(latitude[land], longitude[land], {}, none, None, [], int((~land).sum()), step)

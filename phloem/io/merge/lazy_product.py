@@ -16,7 +16,7 @@ import xarray as xr
 from xarray.backends.locks import HDF5_LOCK, NETCDFC_LOCK, combine_locks
 from xarray.core import indexing
 
-from phloem.errors import WorkError
+from phloem.errors import WorkError, unreadable
 
 FileState = tuple[int, int]
 
@@ -59,7 +59,7 @@ def _attributes(owner: netCDF4.Dataset | netCDF4.Variable) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, error: Exception) -> WorkError:
-    return WorkError(f"{path} cannot be read ({error}); write it anew: phloem merge {path.parent}")
+    return unreadable(path, error, f"phloem merge {path.parent}")
 
 
 class _StoredArray(xr.backends.BackendArray):

@@ -8,7 +8,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError, WorkError, unreadable
 
 
 def list_cells(path: Path) -> list[str]:
@@ -52,4 +52,4 @@ def read_merged(path: Path, names: Sequence[str], cells: Sequence[str] | None = 
     except (OSError, RuntimeError) as error:
         if isinstance(error, (InputError, WorkError)):
             raise
-        raise WorkError(f"{path} cannot be read ({error}); write it anew with `phloem merge`") from error
+        raise unreadable(path, error, f"phloem merge {path.parent}") from error

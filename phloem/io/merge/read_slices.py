@@ -11,7 +11,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError, WorkError, unreadable
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class MergedSlices:
         self.file.close()
 
     def _unreadable(self, error: Exception) -> WorkError:
-        return WorkError(f"{self.path} cannot be read ({error}); write it anew: phloem merge {self.path.parent}")
+        return unreadable(self.path, error, f"phloem merge {self.path.parent}")
 
     def size(self, dimension: str) -> int:
         """Return the length of a dimension."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.files.atomic import sync_directory, sync_file
+from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import characters, filled, new_netcdf
 from phloem.io.grids.placed_cells import PlacedCells
 from phloem.io.merge.by_name import named_values
@@ -33,6 +36,9 @@ from phloem.io.merge.member_statistics import member_statistics
 from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.tile_reader import Rows, TileReader
 from phloem.model_tables import ModelTables
+
+LEAST_OF_TILES = 0.5
+"""A product is larger than this share of its tiles: it holds what they hold, most of it twice (measured: 2.5 to 5)."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -72,6 +78,7 @@ def merge_tiles(
     reader = TileReader(paths, plan, calibration_schema(tables), campaign_attributes, allow_holes, grid)
     reader.read_ahead()
     mended = Mended(paths, retries, reader.schema, reader.commits, reader.configuration_hash, reader.lengths)
+    _refuse_without_room(paths, len(plan))
     temporary = paths.merged_temporary(socket.gethostname(), os.getpid())
     try:
         with new_netcdf(temporary) as file:
@@ -94,14 +101,58 @@ def merge_tiles(
     except (OSError, RuntimeError) as error:
         if isinstance(error, WorkError):
             raise
-        raise WorkError(
-            f"{paths.merged} could not be written ({error}): see that the disk has room, then run "
-            f"`phloem merge {paths.root}`"
-        ) from error
+        raise not_written(paths.merged, error, merge_again(paths)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return paths.merged
+
+
+def _refuse_without_room(paths: CampaignPaths, tiles: int) -> None:
+    """Ask for the space before: refuse where the product cannot have room beside what is there.
+
+    Raises:
+        WorkError: less is free than the least that it takes.
+    """
+    sizes = [paths.tile(index).stat().st_size for index in range(tiles) if paths.tile(index).exists()]
+    least, free = LEAST_OF_TILES * sum(sizes), shutil.disk_usage(paths.root).free
+    if free < least:
+        raise WorkError(
+            f"{paths.merged} would take {least / 2**20:.1f} MiB at least, and {free / 2**20:.1f} MiB are free at "
+            f"{paths.root}: disk full. Nothing was written; {merge_again(paths)}"
+        )
+
+
+def merge_again(paths: CampaignPaths) -> str:
+    """Return in words what writes merged.nc anew."""
+    return f"`phloem merge {paths.root}` writes it"
+
+
+@dataclass(frozen=True)
+class MergeTask:
+    """All of a merge that is made in a process of its own: what `merge_tiles` is called with."""
+
+    paths: CampaignPaths
+    plan: Sequence[Sequence[str]]
+    tables: ModelTables
+    attributes: Mapping[str, Any]
+    retries: Iterable[int]
+    allow_holes: bool
+    grid: PlacedCells | None
+
+
+def merge_apart(task: MergeTask, report: Callable[[int], None]) -> Path:
+    """Make a merge, reporting the number of tiles done; see `merge_tiles`."""
+    return merge_tiles(
+        task.paths,
+        task.plan,
+        task.tables,
+        task.attributes,
+        retries=task.retries,
+        allow_holes=task.allow_holes,
+        on_progress=lambda done, _total: report(done),
+        grid=task.grid,
+    )
 
 
 def _width(plan: Sequence[Sequence[str]]) -> int:

@@ -197,7 +197,7 @@ def _note_oddities(file: Monthly, kept: np.ndarray, notes: list[str]) -> None:
     saturation = 6.112 * np.exp(17.67 * values["tasmax"] / (values["tasmax"] + 243.5))  # hPa, Bolton (1980)
     odd = values["vpd"] > SATURATED * saturation
     if odd.any():
-        notes.append(f"vpd: {int(odd.sum())} months exceed the saturation pressure at tasmax: another quantity?")
+        notes.append(f"vpd: {int(odd.sum())} months exceed {SATURATED:g} times the saturation pressure at tasmax")
     if "soil_carbon" in file.values:
         notes.append("soil_carbon: kept as a predictor; it is no prior of the initial soil carbon")
     burned = file.values.get("burned_area")

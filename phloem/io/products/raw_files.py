@@ -191,7 +191,7 @@ class OpenFiles:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{path}: variable {name}: cannot be read ({error}); fetch the file again") from error
+            raise InputError(f"{path}: variable {name}: cannot be read ({error})") from error
 
 
 def expand(patterns: Sequence[str], where: str) -> list[Path]:

@@ -17,7 +17,7 @@ from phloem.analysis.report.towers import SiteSeries
 from phloem.analysis.report_data.cell_sets import CellSet, quantities, read_cells
 from phloem.analysis.report_data.place_series import PlaceSeries
 from phloem.analysis.report_data.walls import Walls, read_walls
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError, WorkError, unreadable
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.drivers.tower_cell import Cell
 from phloem.io.merge.read_slices import MergedSlices
@@ -178,7 +178,7 @@ def found_in(
         one = _read_json(file, f"phloem {command} {directory}")
         rows = one.get(wanted)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise WorkError(f"{file} has no list of {wanted}; write it anew: phloem {command} {directory}")
+            raise WorkError(f"{file} has no list of {wanted}; `phloem {command} {directory}` writes it")
         found[title] = (file.parent, one)
     return found
 
@@ -187,9 +187,9 @@ def _read_json(path: Path, command: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WorkError(f"{path} cannot be read ({error}); write it anew: {command}") from error
+        raise unreadable(path, error, command) from error
     if not isinstance(found, dict):
-        raise WorkError(f"{path} holds no table of names and values; write it anew: {command}")
+        raise WorkError(f"{path} holds no table of names and values; `{command}` writes it")
     return found
 
 
@@ -214,9 +214,7 @@ def _load(campaign: Campaign) -> xr.Dataset:
         with xr.open_dataset(campaign.paths.merged) as file:
             return file.load()
     except (OSError, ValueError, RuntimeError) as error:
-        raise WorkError(
-            f"{campaign.paths.merged} cannot be read ({error}); write it anew: phloem merge {campaign.paths.root}"
-        ) from error
+        raise unreadable(campaign.paths.merged, error, f"phloem merge {campaign.paths.root}") from error
 
 
 def _series(campaign: Campaign, merged: xr.Dataset) -> Iterator[SiteSeries]:

@@ -46,5 +46,5 @@ def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: 
         return
     for merged in (root / "merged.nc" for root in roots):
         if merged.exists() and result.stat().st_mtime < merged.stat().st_mtime:
-            say(f"{result} is older than {merged}; write it anew: phloem {verb} {directory}")
+            say(f"{result} is older than {merged}; `phloem {verb} {directory}` writes it anew")
             return

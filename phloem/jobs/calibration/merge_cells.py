@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from phloem.hpc.apart import ProcessEnded, run_apart
+from phloem.io.files.disk_space import not_written
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.io.merge.read_cells import read_merged
-from phloem.io.merge.write_merged import merge_tiles
+from phloem.io.merge.write_merged import MergeTask, merge_again
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import STATUS
@@ -31,17 +34,24 @@ def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
     plan: list[Sequence[str]] = [
         [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
     ]
+    task = MergeTask(
+        campaign.paths,
+        plan,
+        campaign.configuration.calibration.bounded_tables,
+        attributes,
+        retries=range(len(campaign.tiles), len(campaign.all_tiles)),
+        allow_holes=allow_holes,
+        grid=grid_of(campaign),
+    )
     with ProgressBar("merging", len(plan)) as bar:
-        return merge_tiles(
-            campaign.paths,
-            plan,
-            campaign.configuration.calibration.bounded_tables,
-            attributes,
-            retries=range(len(campaign.tiles), len(campaign.all_tiles)),
-            allow_holes=allow_holes,
-            on_progress=lambda done, _total: bar.update(done),
-            grid=grid_of(campaign),
-        )
+        try:
+            path: Path = run_apart("phloem.io.merge.write_merged:merge_apart", task, bar.update)
+        except ProcessEnded as error:
+            temporary = campaign.paths.merged_temporary(socket.gethostname(), error.process)
+            ended = not_written(campaign.paths.merged, error, merge_again(campaign.paths))
+            temporary.unlink(missing_ok=True)
+            raise ended from error
+    return path
 
 
 def grid_of(campaign: Campaign) -> PlacedCells | None:

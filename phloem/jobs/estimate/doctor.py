@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from phloem.hpc.local_engine import default_workers
+from phloem.hpc.usable_cores import allocated, usable_cores
 from phloem.jobs.config.paths import data_root
 from phloem.jobs.estimate.check import Check, CheckFinding, run_check
 from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
@@ -53,7 +53,9 @@ def _packages() -> CheckFinding:
 
 def _processor() -> CheckFinding:
     memory = psutil.virtual_memory().total / GIB
-    return CheckFinding("ok", f"{default_workers()} cores usable, {memory:.1f} GiB of memory")
+    job = allocated()
+    why = f" (the job's, {job[0]})" if job and job[1] <= usable_cores() else ""
+    return CheckFinding("ok", f"{usable_cores()} cores usable{why}, {memory:.1f} GiB of memory")
 
 
 def _devices() -> CheckFinding:

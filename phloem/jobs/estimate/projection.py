@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from phloem.arithmetic import ceil_div
-from phloem.hpc.local_engine import default_workers
+from phloem.hpc.usable_cores import usable_cores
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
 from phloem.names import PERIOD
@@ -125,7 +125,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
 def at_once(campaign: Campaign) -> int:
     """Return the workers of this machine, or of one task of a batch system."""
     engine = campaign.configuration.engine
-    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else default_workers())
+    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else usable_cores())
 
 
 def hours_of(campaign: Campaign) -> str:

@@ -53,7 +53,7 @@ def fit_leaf_economics(
         f"residual SD {line.sigma:.3f}, R2 = {line.r2:.2f} (published compilation: {EXPECTED_R2}), p = {line.p:.2g}"
     )
     if line.gamma <= 0.0:
-        notes.append("warning: heavier leaves live no longer here; are the columns the right ones?")
+        notes.append("warning: heavier leaves live no longer in this table")
     if line.sigma <= 1e-6:
         notes.append("warning: no scatter at all: sigma must be greater than 0 in a campaign file")
     if out is not None and picture is not None:

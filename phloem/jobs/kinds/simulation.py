@@ -138,8 +138,7 @@ class Simulations(KindOfWork):
         """Write the file that was asked for."""
         from phloem.jobs.simulation.product import write_simulation
 
-        table = table_of(campaign.configuration)
-        return write_simulation(campaign, _opened(table.campaign), table)
+        return write_simulation(campaign, table_of(campaign.configuration))
 
     def report(self, campaign: Campaign, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
         """A simulation has no page."""

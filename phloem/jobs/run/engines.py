@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phloem.errors import WorkError
-from phloem.hpc.local_engine import default_workers
 from phloem.hpc.mpi_engine import inside_world, launch
+from phloem.hpc.usable_cores import usable_cores
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.progress import say
@@ -89,7 +89,7 @@ def _start_world(campaign: Campaign, workers: int, assignments: Sequence[str]) -
     Raises:
         WorkError: the world ended before its time.
     """
-    ranks = workers or campaign.configuration.engine.workers or default_workers()
+    ranks = workers or campaign.configuration.engine.workers or usable_cores()
     words = [word for assignment in assignments for word in ("--set", assignment)]
     root = campaign.paths.root
     status = launch(ranks, "phloem", ["run", str(root), "--engine", "mpi", *words])

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc.local_engine import LocalEngine, default_workers
+from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine
+from phloem.hpc.usable_cores import usable_cores
 from phloem.io.campaign.attempts import Verdict, keep_floor, list_attempts
 from phloem.io.campaign.attempts import forgive as forgive_attempts
 from phloem.io.campaign.tiles import quarantine, sweep
@@ -50,7 +51,7 @@ def local_engine(campaign: Campaign, workers: int) -> LocalEngine:
     """Return the engine of this machine's processes."""
     engine = campaign.configuration.engine
     return LocalEngine(
-        workers or engine.workers_of(default_workers()),
+        workers or engine.workers_of(usable_cores()),
         environment=worker_environment(campaign),
         of_slot=partial(own_gpus, engine.devices, engine.gpus),
         hang_seconds=60 * engine.hang_minutes,
@@ -65,7 +66,7 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
         from phloem.hpc.ray_engine.engine import RayEngine
 
         return RayEngine(
-            workers or engine.workers or default_workers(),
+            workers or engine.workers or usable_cores(),
             environment=worker_environment(campaign),
             address=engine.address,
             cpus_per_task=1 if engine.gpus else engine.devices,

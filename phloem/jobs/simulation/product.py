@@ -14,13 +14,15 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError, WorkError
+from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema, TileVariable
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.drivers.tower_arrays import TIME_UNITS
 from phloem.io.files.atomic import sync_directory, sync_file
+from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, new_netcdf, put_texts
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
-from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.simulation.periods import PeriodAxis
 from phloem.jobs.simulation.table import SimulationTable
@@ -76,12 +78,11 @@ class _Frame:
     forcing_year: np.ndarray | None
 
 
-def write_simulation(campaign: Campaign, source: Campaign, table: SimulationTable) -> Path:
+def write_simulation(campaign: Campaign, table: SimulationTable) -> Path:
     """Write the file of a simulation whose tiles are done; what stood there before stays until it is whole.
 
     Args:
         campaign: the simulation.
-        source: the campaign that it simulates.
         table: of the simulation.
 
     Raises:
@@ -89,30 +90,56 @@ def write_simulation(campaign: Campaign, source: Campaign, table: SimulationTabl
         WorkError: a tile is damaged, or the file cannot be written.
     """
     out = Path(table.out)
+    with ProgressBar(f"writing {out.name}", 2 * len(campaign.tiles)) as bar:
+        try:
+            path: Path = run_apart(f"{__name__}:write_apart", campaign.paths.root, bar.update)
+        except ProcessEnded as error:
+            ended = not_written(out, error, _AGAIN)
+            _temporary(out, error.process).unlink(missing_ok=True)
+            raise ended from error
+    return path
+
+
+_AGAIN = "the same command goes on from here"
+
+
+def _temporary(out: Path, process: int) -> Path:
+    return out.with_name(f"{out.name}.{process}.tmp")
+
+
+def write_apart(root: Path, report: Callable[[int], None]) -> Path:
+    """Write the file of a simulation, in a process of its own.
+
+    Args:
+        root: directory of the simulation.
+        report: told of the tiles read, of which each is read twice.
+    """
+    campaign = open_campaign(root)
+    table = campaign.configuration.experiment
+    assert isinstance(table, SimulationTable)
+    source = open_campaign(Path(table.campaign))
+    out = Path(table.out)
     commits = read_commits(campaign.paths)
     numbers = range(len(campaign.tiles))
 
     def load(number: int) -> Arrays:
         return load_tile(campaign.paths, number, campaign.schema, commits)[0]
 
-    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
+    temporary = _temporary(out, os.getpid())
     tables, precision = source.configuration.calibration.tables, source.configuration.calibration.precision
     try:
-        with ProgressBar(f"writing {out.name}", 2 * len(numbers)) as bar:
-            frame = _survey(campaign, source, table, load, bar.update)
-            with new_netcdf(temporary) as file:
-                _define(file, frame, source, table, daily_outputs(tables), precision)
-                write = _write_rows if frame.grid is not None else _write_cells
-                write(file, frame, numbers, load, [one.name for one in daily_outputs(tables)], bar.update)
+        frame = _survey(campaign, source, table, load, report)
+        with new_netcdf(temporary) as file:
+            _define(file, frame, source, table, daily_outputs(tables), precision)
+            write = _write_rows if frame.grid is not None else _write_cells
+            write(file, frame, numbers, load, [one.name for one in daily_outputs(tables)], report)
         sync_file(temporary)
         os.replace(temporary, out)
         sync_directory(out.parent)
     except (OSError, RuntimeError) as error:
         if isinstance(error, (InputError, WorkError)):
             raise
-        raise WorkError(
-            f"{out} could not be written ({error}): see that the disk has room, and run it again"
-        ) from error
+        raise not_written(out, error, _AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

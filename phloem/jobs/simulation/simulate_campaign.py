@@ -10,7 +10,7 @@ from typing import Any
 
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
-from phloem.hpc.local_engine import default_workers
+from phloem.hpc.usable_cores import usable_cores
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import take_up
 from phloem.jobs.config.campaign_file import configuration_of
@@ -101,7 +101,7 @@ def simulate_campaign(
         1.0, len(daily_outputs(experiment.tables)) * count * periods * (8 if experiment.precision == "float64" else 4)
     )
     simulated = len(chosen.get("cells", source.cells))
-    hands = workers or frozen.engine.workers or default_workers()
+    hands = workers or frozen.engine.workers or usable_cores()
     tables = {
         "campaign": {"name": "simulation", "seed": 0, "members": count},
         "data": {"kind": "tower", "path": str(directory.resolve())},

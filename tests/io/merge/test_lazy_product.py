@@ -81,7 +81,7 @@ def test_a_product_written_anew_is_not_mixed_with_the_old_one(product):
 
 def test_a_damaged_product_is_refused_with_the_command(product):
     write_atomically(product, product.read_bytes()[:500])
-    with pytest.raises(WorkError, match=f"cannot be read .* write it anew: phloem merge {product.parent}"):
+    with pytest.raises(WorkError, match=f"cannot be read .*; `phloem merge {product.parent}` writes it"):
         open_product(product)
     with pytest.raises(WorkError, match=r"nothing\.nc cannot be read"):
         open_product(product.with_name("nothing.nc"))

@@ -11,10 +11,10 @@ from typing import Any
 from phloem.arithmetic import ceil_div
 from phloem.endings import FREE, Ending
 from phloem.errors import InputError, WorkError
-from phloem.hpc.local_engine import default_workers
 from phloem.hpc.slurm_engine.control import cancel_jobs
 from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions
 from phloem.hpc.tasks import EngineError
+from phloem.hpc.usable_cores import usable_cores
 from phloem.io.campaign.attempts import file_system_now, list_attempts, read_end
 from phloem.io.files.journals import read_events
 from phloem.io.files.sealed_json import read_sealed, write_sealed
@@ -269,4 +269,4 @@ def submit_after(campaign: Campaign, number: int, jobs: Sequence[str]) -> str:
 def task_workers(configuration: Configuration) -> int:
     """Return the worker processes of one task."""
     engine = configuration.engine
-    return engine.workers_of(engine.cpus_per_task or default_workers())
+    return engine.workers_of(engine.cpus_per_task or usable_cores())
