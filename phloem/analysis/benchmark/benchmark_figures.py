@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.scorecard import NAMES
 from phloem.analysis.benchmark.skill_scores import metrics
 from phloem.analysis.style.coastline import draw_coasts
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, styled
@@ -88,6 +91,33 @@ def map_figure(pairs: Pairs) -> Figure:
     _draw(figure, right, lon, lat, relative, "as a share of the reference, per cent")
     figure.suptitle(f"{pairs.quantity}: {pairs.name}", fontsize=9, color=INK)
     return figure
+
+
+@styled()
+def scorecard_figure(rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> Figure:
+    """Draw scores between 0 and 1 as a table in colours, a row a comparison.
+
+    Args:
+        rows: titles, and scores by their names.
+    """
+    values = np.array([[np.nan if card[name] is None else card[name] for name in NAMES] for _, card in rows], float)
+    figure = Figure(figsize=(8.0, 0.9 + 0.26 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.ma.masked_invalid(values), cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(NAMES)), [_HEADS.get(name, name) for name in NAMES])
+    axes.set_yticks(range(len(rows)), [title if len(title) <= 52 else f"{title[:50]}…" for title, _ in rows])
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for (row, column), value in np.ndenumerate(values):
+        known = bool(np.isfinite(value))
+        colour = MUTED if not known else INK if value > 0.6 else "white"
+        axes.text(column, row, f"{value:.2f}" if known else "–", ha="center", va="center", fontsize=8, color=colour)
+    axes.axvline(len(NAMES) - 1.5, color="white", lw=3)
+    return figure
+
+
+_HEADS = {"rmse": "RMSE", "iav": "between years", "distribution": "between cells", "phase": "season"}
 
 
 def by_cell(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

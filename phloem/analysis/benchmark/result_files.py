@@ -12,8 +12,16 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.analysis.benchmark.benchmark_figures import by_cell, map_figure, on_the_map, scatter_figure
+from phloem.analysis.benchmark.benchmark_figures import (
+    by_cell,
+    map_figure,
+    on_the_map,
+    scatter_figure,
+    scorecard_figure,
+)
 from phloem.analysis.benchmark.pairs import Pairs, compare
+from phloem.analysis.benchmark.scorecard import NAMES as CARD_COLUMNS
+from phloem.analysis.benchmark.scorecard import rows_of, scorecard
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, put_texts, write_netcdf
 from phloem.io.files.whole_folder import check_replaceable, whole_folder
@@ -21,6 +29,7 @@ from phloem.version import VERSION
 
 RESULT = "benchmark.json"
 DIFFERENCES = "differences.nc"
+SCORECARD = "scorecard.png"
 MAX_LISTED_ROWS = 20_000
 """Rows of a comparison's table; of more pairs an even draw is written."""
 
@@ -73,6 +82,8 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
     drawn: list[Pairs] = []
     for pairs in comparisons:
         result = compare(pairs)
+        if not result["refused"]:
+            result["scorecard"] = scorecard(pairs.only(pairs.valid)).to_json()
         results.append(result)
         if result["refused"]:
             continue
@@ -86,6 +97,9 @@ def _fill(folder: Path, comparisons: Sequence[Pairs], facts: Mapping[str, Any]) 
             (folder / f"map_{pairs.slug}.png").write_bytes(to_png(map_figure(mapped)))
     document = {"version": VERSION, **facts, "comparisons": results}
     (folder / "scores.csv").write_text(_scores(results), encoding="utf-8")
+    if rows := rows_of(results):
+        (folder / "scorecard.csv").write_text(_cards(rows), encoding="utf-8")
+        (folder / SCORECARD).write_bytes(to_png(scorecard_figure(rows)))
     if drawn:
         write_netcdf(folder / DIFFERENCES, lambda file: _differences(file, drawn))
     (folder / RESULT).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -125,6 +139,16 @@ def _scores(results: Sequence[Mapping[str, Any]]) -> str:
         flat = {**result, **result.get("scores", {})}
         values = [flat.get(name) for name in COLUMNS]
         writer.writerow(["" if v is None else f"{v:.7g}" if isinstance(v, float) else v for v in values])
+    return text.getvalue()
+
+
+def _cards(rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["comparison", *CARD_COLUMNS])
+    for title, card in rows:
+        values = [card[name] for name in CARD_COLUMNS]
+        writer.writerow([title, *("" if value is None else f"{value:.4f}" for value in values)])
     return text.getvalue()
 
 

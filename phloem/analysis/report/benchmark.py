@@ -10,7 +10,7 @@ import netCDF4
 import numpy as np
 from markupsafe import Markup
 
-from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, variable
+from phloem.analysis.benchmark.result_files import DIFFERENCES, RESULT, SCORECARD, variable
 from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image, slug
 from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed, number, typeset
@@ -129,8 +129,13 @@ def _unit(units: str) -> str:
 def _part(title: str, folder: Path, one: Mapping[str, Any], files: ReportFiles, anchor: str) -> dict[str, Any]:
     lead = f"{slug(title)}_" if title else ""
     comparisons = one["comparisons"]
+    card = folder / SCORECARD
+    if card.is_file():
+        png = card.read_bytes()
+        files.keep(FIGURES, f"{lead}benchmark_scorecard.png", png)
     return {
         "title": title,
+        "card": image(png, "scores between 0 and 1 of all comparisons") if card.is_file() else "",
         "experiments": len({entry.get("experiment") for entry in comparisons}) > 1,
         "rows": [_row(entry, f"{anchor}-{n}") for n, entry in enumerate(comparisons)],
         "comparisons": [

@@ -1,4 +1,4 @@
-"""Climate means of cells from their daily drivers: predictors of attribution (attribution.md, section 1.2).
+"""Climate means of cells from their daily drivers: predictors of attribution (docs/attribution.md).
 
 All rest on the twelve long-term monthly means, so that neither a missing day nor a record that begins in summer tilts
 them: a month's mean is that of all its days seen in any year. A month never seen makes what needs it NaN.

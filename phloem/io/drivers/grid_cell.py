@@ -74,7 +74,7 @@ class GridCell:
     @property
     def time(self) -> np.ndarray:
         """Phenological time: days since 2001-01-01 of the Gregorian calendar; in `noleap`, days that are stretched
-        so that a year lasts 365.25 of them (dalec_daily.md section 2), float64 (days,).
+        so that a year lasts 365.25 of them (docs/science.md#forcing), float64 (days,).
         """
         if self.calendar == "noleap":
             return PERIOD * (self.year - 2001) + (self.doy - 1) * (PERIOD / 365)

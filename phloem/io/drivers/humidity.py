@@ -6,7 +6,7 @@ import numpy as np
 
 
 def vapour_pressure_deficit(air: np.ndarray, moisture: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-    """Return vapour pressure deficit, hPa: max(es(T) - e, 0), e = q p / (0.622 + 0.378 q) (dalec_daily.md, section 2).
+    """Return vapour pressure deficit, hPa: max(es(T) - e, 0), e = q p / (0.622 + 0.378 q) (docs/science.md#forcing).
 
     Args:
         air: temperature, degC.

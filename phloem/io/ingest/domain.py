@@ -21,7 +21,7 @@ from phloem.io.products.series import ProductSeries
 from phloem.io.references.growth_curves import read_growth_curves, richards_chapman, total_biomass
 
 CARBON_OF_LEAVES = 0.5
-"""Carbon in leaf dry matter, g g-1 (calibration.md, section 1)."""
+"""Carbon in leaf dry matter, g g-1 (docs/ingest.md#what-becomes-of-them)."""
 
 _LOOK = 64
 """Cells at once in which it is looked for a pixel: all of them together took 240 MB."""

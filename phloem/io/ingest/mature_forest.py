@@ -1,4 +1,4 @@
-"""The mature forest of a cell: the fine pixels whose biomass stands out (calibration.md, section 1)."""
+"""The mature forest of a cell: the fine pixels whose biomass stands out (docs/ingest.md#what-becomes-of-them)."""
 
 from __future__ import annotations
 

@@ -15,21 +15,27 @@ from phloem.model_tables import ModelTables
 NAMED = ("member", "cell")
 """Dimensions of such a variable; on a grid (member, lat, lon)."""
 
+UNREAD = ", not read by the model"
+"""Stands behind the long name of a parameter that is carried along."""
+
 Texts = dict[str, Any]
 
 
 def named_variables(tables: ModelTables) -> dict[str, Texts]:
-    """Return the attributes of each variable, by name: units, long name, valid range."""
+    """Return the attributes of each variable, by name: units, long name, valid range, whether the model reads it."""
     names = tables.unknown_names
     count = len(tables.parameters)
-    return {
-        name: {
-            "long_name": one.meaning if place < count else f"initial {one.meaning}",
+    texts: dict[str, Texts] = {}
+    for place, (name, one) in enumerate(zip(names, tables.unknowns, strict=True)):
+        read = place >= count or tables.parameters[place].read
+        texts[name] = {
+            "long_name": (one.meaning if place < count else f"initial {one.meaning}") + ("" if read else UNREAD),
             "units": one.unit,
             "valid_range": np.array([one.lower, one.upper]),
         }
-        for place, (name, one) in enumerate(zip(names, tables.unknowns, strict=True))
-    }
+        if not read:
+            texts[name]["comment"] = "the model does not read this parameter: no observation constrains it"
+    return texts
 
 
 def named_values(parameters: np.ndarray, initial_pools: np.ndarray, tables: ModelTables) -> dict[str, np.ndarray]:

@@ -261,7 +261,7 @@ def tame(values: np.ndarray, variable: Variable) -> tuple[np.ndarray, int]:
 
 
 def evaporative_fraction(actual: np.ndarray, potential: np.ndarray) -> np.ndarray:
-    """Return E / Ep, float32, NaN where Ep is not positive or either is missing (calibration.md, section 5)."""
+    """Return E / Ep, float32, NaN where Ep is not positive or either is missing (docs/ingest.md)."""
     fraction = np.full(actual.shape, np.nan, np.float32)
     np.divide(actual, potential, out=fraction, where=potential > 0)
     return fraction

@@ -1,4 +1,4 @@
-"""Growth curves: above-ground biomass against stand age, by half-degree cell (calibration.md, sections 1 and 3.5).
+"""Growth curves: above-ground biomass against stand age, by half-degree cell (docs/growth.md).
 
 Biomass is dry matter in Mg ha-1, age is in years. Two forms: Richards-Chapman parameters, and a table.
 """
@@ -15,7 +15,7 @@ from phloem.errors import InputError
 from phloem.io.files.csv_table import Row, Table, cell_name, cell_of, is_missing
 
 CARBON_FRACTION = 0.5
-"""Carbon in dry matter, g g-1 (calibration.md, section 3.5); the alternative of IPCC (2006), table 4.3, is 0.47."""
+"""Carbon in dry matter, g g-1 (docs/growth.md); the alternative of IPCC (2006), table 4.3, is 0.47."""
 
 GRAMS_PER_AREA = 100.0
 """1 Mg ha-1 = 1e6 g / 1e4 m2 = 100 g m-2."""
@@ -55,7 +55,7 @@ def richards_chapman(age: ArrayLike, amax: ArrayLike, k: ArrayLike, c: ArrayLike
 
 
 def total_biomass(agb: ArrayLike, root_shoot: ArrayLike, carbon_fraction: float = CARBON_FRACTION) -> np.ndarray:
-    """Return the carbon of a whole stand: AGB (1 + RS) x 100 x carbon fraction (calibration.md, section 3.5).
+    """Return the carbon of a whole stand: AGB (1 + RS) x 100 x carbon fraction (docs/growth.md).
 
     Args:
         agb: above-ground dry matter, Mg ha-1.

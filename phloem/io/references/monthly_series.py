@@ -160,7 +160,7 @@ def read_points(
     renormalise: Sequence[str] = (),
     where: Mapping[str, str] | None = None,
 ) -> TableValues:
-    """Read a table of points and average its rows by cell (calibration.md section 9).
+    """Read a table of points and average its rows by cell (docs/benchmark.md#references).
 
     A row belongs to the cell of its id, or to the nearest centre within half a step. Where fractions are renormalised,
     each row's are divided by their sum before the mean, and a row without one of them counts for none.

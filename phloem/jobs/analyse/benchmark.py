@@ -111,7 +111,7 @@ def default_references(members: Members, assignments: Sequence[str] = ()) -> Ben
 
 def _compare(members: Members, file: BenchmarkFile, base: Path) -> list[Pairs]:
     """All comparisons of one campaign; what can be refused without a simulation is looked at first."""
-    cells = BenchmarkCells(members, _strata(members, file, base), file.rcv_limit, base)
+    cells = BenchmarkCells(members, _strata(members, file, base), file.rcv_limit, base, file.cells)
     made: list[Pairs] = []
     streams: list[str] = []
     asked: set[str] = set()
@@ -218,7 +218,9 @@ def describe(document: Mapping[str, Any]) -> list[str]:
             f"{_number(s['nse'], '.2f'):>8}{_number(s['pbias'], '+.1f'):>10}{_number(row['within_members'], '.0%'):>10}"
         )
         lines += [f"  {text}" for text in (*row["warnings"], *row["notes"])]
-    lines.append(f"look at {document['folder']}: benchmark.json, scores.csv, differences.nc, scatter and maps")
+    lines.append(
+        f"look at {document['folder']}: scorecard.png, benchmark.json, scores.csv, differences.nc, scatter and maps"
+    )
     return lines
 
 

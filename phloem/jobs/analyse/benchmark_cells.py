@@ -1,4 +1,6 @@
-"""Quantities of a campaign's cells (parameters, derived ones, pools) against maps, tables and the store's biomass."""
+"""Quantities of a campaign's cells (parameters, derived ones, pools, fluxes) against maps, tables and the store's
+biomass.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from phloem.io.references.growth_curves import CARBON_FRACTION, DRY_MATTER, GRAM
 from phloem.io.references.maps import read_map, time_axis
 from phloem.io.references.monthly_series import read_points
 from phloem.jobs.analyse.member_runs import late_runs, pools_at
+from phloem.jobs.analyse.withheld_years import even_draw
 from phloem.jobs.calibration.merged_members import Members
 from phloem.jobs.config.benchmark_file import GrowthReference, MapReference, SnapshotReference, TableReference
 from phloem.jobs.config.paths import expand_path
@@ -38,12 +41,15 @@ class BenchmarkCells:
         strata: labels of the cells by name, (cells,).
         limit: robust CV up to which members agree.
         base: folder from which paths of the benchmark file count.
+        most: cells that are simulated at most, evenly drawn.
     """
 
     members: Members
     strata: Mapping[str, np.ndarray]
     limit: float
     base: Path
+    most: int
+    _means: dict[tuple[tuple[int, int], ...], dict[str, np.ndarray]] = field(default_factory=dict)
     _pools: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
     def values(self, quantity: str, years: Sequence[int] = ()) -> tuple[np.ndarray, str, str]:
@@ -68,6 +74,40 @@ class BenchmarkCells:
         pools = self._stocks(tuple(years))
         total = sum(pools[..., tables.pool_names.index(pool)].astype(float) for pool in stock.pools)
         return np.asarray(total) * stock.scale, stock.unit, stock.meaning
+
+    def is_daily(self, quantity: str) -> bool:
+        """Whether a quantity is a daily output, of which means are compared."""
+        return any(one.name == quantity for one in self.members.tables.compared)
+
+    def means(self, quantity: str, periods: Sequence[tuple[int, int]]) -> tuple[np.ndarray, str, str]:
+        """Return the means of a daily output over some years, NaN where a member has no result or a year no run.
+
+        Args:
+            quantity: name.
+            periods: first and last calendar year of each mean.
+
+        Returns:
+            (cells, members, periods), unit and meaning.
+        """
+        output = self.members.tables.compared_output(quantity)
+        key = tuple(periods)
+        if key not in self._means:
+            self._means[key] = self._daily_means(key)
+        return self._means[key][quantity], output.unit, f"{output.meaning}, mean"
+
+    def _daily_means(self, periods: tuple[tuple[int, int], ...]) -> dict[str, np.ndarray]:
+        """Means of all daily outputs that can be compared, over whole years, the last time that the run meets each."""
+        count, width = self.members.good.shape
+        names = tuple(one.name for one in self.members.tables.compared)
+        found = {name: np.full((count, width, len(periods)), np.nan) for name in names}
+        first = min(begin for begin, _ in periods)
+        for run in late_runs(self.members, even_draw(count, self.most).tolist(), names, first, False):
+            for place, (begin, end) in enumerate(periods):
+                days = run.last & (run.year >= begin) & (run.year <= end)
+                if set(range(begin, end + 1)) <= set(run.year[days].tolist()):
+                    for name in names:
+                        found[name][run.place, :, place] = run.simulated[name][:, days].mean(1, dtype=float)
+        return found
 
     def _stocks(self, years: tuple[int, ...]) -> np.ndarray:
         if years not in self._pools:
@@ -185,6 +225,9 @@ def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
             "Mg ha-1",
             f"live biomass at age {asked.age}, carbon",
         )
+    elif cells.is_daily(asked.quantity):
+        periods = [(asked.mean_years[0], asked.mean_years[1])] if asked.mean_years else []
+        values, units, meaning = cells.means(asked.quantity, periods or [(year, year) for year in asked.years or ()])
     else:
         values, units, meaning = cells.values(asked.quantity, asked.years or ())
     levels = []
@@ -204,7 +247,10 @@ def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
         )  # fmt: skip
         reference = _converted(found.values * asked.scale + asked.offset, found.units, units, path, asked.variable)
         each = values[..., place] if values.ndim == 3 else values
-        extra = {"source": path.name, "regrid": found.regrid, "notes": found.notes}
+        drawn = even_draw(len(values), cells.most)
+        few = f"{len(drawn)} of {len(values)} cells, evenly drawn (cells = {cells.most})"
+        told = (few,) if cells.is_daily(asked.quantity) and len(drawn) < len(values) else ()
+        extra = {"source": path.name, "regrid": found.regrid, "notes": (*found.notes, *told)}
         levels.append(cells.pairs(reference, each, asked.quantity, asked, units, meaning, **extra))
     if len(levels) == 1:
         return levels[0]

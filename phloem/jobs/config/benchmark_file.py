@@ -27,7 +27,7 @@ Statistic = Literal["median", "mean", "p25", "p75"]
 
 
 def valid_quantities(tables: ModelTables) -> tuple[str, ...]:
-    """Return what a map or a table can be compared with.
+    """Return what a table can be compared with, and a map beside daily outputs.
 
     A name that is both a parameter's and a derived quantity's is that of the latter (turnover a year, 1 / A).
     """
@@ -78,7 +78,11 @@ class _Screened(Section):
 
 
 class MapReference(_Values, _Screened):
-    """A map; `years` compares pools at the ends of these years with the map's own years, `age` forward runs."""
+    """A map of a parameter, a derived quantity, a stock, or the mean of a daily output.
+
+    `years` compares pools at the ends of these years, or means of daily outputs over them, with the map's own years;
+    `mean_years`, the first and the last, one mean of a daily output with one map; `age` forward runs.
+    """
 
     kind: Literal["map"]
     name: _NAME
@@ -88,16 +92,27 @@ class MapReference(_Values, _Screened):
     select: dict[str, Level] = Field(default_factory=dict)
     method: Literal["mean", "nearest"] = "mean"
     years: Annotated[list[Year], Field(min_length=1)] | None = None
+    mean_years: Years | None = None
     age: Positive | None = None
 
     @model_validator(mode="after")
     def _fits(self, info: ValidationInfo) -> MapReference:
         tables = _tables(info)
-        _check_quantity(self.quantity, valid_quantities(tables))
+        daily = [one.name for one in tables.compared]
+        _check_quantity(self.quantity, [*valid_quantities(tables), *daily])
         _check_statistic(self.quantity, self.statistic, tables)
         stocks = [stock.name for stock in tables.stocks]
-        if self.years and self.quantity not in stocks:
-            raise ValueError(f"years go with {', '.join(stocks)}; {self.quantity} is of no year")
+        if self.years and self.quantity not in (*stocks, *daily):
+            raise ValueError(f"years go with {', '.join((*stocks, *daily))}; {self.quantity} is of no year")
+        if self.quantity in daily and (self.years is None) == (self.mean_years is None):
+            raise ValueError(
+                f"{self.quantity} is of days: mean_years = [first, last] says over which years its mean is compared "
+                "with the map, or years = [...] which years the map has"
+            )
+        if self.mean_years and self.quantity not in daily:
+            raise ValueError(f"mean_years goes with {', '.join(daily)}")
+        if self.mean_years and self.mean_years[0] > self.mean_years[1]:
+            raise ValueError(f"mean_years must ascend, as [2001, 2010]; got {self.mean_years}")
         if self.age and (self.quantity != "biomass" or self.years):
             raise ValueError('age goes with quantity = "biomass", and not with years: forward runs keep live biomass')
         return self

@@ -191,7 +191,7 @@ def find_domain(surveyed: Survey, files: OpenFiles, budget: int) -> Domain:
 
 
 def leaf_mass(area: np.ndarray) -> np.ndarray:
-    """Return leaf carbon per area, gC m-2, of specific leaf area, m2 kg-1: 0.5 g C a g of leaf (calibration.md, 1)."""
+    """Return leaf carbon per area, gC m-2, of specific leaf area, m2 kg-1: 0.5 g C a g of leaf (docs/ingest.md)."""
     with np.errstate(divide="ignore"):
         mass = np.where(area > 0, CARBON_OF_LEAVES * 1000.0 / area, np.nan)
     return mass.astype(np.float32).astype(np.float64)

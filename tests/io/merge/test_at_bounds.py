@@ -81,4 +81,5 @@ def test_variables_by_name_hold_the_same_values_within_their_valid_range():
         np.testing.assert_allclose(values[one.name], parameters[..., place].T, rtol=1e-12)
         assert values[one.name].min() >= texts[one.name]["valid_range"][0]
         assert texts[one.name]["units"] == one.unit
+        assert ("not read by the model" in texts[one.name]["long_name"]) == (not one.read)
     assert np.isnan(values["initial_som"]).all()

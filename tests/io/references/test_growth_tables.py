@@ -64,7 +64,7 @@ def test_impossible_ages_are_refused(age):
             curve.agb([1.0, age])
 
 
-def test_total_biomass_of_the_specification():
+def test_total_biomass_has_roots_and_is_carbon():
     # 100 Mg ha-1 above ground and a quarter below are 125 Mg ha-1 = 12,500 g m-2, half of it carbon.
     assert total_biomass(100.0, 0.25) == 6250.0
     assert total_biomass(100.0, 0.25, 0.47) == pytest.approx(5875.0)

@@ -274,4 +274,4 @@ def test_no_campaign_and_no_template_over_a_file(tmp_path: Path) -> None:
                   for line in text.splitlines() if not line.startswith("# With"))
     )  # fmt: skip
     kinds = [one.kind for one in load_benchmark_file(tmp_path / "all.toml", TOWERS).reference]
-    assert kinds == ["withheld", "growth", "snapshot", "map", "map", "table", "series"], "the commented parts are valid"
+    assert kinds == ["withheld", "growth", "snapshot", "map", "map", "map", "table", "series"], "valid when uncommented"

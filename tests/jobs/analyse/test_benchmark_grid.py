@@ -166,6 +166,43 @@ def test_stocks_are_those_of_the_forward_runs(three: Path, tmp_path: Path) -> No
     assert all(abs(float(row.split(",")[-1])) < 1e-3 for row in first), "the first year is what was simulated"
 
 
+def test_maps_of_mean_fluxes_are_those_of_a_simulation(three: Path, tmp_path: Path) -> None:
+    """What `phloem simulate` writes of some years, as a map, is what the benchmark compares; half of it is half."""
+    folder = three / "growth-curve"
+    succeed("simulate", folder, "--out", tmp_path / "years.nc", "--what", "annual", folder=tmp_path)
+    cells = cells_of(folder)
+    with xr.open_dataset(tmp_path / "years.nc") as file:
+        years = file["time"].dt.year.values
+        wanted = np.isin(years, [2018, 2019])
+        lengths = np.where(years % 4 == 0, 366, 365)[wanted]
+        at = {key: xr.DataArray(getattr(cells.members, key), dims="cell") for key in ("latitude", "longitude")}
+        places = {"lat": at["latitude"], "lon": at["longitude"]}
+        found = file[["gpp", "lai"]].isel(time=wanted).sel(places, method="nearest").load()
+    assert wanted.sum() == 2
+    means = {
+        name: np.average(found[name].transpose("cell", "member", "time"), axis=2, weights=lengths) for name in found
+    }
+    write_map(tmp_path / "gpp.nc", cells, 365.25 * np.nanmedian(means["gpp"], 1), "gC m-2 yr-1")
+    write_map(tmp_path / "lai.nc", cells, 2 * np.nanmedian(means["lai"], 1), "1")
+    given: dict[str, Any] = {"kind": "map", "variable": "x", "screened": False, "mean_years": [2018, 2019]}
+    config = write(
+        tmp_path / "b.toml",
+        {**given, "name": "mean", "quantity": "gpp", "path": "gpp.nc"},
+        {**given, "name": "double", "quantity": "lai", "path": "lai.nc"},
+        {**given, "name": "screened", "quantity": "gpp", "path": "gpp.nc", "screened": True},
+    )
+    gpp, lai, _ = benchmark(folder, config, tmp_path / "out")["comparisons"]
+    assert gpp["pairs"] == 3
+    assert gpp["scores"]["rmse"] == pytest.approx(0, abs=1e-4)
+    assert gpp["scorecard"]["bias"] == pytest.approx(1, abs=1e-4)
+    assert lai["scores"]["pbias"] == pytest.approx(-50, abs=1e-3)
+    assert lai["scorecard"]["bias"] == pytest.approx(np.exp(-0.5), abs=1e-3)
+    backward = "reference.0.mean_years=[2019, 2018]"
+    refused = command("benchmark", folder, "--config", tmp_path / "b.toml", "--set", backward, folder=tmp_path)
+    assert refused.returncode == 2
+    assert "mean_years must ascend" in refused.stderr
+
+
 def test_an_even_draw_of_many_cells_is_said(three: Path, tmp_path: Path) -> None:
     config = write(tmp_path / "b.toml", {"kind": "withheld", "streams": ["et"]}, cells=2)
     done = command("benchmark", three / "baseline", "--config", config, "--out", tmp_path / "out", folder=tmp_path)

@@ -74,7 +74,7 @@ def check_windows(campaign_folder: Path, tolerance: float) -> int:
 
 def cells_of(folder: Path) -> BenchmarkCells:
     campaign = open_campaign(folder)
-    return BenchmarkCells(read_members(campaign, campaign.cells.names), {}, 0.3, folder)
+    return BenchmarkCells(read_members(campaign, campaign.cells.names), {}, 0.3, folder, 500)
 
 
 def write_map(path: Path, cells: BenchmarkCells, values: np.ndarray, units: str, step: float = 0.5) -> Path:
