@@ -184,6 +184,37 @@ def test_the_default_leaves_fingerprints_as_they_were(store: Store, tmp_path: Pa
     assert plain.fingerprint() == said.fingerprint() != other.fingerprint()
 
 
+def test_a_folder_of_cardamom_files_and_an_ingest_file_make_the_same_cells(data_dir: Path, tmp_path: Path) -> None:
+    """The real places, each a file of CARDAMOM whose GPP has another name and sign: the cells of one file."""
+    cut(data_dir, tmp_path)
+    succeed("ingest", "months.nc", "--what", "monthly", "--out", "one", folder=tmp_path)
+    (tmp_path / "sites").mkdir()
+    with xr.open_dataset(tmp_path / "months.nc", decode_times=False) as file:
+        for site in SITES:
+            place = file.sel(site=site).load()
+            north, east = (float(place[name]) for name in ("latitude", "longitude"))
+            kept = place[["T2M_MIN", "T2M_MAX", "SSRD", "CO2", "VPD", "TOTAL_PREC", "BURNED_AREA", "NBE", "ET", "LAI"]]
+            kept = kept.assign(UPTAKE=-place["GPP"]).drop_vars(["site", "latitude", "longitude"], errors="ignore")
+            kept = kept.rename_dims(time="time_dim").assign(LAT=north, LON=east, ID=1100.0)
+            kept["UPTAKE"].attrs = {"units": "CO2 uptake [gC m-2 d-1]", "single_unc": 0.3}
+            kept.fillna(-9999.0).to_netcdf(tmp_path / "sites" / f"{site}.cbf.nc")
+    (tmp_path / "sites.toml").write_text('path = "sites"\n[variables]\ngpp = { name = "UPTAKE", sign = -1 }\n')
+    printed = succeed("ingest", "sites.toml", "--what", "monthly", "--out", "two", folder=tmp_path)
+    assert "3 places, 2001 to 2016 (standard calendar)" in printed
+    assert "gpp: uncertainties (single_unc = 0.3) are not used" in printed
+    one, two = (open_store(tmp_path / name) for name in ("one", "two"))
+    assert one.names == two.names
+    for first, second in zip(one.read(range(3)), two.read(range(3)), strict=True):
+        for name, values in first.forcing.items():
+            np.testing.assert_array_equal(values, second.forcing[name], err_msg=name)
+        for name, values in first.observations.items():
+            np.testing.assert_allclose(values, second.observations[name], rtol=1e-6, err_msg=name)
+    again = command("ingest", "sites", "--what", "monthly", "--out", "two", folder=tmp_path)
+    assert again.returncode == 2
+    assert "was begun with something else" in again.stderr
+    succeed("ingest", "sites.toml", "--what", "monthly", "--out", "two", folder=tmp_path)
+
+
 def test_wrong_files_are_refused_and_leave_nothing(tmp_path: Path) -> None:
     for source, said in (("none.nc", "no such file"), ("text.nc", "not a readable NetCDF file")):
         (tmp_path / "text.nc").write_text("text")
