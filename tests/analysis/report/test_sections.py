@@ -288,7 +288,9 @@ def test_json_of_another_shape_is_refused_with_the_command_that_mends_it(tmp_pat
     file = tmp_path / what / f"{what}.json"
     file.parent.mkdir()
     file.write_text(wrong.replace("WANTED", wanted))
-    with pytest.raises(WorkError, match=f"{re.escape(str(file))} .*phloem {command} {re.escape(str(tmp_path))}$"):
+    with pytest.raises(
+        WorkError, match=f"{re.escape(str(file))} .*`phloem {command} {re.escape(str(tmp_path))}` writes"
+    ):
         write_report(grid_contents(4, 5, **{what: found_in([("baseline", tmp_path)], *place)}), tmp_path / "report")
 
 
