@@ -130,7 +130,7 @@ def _drainage(water: Any, capacity: Any) -> Any:
     return jnp.where(water <= 0.5 * capacity, water * water / capacity, water - 0.25 * capacity)
 
 
-def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
+def clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
     """Return a value kept within bounds, and whether it was within; outside, its derivative is 0.
 
     Two comparisons and two selections in the forward text became a maximum and a minimum, and one selection backwards,
@@ -141,12 +141,12 @@ def _clipped(new: Any, lower: float, upper: float) -> tuple[Any, Any]:
     return jnp.where(inside, new, bound), inside
 
 
-def _bounded(new: Any, table: Any) -> tuple[Any, Any, Any]:
+def bounded(new: Any, table: Any) -> tuple[Any, Any, Any]:
     """Return a pool's bounded new value, what did not fit, and whether it was within its bounds.
 
     What did not fit joins the pool's balancing flux: docs/science.md#floors-and-ceilings.
     """
-    kept, inside = _clipped(new, table.lower, table.upper)
+    kept, inside = clipped(new, table.lower, table.upper)
     return kept, new - kept, inside
 
 
@@ -162,7 +162,7 @@ def _accumulate(pool: Any, rest: Any, change: Any, compensated: bool) -> tuple[A
 def _slow(pool: Any, rest: Any, change: Any, table: Any, compensated: bool) -> tuple[Any, Any, Any]:
     """Return a slow pool's new value, its new rest, and what did not fit."""
     new, rest = _accumulate(pool, rest, change, compensated)
-    kept, excess, inside = _bounded(new, table)
+    kept, excess, inside = bounded(new, table)
     return kept, jnp.where(inside, rest, 0.0) if compensated else rest, excess
 
 
@@ -221,7 +221,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
         return k if exact else 1 - (1 - k)
 
     lai = s.foliar * c.leaf_area
-    beta, _ = _clipped((s.paw - c.wilting_point) * c.stress_slope, 0.0, 1.0)
+    beta, _ = clipped((s.paw - c.wilting_point) * c.stress_slope, 0.0, 1.0)
     gpp = photosynthesis(lai, c.efficiency, w) * beta
     et = gpp * (w.sqrt_vpd * c.per_uwue) + c.radiation_et * w.radiation
     temperate = jnp.exp(c.sensitivity * w.warmth) * (w.wetness * c.moisture + 1)
@@ -234,18 +234,18 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
     drainage = _drainage(s.paw, c.paw_capacity)
 
     labile_release = s.labile * lost(release)
-    labile, labile_excess, _ = _bounded(s.labile + (to_labile - labile_release), labile_t)
+    labile, labile_excess, _ = bounded(s.labile + (to_labile - labile_release), labile_t)
     labile_release = labile_release + labile_excess
 
     leaf_litter = s.foliar * lost(fall)
     new = s.foliar + (to_foliar - leaf_litter + labile_release)
-    foliar, foliar_excess, _ = _bounded(new, foliar_t)
+    foliar, foliar_excess, _ = bounded(new, foliar_t)
     leaf_litter = leaf_litter + foliar_excess
     if sw.foliar_floor == "unit_litter":
         leaf_litter = jnp.where(new < foliar_t.lower, 1.0, leaf_litter)
 
     root_litter = s.root * lost(c.root)
-    root, root_excess, _ = _bounded(s.root + (to_root - root_litter), root_t)
+    root, root_excess, _ = bounded(s.root + (to_root - root_litter), root_t)
     root_litter = root_litter + root_excess
 
     wood_litter = s.wood * lost(c.wood)
@@ -254,7 +254,7 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
 
     rh_litter, litter_to_som = s.litter * lost(litter_rate), s.litter * lost(decomposition_rate)
     change = leaf_litter + root_litter - rh_litter - litter_to_som
-    litter, litter_excess, _ = _bounded(s.litter + change, litter_t)
+    litter, litter_excess, _ = bounded(s.litter + change, litter_t)
     litter_to_som = litter_to_som + litter_excess
     negative = litter_to_som < 0
     rh_litter = jnp.where(negative, rh_litter + litter_to_som, rh_litter)
@@ -266,12 +266,12 @@ def _step(s: State, c: Constants, w: Weather, sw: Switches) -> tuple[State, Outp
 
     supply = w.precipitation - et
     new = s.paw + (supply - drainage)
-    paw, excess, _ = _bounded(new, paw_t)
+    paw, excess, _ = bounded(new, paw_t)
     violation, et, runoff_paw, paw_to_puw = _water_fluxes(new, drainage, excess, supply, et, c.to_puw, sw)
 
     runoff_puw = _drainage(s.puw, c.puw_capacity)
     new = s.puw + (paw_to_puw - runoff_puw)
-    puw, excess, _ = _bounded(new, puw_t)
+    puw, excess, _ = bounded(new, puw_t)
     mended = runoff_puw + excess
     runoff_puw = mended if sw.puw_ceiling == "conserve" else jnp.where(new < puw_t.lower, mended, runoff_puw)
 

@@ -1,0 +1,1 @@
+"""The monthly DALEC of DifferLand Global: seven pools, fire, water, fluorescence, optical depth."""

@@ -1,0 +1,169 @@
+"""The monthly model with what a patch is compared with, as a text for the fold: every term of a cell, month by month.
+
+The means of years run along in the state and begin anew each January. The terms of the patch's means enter by their
+slopes: a, b and c of a month and row, of which a nbe + b fire + c water is one more sum.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from phloem.kernels.models.dalec_monthly.mode_switches import Switches
+from phloem.kernels.models.dalec_monthly.monthly_step import monthly_dalec
+from phloem.kernels.models.dalec_monthly.records import CARBON, OUTPUTS, State, Weather, record
+from phloem.kernels.models.model import Model
+from phloem.kernels.network.patch_labels import PatchLabels, Stream
+from phloem.kernels.network.patch_loss import YEAR, CellSums, flows, whole_years, years
+from phloem.kernels.time_loop.day_tables import DayTables
+
+MONTHLY = ("sif", "lai", "tower_gpp", "tower_reco", "tower_et", "et")
+"""Streams that are compared month by month."""
+
+YEARLY = ("biomass", "vod")
+"""Streams that are compared as means of years."""
+
+SLOPES = ("nbe_slope", "fire_slope", "water_slope")
+
+PatchState = record("PatchState", (*State._fields, *(f"{name}_sum" for name in YEARLY)), "Pools, and sums of the year.")
+PatchWeather = record(
+    "PatchWeather", (*Weather._fields, "year_keep"), "A month's forcing; `year_keep` is 0 in January, else 1."
+)
+PatchOutputs = record(
+    "PatchOutputs", (*OUTPUTS, *(f"{name}_sum" for name in YEARLY)), "Outputs, and sums since January."
+)
+PatchObserved = record(
+    "PatchObserved",
+    (*(part for name in (*MONTHLY, *YEARLY) for part in (name, f"{name}_weight")), "december", *SLOPES),
+    "Labels and weights of a month, those of years in December alone; 1 in December; slopes of the patch's means.",
+)
+_FLOWS = tuple(f"{name}_{way}" for way in ("inflow", "outflow", "december") for name in CARBON)
+PatchSums = record(
+    "PatchSums",
+    (*(f"{name}_error" for name in (*MONTHLY, *YEARLY)), "violation", "som", *_FLOWS, "coupled"),
+    "The sums of `CellSums`, and that of the slopes.",
+)
+
+
+def first_state(pools: Any) -> Any:
+    """Return the first state of the seven initial pools, (7, ...)."""
+    nothing = jnp.zeros_like(pools[0])
+    return PatchState(*pools, *(nothing for _ in YEARLY))
+
+
+def _score(o: Any, y: Any) -> Any:
+    seen = {
+        "sif": o.sif,
+        "lai": o.lai,
+        "tower_gpp": o.gpp,
+        "tower_reco": o.gpp + o.nee,
+        "tower_et": o.et,
+        "et": o.et,
+        **{name: getattr(o, f"{name}_sum") * (1 / YEAR) for name in YEARLY},
+    }
+    errors = {f"{key}_error": getattr(y, f"{key}_weight") * (x - getattr(y, key)) ** 2 for key, x in seen.items()}
+    into, out = flows(o)
+    ends = tuple(getattr(o, name) * y.december for name in CARBON)
+    coupled = y.nbe_slope * o.nbe + y.fire_slope * o.fire_emission + y.water_slope * o.water
+    flowing = dict(zip(_FLOWS, (*into, *out, *ends), strict=True))
+    return PatchSums(**errors, violation=o.violation, som=o.som, **flowing, coupled=coupled)
+
+
+@cache
+def patch_model(mode: str | Switches = "strict") -> Model:
+    """Return the model text of a mode (`strict`, `compat`) with the terms of a patch."""
+    plain = monthly_dalec(mode)
+    count = len(State._fields)
+
+    def step(s: Any, c: Any, w: Any) -> tuple[Any, Any]:
+        new, o = plain.step(State(*s[:count]), c, Weather(*w[:-1]))
+        biomass = s.biomass_sum * w.year_keep + (o.labile + o.foliar + o.root + o.wood)
+        vod = s.vod_sum * w.year_keep + o.vod
+        return PatchState(*new, biomass, vod), PatchOutputs(*o, biomass, vod)
+
+    return Model(
+        name=f"patch-{plain.name}",
+        parameters=plain.parameters,
+        pools=plain.pools,
+        inputs=plain.inputs,
+        state=PatchState,
+        weather=PatchWeather,
+        outputs=PatchOutputs,
+        observed=PatchObserved,
+        sums=PatchSums,
+        prepare=plain.prepare,
+        step=step,
+        score=_score,
+        rare=("biomass_weight", "vod_weight", "december"),
+        from_values=plain.from_values,
+        from_logs=plain.from_logs,
+        from_pools=first_state,
+    )
+
+
+def cell_sums(sums: Any) -> CellSums:
+    """Return the sums of a fold as the loss reads them."""
+    named = sums._asdict()
+    grouped = {way: tuple(named[f"{pool}_{way}"] for pool in CARBON) for way in ("inflow", "outflow", "december")}
+    return CellSums(**{key: named[key] for key in CellSums._fields if key not in grouped}, **grouped)
+
+
+def segment_of(months: int, most: int = 96) -> int:
+    """Return months of a checkpointed segment, so that whole segments make a record without padding if any do."""
+    fitting = max(size for size in range(1, most + 1) if months % size == 0)
+    return fitting if fitting >= min(months, most // 4) else most
+
+
+def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables:
+    """Return the tables of a patch for the fold, its slopes 0.
+
+    Args:
+        weather: each (months, rows).
+        labels: of the patch.
+        dtype: floating type of the tables.
+    """
+    months, rows = np.shape(weather[0])
+    december = np.asarray(labels.december, float)[:, None] * np.ones(rows)
+    forcing = np.stack([*(np.asarray(one, float) for one in weather), _keep(december)], 1)
+    fields: dict[str, np.ndarray] = {"december": december}
+    for name in MONTHLY:
+        stream: Stream = getattr(labels, name)
+        weight = np.asarray(stream.weight, float)
+        fields |= {name: np.where(weight > 0, np.asarray(stream.label, float), 0.0), f"{name}_weight": weight}
+    for name in YEARLY:
+        stream = getattr(labels, name)
+        weight = np.asarray(whole_years(jnp.asarray(stream.weight)), float)
+        label = np.where(weight > 0, np.asarray(years(jnp.asarray(stream.label)), float), 0.0)
+        fields |= {name: _in_december(label, months), f"{name}_weight": _in_december(weight, months)}
+    fields |= {name: np.zeros((months, rows)) for name in SLOPES}
+    observed = np.stack([fields[name] for name in PatchObserved._fields], 1)
+    segment = segment_of(months)
+    padded = -(-months // segment) * segment
+    index = np.minimum(np.arange(padded), months - 1).astype(np.int32)
+    live = np.broadcast_to((np.arange(padded) < months)[:, None], (padded, rows))
+    weather_table, observed_table, alive = (jnp.asarray(one, dtype) for one in (forcing, observed, live))
+    return DayTables(weather_table, observed_table, jnp.asarray(index), jnp.asarray(index), alive)
+
+
+def _keep(december: np.ndarray) -> np.ndarray:
+    """0 in the months after a December and in the first, else 1."""
+    keep = np.ones_like(december)
+    keep[0] = 0.0
+    keep[1:] -= december[:-1]
+    return keep
+
+
+def _in_december(values: np.ndarray, months: int) -> np.ndarray:
+    """Values of years, (years, rows), in the last month of each, 0 in the others."""
+    found = np.zeros((months, values.shape[1]))
+    found[YEAR - 1 :: YEAR] = values
+    return found
+
+
+def with_slopes(tables: DayTables, slopes: Any) -> DayTables:
+    """Return tables with the slopes of the patch's means, three arrays of (months, rows)."""
+    start = len(PatchObserved._fields) - len(SLOPES)
+    return tables._replace(observed=tables.observed.at[:, start:].set(jnp.stack(slopes, 1)))

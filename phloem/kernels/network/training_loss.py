@@ -1,0 +1,118 @@
+"""The loss of a network on one patch and its slope by the weights, in two exact phases.
+
+The first runs the months forward and keeps the three outputs that the terms of the patch's means read; their slopes by
+these outputs follow. The second is the fold with those slopes as one more sum: its adjoint is that of the whole loss.
+No output of a month is kept for the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Float
+
+from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS, as_published
+from phloem.kernels.models.dalec_monthly.records import CARBON
+from phloem.kernels.network.parameter_network import Weights, unbounded_quantities
+from phloem.kernels.network.patch_labels import PatchLabels
+from phloem.kernels.network.patch_loss import COUPLED, LossWeights, cell_terms, coupled_terms, sums_of_months
+from phloem.kernels.network.patch_model import cell_sums, first_state, patch_model, segment_of, with_slopes
+from phloem.kernels.objective.bounded_log import log_physical
+from phloem.kernels.time_loop.day_tables import DayTables
+from phloem.kernels.time_loop.fold import fold
+from phloem.kernels.time_loop.run_days import run_days
+
+
+class Patch(NamedTuple):
+    """Cells of a box that are trained together.
+
+    Attributes:
+        predictors: standardised, the hemisphere first, (rows, columns).
+        tables: forcing and labels as the fold reads them.
+        labels: the same labels, as the terms of the patch's means read them.
+    """
+
+    predictors: Float[Array, "rows columns"]
+    tables: DayTables
+    labels: PatchLabels
+
+
+@dataclass(frozen=True)
+class TrainingLoss:
+    """The loss of a network on a patch.
+
+    Attributes:
+        mode: `strict`, or `compat` for the arithmetic of the public code.
+        weights: of the terms.
+        backend: `auto`, `xla`, `cpu` or `gpu`.
+    """
+
+    mode: str = "strict"
+    weights: LossWeights = field(default_factory=LossWeights)
+    backend: str = "auto"
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether rows that are no cells count nowhere."""
+        return self.mode == "strict"
+
+    def _start(self, network: Weights, patch: Patch) -> tuple[object, object, Array]:
+        """Return the model's inputs, first state and the initial pools of carbon."""
+        model = patch_model(self.mode)
+        table = UNKNOWNS if self.is_strict else as_published()
+        logs = log_physical(unbounded_quantities(network, patch.predictors), table)
+        count = len(model.parameters)
+        pools = jnp.exp(logs[count:])
+        return model.inputs_of_logs(logs[:count]), first_state(pools), pools[: len(CARBON)]
+
+    def terms(self, network: Weights, patch: Patch) -> dict[str, Array]:
+        """Return the terms, each already times its weight; their sum is the loss, and has its slope.
+
+        Args:
+            network: the weights.
+            patch: of cells.
+        """
+        model, months = patch_model(self.mode), patch.labels.lai.label.shape[0]
+        inputs, state, carbon = self._start(network, patch)
+        lanes, segment = _lanes(patch), segment_of(months)
+        still = lax.stop_gradient((inputs, state))
+        _, kept = run_days(model, *still, patch.tables, lanes, COUPLED, segment=segment, backend=self.backend)
+
+        def of_months(series: Array) -> tuple[Array, dict[str, Array]]:
+            nbe, fire, water = series
+            found = coupled_terms(nbe, fire, water, patch.labels, self.weights, self.is_strict)
+            return sum(found.values(), jnp.zeros(())), found
+
+        slopes, coupled = jax.grad(of_months, has_aux=True)(kept[:, :months])
+        tables = with_slopes(patch.tables, tuple(slopes))
+        _, sums = fold(model, inputs, state, tables, lanes, segment=segment, backend=self.backend, last=False)
+        tangent = sums.coupled.sum()
+        # Its value is that of the slopes' sum, which says nothing; its slope is that of the terms.
+        coupled["nbe"] = coupled["nbe"] + (tangent - lax.stop_gradient(tangent))
+        return coupled | cell_terms(cell_sums(sums), carbon, patch.labels, self.weights, self.is_strict)
+
+    def terms_of_months(self, network: Weights, patch: Patch) -> dict[str, Array]:
+        """Return the same terms from all months of all outputs: the reference, which keeps them for the way back."""
+        model, months = patch_model(self.mode), patch.labels.lai.label.shape[0]
+        inputs, state, carbon = self._start(network, patch)
+        names = model.outputs._fields  # type: ignore[attr-defined]
+        _, kept = run_days(
+            model, inputs, state, patch.tables, _lanes(patch), names, segment=segment_of(months), backend=self.backend
+        )
+        o = model.outputs(*kept[:, :months])
+        coupled = coupled_terms(o.nbe, o.fire_emission, o.water, patch.labels, self.weights, self.is_strict)
+        sums = sums_of_months(o, patch.labels)
+        return coupled | cell_terms(sums, carbon, patch.labels, self.weights, self.is_strict)
+
+    def value(self, network: Weights, patch: Patch) -> Array:
+        """Return the loss: the plain sum of its terms."""
+        return sum(self.terms(network, patch).values(), jnp.zeros(()))
+
+
+def _lanes(patch: Patch) -> np.ndarray:
+    return np.arange(patch.predictors.shape[0], dtype=np.int32)
