@@ -20,18 +20,12 @@ OnReport = Callable[[Any], None]
 
 
 class ProcessEnded(RuntimeError):  # noqa: N818
-    """The process was ended before it had an answer; the message says by what.
-
-    Attributes:
-        process: its number.
-    """
-
-    def __init__(self, message: str, process: int) -> None:
-        super().__init__(message)
-        self.process = process
+    """The process was ended before it had an answer; the message says by what."""
 
 
-def run_apart(function: str, argument: Any, on_report: OnReport) -> Any:
+def run_apart(
+    function: str, argument: Any, on_report: OnReport, on_start: Callable[[int], Any] = lambda _number: None
+) -> Any:
     """Call a function in a process of its own, and return what it returns.
 
     The process ends with this one, however that ends. Control-C is this one's to hear.
@@ -40,6 +34,8 @@ def run_apart(function: str, argument: Any, on_report: OnReport) -> Any:
         function: where it is, `package.module:name`; it is called as `function(argument, report)`.
         argument: what it is called with; must pickle.
         on_report: called with what the function reports.
+        on_start: called with the number of the process, which is killed where this one is interrupted: what it leaves
+            is the caller's to remove.
 
     Raises:
         ProcessEnded: a signal has ended the process, or it left without an answer.
@@ -52,6 +48,7 @@ def run_apart(function: str, argument: Any, on_report: OnReport) -> Any:
         process.start()
     theirs.close()
     try:
+        on_start(process.pid or 0)
         while True:
             kind, content = ours.recv()
             if kind == "value":
@@ -63,7 +60,7 @@ def run_apart(function: str, argument: Any, on_report: OnReport) -> Any:
         process.join()
         code = process.exitcode or 0
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        raise ProcessEnded(f"the process that wrote it {how}", process.pid or 0) from None
+        raise ProcessEnded(f"the process that wrote it {how}") from None
     finally:
         process.kill()
         process.join()

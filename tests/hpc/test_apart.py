@@ -67,9 +67,11 @@ def test_what_it_raises_keeps_its_class_and_says_where() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_signal_that_ends_it_is_told(number: signal.Signals) -> None:
-    with pytest.raises(ProcessEnded, match=f"was ended by {number.name}") as raised:
-        run_apart(f"{HERE}:end_by", number, print)
-    assert raised.value.process > 0
+    started: list[int] = []
+    with pytest.raises(ProcessEnded, match=f"was ended by {number.name}"):
+        run_apart(f"{HERE}:end_by", number, print, started.append)
+    assert len(started) == 1
+    assert not is_alive(started[0])
 
 
 def test_an_end_without_an_answer_is_told() -> None:

@@ -15,8 +15,9 @@ ASK = "from phloem.hpc.usable_cores import usable_cores; print(usable_cores())"
 
 @pytest.fixture(autouse=True)
 def _outside_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ALLOCATIONS:
-        monkeypatch.delenv(name, raising=False)
+    for pair in ALLOCATIONS:
+        for name in pair:
+            monkeypatch.delenv(name, raising=False)
 
 
 def test_as_many_as_the_process_is_bound_to() -> None:
@@ -26,10 +27,12 @@ def test_as_many_as_the_process_is_bound_to() -> None:
     assert done.stdout.strip() == "1", done.stderr
 
 
-@pytest.mark.parametrize("name", ALLOCATIONS)
-def test_not_more_than_the_job_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "job"), ALLOCATIONS)
+def test_not_more_than_the_job_has(name: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     free = usable_cores()
     monkeypatch.setenv(name, "1")
+    assert usable_cores() == free, "there is no job"
+    monkeypatch.setenv(job, "42")
     assert usable_cores() == 1
     monkeypatch.setenv(name, "1000")
     assert usable_cores() == free

@@ -19,6 +19,9 @@ MONTHS = 12
 LEAST_CELLS = 3
 """Cells below which nothing is said of how they are spread."""
 
+_FLAT = 1e-6
+"""Share of the standard deviation below which a course has no greatest month."""
+
 WEIGHTS = {"bias": 1.0, "rmse": 2.0, "phase": 1.0, "iav": 1.0, "distribution": 1.0}
 """Weights of the scores in the whole; those that there are not are left out of it."""
 
@@ -88,7 +91,9 @@ def _of_cell(y: np.ndarray, x: np.ndarray, months: np.ndarray | None) -> tuple[f
     """Scores of bias, error, season and variability between years of a cell; months are counted from 1970."""
     none = float("nan")
     bias = abs(float(x.mean() - y.mean()))
-    if months is None or len(y) < 2:
+    if months is not None and len(y) < 2:
+        return none, none, none, none
+    if months is None:
         size = abs(float(y.mean()))
         return (float(np.exp(-bias / size)) if size else none), none, none, none
     size = float(y.std())
@@ -101,7 +106,9 @@ def _of_cell(y: np.ndarray, x: np.ndarray, months: np.ndarray | None) -> tuple[f
     if (count > 0).all():
         course_y, course_x = (np.bincount(month, values, MONTHS) / count for values in (y, x))
         apart = int(course_x.argmax()) - int(course_y.argmax())
-        season = 0.5 * (1 + float(np.cos(2 * np.pi * apart / MONTHS)))
+        flat_y, flat_x = (float(np.ptp(course)) <= _FLAT * size for course in (course_y, course_x))
+        # A simulation without a season has missed one; a reference without one has nothing to be missed.
+        season = none if flat_y else 0.0 if flat_x else 0.5 * (1 + float(np.cos(2 * np.pi * apart / MONTHS)))
         if len(np.unique(months // MONTHS)) > 1:
             w, v = (float(np.sqrt(np.mean((a - b[month]) ** 2))) for a, b in ((y, course_y), (x, course_x)))
             variability = float(np.exp(-abs(v - w) / w)) if w > 0 else none

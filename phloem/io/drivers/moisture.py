@@ -88,6 +88,22 @@ def find_moisture(names: Collection[str]) -> tuple[Moisture, str] | None:
     return None
 
 
+def told_moisture(own: Collection[str]) -> bool:
+    """Return whether the user says how moist the air is, and not what the deficit is called."""
+    return "vpd" not in own and any(one.variable.name in own for one in MOISTURES)
+
+
+def outweighed(own: Collection[str]) -> list[str]:
+    """Return variables of a file that are not read, since the user says how moist the air is, and not by them."""
+    if not told_moisture(own):
+        return []
+    return [
+        "vpd",
+        VARIABLES["vpd"].layout,
+        *(name for one in MOISTURES if one.variable.name not in own for name in one.names),
+    ]
+
+
 def deficit(
     moisture: Moisture, values: np.ndarray, tasmin: np.ndarray, tasmax: np.ndarray, pressure: np.ndarray
 ) -> np.ndarray:

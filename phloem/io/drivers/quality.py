@@ -11,6 +11,9 @@ from phloem.io.drivers.humidity import saturation_pressure
 from phloem.io.drivers.tower_cell import calendar_years, count_training_days, dates, day_of_year
 from phloem.io.drivers.variables import VARIABLES, DriverVariables, Variable
 
+TURNED = 0.05
+"""gC m-2 d-1 below which the mean of GPP or RECO is no noise about nothing."""
+
 
 def count_days(bad: np.ndarray, time: np.ndarray) -> str:
     """Return how many days a mask marks, and the first of them, in words."""
@@ -246,6 +249,15 @@ def check_against_reference(name: str, ours: np.ndarray, reference: np.ndarray) 
     return r, Issue("warning", message) if r > 0.9 and off else None
 
 
+def looks_turned(values: np.ndarray) -> bool:
+    """Return whether a flux that is positive over a year is negative in the mean of what is known of it."""
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and float(known.mean()) < -TURNED
+
+
+TURNED_WORDS = "negative in the mean; where a file counts the other way, variables.{}.sign = -1 says so"
+
+
 def control(
     values: dict[str, np.ndarray],
     names: dict[str, str],
@@ -282,6 +294,9 @@ def control(
     if all(np.isnan(values[name][:window]).all() for name in streams):
         affected = " ".join(names[name] for name in streams)
         raise audit.error(affected, f"empty window: no observation in the first {window} days, the calibration window")
+    for name in {"gpp", "reco"} & {*streams}:
+        if looks_turned(values[name]):
+            audit.add(names[name], "warning", TURNED_WORDS.format(name))
     for name in streams:
         audit.apply_quality(names[name], check_observation_windows(values[name], window), values)
     audit.raise_defects()

@@ -84,8 +84,6 @@ def _read_time(file: netCDF4.Dataset, audit: Audit) -> DaysOfRecord:
 
 def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
     """Latitude and longitude: the file's scalars, else site_coords.csv beside the file."""
-    beside = audit.path.with_name(COORDINATES)
-    table = coordinates_in(beside, audit.path.stem) if beside.is_file() else {}
 
     def scalar(*names: str) -> float:
         for name in names:
@@ -93,14 +91,38 @@ def _coordinates(file: netCDF4.Dataset, audit: Audit) -> tuple[float, float]:
                 return float(checks.mark_missing(decoded(file.variables[name], audit)).reshape(-1)[0])
         return math.nan
 
-    latitude, longitude = scalar("LAT", "lat", "latitude"), scalar("LON", "lon", "longitude")
-    latitude = table.get("lat", math.nan) if math.isnan(latitude) else latitude
-    longitude = table.get("lon", math.nan) if math.isnan(longitude) else longitude
-    if not -90.0 <= latitude <= 90.0:
-        raise audit.error("LAT", f"no latitude in -90..90 in the file or in {beside.name} beside it ({latitude})")
-    if abs(table.get("lat", latitude) - latitude) > 0.5:
-        audit.add("LAT", "warning", f"{latitude:.4f}, but {beside.name} says {table['lat']:.4f}")
-    return latitude, longitude
+    place, said = place_of(
+        scalar("LAT", "lat", "latitude"), scalar("LON", "lon", "longitude"), audit.path, audit.path.stem
+    )
+    for text in said:
+        audit.add("LAT", "warning", text.removeprefix("LAT: "))
+    return place
+
+
+def place_of(latitude: float, longitude: float, path: Path, site: str) -> tuple[tuple[float, float], list[str]]:
+    """Return where a site lies, by its file, else by the table of sites beside it, and what is odd about it.
+
+    Args:
+        latitude: of the file, degrees north, NaN where it has none.
+        longitude: of the file, degrees east, NaN where it has none.
+        path: of the file.
+        site: its name in the table.
+
+    Raises:
+        InputError: no latitude, or a place that there is not on Earth.
+    """
+    beside = path.with_name(COORDINATES)
+    table = coordinates_in(beside, site) if beside.is_file() else {}
+    north = table.get("lat", math.nan) if math.isnan(latitude) else latitude
+    east = table.get("lon", math.nan) if math.isnan(longitude) else longitude
+    where = f"{path}: cell {site}: variable"
+    if not -90.0 <= north <= 90.0:
+        raise InputError(f"{where} LAT: no latitude in -90..90 in the file or in {beside.name} beside it ({north})")
+    if not (math.isnan(east) or -180.0 <= east <= 360.0):
+        raise InputError(f"{where} LON: no longitude in -180..360 in the file or in {beside.name} beside it ({east})")
+    other = table.get("lat", north)
+    odd = [f"LAT: {north:.4f}, but {beside.name} says {other:.4f}"] if abs(other - north) > 0.5 else []
+    return (north, east), odd
 
 
 def coordinates_in(path: Path, site: str) -> dict[str, float]:
@@ -140,11 +162,17 @@ def _note_priors(file: netCDF4.Dataset, audit: Audit) -> None:
     for name in PRIORS:
         if name not in file.variables or not np.issubdtype(file.variables[name].dtype, np.number):
             continue
-        values = checks.mark_missing(decoded(file.variables[name], audit)).reshape(-1)
-        known = values[np.isfinite(values)]
-        if len(known):
-            listed = ", ".join(f"{value:g}" for value in known[:5]) + (", ..." if len(known) > 5 else "")
-            audit.add(name, "note", f"{len(known)} prior values ({listed}) are not used: the loss has no term for them")
+        if said := said_of_priors(checks.mark_missing(decoded(file.variables[name], audit))):
+            audit.add(name, "note", said)
+
+
+def said_of_priors(values: np.ndarray) -> str:
+    """Return what is told of prior values, NaN where there is none; empty where there are none at all."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return ""
+    listed = ", ".join(f"{value:g}" for value in known[:5]) + (", ..." if len(known) > 5 else "")
+    return f"{len(known)} prior values ({listed}) are not used: the loss has no term for them"
 
 
 def _compare(path: Path, time: np.ndarray, values: dict[str, np.ndarray], audit: Audit) -> None:
@@ -221,7 +249,7 @@ def read_tower(
         audit.apply_quality("time", checks.check_time(record.stamps), {})
         audit.raise_defects()
         time, days = record.stamps.astype(np.int64), file["time"].size
-        tower = TowerVariables(file, audit, own, variables)
+        tower = TowerVariables(file, audit, own, variables, compared)
         known = [spec for spec in variables.all if tower.name(spec.name) is not None]
         lacking = [spec for spec in variables.all if spec not in known]
         moisture = tower.moisture()

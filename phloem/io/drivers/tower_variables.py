@@ -10,7 +10,15 @@ import numpy as np
 
 from phloem.io.drivers import quality as checks
 from phloem.io.drivers.findings import Audit
-from phloem.io.drivers.moisture import MOISTURES, PRESSURE, Moisture, find_moisture
+from phloem.io.drivers.humidity import is_vapour_pressure
+from phloem.io.drivers.moisture import (
+    MOISTURES,
+    PLACE_OF_VPD,
+    PRESSURE,
+    Moisture,
+    find_moisture,
+    told_moisture,
+)
 from phloem.io.drivers.tower_arrays import in_own_unit
 from phloem.io.drivers.variables import EVAPORATIVE_FRACTION, DriverVariables, Variable
 from phloem.io.files.own_variables import AS_USUAL, OwnVariables, found_names
@@ -61,17 +69,22 @@ class TowerVariables:
         own: what the user says of them.
     """
 
-    def __init__(self, file: netCDF4.Dataset, audit: Audit, own: OwnVariables, variables: DriverVariables) -> None:
+    def __init__(
+        self, file: netCDF4.Dataset, audit: Audit, own: OwnVariables, variables: DriverVariables, compared: bool
+    ) -> None:
         self.file, self.audit, self.own = file, audit, own
         daily = (*variables.all, EVAPORATIVE_FRACTION)
         self._usual: dict[str, tuple[str, ...]] = {spec.name: (spec.layout, spec.name) for spec in daily}
         self._usual |= {one.variable.name: one.names for one in MOISTURES} | {PRESSURE.name: (PRESSURE.name,)}
         have = file.variables.keys()
         listed = ", ".join(sorted(have)) or "no variable"
-        self._named = found_names(own, self._usual.__getitem__, self._usual, have, audit.path, listed)
+        needless = () if compared else (*(spec.name for spec in variables.streams), EVAPORATIVE_FRACTION.name)
+        self._named = found_names(own, self._usual.__getitem__, self._usual, have, audit.path, listed, needless)
 
     def name(self, key: str) -> str | None:
         """What the file calls a variable, None where it does not have it."""
+        if key == "vpd" and told_moisture(self.own):
+            return None
         if key in self._named:
             return self._named[key]
         return next((name for name in self._usual[key] if name in self.file.variables), None)
@@ -88,12 +101,20 @@ class TowerVariables:
     def values(self, key: str, spec: Variable, days: int) -> np.ndarray:
         """The values of a daily variable in the package's unit, float64 (days,), NaN where missing."""
         variable = self.file[str(self.name(key))]
+        said = text_of(variable, "standard_name")
+        if key == "vpd" and is_vapour_pressure(said):
+            self.audit.refuse(
+                variable.name, f"standard_name {said!r}; the deficit is due, or {PLACE_OF_VPD} in its place"
+            )
         series = self.own.get(key, AS_USUAL).sign * daily_series(variable, days, self.audit)
         return in_own_unit(variable.name, self.units(key), spec, series, self.audit)
 
     def moisture(self) -> Moisture | None:
         """How the file says how moist the air is, None where it does not."""
-        found = find_moisture({key for key in self._usual if self.name(key) is not None})
+        present = {key for key in self._usual if self.name(key) is not None}
+        if told_moisture(self.own):
+            present &= {*self.own, PRESSURE.name}
+        found = find_moisture(present)
         return None if found is None else found[0]
 
     def note_attributes(self, specs: Sequence[Variable]) -> None:

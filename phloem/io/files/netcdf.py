@@ -114,12 +114,23 @@ def write_netcdf(path: Path, fill: Callable[[netCDF4.Dataset], None]) -> None:
         path: the file.
         fill: puts dimensions and variables into the empty file.
     """
-    with tempfile.TemporaryDirectory(dir=_aside()) as aside:
-        draft = Path(aside) / path.name
+    aside = _aside()
+    try:
+        data = _built(path.name, fill, aside)
+    except (OSError, RuntimeError):
+        if aside is None:
+            raise
+        data = _built(path.name, fill, None)  # the file is larger than what memory had left
+    write_atomically(path, data)
+
+
+def _built(name: str, fill: Callable[[netCDF4.Dataset], None], aside: Path | None) -> bytes:
+    """The bytes of a file that is made in a temporary folder."""
+    with tempfile.TemporaryDirectory(dir=aside) as folder:
+        draft = Path(folder) / name
         with new_netcdf(draft) as file:
             fill(file)
-        data = draft.read_bytes()
-    write_atomically(path, data)
+        return draft.read_bytes()
 
 
 def _aside() -> Path | None:

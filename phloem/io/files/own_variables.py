@@ -40,10 +40,9 @@ def found_names(
     have: Container[str],
     path: Path,
     listed: str,
+    absent: Collection[str] = (),
 ) -> dict[str, str]:
     """Return what a file calls the variables of which the user says something, by their names here.
-
-    Those that have no name of their own and are not there under a usual one are left out.
 
     Args:
         own: what the user says.
@@ -52,19 +51,23 @@ def found_names(
         have: variables of the file.
         path: of the file, for messages.
         listed: its variables in words, for messages.
+        absent: names here of variables that the file need not have; those are left out then.
 
     Raises:
-        InputError: a name that there is not here, or a variable that the file does not have.
+        InputError: a name that there is not here, a variable that the file does not have, or two names of one variable.
     """
-    found = {}
+    found: dict[str, str] = {}
     for key, one in own.items():
         if key not in valid:
             raise InputError(f"variables.{key}: there is no variable {key}; valid are {', '.join(valid)}")
-        if one.name and one.name not in have:
-            raise InputError(
-                f"{path}: variable {key}: there is no {one.name!r} (variables.{key}); the file has {listed}"
-            )
-        name = one.name or next((name for name in usual(key) if name in have), "")
+        names = [one.name] if one.name else list(usual(key))
+        name = next((name for name in names if name in have), "")
+        if not name and key not in absent:
+            sought = " or ".join(repr(each) for each in names)
+            raise InputError(f"{path}: variable {key}: there is no {sought} (variables.{key}); the file has {listed}")
+        twice = next((other for other, known in found.items() if known == name), "") if name else ""
+        if twice:
+            raise InputError(f"{path}: variable {name}: it cannot be both {twice} and {key} (variables.{key})")
         if name:
             found[key] = name
     return found

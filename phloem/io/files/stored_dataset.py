@@ -11,6 +11,7 @@ import xarray as xr
 from phloem.errors import InputError
 from phloem.io.files.own_variables import OwnVariables, found_names
 from phloem.io.files.stored_values import FILLS, RANGES, SCALING, StoredValues, stored_values
+from phloem.io.files.time_axis import bounds_name
 
 _PLACES = ("lat", "lon", "latitude", "longitude")
 _SIGN = "phloem_sign"
@@ -27,16 +28,22 @@ def open_stored(path: Path) -> xr.Dataset:
         file = xr.open_dataset(path, decode_times=False, mask_and_scale=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable NetCDF file ({error})") from error
-    small = {name for name in map(str, file.variables) if _is_coordinate(file, name)}
+    edges = _bounds_of(file)
+    small = {name for name in map(str, file.variables) if name in edges or _is_coordinate(file, name)}
     return decoded_values(file, storage(file, path, small))
 
 
 def _is_coordinate(file: xr.Dataset, name: str) -> bool:
-    """Whether a variable is an axis, a latitude or longitude, or the bounds of one."""
+    """Whether a variable is an axis, a latitude or a longitude."""
     one = file[name]
-    if name in file.sizes or name.lower() in _PLACES or one.attrs.get("standard_name") in ("time", *_PLACES):
-        return True
-    return one.ndim == 2 and one.shape[1] == 2 and one.dims[1] not in file.variables
+    return name in file.sizes or name.lower() in _PLACES or one.attrs.get("standard_name") in ("time", *_PLACES)
+
+
+def _bounds_of(file: xr.Dataset) -> set[str]:
+    """Variables that hold the bounds of others: those that attributes name, and those of the usual names."""
+    stated = {str(one.attrs.get(key, "")) for one in file.variables.values() for key in ("bounds", "climatology")}
+    names = {str(name) for name in file.variables}
+    return {bounds_name("", str(axis), names) for axis in file.sizes} | (stated & names)
 
 
 def storage(file: xr.Dataset, path: Path, only: set[str] | None = None) -> dict[str, StoredValues]:
@@ -69,6 +76,7 @@ def as_the_user_says(
     own: OwnVariables,
     usual: Callable[[str], Sequence[str]],
     valid: Collection[str],
+    absent: Collection[str] = (),
 ) -> xr.Dataset:
     """Return a dataset whose variables have the names, units and signs that the user says they have.
 
@@ -78,20 +86,29 @@ def as_the_user_says(
         own: what the user says.
         usual: what files may call a variable.
         valid: names that there are here.
+        absent: names here of variables that the file need not have.
 
     Raises:
-        InputError: a name that there is not here, or a variable that the file does not have.
+        InputError: as of `found_names`; or a variable that is no numbers, or a coordinate.
     """
     have = [str(name) for name in file.variables]
-    names = found_names(own, usual, valid, have, path, ", ".join(have))
+    names = found_names(own, usual, valid, have, path, ", ".join(have), absent)
     said = {}
     for key, name in names.items():
         one = file[name].variable.copy(deep=False)
+        if one.dtype.kind not in "iuf" or _is_decoded(one):
+            raise InputError(f"{path}: variable {name}: cannot be {key} (variables.{key}): {_what(one)}")
         one.attrs = {**one.attrs, **({"units": own[key].units} if own[key].units else {})}
         one.encoding = {**one.encoding, _SIGN: own[key].sign}
         said[key] = one
-    gone = {name for key, name in names.items() if name != key and own[key].name} - said.keys()
+    gone = {name for key, name in names.items() if name != key} - said.keys()
+    # What a file lacks though the user names it has no usual one in its stead.
+    gone |= {name for key, one in own.items() if one.name and key not in names for name in usual(key) if name in have}
     return file.drop_vars(gone).assign(said)
+
+
+def _what(variable: xr.Variable) -> str:
+    return "it is a coordinate" if variable.dtype.kind in "iuf" else f"numbers are due, not {variable.dtype}"
 
 
 def _is_decoded(variable: xr.Variable) -> bool:

@@ -18,7 +18,7 @@ import xarray as xr
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import GridCell, calendar_days, cell_name, place_name
 from phloem.io.drivers.humidity import is_vapour_pressure
-from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture
+from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture, outweighed
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, EVAPORATIVE_FRACTION, VARIABLES, Variable
 from phloem.io.files.own_variables import OwnVariables
@@ -45,6 +45,7 @@ def read_cf_grid(
     found: GridFindings | None = None,
     own: OwnVariables = MappingProxyType({}),
     stamps: StampsAt = "begin",
+    compared: bool = True,
 ) -> Iterator[GridCell]:
     """Yield the cells of a file, from south to north and west to east; those without complete forcing are left out.
 
@@ -53,6 +54,7 @@ def read_cf_grid(
         found: takes what is seen on the way, which is judged when the last cell was read.
         own: what the user says of the file's variables.
         stamps: where stamps stand in their days, if the file has no time bounds.
+        compared: whether observations will be compared with; else those of which the user says something may be absent.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known, days that are not whole years
@@ -60,7 +62,9 @@ def read_cf_grid(
     """
     found = found if found is not None else GridFindings(path)
     with open_stored(path) as opened:
-        file = as_the_user_says(opened, path, own, lambda key: _USUAL.get(key, (key,)), _VALID)
+        needless = () if compared else (*STREAMS, EVAPORATIVE_FRACTION.name)
+        file = as_the_user_says(opened, path, own, lambda key: _USUAL.get(key, (key,)), _VALID, needless)
+        file = file.drop_vars(outweighed(own), errors="ignore")
         calendar, year, doy = _days(file, path, stamps)
         names = coordinates_of(file, path)
         step = step_of(file, names)
@@ -289,6 +293,8 @@ def _map(part: xr.Dataset, path: Path, name: str, units: Mapping[str, str]) -> n
     wanted = STATICS[name][0]
     if not is_same_unit(units[name], wanted):  # a mass may be of carbon or of dry matter: none is converted
         raise InputError(f"{path}: variable {name}: unit {units[name]!r}; due is {wanted!r}")
+    if not set(part[name].dims) <= {"cell"}:
+        raise InputError(f"{path}: variable {name}: dimensions {part[name].dims}; one number a cell is due")
     return np.broadcast_to(part[name].values.astype(float), part.sizes["cell"])
 
 

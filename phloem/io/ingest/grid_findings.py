@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.drivers.quality import check_vapour_pressure
+from phloem.io.drivers.quality import TURNED, TURNED_WORDS, check_vapour_pressure
 from phloem.io.drivers.variables import VARIABLES, Variable
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.ingest.cell_records import INCOMPLETE
@@ -36,6 +36,7 @@ class _Seen:
     impossible: int = 0
     least: float = np.inf
     most: float = -np.inf
+    total: float = 0.0
 
 
 @dataclass
@@ -75,6 +76,7 @@ class GridFindings:
         wrong = (values < variable.lowest - variable.slack) | (values > variable.highest)
         seen.finite += int(np.isfinite(values).sum())
         seen.impossible += int(wrong.sum())
+        seen.total += float(np.nansum(values))
         if np.isfinite(values).any():
             seen.least, seen.most = min(seen.least, float(np.nanmin(values))), max(seen.most, float(np.nanmax(values)))
         return np.where(wrong, np.nan, values)
@@ -164,6 +166,9 @@ class GridFindings:
             if seen.impossible
         ]
         lines += [f"{name}: {text}" for name, how in self.stored.items() for text in how.told()]
+        for name in ("gpp", "reco"):
+            if (of := self._seen.get(name)) and of.total < -TURNED * of.finite:
+                lines.append(f"{name}: {TURNED_WORDS.format(name)}")
         if self.burned:
             lines.append(f"{self.burned}: above 0 on some days, and not read: the model has no fire")
         if self._exchanged:

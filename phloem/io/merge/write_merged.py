@@ -13,7 +13,6 @@ import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -126,33 +125,6 @@ def _refuse_without_room(paths: CampaignPaths, tiles: int) -> None:
 def merge_again(paths: CampaignPaths) -> str:
     """Return in words what writes merged.nc anew."""
     return f"`phloem merge {paths.root}` writes it"
-
-
-@dataclass(frozen=True)
-class MergeTask:
-    """All of a merge that is made in a process of its own: what `merge_tiles` is called with."""
-
-    paths: CampaignPaths
-    plan: Sequence[Sequence[str]]
-    tables: ModelTables
-    attributes: Mapping[str, Any]
-    retries: Iterable[int]
-    allow_holes: bool
-    grid: PlacedCells | None
-
-
-def merge_apart(task: MergeTask, report: Callable[[int], None]) -> Path:
-    """Make a merge, reporting the number of tiles done; see `merge_tiles`."""
-    return merge_tiles(
-        task.paths,
-        task.plan,
-        task.tables,
-        task.attributes,
-        retries=task.retries,
-        allow_holes=task.allow_holes,
-        on_progress=lambda done, _total: report(done),
-        grid=task.grid,
-    )
 
 
 def _width(plan: Sequence[Sequence[str]]) -> int:

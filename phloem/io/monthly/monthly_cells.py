@@ -135,18 +135,22 @@ def _streams(file: Monthly, values: dict[str, np.ndarray], what: str, notes: lis
     """Return the observed streams; respiration is NBE + GPP where it is not given and nothing burns."""
     shape = len(file.names), len(file.lengths)
     found = {name: np.array(np.broadcast_to(values.get(name, np.float32(np.nan)), shape)) for name in STREAMS}
-    if "reco" in values or "nbe" not in values or "gpp" not in values:
+    if "nbe" not in values or "gpp" not in values:
         return found
-    reco = values["gpp"] + values["nbe"]
+    own = np.isfinite(found["reco"]).any(axis=1)
+    if own.all():
+        return found
+    reco = np.where(own[:, None], np.float32(np.nan), values["gpp"] + values["nbe"])
     burned = file.values.get("burned_area", np.float32(0)) > 0
     fires = np.isfinite(reco) & burned
     if fires.any():
         notes.append(f"{what}reco: {int(fires.sum())} months that burn have none: NBE + GPP holds fire emissions")
-    found["reco"] = np.where(fires, np.float32(np.nan), reco)
-    negative = int((found["reco"] < 0).sum())
+    made = np.where(fires, np.float32(np.nan), reco)
+    found["reco"] = np.where(own[:, None], found["reco"], made)
+    negative = int((made < 0).sum())
     notes.append(
-        f"{what}reco is NBE + GPP in {int(np.isfinite(found['reco']).sum())} months"
-        + (f"; {negative} of them are negative, least {np.nanmin(found['reco']):.2f}, and are kept" if negative else "")
+        f"{what}reco is NBE + GPP in {int(np.isfinite(made).sum())} months"
+        + (f"; {negative} of them are negative, least {np.nanmin(made):.2f}, and are kept" if negative else "")
     )
     return found
 

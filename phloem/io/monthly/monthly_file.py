@@ -5,7 +5,7 @@ What is read is arrays of places by months; what becomes of them is in `monthly_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,10 +15,12 @@ import xarray as xr
 
 from phloem.errors import InputError, some
 from phloem.io.drivers.grid_cell import cell_name, place_name
-from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture
+from phloem.io.drivers.humidity import is_vapour_pressure
+from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, deficit, find_moisture, outweighed
+from phloem.io.drivers.quality import TURNED_WORDS, looks_turned
 from phloem.io.drivers.store import STATICS
 from phloem.io.drivers.variables import BURNED_AREA, Variable
-from phloem.io.files.own_variables import OwnVariables
+from phloem.io.files.own_variables import OwnVariable, OwnVariables
 from phloem.io.files.stored_dataset import as_the_user_says, decoded_values, open_stored, storage
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.files.time_axis import STAMPED_AT_FIRSTS, StampsAt
@@ -28,7 +30,7 @@ from phloem.io.ingest.grid_findings import MAX_IMPOSSIBLE_SHARE
 from phloem.io.ingest.plausibility import DIM, DRY, FLOORS, is_too_small
 from phloem.io.monthly.cardamom_file import as_places, is_one_place, with_time_axis
 from phloem.io.monthly.downscaling import month_lengths
-from phloem.io.monthly.variable_names import CLASSES, NAMES, QUANTITIES, SUMS, WITHHELD, names_of
+from phloem.io.monthly.variable_names import CLASSES, NAMES, PRIORS, QUANTITIES, SUFFIXES, SUMS, WITHHELD, names_of
 from phloem.names import FORCING
 
 
@@ -69,13 +71,19 @@ class Monthly:
         return month_lengths(self.first_year, self.last_year, self.calendar)
 
 
-def read_monthly(path: Path, stamps: StampsAt = "begin", own: OwnVariables = MappingProxyType({})) -> Monthly:
+def read_monthly(
+    path: Path,
+    stamps: StampsAt = "begin",
+    own: OwnVariables = MappingProxyType({}),
+    absent: Collection[str] = (),
+) -> Monthly:
     """Read a file of monthly drivers.
 
     Args:
         path: the file.
         stamps: where the stamps of months stand, if the file has no time bounds.
         own: what the user says of its variables.
+        absent: names here of variables that the file need not have though the user says something of them.
 
     Raises:
         InputError: naming file and variable: what is missing, a unit that is not known or not what the values show,
@@ -83,20 +91,46 @@ def read_monthly(path: Path, stamps: StampsAt = "begin", own: OwnVariables = Map
     """
     with open_stored(path) as opened:
         notes: list[str] = []
-        said = as_the_user_says(opened.load(), path, own, _usual_names, _VALID)
-        dated_file = with_time_axis(said, notes)
-        loaded = as_places(dated_file, path, notes) if is_one_place(dated_file) else dated_file
+        file = with_time_axis(opened.load(), notes)
+        file = as_places(file, path, notes) if is_one_place(file) else file
+        whole = with_withheld(own, set(map(str, file.variables)))
+        held = whole.keys() - own.keys()
+        loaded = as_the_user_says(file, path, whole, _usual_names, (*_VALID, *held), absent)
+        loaded = loaded.drop_vars(outweighed(own), errors="ignore")
         stored = storage(loaded, path)
-        return _Reader(decoded_values(loaded, stored), path, stamps, stored, notes).read()
+        return _Reader(decoded_values(loaded, stored), path, stamps, stored, notes, whole).read()
 
 
 _MOIST = {one.variable.name: one for one in MOISTURES}
-_VALID = (*QUANTITIES, *_MOIST, PRESSURE.name)
+_HELD = tuple(f"{key}{suffix}" for key in WITHHELD for suffix in SUFFIXES)
+_VALID = (*QUANTITIES, *_MOIST, PRESSURE.name, *PRIORS, *_HELD)
+
+
+def with_withheld(own: OwnVariables, have: Collection[str]) -> dict[str, OwnVariable]:
+    """Return what the user says, and the same of the withheld values of a variable, where a file has them.
+
+    Args:
+        own: what the user says.
+        have: variables of the file.
+    """
+    whole = dict(own)
+    for key in WITHHELD:
+        one = own.get(key)
+        if one is None or any(f"{key}{suffix}" in own for suffix in SUFFIXES):
+            continue
+        names = [one.name] if one.name else names_of(key)
+        for suffix in SUFFIXES:
+            found = next((f"{name}{suffix}" for name in names if f"{name}{suffix}" in have), "")
+            if found:
+                whole[f"{key}{suffix}"] = OwnVariable(found, one.units, one.sign)
+    return whole
 
 
 def _usual_names(key: str) -> Sequence[str]:
     if key in QUANTITIES:
         return names_of(key)
+    if key in PRIORS:
+        return PRIORS[key]
     return _MOIST[key].names if key in _MOIST else (key,)
 
 
@@ -104,10 +138,16 @@ class _Reader:
     """One file being read."""
 
     def __init__(
-        self, file: xr.Dataset, path: Path, stamps: StampsAt, stored: Mapping[str, StoredValues], notes: list[str]
+        self,
+        file: xr.Dataset,
+        path: Path,
+        stamps: StampsAt,
+        stored: Mapping[str, StoredValues],
+        notes: list[str],
+        own: OwnVariables,
     ) -> None:
         self.file, self.path, self.stamps, self.stored = file, path, stamps, stored
-        self.notes = notes
+        self.notes, self.own = notes, own
         self.used: dict[str, None] = {}
 
     def read(self) -> Monthly:
@@ -123,6 +163,7 @@ class _Reader:
         longitude = np.where(longitude >= 180.0, longitude - 360.0, longitude)
         step = step_of(self.file, (north, east)) if gridded else None
         names = _cell_names(latitude, longitude, step) if gridded else self._names()
+        self._refuse_vapour_pressure()
         values = {key: self._quantity(QUANTITIES[key][0], key, names_of(key)) for key in QUANTITIES}
         if values["vpd"] is None and values["tasmin"] is not None and values["tasmax"] is not None:
             values["vpd"] = self._deficit(values["tasmin"], values["tasmax"])
@@ -131,6 +172,9 @@ class _Reader:
             due += f" (or {PLACE_OF_VPD})" if "vpd" in missing else ""
             raise InputError(f"{self.path}: variable {missing[0]}: is missing; due are {due}; {self._there()}")
         withheld = {key: self._quantity(QUANTITIES[key][0], key, names_of(key, True)) for key in WITHHELD}
+        for key in ("gpp", "reco"):
+            if (found := values[key]) is not None and looks_turned(found):
+                self.notes.append(f"{key}: {TURNED_WORDS.format(key)}")
         for name in BURNED_AREA:
             if name in self.file.variables and self.file[name].dtype.kind in "fiu" and (self.file[name] > 0).any():
                 self.notes.append(f"{name}: above 0 in some months, and not read: the model has no fire")
@@ -152,6 +196,12 @@ class _Reader:
             classes=self._classes(),
             notes=self.notes,
         )
+
+    def _refuse_vapour_pressure(self) -> None:
+        for name in names_of("vpd"):
+            said = str(self.file[name].attrs.get("standard_name", "")) if name in self.file.variables else ""
+            if is_vapour_pressure(said):
+                raise self._error(name, f"standard_name {said!r}; the deficit is due, or {PLACE_OF_VPD} in its place")
 
     def _there(self) -> str:
         return f"the file has {', '.join(map(str, self.file.variables))}"
@@ -227,6 +277,7 @@ class _Reader:
         Of several names the first counts whose variable has a value.
         """
         there = [name for name in names if name in self.file.variables]
+        there = [name for name in there if name in self.own][:1] or there
         if not there:
             return None
         name = next((name for name in there if self._has_value(name)), there[0])
@@ -312,10 +363,13 @@ class _Reader:
             text = str(name)
             if data.dims != self.dims or data.dtype.kind not in "fiu" or text in known | apart | set(self.dims):
                 continue
+            if not np.isfinite(data.values.astype(float)).any():
+                continue  # as files of CARDAMOM have it of what nobody knows
             if "lat" in text.lower() or "lon" in text.lower():
                 continue  # another coordinate, such as that of the cell a place lies in
             values = data.values.astype(float).reshape(-1)
             self.used[text] = None
+            text = next((key for key, names in PRIORS.items() if text in names), text)
             unit = str(data.attrs.get("units", "1"))
             if text in STATICS and not is_same_unit(unit, STATICS[text][0]):
                 raise self._error(text, f"unit {unit!r}; due is {STATICS[text][0]!r}")

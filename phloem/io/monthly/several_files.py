@@ -13,6 +13,10 @@ from phloem.errors import InputError, some
 from phloem.io.files.own_variables import OwnVariables
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.monthly.monthly_file import Monthly, read_monthly
+from phloem.io.monthly.variable_names import WITHHELD
+
+MAY_LACK = WITHHELD
+"""Variables that some files of a folder need not have though the user says something of them; one must."""
 
 MOST_TOLD = 20
 """Files whose defects a refusal tells, at most."""
@@ -51,9 +55,12 @@ def read_monthly_files(paths: Sequence[Path], stamps: StampsAt, own: OwnVariable
     bad: list[str] = []
     for path in paths:
         try:
-            read.append(read_monthly(path, stamps, own))
+            read.append(read_monthly(path, stamps, own, absent=MAY_LACK if len(paths) > 1 else ()))
         except InputError as error:
             bad.append(str(error))
+    lacking = [key for key in own if key in MAY_LACK and read and all(key not in one.values for one in read)]
+    if lacking and not bad and len(paths) > 1:
+        bad = [f"{paths[0].parent}: variable {key}: no file has it (variables.{key})" for key in lacking]
     if bad:
         more = [f"and {len(bad) - MOST_TOLD} more"] if len(bad) > MOST_TOLD else []
         counted = [f"{len(bad)} of {len(paths)} files cannot be used"] if len(paths) > 1 else []
@@ -91,13 +98,15 @@ def joined(files: Sequence[Monthly]) -> Monthly:
     parts = [slice(12 * (begin - one.first_year), 12 * (begin - one.first_year) + months) for one in files]
 
     def together(keys: Sequence[str], of: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        whole = {key: np.full((places, months), np.nan, np.float32) for key in keys}
+        still = {key for key in keys if any(values[key].shape[1] == 1 for values in of if key in values)}
+        whole = {key: np.full((places, 1 if key in still else months), np.nan, np.float32) for key in keys}
         row = 0
         for one, values, part in zip(files, of, parts, strict=True):
             rows = slice(row, row + len(one.names))
             for key, series in values.items():
-                # A number of the place, as a biomass without a month, holds for all of them.
-                whole[key][rows] = series if series.shape[1] == 1 else series[:, part]
+                cut = series if series.shape[1] == 1 else series[:, part]
+                # Where some files have a number of no month, the last of the others stands beside it.
+                whole[key][rows] = last_known(cut) if key in still else cut
             row = rows.stop
         return whole
 
@@ -117,6 +126,13 @@ def joined(files: Sequence[Monthly]) -> Monthly:
         classes=_classes(files),
         notes=notes + _notes(files),
     )
+
+
+def last_known(series: np.ndarray) -> np.ndarray:
+    """Return the last value of each place that is not missing, (places, 1)."""
+    known = np.isfinite(series)
+    last = series.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    return np.where(known.any(1), series[np.arange(len(series)), last], np.nan)[:, None]
 
 
 def _values_of(files: Sequence[Monthly]) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:

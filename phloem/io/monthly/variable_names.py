@@ -36,10 +36,13 @@ QUANTITIES: dict[str, tuple[Variable, tuple[str, ...]]] = {
     "et": (VARIABLES["et"], ("et", "ET", "evspsbl")),
     "lai": (VARIABLES["lai"], ("lai", "LAI")),
     "burned_area": (BURNED, ("burned_area", "BURNED_AREA", "burntArea")),
-    "biomass": (BIOMASS, ("biomass", "ABGB", "cVeg", "mean_abgb")),
-    "soil_carbon": (SOIL_CARBON, ("soil_carbon", "csom0", "cSoil")),
+    "biomass": (BIOMASS, ("biomass", "ABGB", "cVeg", "Mean_ABGB", "Mean_Biomass")),
+    "soil_carbon": (SOIL_CARBON, ("soil_carbon", "csom0", "cSoil", "PEQ_iniSOM")),
 }
 """Quantities by name: their unit and range, and what files may call them."""
+
+PRIORS = {"lcma": ("lcma", "PEQ_LCMA"), "cue": ("cue", "PEQ_CUE")}
+"""Numbers of a place that are priors of parameters, and what files may call them."""
 
 WITHHELD = ("gpp", "reco", "nbe", "et", "lai")
 """Quantities of which values may be withheld from every calibration."""

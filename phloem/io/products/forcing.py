@@ -9,11 +9,11 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.drivers.humidity import vapour_pressure_deficit
-from phloem.io.drivers.moisture import PLACE_OF_VPD, PRESSURE, Moisture, deficit, find_moisture
+from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, Moisture, deficit, find_moisture, outweighed
 from phloem.io.grids.file_grid import Gather
 from phloem.io.products.catalogue import SIX_HOURS, Choice
 from phloem.io.products.raw_files import OpenFiles
-from phloem.io.products.series import ProductSeries, check_days, scan
+from phloem.io.products.series import ProductSeries, check_days, names_in, scan
 from phloem.io.products.times import Days, days_of
 
 WEATHER = ("tasmin", "tasmax", "rsds", "vpd", "pr")
@@ -119,13 +119,19 @@ def find_forcing(choice: Choice, years: tuple[int, int], files: OpenFiles) -> Fo
     Raises:
         InputError: a variable that no file has, calendars that differ, a hole in time.
     """
-    scanned = scan(choice, files)
     a_day = 4 if choice.product.step == SIX_HOURS else 1
+    there = names_in(choice, files)
+    told = {*choice.variables, *choice.units, *(key for key, sign in choice.signs.items() if sign != 1)}
+    needless = set(outweighed(told)) if a_day == 1 else set()
+    by_deficit = a_day == 1 and "vpd" in there and "vpd" not in needless
+    if by_deficit:
+        needless |= {*(one.variable.name for one in MOISTURES), PRESSURE.name} - told
+    scanned = scan(choice, files, needless)
     notes: list[str] = []
     wanted = list(choice.product.fields)
     moisture = None
     if a_day == 1:
-        found = None if "vpd" in scanned else find_moisture(scanned.keys())
+        found = None if by_deficit else find_moisture(scanned.keys())
         wanted = [*_DAILY, "vpd"]
         if found is not None:
             moisture, _ = found

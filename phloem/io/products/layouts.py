@@ -229,6 +229,11 @@ def _layer_index(file: RawFile, path: Path, dimension: str, length: int, layer: 
     return int(found[0])
 
 
+def said_units(choice: Choice, key: str) -> str:
+    """Return the line of an ingest file that says what a variable's values are."""
+    return 'units = "..."' if len(choice.product.fields) == 1 else f'variables.{key} = {{ units = "..." }}'
+
+
 def _packing(path: Path, name: str, key: str, header: Header, field: Field, choice: Choice) -> tuple[Packing, str]:
     unit = choice.units.get(key) or header.text("units") or field.unit
     unit = of_steps(unit, _PER_STEP[choice.product.step]) if choice.product.step in _PER_STEP else unit
@@ -237,7 +242,7 @@ def _packing(path: Path, name: str, key: str, header: Header, field: Field, choi
         factor, shift = 1.0, 0.0
     elif not unit:
         raise InputError(
-            f'{path}: variable {name}: no units attribute; say what they are with units = "..." in '
+            f"{path}: variable {name}: no units attribute; say what they are with {said_units(choice, key)} in "
             f"[products.{choice.name}]: {quantity.accepted}"
         )
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -113,12 +113,36 @@ def mean_of(raw: np.ndarray, layout: VariableLayout, gather: Gather, window: tup
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
+def names_in(choice: Choice, files: OpenFiles) -> dict[str, list[str]]:
+    """Return the variables of a product's files, by their names here: in the order of the files.
+
+    Raises:
+        InputError: no file, or a name that the user has given and no file has.
+    """
+    found: dict[str, list[str]] = {}
+    seen: dict[str, None] = {}
+    for path in expand(choice.patterns, f"[products.{choice.name}]"):
+        file = files.get(path)
+        seen |= dict.fromkeys(sorted(file.names()))
+        for key, field in choice.product.fields.items():
+            name = find_variable(file, field, choice.variables.get(key, ""))
+            if name is not None:
+                found.setdefault(key, []).append(name)
+    for key, given in choice.variables.items():
+        if given and key not in found:
+            raise InputError(
+                f"[products.{choice.name}]: no file has {given!r} (variables.{key}); they have {', '.join(seen)}"
+            )
+    return found
+
+
+def scan(choice: Choice, files: OpenFiles, needless: Container[str] = ()) -> dict[str, ProductSeries]:
     """Read the headers of a product's files, and refuse what does not fit together.
 
     Args:
         choice: the product.
         files: open files.
+        needless: names here of variables that are not read.
 
     Returns:
         Its variables by their names here; those that no file has are left out.
@@ -137,6 +161,8 @@ def scan(choice: Choice, files: OpenFiles) -> dict[str, ProductSeries]:
             if name is None:
                 continue
             any_here = True
+            if key in needless:
+                continue
             said = file.header(name).text("standard_name")
             if key == "vpd" and is_vapour_pressure(said):
                 due = f"the deficit is due, or {PLACE_OF_VPD} in its place"

@@ -115,6 +115,17 @@ def time_axis(path: Path, variable: str) -> str | None:
         return next(iter([*dated, *(name for name in header.dimensions if name in ("time", "year"))]), None)
 
 
+def steps_along(path: Path, variable: str, dimension: str) -> int:
+    """Return the length of a dimension of a variable.
+
+    Raises:
+        InputError: no such file or variable.
+    """
+    with OpenFiles() as files:
+        _, header = _header(files, path, variable)
+        return int(header.shape[header.dimensions.index(dimension)])
+
+
 class Source(Protocol):
     """A variable of an open file, ready to be read at the cells, one level after the other."""
 

@@ -20,7 +20,7 @@ from phloem.io.files.units import convert
 from phloem.io.merge.at_bounds import without_bounds
 from phloem.io.merge.member_statistics import circular_median_and_rcv, median_and_rcv
 from phloem.io.references.growth_curves import CARBON_FRACTION, DRY_MATTER, GRAMS_PER_AREA
-from phloem.io.references.maps import read_map, time_axis
+from phloem.io.references.maps import read_map, steps_along, time_axis
 from phloem.io.references.monthly_series import read_points
 from phloem.jobs.analyse.member_runs import late_runs, pools_at
 from phloem.jobs.analyse.withheld_years import even_draw
@@ -101,12 +101,21 @@ class BenchmarkCells:
         names = tuple(one.name for one in self.members.tables.compared)
         found = {name: np.full((count, width, len(periods)), np.nan) for name in names}
         first = min(begin for begin, _ in periods)
+        met: set[int] = set()
         for run in late_runs(self.members, even_draw(count, self.most).tolist(), names, first, False):
             for place, (begin, end) in enumerate(periods):
                 days = run.last & (run.year >= begin) & (run.year <= end)
+                met |= set(np.unique(run.year).tolist())
                 if set(range(begin, end + 1)) <= set(run.year[days].tolist()):
                     for name in names:
                         found[name][run.place, :, place] = run.simulated[name][:, days].mean(1, dtype=float)
+        for begin, end in periods:
+            if not any(np.isfinite(values[..., periods.index((begin, end))]).any() for values in found.values()):
+                known = f"{min(met)} to {max(met)}" if met else "none"
+                raise InputError(
+                    f"{self.members.campaign.paths.root}: no run has all years of {begin} to {end}; from {first} on "
+                    f"there are {known}"
+                )
         return found
 
     def _stocks(self, years: tuple[int, ...]) -> np.ndarray:
@@ -231,7 +240,7 @@ def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
     else:
         values, units, meaning = cells.values(asked.quantity, asked.years or ())
     levels = []
-    axis = time_axis(path, asked.variable) if asked.years else None
+    axis = time_axis(path, asked.variable) if asked.years or asked.mean_years else None
     if asked.years and len(asked.years) > 1 and axis is None:
         raise InputError(
             f"{path}: years = {asked.years}: variable {asked.variable} has no time axis (a dimension with units such "
@@ -241,6 +250,8 @@ def compare_map(cells: BenchmarkCells, asked: MapReference) -> Pairs:
         select = dict(asked.select)
         if year is not None and axis is not None:
             select.setdefault(axis, year)
+        if asked.mean_years and axis is not None and steps_along(path, asked.variable, axis) > 1:
+            select.setdefault(axis, list(asked.mean_years))
         found = read_map(
             path, asked.variable, members.latitude, members.longitude, members.campaign.step, select, asked.method, "",
             asked.units, members.cells,

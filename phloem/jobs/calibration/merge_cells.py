@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.files.disk_space import not_written
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.io.merge.read_cells import read_merged
-from phloem.io.merge.write_merged import MergeTask, merge_again
-from phloem.jobs.campaign.campaign import Campaign
+from phloem.io.merge.write_merged import merge_again, merge_tiles
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.names import STATUS
 
 
 def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
-    """Write merged.nc from the committed tiles.
+    """Write merged.nc from the committed tiles, in a process of its own.
 
     Raises:
-        WorkError: a tile is missing or damaged, and holes were not asked for.
+        WorkError: a tile is missing or damaged, and holes were not asked for; or the file cannot be written.
     """
+    started: list[int] = []
+    work = campaign.paths.root, allow_holes
+    try:
+        with ProgressBar("merging", len(campaign.tiles)) as bar:
+            path: Path = run_apart(f"{__name__}:merge_apart", work, bar.update, started.append)
+    except ProcessEnded as error:
+        raise not_written(campaign.paths.merged, error, merge_again(campaign.paths)) from error
+    finally:
+        for process in started:
+            campaign.paths.merged_temporary(socket.gethostname(), process).unlink(missing_ok=True)
+    return path
+
+
+def merge_apart(work: tuple[Path, bool], report: Callable[[int], None]) -> Path:
+    """Write merged.nc.
+
+    Args:
+        work: the campaign's directory, and whether cells of absent tiles are marked as missing.
+        report: told of the tiles that are done.
+    """
+    root, allow_holes = work
+    campaign = open_campaign(root)
     attributes = {
         "title": f"phloem calibration {campaign.configuration.campaign.name}",
         "version": campaign.version,
@@ -34,24 +56,16 @@ def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
     plan: list[Sequence[str]] = [
         [cell.name for cell in campaign.tile_cells(tile)] for tile in range(len(campaign.tiles))
     ]
-    task = MergeTask(
+    return merge_tiles(
         campaign.paths,
         plan,
         campaign.configuration.calibration.bounded_tables,
         attributes,
         retries=range(len(campaign.tiles), len(campaign.all_tiles)),
         allow_holes=allow_holes,
+        on_progress=lambda done, _total: report(done),
         grid=grid_of(campaign),
     )
-    with ProgressBar("merging", len(plan)) as bar:
-        try:
-            path: Path = run_apart("phloem.io.merge.write_merged:merge_apart", task, bar.update)
-        except ProcessEnded as error:
-            temporary = campaign.paths.merged_temporary(socket.gethostname(), error.process)
-            ended = not_written(campaign.paths.merged, error, merge_again(campaign.paths))
-            temporary.unlink(missing_ok=True)
-            raise ended from error
-    return path
 
 
 def grid_of(campaign: Campaign) -> PlacedCells | None:

@@ -67,7 +67,8 @@ def ingest(
         if source.suffix == ".toml":
             said = load_monthly_file(source)
             own = own_variables(said.variables)
-            store = ingest_monthly(said.source(source.resolve().parent), out, stamps=said.stamps, own=own)
+            at = said.stamps if stamps is StampsIn.BEGIN else "end"
+            store = ingest_monthly(said.source(source.resolve().parent), out, stamps=at, own=own)
         else:
             store = ingest_monthly(source, out, stamps=stamps.value)
         print(json.dumps(store.as_json(), indent=2) if as_json else "\n".join(store.lines()))

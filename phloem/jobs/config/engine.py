@@ -34,10 +34,10 @@ class FailuresSection(Section):
 class EngineSection(Section):
     """Engine that executes tiles, with its resources.
 
-    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core.
-    `devices` are what each of them lays its lanes over; with `gpus` (of this machine, or of a task) they are GPUs, and
-    the backend is `xla`. What follows `address` (of a Ray cluster) is for `slurm`; empty
-    texts and zeros leave the cluster's own defaults.
+    `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core that
+    the batch job or the container has. `devices` are what each of them lays its lanes over; with `gpus` (of this
+    machine, or of a task) they are GPUs, and the backend is `xla`. What follows `address` (of a Ray cluster) is for
+    `slurm`; empty texts and zeros leave the cluster's own defaults.
     """
 
     name: Literal["local", "ray", "mpi", "slurm"] = "local"

@@ -90,13 +90,15 @@ def write_simulation(campaign: Campaign, table: SimulationTable) -> Path:
         WorkError: a tile is damaged, or the file cannot be written.
     """
     out = Path(table.out)
-    with ProgressBar(f"writing {out.name}", 2 * len(campaign.tiles)) as bar:
-        try:
-            path: Path = run_apart(f"{__name__}:write_apart", campaign.paths.root, bar.update)
-        except ProcessEnded as error:
-            ended = not_written(out, error, _AGAIN)
-            _temporary(out, error.process).unlink(missing_ok=True)
-            raise ended from error
+    started: list[int] = []
+    try:
+        with ProgressBar(f"writing {out.name}", 2 * len(campaign.tiles)) as bar:
+            path: Path = run_apart(f"{__name__}:write_apart", campaign.paths.root, bar.update, started.append)
+    except ProcessEnded as error:
+        raise not_written(out, error, _AGAIN) from error
+    finally:
+        for process in started:
+            _temporary(out, process).unlink(missing_ok=True)
     return path
 
 

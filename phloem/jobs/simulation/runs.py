@@ -162,7 +162,9 @@ class _Drivers:
         self.towers: dict[str, Path] = {}
         if data.is_store:
             if path.is_file():
-                self.cells = {cell.name: cell for cell in read_cf_grid(path, None, self.own, data.stamps)}
+                self.cells = {
+                    cell.name: cell for cell in read_cf_grid(path, None, self.own, data.stamps, compared=False)
+                }
             else:
                 self.store = open_store(path)
                 self.places = {name: place for place, name in enumerate(self.store.names)}

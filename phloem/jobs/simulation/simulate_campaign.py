@@ -11,14 +11,15 @@ from typing import Any
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError, WorkError
 from phloem.hpc.usable_cores import usable_cores
-from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.campaign.campaign import is_campaign, open_campaign
 from phloem.jobs.campaign.planning import take_up
-from phloem.jobs.config.campaign_file import configuration_of
+from phloem.jobs.config.campaign_file import Configuration, configuration_of
 from phloem.jobs.config.parameters_file import ALL_MEMBERS, MEDIAN, member_numbers
 from phloem.jobs.run.engines import run_planned
 from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.jobs.simulation.periods import PER_YEAR
 from phloem.jobs.simulation.product import forget_parts
+from phloem.jobs.simulation.table import SimulationTable
 from phloem.jobs.single_cell import check_out, daily_outputs
 from phloem.names import PERIOD
 
@@ -109,9 +110,10 @@ def simulate_campaign(
         "tiles": {"cells": max(1, min(MOST_CELLS, int(TILE_BYTES / each), ceil_div(simulated, hands)))},
         "engine": frozen.engine.model_dump(exclude_none=True),
     }
-    configuration = configuration_of(tables, assignments)
+    parts = out.with_name(f"{out.name}.parts")
+    configuration = _as_begun(configuration_of(tables, assignments), parts)
     begun = time.time()
-    campaign = take_up(configuration, out.with_name(f"{out.name}.parts"), Path.cwd())
+    campaign = take_up(configuration, parts, Path.cwd())
     outcome = run_planned(campaign, workers, assignments)
     if isinstance(outcome, ToldElsewhere):
         if outcome.status:
@@ -120,6 +122,17 @@ def simulate_campaign(
             return None  # others are at work on it, or it was only submitted
     forget_parts(campaign)
     return out
+
+
+def _as_begun(configuration: Configuration, parts: Path) -> Configuration:
+    """Return a configuration with what a simulation that was begun has found out: its tiles, and its longest run."""
+    if not is_campaign(parts):
+        return configuration
+    begun = open_campaign(parts).configuration
+    if not isinstance(begun.experiment, SimulationTable) or not isinstance(configuration.experiment, SimulationTable):
+        return configuration
+    experiment = configuration.experiment.model_copy(update={"longest": begun.experiment.longest})
+    return configuration.model_copy(update={"tiles": begun.tiles, "experiment": experiment})
 
 
 def _years(text: str) -> list[int]:

@@ -62,6 +62,23 @@ def test_each_score_sees_its_own_error() -> None:
     assert card.overall == pytest.approx((card.bias + 2 * card.rmse + card.phase + card.iav + card.distribution) / 6)
 
 
+@pytest.mark.parametrize("peak", [0, 6])
+def test_a_simulation_without_a_season_has_missed_it(peak: int) -> None:
+    """Also where the reference is greatest in January; a reference without one says nothing."""
+    y = np.tile(5 + course(peak), (CELLS, 1)) + np.arange(CELLS)[:, None]
+    assert scorecard(months(y, np.zeros_like(y))).phase == 0.0
+    still = np.tile(np.repeat(np.arange(YEARS, dtype=float), 12), (CELLS, 1))
+    assert np.isnan(scorecard(months(still, y)).phase)
+
+
+def test_a_cell_of_one_month_has_no_say() -> None:
+    y = reference()
+    pairs = months(y, y + 0.5)
+    alone = pairs.only(np.flatnonzero((pairs.cell > 0) | (np.arange(len(pairs.cell)) == 3)))
+    whole = pairs.only(np.flatnonzero(pairs.cell > 0))
+    assert scorecard(alone).bias == pytest.approx(scorecard(whole).bias)
+
+
 @given(st.floats(0.01, 100), st.floats(-50, 50))
 def test_units_change_no_score(factor: float, offset: float) -> None:
     y = reference()

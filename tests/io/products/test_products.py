@@ -258,6 +258,24 @@ class TestPlainCf:
         for name, values in expected.items():
             np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
 
+    def test_what_is_not_needed_is_not_read(self, tmp_path):
+        """Beside a deficit no humidity is, whatever its unit; and a name that no file has is refused."""
+        self.write(tmp_path, drop=("huss", "ps"))
+        lat, lon = samples.centres(0.5)
+        for year in YEARS:
+            days = samples.gregorian(year)
+            for name, value, units in (("vpd", 5.0, "hPa"), ("rh", 80.0, "percent saturation")):
+                field = np.full((len(days), len(lat), len(lon)), value)
+                samples.write_grid(tmp_path / f"{name}_{year}.nc", name, field, lat, lon, units=units, time=days)
+        _, found = weather(str(tmp_path / "*.nc"), "cf")
+        np.testing.assert_allclose(found["vpd"], 5.0)
+        _, told = weather(str(tmp_path / "*.nc"), "cf", units={"hurs": "%"})
+        assert told["vpd"].max() < 5.0
+        with pytest.raises(InputError, match=r"no file has 'VPDDD' \(variables.vpd\); they have .*tasmin"):
+            weather(str(tmp_path / "*.nc"), "cf", variables={"vpd": "VPDDD"})
+        with pytest.raises(InputError, match=r"variable rh: unit 'percent saturation'"):
+            weather(str(tmp_path / "*.nc"), "cf", variables={"hurs": "rh"})
+
     def test_other_humidity(self, tmp_path):
         self.write(tmp_path, drop=("huss", "ps"))
         lat, lon = samples.centres(0.5)
@@ -278,7 +296,7 @@ class TestPlainCf:
         said = r"no file has vpd \(vap, tdps or hurs, or huss with ps would do in the place of vpd\); there are .*huss"
         with pytest.raises(InputError, match=said):
             weather(self.write(tmp_path, drop=("ps",)), "cf")
-        named = r"pr_2003.nc: no variable tasmin or tasmax or rsds or rain or vpd or vap or tdps or hurs or huss or ps"
+        named = r"\[products.forcing\]: no file has 'rain' \(variables.pr\); they have huss, lat, lon, time, pr, "
         with pytest.raises(InputError, match=named):
             weather(self.write(tmp_path), "cf", variables={"pr": "rain"})
 

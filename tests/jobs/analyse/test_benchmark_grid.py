@@ -197,6 +197,10 @@ def test_maps_of_mean_fluxes_are_those_of_a_simulation(three: Path, tmp_path: Pa
     assert gpp["scorecard"]["bias"] == pytest.approx(1, abs=1e-4)
     assert lai["scores"]["pbias"] == pytest.approx(-50, abs=1e-3)
     assert lai["scorecard"]["bias"] == pytest.approx(np.exp(-0.5), abs=1e-3)
+    late = "reference.0.mean_years=[2018, 2031]"
+    refused = command("benchmark", folder, "--config", tmp_path / "b.toml", "--set", late, folder=tmp_path)
+    assert refused.returncode == 2
+    assert "no run has all years of 2018 to 2031" in refused.stderr
     backward = "reference.0.mean_years=[2019, 2018]"
     refused = command("benchmark", folder, "--config", tmp_path / "b.toml", "--set", backward, folder=tmp_path)
     assert refused.returncode == 2
