@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from phloem.io.merge.write_merged import LEAST_OF_TILES
 from tests.support.campaigns.campaigns import PHLOEM, succeed, write_campaign
-from tests.support.faults.shim import Call, Fault, read_log
+from tests.support.faults.shim import FOREVER, Call, Fault, read_log
 from tests.support.once import once_a_run
 
 COUNTED = ("write", "close")
@@ -63,6 +65,30 @@ def test_the_last_write_or_close_of_a_merge_fails(
     succeed("merge", root, folder=tmp_path)
     assert (root / "merged.nc").read_bytes()[:4] == b"\x89HDF"
     record_property("faults", f"merge in a process of its own, {errno.errorcode[code]}: {dict(ends)}")
+
+
+def test_an_interrupt_of_a_merge_leaves_nothing(shim: Path, made: Path, tmp_path: Path) -> None:
+    """Control-C while the file is written, which a delay of every write makes last."""
+    root, log = tmp_path / "made", tmp_path / "log"
+    shutil.copytree(made, root)
+    (root / "merged.nc").write_text("what was there")
+    slow = Fault("delay", 1, FOREVER, broken=("write",), counted=("write",), low=300, high=300)
+    variables = {**os.environ, "LD_PRELOAD": str(shim), **slow.environment(root, log)}
+    process = subprocess.Popen(
+        [PHLOEM, "merge", root], env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(root.glob("merged.nc.*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes of the command
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not list(root.glob("merged.nc.*"))
+    assert (root / "merged.nc").read_text() == "what was there"
 
 
 def test_a_disk_that_fills_is_told_as_full(made: Path, tmp_path: Path) -> None:

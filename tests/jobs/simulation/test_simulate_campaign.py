@@ -17,7 +17,7 @@ from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.campaign.planning import open_or_plan
 from phloem.jobs.run.engines import run_planned
 from phloem.jobs.simulation.simulate_campaign import Wanted, simulate_campaign
-from tests.support.campaigns.campaigns import command, succeed, write_campaign
+from tests.support.campaigns.campaigns import command, end, start, succeed, wait_for, write_campaign
 from tests.support.campaigns.stores import write_grid_campaign
 
 
@@ -136,6 +136,25 @@ def test_a_grid_is_a_map_and_a_growth_run_is_dated_backward(store: Store, tmp_pa
                 np.testing.assert_allclose(here[there, number], expected, rtol=1e-4)
     filled = np.isfinite(found.som.values[:, 0]).any(0)
     assert filled.sum() <= len(store.names)
+
+
+@pytest.mark.engine
+def test_the_same_command_goes_on_after_a_kill(finished: Path, tmp_path: Path) -> None:
+    """Planned, then killed; then interrupted while the file is written: nothing lies about but the parts."""
+    words = ("simulate", finished, "--out", "O.nc", "--what", "monthly")
+    succeed(*words, folder=tmp_path)
+    expected = (tmp_path / "O.nc").read_bytes()
+    (tmp_path / "O.nc").unlink()
+    process = start(*words, folder=tmp_path)
+    try:
+        wait_for("a plan", lambda: (tmp_path / "O.nc.parts/plan.json").exists() or process.poll() is not None)
+    finally:
+        end(process)
+    assert (tmp_path / "O.nc.parts/plan.json").exists()
+    assert not (tmp_path / "O.nc").exists()
+    succeed(*words, folder=tmp_path)
+    assert (tmp_path / "O.nc").read_bytes() == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["O.nc", "stderr"]
 
 
 def test_parameters_go_round(finished: Path, tmp_path: Path) -> None:
