@@ -8,6 +8,8 @@ No output of a month is kept for the way back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import jax
@@ -86,7 +88,7 @@ class TrainingLoss:
         def of_months(series: Array) -> tuple[Array, dict[str, Array]]:
             nbe, fire, water = series
             found = coupled_terms(nbe, fire, water, patch.labels, self.weights, self.is_strict)
-            return sum(found.values(), jnp.zeros(())), found
+            return add_up(found), found
 
         slopes, coupled = jax.grad(of_months, has_aux=True)(kept[:, :months])
         tables = with_slopes(patch.tables, tuple(slopes))
@@ -111,7 +113,12 @@ class TrainingLoss:
 
     def value(self, network: Weights, patch: Patch) -> Array:
         """Return the loss: the plain sum of its terms."""
-        return sum(self.terms(network, patch).values(), jnp.zeros(()))
+        return add_up(self.terms(network, patch))
+
+
+def add_up(terms: dict[str, Array]) -> Array:
+    """Return the plain sum of terms."""
+    return reduce(add, terms.values())
 
 
 def _lanes(patch: Patch) -> np.ndarray:
