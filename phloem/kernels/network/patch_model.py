@@ -1,7 +1,8 @@
 """The monthly model with what a patch is compared with, as a text for the fold: every term of a cell, month by month.
 
 The means of years run along in the state and begin anew each January. The terms of the patch's means enter by their
-slopes: a, b and c of a month and row, of which a nbe + b fire + c water is one more sum.
+slopes: a, b and c of a month and row, of which a nbe + b fire + c water is one more sum. Labels of months stand with
+the forcing, since they stay as they are; those slopes, new at every step, stand in a table that is soon copied.
 """
 
 from __future__ import annotations
@@ -29,16 +30,26 @@ YEARLY = ("biomass", "vod")
 SLOPES = ("nbe_slope", "fire_slope", "water_slope")
 
 PatchState = record("PatchState", (*State._fields, *(f"{name}_sum" for name in YEARLY)), "Pools, and sums of the year.")
+
+
+def _with_weights(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for name in names for part in (name, f"{name}_weight"))
+
+
 PatchWeather = record(
-    "PatchWeather", (*Weather._fields, "year_keep"), "A month's forcing; `year_keep` is 0 in January, else 1."
+    "PatchWeather",
+    (*Weather._fields, "year_keep", *_with_weights(MONTHLY)),
+    "A month's forcing; `year_keep` is 0 in January, else 1; labels and weights of the month.",
 )
 PatchOutputs = record(
-    "PatchOutputs", (*OUTPUTS, *(f"{name}_sum" for name in YEARLY)), "Outputs, and sums since January."
+    "PatchOutputs",
+    (*OUTPUTS, *(f"{name}_sum" for name in YEARLY), *(f"{name}_error" for name in MONTHLY)),
+    "Outputs, sums since January, and weighted squared errors of the month.",
 )
 PatchObserved = record(
     "PatchObserved",
-    (*(part for name in (*MONTHLY, *YEARLY) for part in (name, f"{name}_weight")), "december", *SLOPES),
-    "Labels and weights of a month, those of years in December alone; 1 in December; slopes of the patch's means.",
+    (*_with_weights(YEARLY), "december", *SLOPES),
+    "Labels and weights of years, in December alone; 1 in December; slopes of the patch's means.",
 )
 _FLOWS = tuple(f"{name}_{way}" for way in ("inflow", "outflow", "december") for name in CARBON)
 PatchSums = record(
@@ -54,17 +65,25 @@ def first_state(pools: Any) -> Any:
     return PatchState(*pools, *(nothing for _ in YEARLY))
 
 
-def _score(o: Any, y: Any) -> Any:
-    seen = {
+def _seen(o: Any) -> dict[str, Any]:
+    """What a month's outputs give for each stream that is compared with them."""
+    return {
         "sif": o.sif,
         "lai": o.lai,
         "tower_gpp": o.gpp,
         "tower_reco": o.gpp + o.nee,
         "tower_et": o.et,
         "et": o.et,
-        **{name: getattr(o, f"{name}_sum") * (1 / YEAR) for name in YEARLY},
     }
-    errors = {f"{key}_error": getattr(y, f"{key}_weight") * (x - getattr(y, key)) ** 2 for key, x in seen.items()}
+
+
+def _error(seen: Any, of: Any, name: str) -> Any:
+    return getattr(of, f"{name}_weight") * (seen - getattr(of, name)) ** 2
+
+
+def _score(o: Any, y: Any) -> Any:
+    errors = {f"{name}_error": getattr(o, f"{name}_error") for name in MONTHLY}
+    errors |= {f"{name}_error": _error(getattr(o, f"{name}_sum") * (1 / YEAR), y, name) for name in YEARLY}
     into, out = flows(o)
     ends = tuple(getattr(o, name) * y.december for name in CARBON)
     coupled = y.nbe_slope * o.nbe + y.fire_slope * o.fire_emission + y.water_slope * o.water
@@ -76,13 +95,14 @@ def _score(o: Any, y: Any) -> Any:
 def patch_model(mode: str | Switches = "strict") -> Model:
     """Return the model text of a mode (`strict`, `compat`) with the terms of a patch."""
     plain = monthly_dalec(mode)
-    count = len(State._fields)
+    count, forcing = len(State._fields), len(Weather._fields)
 
     def step(s: Any, c: Any, w: Any) -> tuple[Any, Any]:
-        new, o = plain.step(State(*s[:count]), c, Weather(*w[:-1]))
+        new, o = plain.step(State(*s[:count]), c, Weather(*w[:forcing]))
         biomass = s.biomass_sum * w.year_keep + (o.labile + o.foliar + o.root + o.wood)
         vod = s.vod_sum * w.year_keep + o.vod
-        return PatchState(*new, biomass, vod), PatchOutputs(*o, biomass, vod)
+        errors = (_error(seen, w, name) for name, seen in _seen(o).items())
+        return PatchState(*new, biomass, vod), PatchOutputs(*o, biomass, vod, *errors)
 
     return Model(
         name=f"patch-{plain.name}",
@@ -127,12 +147,12 @@ def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables
     """
     months, rows = np.shape(weather[0])
     december = np.asarray(labels.december, float)[:, None] * np.ones(rows)
-    forcing = np.stack([*(np.asarray(one, float) for one in weather), _keep(december)], 1)
-    fields: dict[str, np.ndarray] = {"december": december}
+    forcing = [*(np.asarray(one, float) for one in weather), _keep(december)]
     for name in MONTHLY:
         stream: Stream = getattr(labels, name)
         weight = np.asarray(stream.weight, float)
-        fields |= {name: np.where(weight > 0, np.asarray(stream.label, float), 0.0), f"{name}_weight": weight}
+        forcing += [np.where(weight > 0, np.asarray(stream.label, float), 0.0), weight]
+    fields: dict[str, np.ndarray] = {"december": december}
     for name in YEARLY:
         stream = getattr(labels, name)
         weight = np.asarray(whole_years(jnp.asarray(stream.weight)), float)
@@ -144,7 +164,7 @@ def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables
     padded = -(-months // segment) * segment
     index = np.minimum(np.arange(padded), months - 1).astype(np.int32)
     live = np.broadcast_to((np.arange(padded) < months)[:, None], (padded, rows))
-    weather_table, observed_table, alive = (jnp.asarray(one, dtype) for one in (forcing, observed, live))
+    weather_table, observed_table, alive = (jnp.asarray(one, dtype) for one in (np.stack(forcing, 1), observed, live))
     return DayTables(weather_table, observed_table, jnp.asarray(index), jnp.asarray(index), alive)
 
 
