@@ -1,8 +1,7 @@
 """The monthly model with what a patch is compared with, as a text for the fold: every term of a cell, month by month.
 
-The means of years run along in the state and begin anew each January. The terms of the patch's means enter by their
-slopes: a, b and c of a month and row, of which a nbe + b fire + c water is one more sum. Labels of months stand with
-the forcing, since they stay as they are; those slopes, new at every step, stand in a table that is soon copied.
+The means of years run along in the state and begin anew each January. Labels of months stand with the forcing, which
+is read in all of them; those of years with the observations, which are 0 in all months but December.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ MONTHLY = ("sif", "lai", "tower_gpp", "tower_reco", "tower_et", "et")
 YEARLY = ("biomass", "vod")
 """Streams that are compared as means of years."""
 
-SLOPES = ("nbe_slope", "fire_slope", "water_slope")
-
 PatchState = record("PatchState", (*State._fields, *(f"{name}_sum" for name in YEARLY)), "Pools, and sums of the year.")
 
 
@@ -48,14 +45,14 @@ PatchOutputs = record(
 )
 PatchObserved = record(
     "PatchObserved",
-    (*_with_weights(YEARLY), "december", *SLOPES),
-    "Labels and weights of years, in December alone; 1 in December; slopes of the patch's means.",
+    (*_with_weights(YEARLY), "december"),
+    "Labels and weights of years, in December alone; 1 in December.",
 )
 _FLOWS = tuple(f"{name}_{way}" for way in ("inflow", "outflow", "december") for name in CARBON)
 PatchSums = record(
     "PatchSums",
-    (*(f"{name}_error" for name in (*MONTHLY, *YEARLY)), "violation", "som", *_FLOWS, "coupled"),
-    "The sums of `CellSums`, and that of the slopes.",
+    (*(f"{name}_error" for name in (*MONTHLY, *YEARLY)), "violation", "som", *_FLOWS),
+    "The sums of `CellSums`.",
 )
 
 
@@ -86,9 +83,8 @@ def _score(o: Any, y: Any) -> Any:
     errors |= {f"{name}_error": _error(getattr(o, f"{name}_sum") * (1 / YEAR), y, name) for name in YEARLY}
     into, out = flows(o)
     ends = tuple(getattr(o, name) * y.december for name in CARBON)
-    coupled = y.nbe_slope * o.nbe + y.fire_slope * o.fire_emission + y.water_slope * o.water
     flowing = dict(zip(_FLOWS, (*into, *out, *ends), strict=True))
-    return PatchSums(**errors, violation=o.violation, som=o.som, **flowing, coupled=coupled)
+    return PatchSums(**errors, violation=o.violation, som=o.som, **flowing)
 
 
 @cache
@@ -117,7 +113,6 @@ def patch_model(mode: str | Switches = "strict") -> Model:
         prepare=plain.prepare,
         step=step,
         score=_score,
-        rare=("biomass_weight", "vod_weight", "december"),
         from_values=plain.from_values,
         from_logs=plain.from_logs,
         from_pools=first_state,
@@ -138,7 +133,7 @@ def segment_of(months: int, most: int = 96) -> int:
 
 
 def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables:
-    """Return the tables of a patch for the fold, its slopes 0.
+    """Return the tables of a patch for the fold.
 
     Args:
         weather: each (months, rows).
@@ -158,7 +153,6 @@ def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables
         weight = np.asarray(whole_years(jnp.asarray(stream.weight)), float)
         label = np.where(weight > 0, np.asarray(years(jnp.asarray(stream.label)), float), 0.0)
         fields |= {name: _in_december(label, months), f"{name}_weight": _in_december(weight, months)}
-    fields |= {name: np.zeros((months, rows)) for name in SLOPES}
     observed = np.stack([fields[name] for name in PatchObserved._fields], 1)
     segment = segment_of(months)
     padded = -(-months // segment) * segment
@@ -181,9 +175,3 @@ def _in_december(values: np.ndarray, months: int) -> np.ndarray:
     found = np.zeros((months, values.shape[1]))
     found[YEAR - 1 :: YEAR] = values
     return found
-
-
-def with_slopes(tables: DayTables, slopes: Any) -> DayTables:
-    """Return tables with the slopes of the patch's means, three arrays of (months, rows)."""
-    start = len(PatchObserved._fields) - len(SLOPES)
-    return tables._replace(observed=tables.observed.at[:, start:].set(jnp.stack(slopes, 1)))

@@ -1,8 +1,7 @@
-"""The loss of a network on one patch and its slope by the weights, in two exact phases.
+"""The loss of a network on one patch, and so its slope by the weights.
 
-The first runs the months forward and keeps the three outputs that the terms of the patch's means read; their slopes by
-these outputs follow. The second is the fold with those slopes as one more sum: its adjoint is that of the whole loss.
-No output of a month is kept for the way back.
+One run over the months gives the sums that the terms of cells read, and three outputs by month for the terms of the
+patch's means; the way back is one run too. No other output of a month is kept.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ from functools import reduce
 from operator import add
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float
 
 from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS, as_published
@@ -23,10 +21,10 @@ from phloem.kernels.models.dalec_monthly.records import CARBON
 from phloem.kernels.network.parameter_network import Weights, unbounded_quantities
 from phloem.kernels.network.patch_labels import PatchLabels
 from phloem.kernels.network.patch_loss import COUPLED, LossWeights, cell_terms, coupled_terms, sums_of_months
-from phloem.kernels.network.patch_model import cell_sums, first_state, patch_model, segment_of, with_slopes
+from phloem.kernels.network.patch_model import cell_sums, first_state, patch_model, segment_of
 from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.time_loop.day_tables import DayTables
-from phloem.kernels.time_loop.fold import fold
+from phloem.kernels.time_loop.fold import fold_and_keep
 from phloem.kernels.time_loop.run_days import run_days
 
 
@@ -81,21 +79,12 @@ class TrainingLoss:
         """
         model, months = patch_model(self.mode), patch.labels.lai.label.shape[0]
         inputs, state, carbon = self._start(network, patch)
-        lanes, segment = _lanes(patch), segment_of(months)
-        still = lax.stop_gradient((inputs, state))
-        _, kept = run_days(model, *still, patch.tables, lanes, COUPLED, segment=segment, backend=self.backend)
-
-        def of_months(series: Array) -> tuple[Array, dict[str, Array]]:
-            nbe, fire, water = series
-            found = coupled_terms(nbe, fire, water, patch.labels, self.weights, self.is_strict)
-            return add_up(found), found
-
-        slopes, coupled = jax.grad(of_months, has_aux=True)(kept[:, :months])
-        tables = with_slopes(patch.tables, tuple(slopes))
-        _, sums = fold(model, inputs, state, tables, lanes, segment=segment, backend=self.backend, last=False)
-        tangent = sums.coupled.sum()
-        # Its value is that of the slopes' sum, which says nothing; its slope is that of the terms.
-        coupled["nbe"] = coupled["nbe"] + (tangent - lax.stop_gradient(tangent))
+        _, sums, kept = fold_and_keep(
+            model, inputs, state, patch.tables, _lanes(patch), COUPLED,
+            segment=segment_of(months), backend=self.backend, last=False,
+        )  # fmt: skip
+        nbe, fire, water = kept[:, :months]
+        coupled = coupled_terms(nbe, fire, water, patch.labels, self.weights, self.is_strict)
         return coupled | cell_terms(cell_sums(sums), carbon, patch.labels, self.weights, self.is_strict)
 
     def terms_of_months(self, network: Weights, patch: Patch) -> dict[str, Array]:

@@ -22,6 +22,7 @@ class Text:
         segment: days from one checkpoint to the next.
         last: whether the last state is wanted; without it, states that no sum depends on stay as they are.
         kept: outputs of the model that are kept in the place of the sums, added up over periods of days.
+        daily: outputs of the model that are kept beside the sums, day by day.
     """
 
     model: Model
@@ -29,6 +30,7 @@ class Text:
     segment: int
     last: bool = True
     kept: tuple[str, ...] = ()
+    daily: tuple[str, ...] = ()
 
     @property
     def constants(self) -> int:
@@ -59,6 +61,12 @@ class Text:
         """Return the shape of the sums, or of the outputs that are kept by period."""
         return (self.sums, periods, lanes) if self.kept else (self.sums, lanes)
 
+    def value_shapes(self, periods: int, days: int, lanes: int) -> list[tuple[int, ...]]:
+        """Return the shapes of what a fold gives: last state, sums, checkpoints, and daily outputs if any."""
+        daily = [(len(self.daily), days, lanes)] if self.daily else []
+        checkpoints = (days // self.segment, self.states, lanes)
+        return [(self.states, lanes), self.sums_shape(periods, lanes), checkpoints, *daily]
+
     @property
     def rare(self) -> list[int]:
         """Places of the observations that are 0 on most days."""
@@ -69,7 +77,7 @@ class Text:
     def day(
         self, state: Sequence[Any], constants: Sequence[Any], weather: Sequence[Any], observed: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Return the next state, and the contributions to the sums or the outputs to keep.
+        """Return the next state, and the contributions to the sums, daily outputs behind them, or the outputs to keep.
 
         All is elementwise, so arrays of lanes pass as well.
         """
@@ -80,6 +88,7 @@ class Text:
         if self.kept:
             results: tuple[Any, Any] = new, [getattr(outputs, name) for name in self.kept]
         else:
-            results = new, model.score(outputs, model.observed(*observed))
+            daily = [getattr(outputs, name) for name in self.daily]
+            results = new, [*model.score(outputs, model.observed(*observed)), *daily]
         first, second = ([jnp.asarray(value, dtype) for value in group] for group in results)
         return first, second

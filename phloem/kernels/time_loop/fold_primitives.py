@@ -54,25 +54,25 @@ def _run_value(*args: Array, text: Text, backend: str, periods: int) -> Sequence
 def _run_tangent(*args: Array, text: Text, backend: str, periods: int) -> Sequence[Array]:
     """Arguments after the common ones: checkpoints (for the transpose), tangents of constants and of the state."""
     constants, state0, data, lane_cell = _common(args)
-    if text.kept:
+    if text.kept or text.daily:
         raise TypeError(f"outputs by day of the {backend} backend have no forward mode; those of the xla backend have")
     return _backend(backend).tangent(text, constants, state0, data, lane_cell, args[9], args[10])
 
 
 def _run_adjoint(*args: Array, text: Text, backend: str, periods: int, last: bool) -> Sequence[Array]:
-    """Arguments after the common ones: adjoint of the sums, and of the last state where it has one."""
+    """Arguments after the common ones: adjoints of the sums, of daily outputs if any, of a last state that has one."""
     constants, checkpoints, data, lane_cell = _common(args)
-    return _backend(backend).adjoint(text, constants, checkpoints, data, lane_cell, args[9] if last else None, args[8])
+    daily_bar, last_bar = args[9] if text.daily else None, args[-1] if last else None
+    return _backend(backend).adjoint(text, constants, checkpoints, data, lane_cell, last_bar, args[8], daily_bar)
 
 
 def _shapes_of_value(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:
-    lanes, days = args[LANE_CELL].shape[0], args[WEATHER_ROW].shape[0]
-    return [(text.states, lanes), text.sums_shape(periods, lanes), (days // text.segment, text.states, lanes)]
+    return text.value_shapes(periods, args[WEATHER_ROW].shape[0], args[LANE_CELL].shape[0])
 
 
 def _shapes_of_tangent(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:
-    lanes, tangents = args[LANE_CELL].shape[0], args[9].shape[0]
-    return [(tangents, text.states, lanes), (tangents, *text.sums_shape(periods, lanes))]
+    last, sums, _, *daily = text.value_shapes(periods, args[WEATHER_ROW].shape[0], args[LANE_CELL].shape[0])
+    return [(args[9].shape[0], *shape) for shape in (last, sums, *daily)]
 
 
 def _shapes_of_adjoint(*args: Any, text: Text, backend: str, periods: int, last: bool) -> list[tuple[int, ...]]:
@@ -139,28 +139,28 @@ def _batch_of_tangents(
         batched = jnp.broadcast_to(array, (size, *array.shape)) if dim is None else jnp.moveaxis(array, dim, 0)
         dots.append(batched.reshape(batched.shape[0] * batched.shape[1], *batched.shape[2:]))
     out = tangent_p.bind(*args[:9], *dots, **params)
-    return [array.reshape(size, array.shape[0] // size, *array.shape[1:]) for array in out], [0, 0]
+    return [array.reshape(size, array.shape[0] // size, *array.shape[1:]) for array in out], [0] * len(out)
 
 
 def _jvp_of_value(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[list[Any], list[Any]]:
     for place, name in ((WEATHER, "forcing"), (OBSERVED, "observations"), (LIVE, "live days")):
         if type(tangents[place]) is not ad.Zero:
             raise TypeError(f"the {params['backend']} fold has no derivative by the {name}; the xla backend has")
-    last, sums, checkpoints = value_p.bind(*primals, **params)
+    last, sums, checkpoints, *daily = value_p.bind(*primals, **params)
     dots = [ad.instantiate_zeros(tangents[place])[None] for place in (CONSTANTS, FIRST)]
-    last_dot, sums_dot = tangent_p.bind(*primals, checkpoints, *dots, **params)
-    return [last, sums, checkpoints], [last_dot[0], sums_dot[0], ad.Zero(jax.typeof(checkpoints))]
+    last_dot, sums_dot, *daily_dot = (dot[0] for dot in tangent_p.bind(*primals, checkpoints, *dots, **params))
+    return [last, sums, checkpoints, *daily], [last_dot, sums_dot, ad.Zero(jax.typeof(checkpoints)), *daily_dot]
 
 
 def _transpose_of_tangent(cotangents: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
-    last_bar, sums_bar = cotangents
+    last_bar, *kept_bars = cotangents
     result: list[Any] = [None] * len(args)
-    if type(last_bar) is ad.Zero and type(sums_bar) is ad.Zero:
+    if all(type(bar) is ad.Zero for bar in cotangents):
         for place in (9, 10):
             result[place] = ad.Zero(args[place].aval) if ad.is_undefined_primal(args[place]) else None
         return result
     last = type(last_bar) is not ad.Zero
-    bars = [ad.instantiate_zeros(sums_bar), *([last_bar] if last else [])]
+    bars = [*map(ad.instantiate_zeros, kept_bars), *([last_bar] if last else [])]
     known = [args[CONSTANTS], args[8], *args[2:8]]
 
     def back(*bars: Any) -> Any:
@@ -218,8 +218,8 @@ def fold_by_primitive(
     lane_cell: Int32[Array, " lanes"],
     backend: str,
     periods: int = 0,
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"]]:
-    """Return the last state (states, lanes) and the sums (sums, lanes) of a fold, or its kept outputs.
+) -> list[Array]:
+    """Return the last state (states, lanes), the sums (sums, lanes) of a fold, or its kept outputs, and daily ones.
 
     Args:
         text: the model text.
@@ -232,5 +232,6 @@ def fold_by_primitive(
         periods: number of periods of kept outputs, (outputs, periods, lanes): each the sum over the days of a period on
             which the lane's cell lives.
     """
-    last, sums, _ = value_p.bind(constants, state0, *data, lane_cell, text=text, backend=backend, periods=periods)
-    return last, sums
+    found = value_p.bind(constants, state0, *data, lane_cell, text=text, backend=backend, periods=periods)
+    last, sums, _, *daily = found
+    return [last, sums, *daily]

@@ -29,6 +29,9 @@ LANES = 32
 TANGENTS = 2
 """Tangents that share a primal. Of dalec for an H100, one takes 215 registers; two spill 124 bytes, three spill 712."""
 
+TABLES = len(DayTables._fields) + 1
+"""Refs in front of all others: the tables and the lanes' cells."""
+
 Row = list[Any]
 """One array of the block's lanes for each constant, state, sum or field."""
 
@@ -40,6 +43,11 @@ def _load(ref: Any, *at: Any) -> Row:
 def _store(ref: Any, row: Row, *at: Any) -> None:
     for number, values in enumerate(row):
         ref[(*at, number, slice(None))] = values
+
+
+def _store_day(ref: Any, day: Any, row: Row) -> None:
+    for number, values in enumerate(row):
+        ref[number, day, :] = values
 
 
 def _clear(ref: Any, period: Any, carry: Any) -> Any:
@@ -124,9 +132,13 @@ class _Days:
         period, counts = self.period(day, alive)
         return [jnp.where(counts, ref[number, period, :], 0) for number in range(self.text.sums)]
 
+    def daily_bars(self, refs: Sequence[Any], day: Any, alive: Array) -> Row:
+        """Return the cotangents of a day's outputs beside the sums, from a ref (outputs, days, lanes) if any."""
+        return [jnp.where(alive, ref[number, day, :], 0) for ref in refs for number in range(len(self.text.daily))]
+
 
 def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
-    *tables, constants_ref, state0_ref, last_ref, sums_ref, checkpoints_ref = refs
+    tables, (constants_ref, state0_ref, last_ref, sums_ref, checkpoints_ref, *daily_refs) = refs[:TABLES], refs[TABLES:]
     days, constants = _Days(text, tables), _load(constants_ref)
     nothing = [days.zero] * text.sums
     if text.kept:
@@ -145,7 +157,9 @@ def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
                 for number, output in enumerate(more):
                     sums_ref[number, period, :] = sums_ref[number, period, :] + jnp.where(counts, output, 0)
                 return _choose(alive, new, state), sums
-            return _choose(alive, new, state), _add(alive, sums, more)
+            for ref in daily_refs:
+                _store_day(ref, g * text.segment + t, [jnp.where(alive, one, 0) for one in more[text.sums :]])
+            return _choose(alive, new, state), _add(alive, sums, more[: text.sums])
 
         state, more = _repeat(text.segment, run_day, (state, nothing))
         return state, *_add_all_exactly(totals, rests, more)
@@ -157,7 +171,8 @@ def _value_kernel(text: Text, segments: int, _: bool, *refs: Any) -> None:
 
 
 def _adjoint_kernel(text: Text, segments: int, interpret: bool, *refs: Any) -> None:
-    *tables, constants_ref, checkpoints_ref, last_bar_ref, sums_bar_ref, constants_bar_ref, state0_bar_ref, kept = refs
+    tables, (constants_ref, checkpoints_ref, last_bar_ref, sums_bar_ref) = refs[:TABLES], refs[TABLES : TABLES + 4]
+    *daily_refs, constants_bar_ref, state0_bar_ref, kept = refs[TABLES + 4 :]
     days, constants = _Days(text, tables), _load(constants_ref)
     whole_bar = [] if text.kept else _load(sums_bar_ref)
     nothing = [days.zero] * text.constants
@@ -179,6 +194,7 @@ def _adjoint_kernel(text: Text, segments: int, interpret: bool, *refs: Any) -> N
             day = g * text.segment + t
             step, alive = days.read(day)
             sums_bar = days.bars(sums_bar_ref, day, alive) if text.kept else whole_bar
+            sums_bar = [*sums_bar, *days.daily_bars(daily_refs, day, alive)]
             new, more = _keep_nan(lambda *at: jax.vjp(step, *at)[1]((state_bar, sums_bar)), _load(kept, t), constants)
             return _choose(alive, new, state_bar), _add(alive, constants_bar, more)
 
@@ -265,7 +281,7 @@ def value(
     periods: int = 0,
     *,
     interpret: bool | None = None,
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"], Float[Array, "segments states lanes"]]:
+) -> list[Array]:
     """Simulate and reduce.
 
     Args:
@@ -280,12 +296,10 @@ def value(
     Returns:
         The last state, the sums, plain within a segment and compensated from segment to segment, and the state at each
         segment's start, shape (segments, states, lanes). Outputs that are kept stand in the place of the sums,
-        (outputs, periods, lanes).
+        (outputs, periods, lanes); daily ones if any come last, (outputs, days, lanes).
     """
-    shape = text.sums_shape(periods, 1)[:-1]
-    outputs = ((text.states,), shape, (len(data.weather_row) // text.segment, text.states))
-    last, sums, checkpoints = _run(_value_kernel, text, data, [lane_cell, constants, state0], outputs, interpret)
-    return last, sums, checkpoints
+    outputs = [shape[:-1] for shape in text.value_shapes(periods, len(data.weather_row), 1)]
+    return _run(_value_kernel, text, data, [lane_cell, constants, state0], outputs, interpret)
 
 
 @partial(jax.jit, static_argnames=("text", "interpret"))
@@ -297,16 +311,17 @@ def adjoint(
     lane_cell: Int32[Array, " lanes"],
     last_bar: Float[Array, "states lanes"] | None,
     sums_bar: Float[Array, "sums *periods lanes"],
+    daily_bar: Float[Array, "outputs days lanes"] | None = None,
     *,
     interpret: bool | None = None,
 ) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
-    """Pull cotangents of the last state (states, lanes), None for 0, and of sums or kept outputs back; see `value`.
+    """Pull cotangents of the last state (states, lanes), None for 0, of sums or kept and of daily outputs back.
 
     Returns:
         The cotangents of the constants, added up like sums, and of the first state.
     """
     last_bar = jnp.zeros_like(checkpoints[0]) if last_bar is None else last_bar
-    inputs = [lane_cell, constants, checkpoints, last_bar, sums_bar]
+    inputs = [lane_cell, constants, checkpoints, last_bar, sums_bar, *([] if daily_bar is None else [daily_bar])]
     outputs = ((text.constants,), (text.states,), (text.segment, text.states))
     constants_bar, state0_bar, _ = _run(_adjoint_kernel, text, data, inputs, outputs, interpret)
     return constants_bar, state0_bar

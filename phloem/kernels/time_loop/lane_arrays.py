@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -32,6 +33,18 @@ def check_tables(model: Model, data: DayTables, segment: int, observed: bool = T
     for table, wanted, what in tables:
         if table.shape[1] != len(wanted._fields):  # type: ignore[attr-defined]
             raise ValueError(f"{table.shape[1]} fields of {what}, where {model.name} reads {len(wanted._fields)}")  # type: ignore[attr-defined]
+
+
+def check_outputs(model: Model, outputs: Sequence[str], least: int = 0) -> None:
+    """Refuse names that are none of a model's outputs, or fewer than so many.
+
+    Raises:
+        ValueError: which, and the valid ones.
+    """
+    unknown = [name for name in outputs if name not in model.outputs._fields]  # type: ignore[attr-defined]
+    if unknown or len(outputs) < least:
+        valid = ", ".join(model.outputs._fields)  # type: ignore[attr-defined]
+        raise ValueError(f"outputs {', '.join(unknown) or 'none'}: {model.name} has {valid}")
 
 
 def segments(data: DayTables, segment: int) -> tuple[Array, Array, Array]:

@@ -23,7 +23,14 @@ from phloem.kernels.time_loop.backends import resolve
 from phloem.kernels.time_loop.day_tables import SEGMENT, DayTables, LaneCells
 from phloem.kernels.time_loop.flat_day import Text
 from phloem.kernels.time_loop.fold_primitives import fold_by_primitive
-from phloem.kernels.time_loop.lane_arrays import check_tables, cut_fields, primitive_tables, segments, stack_numbers
+from phloem.kernels.time_loop.lane_arrays import (
+    check_outputs,
+    check_tables,
+    cut_fields,
+    primitive_tables,
+    segments,
+    stack_numbers,
+)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["of_day"], meta_fields=["count"])
@@ -97,10 +104,7 @@ def run_days(
             `xla`.
     """
     check_tables(model, data, segment, observed=False)
-    unknown = [name for name in outputs if name not in model.outputs._fields]  # type: ignore[attr-defined]
-    if unknown or not outputs:
-        valid = ", ".join(model.outputs._fields)  # type: ignore[attr-defined]
-        raise ValueError(f"outputs {', '.join(unknown) or 'none'}: {model.name} has {valid}")
+    check_outputs(model, outputs, least=1)
     constants = model.prepare(inputs)
     chosen = resolve(backend)
     if chosen == "xla":

@@ -139,6 +139,7 @@ class Writer:
 def _lanes(kind: str) -> str:
     """Return the C name of an input array, by kind."""
     return {"state": "s", "constant": "c", "weather": "w", "observed": "o", "state_bar": "sb", "sums_bar": "mb",
+            "daily_bar": "db",
             "state_dot": "dot->sd", "constant_dot": "dot->cd", "sum": "a", "constant_bar": "cb",
             "sum_dot": "dot->ad"}[kind]  # fmt: skip
 
@@ -249,12 +250,14 @@ def value_bodies(text: Text, dtype: Any) -> Printed:
     graph = Graph(dtype)
     hoist, parts = Hoist(graph), []
     program = forward(text, graph)
-    bodies = _days(text, graph, [*program.state, *_totals(graph, "sum", program.sums)])
+    bodies = _days(text, graph, [*program.state, *_totals(graph, "sum", program.sums), *program.daily])
+    sums = text.states + text.sums
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs))
-        writer.write(outputs, _rows("a", outputs[text.states :]))
+        writer.write(outputs, _rows("a", outputs[text.states : sums]))
+        writer.lines += [f"y[{row}][l] = {writer.name(n)};" for row, n in enumerate(outputs[sums:])]
         writer.lines += _stores("s", range(text.states), outputs[: text.states], writer)
-        arguments = f"{_weather_arguments(weather)}, lanes *s, {BLOCK}, lanes *a"
+        arguments = f"{_weather_arguments(weather)}, lanes *s, {BLOCK}, lanes *a{', lanes *y' if text.daily else ''}"
         parts.append(_function(f"value_day_{weather}_{seen}", arguments, writer.lines))
     return _printed(text, hoist, parts, {})
 
@@ -267,11 +270,12 @@ def adjoint_bodies(text: Text, dtype: Any, last: bool) -> Printed:
     saved = {n: f"r[{row}][l]" for row, n in enumerate(program.saved)}
     totals = _totals(graph, "constant_bar", program.constants)
     bodies = _days(text, graph, [*program.state, *totals], saved)
+    daily = ", const lanes *db" if text.daily else ""
     for (seen, outputs), weather in product(bodies.items(), WEATHERS):
         writer = Writer(graph, _input_names(graph, weather) | hoist.names(outputs, saved) | saved)
         writer.write(outputs, _rows("cb", outputs[len(program.active) :]))
         writer.lines += _stores("sb", program.active, outputs, writer)
-        arguments = f"{_weather_arguments(weather)}, const lanes *s, const lanes *r, {BLOCK}, {BARS}"
+        arguments = f"{_weather_arguments(weather)}, const lanes *s, const lanes *r, {BLOCK}, {BARS}{daily}"
         parts.append(_function(f"adjoint_day_{weather}_{seen}", arguments, writer.lines))
     ahead = graph.fuse([*program.next_state, *program.saved], (), _invariant(text))
     at_hand = hoist.names(ahead)
@@ -306,7 +310,7 @@ def _printed(text: Text, hoist: Hoist, parts: list[str], sizes: dict[str, int], 
     hoisted = hoist.function("hoist", f"const lanes *c, {extra}lanes *h")
     marked = sum(1 << i for i in text.rare)
     sizes = {"RARE": marked, "NC": text.constants, "NS": text.states, "NW": text.weather, "NO": text.observed,
-             "NM": text.sums, "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
+             "NM": text.sums, "ND": len(text.daily), "NH": max(1, len(hoist.rows)), **sizes}  # fmt: skip
     return Printed("\n".join([hoisted, *parts]), sizes)
 
 

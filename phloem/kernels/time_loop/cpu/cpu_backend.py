@@ -71,7 +71,7 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         "DOUBLE": int(dtype == np.float64),
         "LAST": int(last),
         "KEPT": int(bool(text.kept)),
-        "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT" and last),
+        "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT") * (last + bool(text.daily)),
         "KERNEL": kernel,
     }
     head, loops = ((HERE / name).read_text() for name in ("fold_cpu_head.c", "fold_cpu.c"))
@@ -119,7 +119,7 @@ def value(
     data: DayTables,
     lane_cell: Int32[Array, " lanes"],
     periods: int = 0,
-) -> tuple[Float[Array, "states lanes"], Float[Array, "sums *periods lanes"], Float[Array, "segments states lanes"]]:
+) -> list[Array]:
     """Run the fold.
 
     Args:
@@ -131,13 +131,11 @@ def value(
         periods: of kept outputs, as in `fold_by_primitive`.
 
     Returns:
-        The last state (states, lanes), the sums (sums, lanes), or the kept outputs (outputs, periods, lanes), and the
-        state at the start of each segment (segments, states, lanes).
+        The last state (states, lanes), the sums (sums, lanes), or the kept outputs (outputs, periods, lanes), the state
+        at the start of each segment (segments, states, lanes), and daily outputs if any (outputs, days, lanes).
     """
-    lanes, days = lane_cell.shape[0], data.weather_row.shape[0]
-    shapes = [(text.states, lanes), text.sums_shape(periods, lanes), (days // text.segment, text.states, lanes)]
-    last, sums, checkpoints = _call("VALUE", text, shapes, [constants, state0, *_tables(data, lane_cell)], True)
-    return last, sums, checkpoints
+    shapes = text.value_shapes(periods, data.weather_row.shape[0], lane_cell.shape[0])
+    return list(_call("VALUE", text, shapes, [constants, state0, *_tables(data, lane_cell)], True))
 
 
 def adjoint(
@@ -148,6 +146,7 @@ def adjoint(
     lane_cell: Int32[Array, " lanes"],
     last_bar: Float[Array, "states lanes"] | None,
     sums_bar: Float[Array, "sums *periods lanes"],
+    daily_bar: Float[Array, "outputs days lanes"] | None = None,
 ) -> tuple[Float[Array, "constants lanes"], Float[Array, "states lanes"]]:
     """Run the fold's reverse mode.
 
@@ -159,13 +158,14 @@ def adjoint(
         lane_cell: cell of each lane, shape (lanes,).
         last_bar: adjoint of the last state, shape (states, lanes), or None where it is 0.
         sums_bar: adjoint of the sums, shape (sums, lanes), or of kept outputs, (outputs, periods, lanes).
+        daily_bar: adjoint of the daily outputs, where the text has some.
 
     Returns:
         Adjoints of the constants (constants, lanes) and of the first state (states, lanes).
     """
     lanes = lane_cell.shape[0]
     arguments = [constants, checkpoints, *_tables(data, lane_cell), sums_bar]
-    arguments += [] if last_bar is None else [last_bar]
+    arguments += [bar for bar in (daily_bar, last_bar) if bar is not None]
     shapes = [(text.constants, lanes), (text.states, lanes)]
     constants_bar, state0_bar = _call("ADJOINT", text, shapes, arguments, last_bar is not None)
     return constants_bar, state0_bar

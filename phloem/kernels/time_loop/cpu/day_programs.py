@@ -31,10 +31,12 @@ class ForwardDay:
     Attributes:
         state: nodes of the next state.
         sums: nodes of the contributions to the sums.
+        daily: nodes of the outputs that are kept beside them.
     """
 
     state: list[int]
     sums: list[int]
+    daily: list[int]
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def forward(text: Text, graph: Graph) -> ForwardDay:
     outputs = graph.read(closed, _day(text, graph), text.model.name)
     live = _live(text, graph, outputs)
     state = [n if i in live else graph.input("state", i) for i, n in enumerate(outputs[: text.states])]
-    return ForwardDay(state, outputs[text.states :])
+    sums = text.states + text.sums
+    return ForwardDay(state, outputs[text.states : sums], outputs[sums:])
 
 
 def adjoint(text: Text, graph: Graph, last: bool) -> AdjointDay:
@@ -143,12 +146,13 @@ def adjoint(text: Text, graph: Graph, last: bool) -> AdjointDay:
         _, pull = jax.vjp(lambda s, c: text.day(s, c, w, o), s, c)
         return pull((state_bar, sums_bar))
 
-    bars = ([scalar] * text.states, [scalar] * text.sums)
+    bars = ([scalar] * text.states, [scalar] * (text.sums + len(text.daily)))
     closed = jax.make_jaxpr(back)(state, constants, weather, observations, *bars)
 
     def read(graph: Graph, active: Sequence[int]) -> list[int]:
         bar = [graph.input("state_bar", i) if i in active else graph.literal(0.0) for i in range(text.states)]
-        inputs = [*_day(text, graph), *bar, *graph.inputs("sums_bar", text.sums)]
+        kept_bars = [*graph.inputs("sums_bar", text.sums), *graph.inputs("daily_bar", len(text.daily))]
+        inputs = [*_day(text, graph), *bar, *kept_bars]
         return graph.read(closed, inputs, text.model.name)
 
     active: tuple[int, ...] = tuple(range(text.states)) if last else ()
@@ -212,7 +216,7 @@ def _spared(graph: Graph, outputs: Sequence[int], known: set[int]) -> dict[int, 
 
 def _of_the_day(graph: Graph, node: int) -> bool:
     depends = graph.nodes[node].depends
-    return bool(depends & {"state", "weather"}) and not depends & {"state_bar", "sums_bar", "observed"}
+    return bool(depends & {"state", "weather"}) and not depends & {"state_bar", "sums_bar", "daily_bar", "observed"}
 
 
 def tangent(text: Text, graph: Graph) -> TangentDay:

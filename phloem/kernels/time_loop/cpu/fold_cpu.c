@@ -1,7 +1,8 @@
 /* The loops of the cpu backend: blocks of lanes, segments, days. What a day does is printed above this text from the
    model's jaxprs, together with the sizes NC (constants), NS (states), NW (forcing terms), NO (observations), NM (sums),
    NH (hoisted values), NR (values saved for the way back), the lanes of a block B, the days of a segment SEGMENT,
-   the bits of the RARE observations, whether the NM sums are outputs that are KEPT by period, and which KERNEL this is.
+   the bits of the RARE observations, whether the NM sums are outputs that are KEPT by period, the outputs ND that are
+   kept day by day beside the sums, and which KERNEL this is.
    A lane's numbers never meet another lane's. */
 
 /* ---------------------------------------------------------------- tables: forcing and observations of a day */
@@ -158,14 +159,24 @@ static void add_exactly(lanes *restrict total, lanes *restrict rest, const lanes
   }
 }
 
+#if ND
+#define AND_DAILY(array) , array
+#else
+#define AND_DAILY(array)
+#endif
+
 #if KERNEL == VALUE
 /* ---------------------------------------------------------------- forward */
 
 typedef struct {
   real *last, *sums, *checkpoints;
+  real *daily; /* outputs by day */
 } Results;
 
 typedef struct {
+#if ND
+  lanes y[ND];
+#endif
   lanes c[NC], h[NH], s[NS], a[NM], total[NM], rest[NM], s_before[NS], a_before[NM];
   Day day;
 } Scratch;
@@ -192,6 +203,19 @@ static void keep(const Tables *t, const Results *r, const Block *b, long period,
 }
 #endif
 
+#if ND
+/* Write a day's outputs, 0 in lanes that do not live. */
+static INLINE void write_day(const Tables *t, const Results *r, const Block *b, long d, lanes *y, int living_lanes, const unsigned char *alive) {
+  for (int i = 0; i < ND; ++i) {
+    real *to = r->daily + (i * t->days + d) * t->lanes + b->start;
+    if (living_lanes == SOME)
+      for (int l = 0; l < B; ++l) y[i][l] = alive[l] ? y[i][l] : 0;
+    if (living_lanes == NONE) memset(to, 0, sizeof(real) * b->count);
+    else memcpy(to, y[i], sizeof(real) * b->count);
+  }
+}
+#endif
+
 static void run_block(const Tables *t, const Results *r, long number, Scratch *k) {
   Block b;
   unsigned char alive[B];
@@ -210,7 +234,12 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
     if (!KEPT) memset(k->a, 0, sizeof k->a);
     for (long d = d0; d < d0 + SEGMENT; ++d) {
       const int living_lanes = living(t, &b, d, alive);
-      if (living_lanes == NONE) continue;
+      if (living_lanes == NONE) {
+#if ND
+        write_day(t, r, &b, d, k->y, NONE, alive);
+#endif
+        continue;
+      }
 #if KEPT
       const long next = period_of(t, d, t->periods);
       if (next > period) {
@@ -224,7 +253,10 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
 #if KEPT
       if (next < 0) memcpy(k->a_before, k->a, sizeof k->a);
 #endif
-      RUN(value_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->a);
+      RUN(value_day, k->day.kind, &b, &k->day, k->s, k->c, k->h, k->a AND_DAILY(k->y));
+#if ND
+      write_day(t, r, &b, d, k->y, living_lanes, alive);
+#endif
 #if KEPT
       if (next < 0) memcpy(k->a, k->a_before, sizeof k->a);
 #endif
@@ -236,6 +268,9 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
   keep(t, r, &b, period, t->periods, k->a);
 #endif
   for (long d0 = t->lived; d0 < t->days; d0 += SEGMENT) store(r->checkpoints + d0 / SEGMENT * NS * t->lanes, k->s, NS, t, &b);
+#if ND
+  for (long d = t->lived; d < t->days; ++d) write_day(t, r, &b, d, k->y, NONE, alive);
+#endif
   store(r->last, k->s, NS, t, &b);
   if (!KEPT) store(r->sums, k->total, NM, t, &b);
 }
@@ -255,6 +290,7 @@ static void widen_pages(real *start, size_t bytes) {
 
 static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
   r->last = result(call, 0), r->sums = result(call, 1), r->checkpoints = result(call, 2);
+  r->daily = ND ? result(call, 3) : 0;
 #if KEPT
   t->periods = ((XLA_FFI_Buffer *)call->rets.rets[1])->dims[1];
   widen_pages(r->sums, sizeof(real) * NM * t->periods * t->lanes);
@@ -268,7 +304,7 @@ static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
 /* ---------------------------------------------------------------- backward */
 
 typedef struct {
-  const real *last_bar, *sums_bar;
+  const real *last_bar, *sums_bar, *daily_bar;
   real *constants_bar, *state0_bar;
 } Results;
 
@@ -276,6 +312,9 @@ typedef struct {
   lanes c[NC], h[NH], mb[NM], sb[NS], cb[NC], total[NC], rest[NC], sb_before[NS], cb_before[NC];
   unsigned char alive[SEGMENT][B], lives[SEGMENT];
   lanes s[SEGMENT + 1][NS], r[SEGMENT][NR]; /* the segment's states, and what the way back reads again */
+#if ND
+  lanes db[ND];
+#endif
   Day day;
 } Scratch;
 
@@ -330,7 +369,14 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
 #if KEPT
       bar_of_day(t, r, &b, d0 + i, &at, k->mb);
 #endif
-      RUN(adjoint_day, k->day.kind, &b, &k->day, k->s[i], k->r[i], k->c, k->h, k->sb, k->mb, k->cb);
+#if ND
+      for (int j = 0; j < ND; ++j) {
+        const real *from = r->daily_bar + (j * t->days + d0 + i) * t->lanes + b.start;
+        if (b.count == B) memcpy(k->db[j], from, sizeof k->db[j]);
+        else for (int l = 0; l < B; ++l) k->db[j][l] = from[l < b.count ? l : b.count - 1];
+      }
+#endif
+      RUN(adjoint_day, k->day.kind, &b, &k->day, k->s[i], k->r[i], k->c, k->h, k->sb, k->mb, k->cb AND_DAILY(k->db));
       if (lives[i] == SOME) put_back(k->sb, k->sb_before, NS, alive[i]), put_back(k->cb, k->cb_before, NC, alive[i]);
     }
     add_exactly(k->total, k->rest, k->cb, NC);
@@ -341,7 +387,8 @@ static void run_block(const Tables *t, const Results *r, long number, Scratch *k
 
 static void bind(XLA_FFI_CallFrame *call, Tables *t, Results *r) {
   t->periods = KEPT ? extent(call, 8, 1) : 0;
-  r->sums_bar = argument(call, 8), r->last_bar = LAST ? argument(call, 9) : 0;
+  r->sums_bar = argument(call, 8), r->daily_bar = ND ? argument(call, 9) : 0;
+  r->last_bar = LAST ? argument(call, 9 + (ND > 0)) : 0;
   r->constants_bar = result(call, 0), r->state0_bar = result(call, 1);
 }
 #endif
