@@ -91,22 +91,23 @@ def made_patch(rng: Any) -> Any:
 
     from phloem.kernels.models.dalec_monthly.forcing_terms import weather
     from phloem.kernels.models.dalec_monthly.mode_switches import MODES
-    from phloem.kernels.models.dalec_monthly.records import Weather
-    from phloem.kernels.network.patch_labels import STREAMS, PatchLabels, Stream
+    from phloem.kernels.models.dalec_monthly.records import MonthlyWeather
+    from phloem.kernels.network.patch_labels import STREAMS, LabelStream, PatchLabels
     from phloem.kernels.network.patch_model import patch_tables
     from phloem.kernels.network.training_loss import Patch
     from phloem.kernels.network.training_step import ALL_COLUMNS
+    from phloem.names import PERIOD
 
     starts = (np.datetime64("2001-01") + np.arange(MONTHS + 1)).astype("datetime64[D]")
     lengths = np.diff(starts).astype(float)
     middle = (starts[:-1] - np.datetime64("2001-01-01")).astype(float) + lengths / 2
-    doy = middle % 365.25
-    summer = -np.cos(2 * np.pi * (doy - 15) / 365.25)
+    doy = middle % PERIOD
+    summer = -np.cos(2 * np.pi * (doy - 15) / PERIOD)
 
-    def cell(latitude: float) -> Weather:
+    def cell(latitude: float) -> MonthlyWeather:
         warm = 12 + 10 * summer + rng.normal(0, 1.5, MONTHS)
         forcing = {
-            "tasmin": warm - 5, "tasmax": warm + 5, "rsds": 13 + 8 * summer, "co2": 372 + middle * 2 / 365.25,
+            "tasmin": warm - 5, "tasmax": warm + 5, "rsds": 13 + 8 * summer, "co2": 372 + middle * 2 / PERIOD,
             "vpd": 6 + 4 * summer, "pr": rng.gamma(2.0, 1.2, MONTHS), "burned_area": rng.gamma(0.1, 1e-3, MONTHS),
         }  # fmt: skip
         return weather(middle, doy, latitude, forcing, (12.0, 2.4), lengths, MODES["strict"])
@@ -117,7 +118,7 @@ def made_patch(rng: Any) -> Any:
         "soil_carbon": 9000.0, "tower_gpp": 3.0, "tower_reco": 2.5, "tower_et": 1.5, "et": 1.5,
     }  # fmt: skip
 
-    def stream(name: str) -> Stream:
+    def stream(name: str) -> LabelStream:
         label = means[name] + (0.3 * means[name] + 0.01) * rng.standard_normal((MONTHS, ROWS))
         weight = (rng.random((MONTHS, ROWS)) < 0.8).astype(float)
         if name == "soil_carbon":
@@ -126,14 +127,14 @@ def made_patch(rng: Any) -> Any:
             weight[:, 2:] = 0
         if name == "vod":
             weight[:] = 0
-        return Stream(label.astype(np.float32), weight.astype(np.float32))
+        return LabelStream(label.astype(np.float32), weight.astype(np.float32))
 
     labels = PatchLabels(
         **{name: stream(name) for name in STREAMS},
         valid=jnp.ones(ROWS, jnp.float32),
         december=(np.arange(MONTHS) % 12 == 11).astype(np.float32),
     )
-    stacked = Weather(*(np.stack([getattr(one, field) for one in cells], 1) for field in Weather._fields))
+    stacked = MonthlyWeather(*(np.stack([getattr(one, field) for one in cells], 1) for field in MonthlyWeather._fields))
     predictors = jnp.asarray(rng.standard_normal((ROWS, len(ALL_COLUMNS))), jnp.float32)
     return Patch(predictors, patch_tables(stacked, labels, np.float32), labels)
 

@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 
-class Stream(NamedTuple):
+class LabelStream(NamedTuple):
     """One stream of labels.
 
     Attributes:
@@ -38,18 +38,18 @@ class PatchLabels(NamedTuple):
         december: 1 in the last month of each year, (months,).
     """
 
-    sif: Stream
-    nbe: Stream
-    lai: Stream
-    water_storage: Stream
-    biomass: Stream
-    fire: Stream
-    soil_carbon: Stream
-    vod: Stream
-    tower_gpp: Stream
-    tower_reco: Stream
-    tower_et: Stream
-    et: Stream
+    sif: LabelStream
+    nbe: LabelStream
+    lai: LabelStream
+    water_storage: LabelStream
+    biomass: LabelStream
+    fire: LabelStream
+    soil_carbon: LabelStream
+    vod: LabelStream
+    tower_gpp: LabelStream
+    tower_reco: LabelStream
+    tower_et: LabelStream
+    et: LabelStream
     valid: Float[Array, " rows"]
     december: Any
 

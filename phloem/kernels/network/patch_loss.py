@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from phloem.kernels.network.patch_labels import PatchLabels, Stream
+from phloem.kernels.network.patch_labels import LabelStream, PatchLabels
 
 YEAR = 12
 EQUILIBRIUM = 0.6931471805599453
@@ -113,7 +113,7 @@ def whole_years(weight: Months) -> Float[Array, "years rows"]:
     return weight.reshape(-1, YEAR, *weight.shape[1:]).prod(1)
 
 
-def error_of_means(x: Months, stream: Stream, strict: bool) -> Float[Array, ""]:
+def error_of_means(x: Months, stream: LabelStream, strict: bool) -> Float[Array, ""]:
     """Return the squared error of the patch's means, summed over the months.
 
     Args:
@@ -160,7 +160,7 @@ def coupled_terms(
     """
     share = labels.water_storage.weight
     middle = (water * share).sum(0) / (share.sum(0) + LEAST)
-    of_years = Stream(years(labels.nbe.label), whole_years(labels.nbe.weight))
+    of_years = LabelStream(years(labels.nbe.label), whole_years(labels.nbe.weight))
     return {
         "nbe": of.nbe * error_of_means(nbe, labels.nbe, strict),
         "nbe_interannual": of.nbe_interannual * error_of_means(years(nbe), of_years, strict),
@@ -209,11 +209,11 @@ def sums_of_months(o: Any, labels: PatchLabels) -> CellSums:
         labels: of the patch.
     """
 
-    def error(x: Months, stream: Stream) -> Array:
+    def error(x: Months, stream: LabelStream) -> Array:
         return (stream.weight * (x - stream.label) ** 2).sum(0)
 
-    def error_of_years(x: Months, stream: Stream) -> Array:
-        return error(years(x), Stream(years(stream.label), whole_years(stream.weight)))
+    def error_of_years(x: Months, stream: LabelStream) -> Array:
+        return error(years(x), LabelStream(years(stream.label), whole_years(stream.weight)))
 
     into, out = flows(o)
     ends = labels.december[:, None]

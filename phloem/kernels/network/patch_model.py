@@ -12,11 +12,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from phloem.kernels.models.dalec_monthly.mode_switches import Switches
+from phloem.arithmetic import ceil_div
+from phloem.kernels.models.dalec_monthly.mode_switches import MonthlySwitches
 from phloem.kernels.models.dalec_monthly.monthly_step import monthly_dalec
-from phloem.kernels.models.dalec_monthly.records import CARBON, OUTPUTS, State, Weather, record
+from phloem.kernels.models.dalec_monthly.records import CARBON, OUTPUTS, MonthlyWeather, State, record
 from phloem.kernels.models.model import Model
-from phloem.kernels.network.patch_labels import PatchLabels, Stream
+from phloem.kernels.network.patch_labels import LabelStream, PatchLabels
 from phloem.kernels.network.patch_loss import YEAR, CellSums, flows, whole_years, years
 from phloem.kernels.time_loop.day_tables import DayTables
 
@@ -35,7 +36,7 @@ def _with_weights(names: tuple[str, ...]) -> tuple[str, ...]:
 
 PatchWeather = record(
     "PatchWeather",
-    (*Weather._fields, "year_keep", *_with_weights(MONTHLY)),
+    (*MonthlyWeather._fields, "year_keep", *_with_weights(MONTHLY)),
     "A month's forcing; `year_keep` is 0 in January, else 1; labels and weights of the month.",
 )
 PatchOutputs = record(
@@ -88,13 +89,13 @@ def _score(o: Any, y: Any) -> Any:
 
 
 @cache
-def patch_model(mode: str | Switches = "strict") -> Model:
+def patch_model(mode: str | MonthlySwitches = "strict") -> Model:
     """Return the model text of a mode (`strict`, `compat`) with the terms of a patch."""
     plain = monthly_dalec(mode)
-    count, forcing = len(State._fields), len(Weather._fields)
+    count, forcing = len(State._fields), len(MonthlyWeather._fields)
 
     def step(s: Any, c: Any, w: Any) -> tuple[Any, Any]:
-        new, o = plain.step(State(*s[:count]), c, Weather(*w[:forcing]))
+        new, o = plain.step(State(*s[:count]), c, MonthlyWeather(*w[:forcing]))
         biomass = s.biomass_sum * w.year_keep + (o.labile + o.foliar + o.root + o.wood)
         vod = s.vod_sum * w.year_keep + o.vod
         errors = (_error(seen, w, name) for name, seen in _seen(o).items())
@@ -132,7 +133,7 @@ def segment_of(months: int, most: int = 96) -> int:
     return fitting if fitting >= min(months, most // 4) else most
 
 
-def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables:
+def patch_tables(weather: MonthlyWeather, labels: PatchLabels, dtype: Any) -> DayTables:
     """Return the tables of a patch for the fold.
 
     Args:
@@ -144,7 +145,7 @@ def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables
     december = np.asarray(labels.december, float)[:, None] * np.ones(rows)
     forcing = [*(np.asarray(one, float) for one in weather), _keep(december)]
     for name in MONTHLY:
-        stream: Stream = getattr(labels, name)
+        stream: LabelStream = getattr(labels, name)
         weight = np.asarray(stream.weight, float)
         forcing += [np.where(weight > 0, np.asarray(stream.label, float), 0.0), weight]
     fields: dict[str, np.ndarray] = {"december": december}
@@ -155,7 +156,7 @@ def patch_tables(weather: Weather, labels: PatchLabels, dtype: Any) -> DayTables
         fields |= {name: _in_december(label, months), f"{name}_weight": _in_december(weight, months)}
     observed = np.stack([fields[name] for name in PatchObserved._fields], 1)
     segment = segment_of(months)
-    padded = -(-months // segment) * segment
+    padded = ceil_div(months, segment) * segment
     index = np.minimum(np.arange(padded), months - 1).astype(np.int32)
     live = np.broadcast_to((np.arange(padded) < months)[:, None], (padded, rows))
     weather_table, observed_table, alive = (jnp.asarray(one, dtype) for one in (np.stack(forcing, 1), observed, live))

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 from phloem.kernels.network.parameter_network import Weights, flat, of_flat
-from phloem.kernels.network.patch_labels import STREAMS, PatchLabels, Stream
+from phloem.kernels.network.patch_labels import STREAMS, LabelStream, PatchLabels
 from phloem.kernels.network.patch_loss import TERMS, LossWeights, error_of_means
 from phloem.kernels.network.patch_model import segment_of
 from phloem.kernels.network.training_loss import Patch, TrainingLoss
@@ -141,7 +141,7 @@ class TestStrict:
         spoilt = {}
         for name in STREAMS:
             stream = getattr(made.labels, name)
-            spoilt[name] = Stream(np.where(stream.weight > 0, stream.label, 1e6), stream.weight)
+            spoilt[name] = LabelStream(np.where(stream.weight > 0, stream.label, 1e6), stream.weight)
         value, slope = self.slope(published, made.patch())
         other = self.slope(published, replace(made, labels=made.labels._replace(**spoilt)).patch())
         assert other[0] == pytest.approx(value, rel=1e-12)
@@ -151,7 +151,7 @@ class TestStrict:
     def test_a_patch_without_any_label(self, made: GoldenPatch, published: Weights, rows: int) -> None:
         """Only the constraints are left; one cell is a patch too."""
         few = made.rows(np.arange(rows))
-        nothing = {name: Stream(getattr(few.labels, name).label, 0 * few.labels.lai.weight) for name in STREAMS}
+        nothing = {name: LabelStream(getattr(few.labels, name).label, 0 * few.labels.lai.weight) for name in STREAMS}
         patch = replace(few, labels=few.labels._replace(**nothing)).patch()
         terms = TrainingLoss(backend="cpu").terms(published, patch)
         assert {name for name, value in terms.items() if float(value)} <= {"violation", "steady_state"}
@@ -162,7 +162,7 @@ class TestStrict:
     def test_cells_are_held_near_a_steady_state_without_leaves_in_january(
         self, made: GoldenPatch, published: Weights
     ) -> None:
-        dark = Stream(made.labels.lai.label, np.where(np.arange(276)[:, None] == 0, 0.0, made.labels.lai.weight))
+        dark = LabelStream(made.labels.lai.label, np.where(np.arange(276)[:, None] == 0, 0.0, made.labels.lai.weight))
         night = replace(made, labels=made.labels._replace(lai=dark)).patch()
         strict, compat = (TrainingLoss(mode, backend="cpu").terms(published, night) for mode in ("strict", "compat"))
         assert float(compat["steady_state"]) == 0.0
@@ -184,10 +184,10 @@ def test_means_with_holes_are_means_of_what_is_there() -> None:
     rng = np.random.default_rng(0)
     label = rng.normal(size=(12, 40))
     weight = np.broadcast_to((np.arange(40) < 10).astype(float), label.shape)
-    stream = Stream(jnp.asarray(np.where(weight > 0, label, -9999.0)), jnp.asarray(weight))
+    stream = LabelStream(jnp.asarray(np.where(weight > 0, label, -9999.0)), jnp.asarray(weight))
     assert float(error_of_means(jnp.asarray(label + 1), stream, True)) == pytest.approx(12 * 0.25)
     assert float(error_of_means(jnp.asarray(label + 1), stream, False)) == pytest.approx(12 * 0.25**3)
-    empty = Stream(stream.label, 0 * stream.weight)
+    empty = LabelStream(stream.label, 0 * stream.weight)
     assert float(error_of_means(jnp.asarray(label), empty, True)) == 0.0
 
 

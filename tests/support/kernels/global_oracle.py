@@ -12,9 +12,9 @@ import numpy as np
 
 from phloem.kernels.models.dalec_monthly.forcing_terms import weather
 from phloem.kernels.models.dalec_monthly.mode_switches import MODES
-from phloem.kernels.models.dalec_monthly.records import OUTPUTS, Weather
+from phloem.kernels.models.dalec_monthly.records import OUTPUTS, MonthlyWeather
 from phloem.kernels.network.parameter_network import Layer, Weights
-from phloem.kernels.network.patch_labels import PatchLabels, Stream
+from phloem.kernels.network.patch_labels import LabelStream, PatchLabels
 from phloem.kernels.network.patch_model import patch_tables
 from phloem.kernels.network.training_loss import Patch
 
@@ -42,7 +42,7 @@ def month_lengths(months: int) -> np.ndarray:
     return np.diff(starts).astype(float)
 
 
-def golden_cells(folder: Path, mode: str) -> tuple[list[Weather], dict[str, np.ndarray]]:
+def golden_cells(folder: Path, mode: str) -> tuple[list[MonthlyWeather], dict[str, np.ndarray]]:
     """Return the months of two cells, and what is known of five members of each."""
     gold = arrays(folder / "global_cells.nc")
     cells = []
@@ -82,7 +82,7 @@ class GoldenPatch:
         predictors: standardised, (rows, columns).
     """
 
-    weather: Weather
+    weather: MonthlyWeather
     labels: PatchLabels
     predictors: np.ndarray
 
@@ -94,16 +94,16 @@ class GoldenPatch:
     def rows(self, kept: np.ndarray) -> GoldenPatch:
         """Return some of the rows, in an order."""
         streams = {
-            name: Stream(one.label[:, kept], one.weight[:, kept]) if isinstance(one, Stream) else one
+            name: LabelStream(one.label[:, kept], one.weight[:, kept]) if isinstance(one, LabelStream) else one
             for name, one in self.labels._asdict().items()
         }
         labels = PatchLabels(**{**streams, "valid": self.labels.valid[kept]})
-        return GoldenPatch(Weather(*(one[:, kept] for one in self.weather)), labels, self.predictors[kept])
+        return GoldenPatch(MonthlyWeather(*(one[:, kept] for one in self.weather)), labels, self.predictors[kept])
 
 
-def _cast(one: Stream | np.ndarray, dtype: type) -> Stream | jnp.ndarray:
-    if isinstance(one, Stream):
-        return Stream(jnp.asarray(one.label, dtype), jnp.asarray(one.weight, dtype))
+def _cast(one: LabelStream | np.ndarray, dtype: type) -> LabelStream | jnp.ndarray:
+    if isinstance(one, LabelStream):
+        return LabelStream(jnp.asarray(one.label, dtype), jnp.asarray(one.weight, dtype))
     return jnp.asarray(one, dtype)
 
 
@@ -134,11 +134,13 @@ def golden_patch(folder: Path, mode: str) -> GoldenPatch:
     for name in PatchLabels._fields:
         if name not in ("valid", "december"):
             own = LABELS.get(name, name)
-            streams[name] = Stream(blank(f"label_{own}").T, blank(f"mask_{own}").T)
+            streams[name] = LabelStream(blank(f"label_{own}").T, blank(f"mask_{own}").T)
     labels = PatchLabels(
         **streams,
         valid=(np.arange(ROWS) < VALID).astype(float),
         december=(np.arange(months) % 12 == 11).astype(float),
     )
-    stacked = Weather(*(np.stack([getattr(cell, field) for cell in cells], 1) for field in Weather._fields))
+    stacked = MonthlyWeather(
+        *(np.stack([getattr(cell, field) for cell in cells], 1) for field in MonthlyWeather._fields)
+    )
     return GoldenPatch(stacked, labels, blank("predictors"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from phloem.kernels.models.dalec_monthly.parameters import POOLS
-from phloem.kernels.models.dalec_monthly.records import MOVED, Constants
+from phloem.kernels.models.dalec_monthly.records import MOVED, MonthlyConstants
 
 
 class Burnt(NamedTuple):
@@ -22,7 +22,7 @@ class Burnt(NamedTuple):
     litter: tuple[Any, ...]
 
 
-def burn(pools: tuple[Any, ...], c: Constants, burned: Any, days: Any, above_floor: bool) -> Burnt:
+def burn(pools: tuple[Any, ...], c: MonthlyConstants, burned: Any, days: Any, above_floor: bool) -> Burnt:
     """Apply a month's fire to the pools of its end.
 
     Of the burned share of a pool the completeness burns; of the rest what is not resilient dies: leaves, labile carbon

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Real
 
 from phloem.kernels.models.dalec_daily.forcing_terms import weather as daily_terms
-from phloem.kernels.models.dalec_daily.mode_switches import Switches as DailySwitches
-from phloem.kernels.models.dalec_monthly.mode_switches import Switches
-from phloem.kernels.models.dalec_monthly.records import Weather
+from phloem.kernels.models.dalec_daily.mode_switches import Switches
+from phloem.kernels.models.dalec_monthly.mode_switches import MonthlySwitches
+from phloem.kernels.models.dalec_monthly.records import MonthlyWeather
 
 MONTH = 30.0
 """Days of every month in `compat`."""
@@ -23,8 +23,8 @@ def weather(
     forcing: Mapping[str, Real[np.ndarray, " months"]],
     reference: tuple[float, float],
     lengths: Real[np.ndarray, " months"],
-    switches: Switches,
-) -> Weather:
+    switches: MonthlySwitches,
+) -> MonthlyWeather:
     """Turn a cell's months into what the step reads.
 
     Args:
@@ -40,7 +40,7 @@ def weather(
     Returns:
         Thirteen float64 arrays of shape (months,).
     """
-    guard = DailySwitches(pole_guard=switches.pole_guard)
+    guard = Switches(pole_guard=switches.pole_guard)
     terms = daily_terms(time, doy, latitude, forcing, len(np.asarray(time)), guard, reference)
     days = np.asarray(lengths, float) if switches.month_length == "true" else np.full(len(np.asarray(time)), MONTH)
-    return Weather(*terms, burned=np.asarray(forcing["burned_area"], float), days=days)
+    return MonthlyWeather(*terms, burned=np.asarray(forcing["burned_area"], float), days=days)

@@ -1,4 +1,4 @@
-"""Switches between the public code of the monthly model and the corrected equations."""
+"""MonthlySwitches between the public code of the monthly model and the corrected equations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True)
-class Switches:
+class MonthlySwitches:
     """One switch a difference; the defaults are `strict`.
 
     Attributes:
@@ -41,12 +41,12 @@ class Switches:
                 raise ValueError(f"switch {field.name} = {value!r}: valid are {', '.join(_CHOICES[field.name])}")
 
 
-STRICT = Switches()
-COMPAT = Switches(**{name: choices[1] for name, choices in _CHOICES.items()})
+STRICT = MonthlySwitches()
+COMPAT = MonthlySwitches(**{name: choices[1] for name, choices in _CHOICES.items()})
 MODES = {"strict": STRICT, "compat": COMPAT}
 
 
-def switches(mode: str) -> Switches:
+def switches(mode: str) -> MonthlySwitches:
     """Return the switches of a mode.
 
     Raises:

@@ -11,9 +11,9 @@ from jax import lax
 from phloem.kernels.models.dalec_daily.daily_step import allocation, bounded, clipped, photosynthesis
 from phloem.kernels.models.dalec_daily.phenology import pulse, rate
 from phloem.kernels.models.dalec_monthly.fire import burn
-from phloem.kernels.models.dalec_monthly.mode_switches import Switches, switches
+from phloem.kernels.models.dalec_monthly.mode_switches import MonthlySwitches, switches
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, POOLS
-from phloem.kernels.models.dalec_monthly.records import Constants, Inputs, Outputs, State, Weather, record
+from phloem.kernels.models.dalec_monthly.records import Inputs, MonthlyConstants, MonthlyWeather, Outputs, State, record
 from phloem.kernels.models.dalec_monthly.water_bucket import month_of_water
 from phloem.kernels.models.model import Model
 
@@ -41,11 +41,11 @@ def inputs_from_logs(logs: Any) -> Any:
     )
 
 
-def prepare(p: Any) -> Constants:
+def prepare(p: Any) -> MonthlyConstants:
     """Work out what depends on a cell's parameters alone."""
     foliar, labile, root, wood = allocation(p)
     wilting_point = p.field_capacity * p.wilting_point_fraction
-    return Constants(
+    return MonthlyConstants(
         leaf_area=1 / p.lcma,
         efficiency=p.canopy_efficiency,
         wilting_point=wilting_point,
@@ -79,7 +79,7 @@ def prepare(p: Any) -> Constants:
     )
 
 
-def _lost(k: Any, days: Any, sw: Switches) -> Any:
+def _lost(k: Any, days: Any, sw: MonthlySwitches) -> Any:
     """Return the share of a pool that a rate a day takes in a month, a day: (1 - (1 - k)^dt) / dt.
 
     By whole powers: x^28, and once more x for each day that the month is longer.
@@ -95,7 +95,7 @@ def _lost(k: Any, days: Any, sw: Switches) -> Any:
     return (1 - kept) / days
 
 
-def _step(s: Any, c: Constants, w: Weather, sw: Switches) -> tuple[Any, Any]:
+def _step(s: Any, c: MonthlyConstants, w: MonthlyWeather, sw: MonthlySwitches) -> tuple[Any, Any]:
     labile_t, foliar_t, root_t, wood_t, litter_t, som_t, _ = POOLS
     days, per_day = w.days, 1 / w.days
 
@@ -161,7 +161,7 @@ NoSums = record("NoSums", ("gpp",), "Total GPP, gC m-2 d-1 times months.")
 
 
 @cache
-def monthly_dalec(mode: str | Switches = "strict") -> Model:
+def monthly_dalec(mode: str | MonthlySwitches = "strict") -> Model:
     """Return the model text of a mode (`strict`, `compat`) or of a set of switches."""
     chosen = switches(mode) if isinstance(mode, str) else mode
     return Model(
@@ -170,7 +170,7 @@ def monthly_dalec(mode: str | Switches = "strict") -> Model:
         pools=POOLS,
         inputs=Inputs,
         state=State,
-        weather=Weather,
+        weather=MonthlyWeather,
         outputs=Outputs,
         observed=NoObserved,
         sums=NoSums,

@@ -32,7 +32,7 @@ Inputs = record(
 State = record("State", tuple(pool.name for pool in POOLS), "The seven pools.")
 
 
-class Constants(NamedTuple):
+class MonthlyConstants(NamedTuple):
     """What depends on a cell's parameters alone."""
 
     leaf_area: Any
@@ -67,7 +67,7 @@ class Constants(NamedTuple):
     vod_wood: Any
 
 
-class Weather(NamedTuple):
+class MonthlyWeather(NamedTuple):
     """One month's forcing as the step reads it.
 
     Attributes:

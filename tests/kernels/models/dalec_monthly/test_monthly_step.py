@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.kernels.models.dalec_monthly.forcing_terms import weather
-from phloem.kernels.models.dalec_monthly.mode_switches import COMPAT, MODES, STRICT, Switches, switches
+from phloem.kernels.models.dalec_monthly.mode_switches import COMPAT, MODES, STRICT, MonthlySwitches, switches
 from phloem.kernels.models.dalec_monthly.monthly_step import inputs, inputs_from_logs, monthly_dalec
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, POOLS, UNKNOWNS, as_published
 from phloem.kernels.models.dalec_monthly.records import CARBON, OUTPUTS
@@ -65,7 +65,9 @@ GOLDEN = {
 }  # fmt: skip
 
 
-def month(mode: str | Switches, state: Any = STATE, values: Any = G, length: float = 30.0, **forcing: float) -> Any:
+def month(
+    mode: str | MonthlySwitches, state: Any = STATE, values: Any = G, length: float = 30.0, **forcing: float
+) -> Any:
     """Return the state and outputs of one month."""
     sw = switches(mode) if isinstance(mode, str) else mode
     model = monthly_dalec(mode)
@@ -108,7 +110,7 @@ class TestOneMonth:
         with pytest.raises(ValueError, match="mode 'loose': valid are strict, compat"):
             switches("loose")
         with pytest.raises(ValueError, match="switch fire_floor = 'below': valid are above, none"):
-            Switches(fire_floor="below")
+            MonthlySwitches(fire_floor="below")
 
 
 @settings(max_examples=60)
@@ -206,4 +208,4 @@ class TestTrajectories:
 
 def test_compat_is_all_that_the_public_code_does_otherwise() -> None:
     assert MODES == {"strict": STRICT, "compat": COMPAT}
-    assert all(getattr(STRICT, name) != getattr(COMPAT, name) for name in Switches.__dataclass_fields__)
+    assert all(getattr(STRICT, name) != getattr(COMPAT, name) for name in MonthlySwitches.__dataclass_fields__)
