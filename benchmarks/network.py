@@ -48,7 +48,7 @@ def measure(repeats: int) -> dict[str, float]:
     from phloem.kernels.network.training_loss import TrainingLoss, add_up
     from phloem.kernels.network.training_step import Trainer
 
-    patch = made_patch(np.random.default_rng(0))
+    patch = jax.device_put(made_patch(np.random.default_rng(0)))
     loss = TrainingLoss(backend="cpu")
     one, fifteen = (Trainer(loss, tuple(chosen), 5e-4, "constant") for chosen in ([tuple(GROUPS)], all_set_ups()))
     first, many = (of.first(list(jax.random.split(jax.random.key(0), len(of.set_ups)))) for of in (one, fifteen))

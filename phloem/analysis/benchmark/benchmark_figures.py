@@ -29,7 +29,7 @@ def scatter_figure(pairs: Pairs) -> Figure:
         pairs: those that are there, at least one.
     """
     x, y = pairs.reference, pairs.simulated
-    skill = metrics(y, x)
+    skill = metrics(y, x, has_zero=pairs.has_zero)
     figure = Figure(figsize=(4.6, 4.5), layout="constrained")
     axes = figure.subplots()
     low, high = np.percentile(np.concatenate([x, y]), [0.1, 99.9])

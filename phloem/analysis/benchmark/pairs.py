@@ -56,6 +56,7 @@ class Pairs:
         notes: what the reader must know.
         refused: why there is nothing to compare; empty where there is.
         experiment: of the campaign.
+        has_zero: whether 0 means that there is nothing, as it does not for days of the year.
         extra: further keys of the JSON object.
     """
 
@@ -81,6 +82,7 @@ class Pairs:
     notes: tuple[str, ...] = ()
     refused: str = ""
     experiment: str = ""
+    has_zero: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -162,9 +164,9 @@ def compare(pairs: Pairs) -> dict[str, Any]:
     if refused:
         return head
     x, y = usable.simulated, usable.reference
-    skill = metrics(x, y)
+    skill = metrics(x, y, has_zero=pairs.has_zero)
     weights = None if usable.area is None else usable.area[usable.cell]
-    weighted = None if weights is None else metrics(x, y, weights).to_json()
+    weighted = None if weights is None else metrics(x, y, weights, has_zero=pairs.has_zero).to_json()
     low, high = usable.range()
     few = [f"{skill.pairs} pair: nothing can be said of correlation"] if skill.pairs == 1 else []
     return head | {
@@ -234,7 +236,10 @@ def _cells(pairs: Pairs) -> list[np.ndarray]:
 
 def _of_members(pairs: Pairs) -> dict[str, list[float] | None]:
     """Lowest and highest score of single members, each on the cells where it has a result."""
-    each = [metrics(pairs.members[:, member], pairs.reference).to_json() for member in range(pairs.members.shape[1])]
+    each = [
+        metrics(pairs.members[:, member], pairs.reference, has_zero=pairs.has_zero).to_json()
+        for member in range(pairs.members.shape[1])
+    ]
     found: dict[str, list[float] | None] = {}
     for key in OF_MEMBERS:
         values = [value for one in each if (value := one[key]) is not None]
@@ -246,7 +251,10 @@ def _by_cell(pairs: Pairs) -> dict[str, float | None] | None:
     """Medians over cells of the scores of each; None where a cell has one pair."""
     if len(np.unique(pairs.cell)) == len(pairs.cell):
         return None
-    each = [metrics(pairs.simulated[part], pairs.reference[part]).to_json() for part in _cells(pairs)]
+    each = [
+        metrics(pairs.simulated[part], pairs.reference[part], has_zero=pairs.has_zero).to_json()
+        for part in _cells(pairs)
+    ]
     found: dict[str, float | None] = {}
     for key in ("bias", "pbias", "rmse", "nse", "nnse", "r", "r2_pearson"):
         values = [value for one in each if (value := one[key]) is not None]
@@ -278,5 +286,5 @@ def _strata(pairs: Pairs) -> Iterator[dict[str, Any]]:
     for by, labels in pairs.strata.items():
         for label in sorted(set(labels.tolist())):
             part = labels == label
-            found = metrics(pairs.simulated[part], pairs.reference[part]).to_json()
+            found = metrics(pairs.simulated[part], pairs.reference[part], has_zero=pairs.has_zero).to_json()
             yield {"by": by, "name": str(label), "pairs": found["pairs"]} | {key: found[key] for key in OF_STRATA}

@@ -31,7 +31,8 @@ class Scorecard:
     """Scores of one comparison, 1 where it is as its reference; NaN where there is nothing to tell it by.
 
     Attributes:
-        bias: exp(-|bias| / s), s the standard deviation of the reference over time; of pairs without time, |reference|.
+        bias: exp(-|bias| / s), s the standard deviation of the reference over time; of pairs without time, |reference|,
+            and NaN where 0 means nothing, as for days of the year.
         rmse: exp(-e / s), e the root mean square error of the departures from the means.
         phase: (1 + cos(2 pi d / 12)) / 2, d months between the greatest months of the mean seasonal courses.
         iav: exp(-|v - w| / w), w and v the root mean squares of the departures from the seasonal courses of reference
@@ -68,8 +69,8 @@ def scorecard(pairs: Pairs) -> Scorecard:
     months = None if pairs.date is None else np.asarray(pairs.date).astype("U7").astype("datetime64[M]").astype(int)
     of_cells = np.array(
         [
-            _of_cell(pairs.reference[part], pairs.simulated[part], None if months is None else months[part])
-            for part in parts
+            _of_cell(pairs.reference[p], pairs.simulated[p], None if months is None else months[p], pairs.has_zero)
+            for p in parts
         ]
     )
     weights = np.ones(len(cells)) if pairs.area is None else np.asarray(pairs.area, float)[cells]
@@ -87,14 +88,16 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.average(values[known], weights=weights[known])) if known.any() else float("nan")
 
 
-def _of_cell(y: np.ndarray, x: np.ndarray, months: np.ndarray | None) -> tuple[float, float, float, float]:
+def _of_cell(
+    y: np.ndarray, x: np.ndarray, months: np.ndarray | None, has_zero: bool
+) -> tuple[float, float, float, float]:
     """Scores of bias, error, season and variability between years of a cell; months are counted from 1970."""
     none = float("nan")
     bias = abs(float(x.mean() - y.mean()))
     if months is not None and len(y) < 2:
         return none, none, none, none
     if months is None:
-        size = abs(float(y.mean()))
+        size = abs(float(y.mean())) if has_zero else 0.0
         return (float(np.exp(-bias / size)) if size else none), none, none, none
     size = float(y.std())
     if not size > 0:

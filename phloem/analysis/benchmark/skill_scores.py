@@ -79,13 +79,17 @@ def finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def metrics(simulated: np.ndarray, observed: np.ndarray, weights: np.ndarray | None = None) -> Metrics:
+def metrics(
+    simulated: np.ndarray, observed: np.ndarray, weights: np.ndarray | None = None, *, has_zero: bool = True
+) -> Metrics:
     """Compare values where both are finite.
 
     Args:
         simulated: any shape.
         observed: of the same shape, in the same unit.
         weights: of the same shape, such as the cells' areas; by default all pairs count alike.
+        has_zero: whether 0 means that there is nothing. Days of the year have no such zero: what would be relative to
+            their mean (pbias, relative, nrmse) is NaN.
 
     Returns:
         The metrics; means, sums and regressions are weighted.
@@ -106,7 +110,7 @@ def metrics(simulated: np.ndarray, observed: np.ndarray, weights: np.ndarray | N
         nse = 1 - error / yy
         on_x, on_y = xy / xx, xy / yy
         nonzero = y != 0
-        size = np.nan if around_zero(y, w) else abs(mean_y)
+        size = np.nan if not has_zero or around_zero(y, w) else abs(mean_y)
         return Metrics(
             pairs=len(x),
             mean_observed=mean_y,

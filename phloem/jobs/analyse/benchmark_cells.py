@@ -209,6 +209,7 @@ class BenchmarkCells:
             strata=self.strata,
             notes=(*notes, *said.pop("notes", ())),
             experiment=self.members.name,
+            has_zero=not period,
             **said,
         )
         return made

@@ -166,7 +166,7 @@ def compare_runs(
 
 def _pairs(
     members: Members, slug: str, name: str, rows: _Rows, strata: Mapping[str, np.ndarray], notes: Sequence[str],
-    extra: Mapping[str, Any], facts: Mapping[str, str],
+    extra: Mapping[str, Any], facts: Mapping[str, Any],
 ) -> Pairs:  # fmt: skip
     width = members.good.shape[1]
     cell, month = rows.concatenated("cell", width).astype(int), rows.concatenated("month", width).astype(int)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.benchmark.pairs import Pairs
+from phloem.analysis.benchmark.pairs import Pairs, compare
 from phloem.analysis.benchmark.result_files import write_benchmark
 from phloem.analysis.benchmark.scorecard import NAMES, scorecard
 
@@ -86,6 +86,21 @@ def test_units_change_no_score(factor: float, offset: float) -> None:
     one, other = scorecard(months(y, x)), scorecard(months(factor * y + offset, factor * x + offset))
     for name in NAMES:
         assert getattr(other, name) == pytest.approx(getattr(one, name), rel=1e-6)
+
+
+@given(shift=st.floats(-200, 200))
+def test_where_zero_means_nothing_no_score_depends_on_it(shift: float) -> None:
+    """Days of the year can be counted from any day."""
+    y = np.array([[100.0], [140.0], [190.0], [130.0]])
+    pairs = replace(months(np.tile(y, 36), np.tile(y + 12, 36)).only(np.arange(4) * 36), date=None, year=None)
+    days = replace(pairs, reference=pairs.reference + shift, simulated=pairs.simulated + shift, has_zero=False)
+    card, plain = scorecard(days), scorecard(pairs)
+    assert np.isnan(card.bias)
+    assert card.overall == card.distribution == pytest.approx(plain.distribution)
+    assert plain.bias == pytest.approx(np.mean(np.exp(-12 / y)))
+    scores = compare(days)["scores"]
+    assert scores["pbias"] is scores["nrmse"] is scores["relative"] is None
+    assert scores["bias"] == pytest.approx(12)
 
 
 def test_the_order_of_the_pairs_and_cells_without_area_change_nothing() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from phloem.analysis.benchmark.pairs import compare
 from phloem.errors import InputError
 from phloem.jobs.analyse.benchmark import benchmark
 from phloem.jobs.analyse.benchmark_cells import compare_map
@@ -226,6 +227,20 @@ def test_days_of_few_members_are_settled_across_new_year(towers: Path) -> None:
     days = np.array([[360.0, 4.0, np.nan], [10, np.nan, np.nan], [np.nan] * 3, [364, 1, 2]])
     found = cells.speak_for_cells(days, "leaf_fall_day", False, "median")
     np.testing.assert_allclose(found, [364.625, 10, np.nan, 1])
+
+
+@pytest.mark.parametrize(("quantity", "unit", "has_zero"), [("leaf_fall_day", "d", False), ("lcma", "g m-2", True)])
+def test_days_of_the_year_are_not_scored_by_the_distance_from_new_year(
+    towers: Path, quantity: str, unit: str, has_zero: bool
+) -> None:
+    cells = cells_of(towers)
+    places = {"site": list(cells.members.cells), "latitude": ("site", np.zeros(3)), "longitude": ("site", np.zeros(3))}
+    xr.Dataset({"x": ("site", [250.0, 260, 270], {"units": unit})}, places).to_netcdf(towers.parent / "days.nc")
+    given = {**MAP, "quantity": quantity, "path": "days.nc", "screened": False}
+    cells.base = towers.parent
+    pairs = compare_map(cells, MapReference.model_validate(given, context=cells.members.tables))
+    assert pairs.has_zero == has_zero
+    assert (compare(pairs)["scores"]["pbias"] is None) != has_zero
 
 
 def test_nothing_in_common_says_where_both_are(towers: Path) -> None:
