@@ -86,57 +86,45 @@ def medians_by_turns(cases: dict[str, Callable[[], Any]], repeats: int, turn: in
 
 def made_patch(rng: Any) -> Any:
     """Return a patch of `ROWS` cells and `MONTHS` months with every predictor, float32."""
-    import jax.numpy as jnp
     import numpy as np
 
-    from phloem.kernels.models.dalec_monthly.forcing_terms import weather
-    from phloem.kernels.models.dalec_monthly.mode_switches import MODES
-    from phloem.kernels.models.dalec_monthly.records import MonthlyWeather
-    from phloem.kernels.network.patch_labels import STREAMS, LabelStream, PatchLabels
-    from phloem.kernels.network.patch_model import patch_tables
-    from phloem.kernels.network.training_loss import Patch
+    from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
     from phloem.kernels.network.training_step import ALL_COLUMNS
     from phloem.names import PERIOD
 
-    starts = (np.datetime64("2001-01") + np.arange(MONTHS + 1)).astype("datetime64[D]")
-    lengths = np.diff(starts).astype(float)
-    middle = (starts[:-1] - np.datetime64("2001-01-01")).astype(float) + lengths / 2
-    doy = middle % PERIOD
-    summer = -np.cos(2 * np.pi * (doy - 15) / PERIOD)
-
-    def cell(latitude: float) -> MonthlyWeather:
-        warm = 12 + 10 * summer + rng.normal(0, 1.5, MONTHS)
-        forcing = {
-            "tasmin": warm - 5, "tasmax": warm + 5, "rsds": 13 + 8 * summer, "co2": 372 + middle * 2 / PERIOD,
-            "vpd": 6 + 4 * summer, "pr": rng.gamma(2.0, 1.2, MONTHS), "burned_area": rng.gamma(0.1, 1e-3, MONTHS),
-        }  # fmt: skip
-        return weather(middle, doy, latitude, forcing, (12.0, 2.4), lengths, MODES["strict"])
-
-    cells = [cell(float(latitude)) for latitude in np.repeat(np.arange(40.125, 44, 0.25), 20)]
+    months = MonthAxis(np.datetime64("2001-01"), MONTHS)
+    latitude = np.repeat(np.arange(40.125, 44, 0.25), ROWS // 16)
+    summer = -np.cos(2 * np.pi * (months.doy - 15) / PERIOD)[:, None]
+    shape = (MONTHS, ROWS)
+    warm = 12 + 10 * summer + rng.normal(0, 1.5, shape)
+    forcing = {
+        "tasmin": warm - 5, "tasmax": warm + 5, "rsds": 13 + 8 * summer + np.zeros(shape),
+        "co2": 372 + 2 * months.time / PERIOD, "vpd": 6 + 4 * summer + np.zeros(shape),
+        "pr": rng.gamma(2.0, 1.2, shape), "burned_area": rng.gamma(0.1, 1e-3, shape),
+    }  # fmt: skip
     means = {
-        "sif": 0.3, "nbe": 0.1, "lai": 1.5, "water_storage": 0.0, "biomass": 4000.0, "fire": 0.01, "vod": 0.5,
+        "sif": 0.3, "nbe": 0.1, "lai": 1.5, "water_storage": 0.0, "biomass": 4000.0, "fire": 0.01,
         "soil_carbon": 9000.0, "tower_gpp": 3.0, "tower_reco": 2.5, "tower_et": 1.5, "et": 1.5,
     }  # fmt: skip
 
-    def stream(name: str) -> LabelStream:
-        label = means[name] + (0.3 * means[name] + 0.01) * rng.standard_normal((MONTHS, ROWS))
-        weight = (rng.random((MONTHS, ROWS)) < 0.8).astype(float)
+    def label(name: str) -> np.ndarray:
+        made = means[name] + (0.3 * abs(means[name]) + 0.01) * rng.standard_normal(shape)
         if name == "soil_carbon":
-            label, weight = label[:1] + np.zeros_like(label), np.ones_like(weight)
+            return made[:1] + np.zeros(shape)
+        made[rng.random(shape) > 0.8] = np.nan
         if name.startswith("tower"):
-            weight[:, 2:] = 0
-        if name == "vod":
-            weight[:] = 0
-        return LabelStream(label.astype(np.float32), weight.astype(np.float32))
+            made[:, 2:] = np.nan
+        return made
 
-    labels = PatchLabels(
-        **{name: stream(name) for name in STREAMS},
-        valid=jnp.ones(ROWS, jnp.float32),
-        december=(np.arange(MONTHS) % 12 == 11).astype(np.float32),
+    cells = PatchCells(
+        latitude=latitude,
+        predictors={name: rng.standard_normal(ROWS) for name in ALL_COLUMNS[1:]},
+        forcing=forcing,
+        reference=(np.full(ROWS, 12.0), np.full(ROWS, 2.4)),
+        labels={name: label(name) for name in means},
+        weights={},
     )
-    stacked = MonthlyWeather(*(np.stack([getattr(one, field) for one in cells], 1) for field in MonthlyWeather._fields))
-    predictors = jnp.asarray(rng.standard_normal((ROWS, len(ALL_COLUMNS))), jnp.float32)
-    return Patch(predictors, patch_tables(stacked, labels, np.float32), labels)
+    return patch_of_cells(cells, months, dict.fromkeys(ALL_COLUMNS, (0.0, 1.0)), ROWS)
 
 
 if __name__ == "__main__":

@@ -73,15 +73,15 @@ def day_length(latitude: float | np.ndarray, doy: np.ndarray, pole_guard: str = 
 
 
 def weather(
-    time: Real[np.ndarray, " days"],
-    doy: Real[np.ndarray, " days"],
+    time: Real[np.ndarray, "days ..."],
+    doy: Real[np.ndarray, "days ..."],
     latitude: float | np.ndarray,
-    forcing: Mapping[str, Real[np.ndarray, " days"]],
+    forcing: Mapping[str, Real[np.ndarray, "days ..."]],
     window: int | slice,
     switches: Switches,
-    reference: tuple[float, float] | None = None,
+    reference: tuple[float, float] | tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Weather:
-    """Turn a cell's forcing into what the step reads.
+    """Turn a cell's forcing into what the step reads; with a reference, that of several cells at once, (days, cells).
 
     Args:
         time: days since 2001-01-01, shape (days,); whole numbers, reduced modulo the period in float64.
@@ -111,7 +111,7 @@ def weather(
         sqrt_vpd=np.sqrt(np.maximum(np.asarray(forcing["vpd"], float), 0)),
         precipitation=rain,
         warmth=mean - temperature,
-        wetness=rain / max(rainfall, 1e-3) - 1,
+        wetness=rain / np.maximum(rainfall, 1e-3) - 1,
         sin_phase=np.sin(phase),
         cos_phase=np.cos(phase),
     )

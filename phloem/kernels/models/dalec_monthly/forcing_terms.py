@@ -17,15 +17,15 @@ MONTH = 30.0
 
 
 def weather(
-    time: Real[np.ndarray, " months"],
-    doy: Real[np.ndarray, " months"],
+    time: Real[np.ndarray, "months ..."],
+    doy: Real[np.ndarray, "months ..."],
     latitude: float | np.ndarray,
-    forcing: Mapping[str, Real[np.ndarray, " months"]],
-    reference: tuple[float, float],
-    lengths: Real[np.ndarray, " months"],
+    forcing: Mapping[str, Real[np.ndarray, "months ..."]],
+    reference: tuple[float, float] | tuple[np.ndarray, np.ndarray],
+    lengths: Real[np.ndarray, "months ..."],
     switches: MonthlySwitches,
 ) -> MonthlyWeather:
-    """Turn a cell's months into what the step reads.
+    """Turn a cell's months into what the step reads; or those of several cells, (months, cells), in one call.
 
     Args:
         time: middle of each month, days since 2001-01-01, (months,).
@@ -38,9 +38,9 @@ def weather(
         switches: `pole_guard` and `month_length` are read.
 
     Returns:
-        Thirteen float64 arrays of shape (months,).
+        Thirteen float64 arrays of shape (months,), or of what the arguments have in common, as (months, 1).
     """
     guard = Switches(pole_guard=switches.pole_guard)
     terms = daily_terms(time, doy, latitude, forcing, len(np.asarray(time)), guard, reference)
-    days = np.asarray(lengths, float) if switches.month_length == "true" else np.full(len(np.asarray(time)), MONTH)
+    days = np.asarray(lengths, float) if switches.month_length == "true" else np.full(np.shape(lengths), MONTH)
     return MonthlyWeather(*terms, burned=np.asarray(forcing["burned_area"], float), days=days)

@@ -1,0 +1,169 @@
+"""Cells of a box as products have them, and how they become a patch: forcing terms, weights, rows that fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Real
+
+from phloem.kernels.models.dalec_monthly.forcing_terms import weather
+from phloem.kernels.models.dalec_monthly.mode_switches import switches
+from phloem.kernels.models.dalec_monthly.records import MonthlyWeather
+from phloem.kernels.network.parameter_network import hemisphere
+from phloem.kernels.network.patch_labels import STREAMS, LabelStream, PatchLabels
+from phloem.kernels.network.patch_loss import YEAR
+from phloem.kernels.network.patch_model import patch_tables
+from phloem.kernels.network.set_ups import HEMISPHERE, standardised
+from phloem.kernels.network.training_loss import Patch
+
+FORCING = ("tasmin", "tasmax", "rsds", "vpd", "pr", "burned_area")
+"""What differs from cell to cell; CO2 is of the month alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class MonthAxis:
+    """Months of a record that begins in January.
+
+    Attributes:
+        first: the first month.
+        count: number of them.
+    """
+
+    first: np.datetime64
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.first.astype("datetime64[M]").astype(int) % YEAR:
+            raise ValueError(f"months from {self.first} on: a record begins in January, as means of years do")
+
+    @property
+    def _starts(self) -> np.ndarray:
+        return (self.first.astype("datetime64[M]") + np.arange(self.count + 1)).astype("datetime64[D]")
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Days of each month, (months,)."""
+        return np.diff(self._starts).astype(float)
+
+    @property
+    def time(self) -> np.ndarray:
+        """Mean of each month's days, as days since 2001-01-01, (months,)."""
+        return (self._starts[:-1] - np.datetime64("2001-01-01")).astype(float) + 0.5 * (self.lengths - 1)
+
+    @property
+    def doy(self) -> np.ndarray:
+        """The same as days of the year, (months,)."""
+        starts = self._starts[:-1]
+        return (starts - starts.astype("datetime64[Y]")).astype(float) + 1 + 0.5 * (self.lengths - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class PatchCells:
+    """Cells of a box, as products have them.
+
+    Attributes:
+        latitude: degrees north, (cells,).
+        predictors: by name, in their own units, (cells,); the hemisphere follows from the latitude.
+        forcing: `FORCING` by name, (months, cells), and `co2`, (months,): without holes.
+        reference: long-term mean temperature in degC and precipitation in mm d-1, (cells,) each.
+        labels: streams of `PatchLabels` by name, (months, cells), NaN where missing; those there are not have none.
+        weights: of labels that count for other than 1, as at towers, (months, cells).
+    """
+
+    latitude: np.ndarray
+    predictors: Mapping[str, Real[np.ndarray, " cells"]]
+    forcing: Mapping[str, np.ndarray]
+    reference: tuple[np.ndarray, np.ndarray]
+    labels: Mapping[str, Real[np.ndarray, "months cells"]]
+    weights: Mapping[str, Real[np.ndarray, "months cells"]]
+
+    def __len__(self) -> int:
+        return len(self.latitude)
+
+
+def patch_of_cells(
+    cells: PatchCells,
+    months: MonthAxis,
+    statistics: Mapping[str, tuple[float, float]],
+    rows: int,
+    *,
+    mode: str = "strict",
+    dtype: Any = np.float32,
+) -> Patch:
+    """Return cells as a patch of so many rows: those that are no cells repeat the first and have no label.
+
+    Args:
+        cells: at least one.
+        months: of their records.
+        statistics: mean and population standard deviation of each predictor over the training cells, by name in the
+            order of the patch's columns; the hemisphere's come first.
+        rows: of the patch.
+        mode: `strict` or `compat`: true lengths of months, or thirty days.
+        dtype: floating type of the numbers.
+
+    Raises:
+        ValueError: more cells than rows or none, forcing or a predictor that is not finite or is the same everywhere,
+            an unknown stream, or a weight below 0.
+    """
+    count = len(cells)
+    if not 0 < count <= rows:
+        raise ValueError(f"{count} cells for a patch of {rows} rows")
+    place = np.where(np.arange(rows) < count, np.arange(rows), 0)
+    labels = _labels(cells, months, place)
+    terms = _weather(cells, months, mode, place)
+    typed = PatchLabels(*(_typed(one, dtype) for one in labels))
+    return Patch(jnp.asarray(_predictors(cells, statistics, rows), dtype), patch_tables(terms, labels, dtype), typed)
+
+
+def _weather(cells: PatchCells, months: MonthAxis, mode: str, place: np.ndarray) -> MonthlyWeather:
+    for name in (*FORCING, "co2"):
+        if not np.isfinite(cells.forcing[name]).all():
+            raise ValueError(f"forcing {name} is not finite in all months and cells")
+    time, doy, lengths = (one[:, None] for one in (months.time, months.doy, months.lengths))
+    forcing = {name: np.asarray(cells.forcing[name], float) for name in FORCING}
+    forcing["co2"] = np.asarray(cells.forcing["co2"], float)[:, None]
+    terms = weather(time, doy, np.asarray(cells.latitude, float), forcing, cells.reference, lengths, switches(mode))
+    shape = (months.count, len(cells))
+    return MonthlyWeather(*(np.broadcast_to(one, shape)[:, place] for one in terms))
+
+
+def _labels(cells: PatchCells, months: MonthAxis, place: np.ndarray) -> PatchLabels:
+    unknown = [name for name in (*cells.labels, *cells.weights) if name not in STREAMS]
+    if unknown:
+        raise ValueError(f"streams of labels {', '.join(unknown)}: valid are {', '.join(STREAMS)}")
+    is_cell = np.arange(len(place)) < len(cells)
+    streams = {}
+    for name in STREAMS:
+        values = np.asarray(cells.labels.get(name, np.full((months.count, len(cells)), np.nan)), float)
+        weight = np.where(np.isfinite(values), np.asarray(cells.weights.get(name, 1.0), float), 0.0)
+        if not (weight >= 0).all():
+            raise ValueError(f"weights of {name}: each is a number from 0 on")
+        label = np.where(weight > 0, values, 0.0)
+        filled: Any = [np.where(is_cell, one[:, place], 0.0) for one in (label, weight)]
+        streams[name] = LabelStream(*filled)
+    december = (np.arange(months.count) % YEAR == YEAR - 1).astype(float)
+    return PatchLabels(**streams, valid=is_cell.astype(float), december=december)  # type: ignore[arg-type]
+
+
+def _predictors(cells: PatchCells, statistics: Mapping[str, tuple[float, float]], rows: int) -> np.ndarray:
+    """Standardised, (rows, columns); 0 in rows that are no cells."""
+    values = np.stack(
+        [hemisphere(cells.latitude) if name == HEMISPHERE else cells.predictors[name] for name in statistics], 1
+    )
+    for name, column in zip(statistics, values.T, strict=True):
+        if not np.isfinite(column).all():
+            raise ValueError(f"predictor {name} is not finite in all cells")
+    mean, deviation = np.array(list(statistics.values())).T
+    filled = np.zeros((rows, len(statistics)))
+    filled[: len(cells)] = standardised(values, mean, deviation, list(statistics))
+    return filled
+
+
+def _typed(one: Any, dtype: Any) -> Any:
+    if isinstance(one, LabelStream):
+        return LabelStream(jnp.asarray(one.label, dtype), jnp.asarray(one.weight, dtype))
+    return jnp.asarray(one, dtype)
