@@ -154,7 +154,7 @@ def measure(backend: str, lanes: int, years: int, repeats: int, tangents: bool, 
     result: dict[str, Any] = {"backend": backend, "lanes": lanes, "years": years}
     result["forward_us_per_cell_year"] = 1e6 * median_seconds(lambda: forward(raw), repeats) / cell_years
     result["gradient_us_per_cell_year"] = 1e6 * median_seconds(lambda: gradient(raw), repeats) / cell_years
-    scratch = threads * scratch_bytes(np.float32) if backend == "cpu" else 0
+    scratch = threads * scratch_bytes("dalec-strict", np.float32) if backend == "cpu" else 0
     result["bytes_per_lane"] = round((memory.temp_size_in_bytes + scratch) / lanes) if memory else None
     spent = 1e6 * median_seconds(lambda: block(raw), repeats) / cell_years if tangents else None
     result["tangents_us_per_cell_year"] = spent

@@ -201,7 +201,7 @@ def test_a_folder_of_cardamom_files_and_an_ingest_file_make_the_same_cells(data_
     (tmp_path / "sites.toml").write_text('path = "sites"\n[variables]\ngpp = { name = "UPTAKE", sign = -1 }\n')
     printed = succeed("ingest", "sites.toml", "--what", "monthly", "--out", "two", folder=tmp_path)
     assert "3 places, 2001 to 2016 (standard calendar)" in printed
-    assert "gpp: uncertainties (single_unc = 0.3) are not used" in printed
+    assert "UPTAKE: uncertainties (single_unc = 0.3) are not used" in printed
     one, two = (open_store(tmp_path / name) for name in ("one", "two"))
     assert one.names == two.names
     for first, second in zip(one.read(range(3)), two.read(range(3)), strict=True):

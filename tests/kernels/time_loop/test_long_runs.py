@@ -106,7 +106,9 @@ def test_the_gradient_keeps_nothing_of_time_times_lanes(backend, limit):
     arguments = (raw, np.full(lanes, 30, np.float32), known, np.zeros(lanes, np.int32))
     objective = SiteObjective(dalec("strict"), backend=backend)
     compiled = jax.jit(objective.loss_and_gradient).lower(*arguments).compile()
-    needed = compiled.memory_analysis().temp_size_in_bytes + (scratch_bytes(np.float32) if backend == "cpu" else 0)
+    needed = compiled.memory_analysis().temp_size_in_bytes + (
+        scratch_bytes("dalec-strict", np.float32) if backend == "cpu" else 0
+    )
     print(f"temporary memory of the gradient, {backend}, {lanes} lanes, {DAYS} days: {needed / 2**20:.2f} MiB")
     assert needed > 0
     assert needed < limit * lanes < needed + DAYS * lanes

@@ -27,7 +27,7 @@ def measure(backend: str, devices: int) -> tuple[int, int]:
     used = program.lower(data, placed.lane_cell, lanes, np.int32(1), np.int32(stage)).compile().memory_analysis()
     needed = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
     if backend == "cpu":
-        needed += scratch_bytes(calibration.dtype)
+        needed += scratch_bytes("dalec-strict", calibration.dtype)
     return needed, calibration.projected_bytes
 
 

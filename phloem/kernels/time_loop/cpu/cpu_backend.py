@@ -35,6 +35,7 @@ class Loaded(NamedTuple):
 
     library: ctypes.CDLL
     kernel: str
+    model: str
     dtype: np.dtype
 
 
@@ -87,16 +88,16 @@ def _target(kernel: str, text: Text, dtype: np.dtype, last: bool) -> str:
     path, library = load(source(kernel, text, dtype, last), "fold", headers=headers, includes=[str(include)])
     name = f"phloem_{path.stem}"
     if name not in _loaded:
-        _loaded[name] = Loaded(library, kernel, dtype)
+        _loaded[name] = Loaded(library, kernel, text.model.name, dtype)
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(_loaded[name].library.phloem_fold), platform="cpu")
     return name
 
 
-def scratch_bytes(dtype: Any) -> int:
-    """Return the bytes in which a thread works on a block's gradient: the most of the kernels loaded so far."""
+def scratch_bytes(model: str, dtype: Any) -> int:
+    """Return the bytes in which a thread works on a block's gradient: the most of a model's kernels loaded so far."""
     sizes = [0]
-    for library, kernel, kind in _loaded.values():
-        if kernel != "TANGENT" and kind == np.dtype(dtype):
+    for library, kernel, name, kind in _loaded.values():
+        if kernel != "TANGENT" and (name, kind) == (model, np.dtype(dtype)):
             library.phloem_scratch.restype = ctypes.c_long
             sizes.append(library.phloem_scratch())
     return max(sizes)
