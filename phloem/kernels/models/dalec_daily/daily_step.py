@@ -64,31 +64,38 @@ def allocation(p: Any) -> tuple[Any, Any, Any, Any]:
     return npp * p.f_foliar, rest * p.f_labile, below * p.f_root, below * (1 - p.f_root)
 
 
-def prepare(p: Any) -> Constants:
-    """Work out what depends on a lane's parameters alone; one scalar (or one array a lane) each."""
+def carbon_constants(p: Any) -> dict[str, Any]:
+    """Work out what a model of the six carbon pools, of days or months, needs of a lane's parameters alone, by name."""
     foliar, labile, root, wood = allocation(p)
     wilting_point = p.field_capacity * p.wilting_point_fraction
+    return {
+        "leaf_area": 1 / p.lcma,
+        "efficiency": p.canopy_efficiency,
+        "wilting_point": wilting_point,
+        "stress_slope": 1 / (p.field_capacity - wilting_point),
+        "per_uwue": 1 / p.uwue,
+        "radiation_et": p.radiation_et_coefficient,
+        "f_auto": p.f_auto,
+        "to_foliar": foliar,
+        "to_labile": labile,
+        "to_root": root,
+        "to_wood": wood,
+        "fall": pulse(p.leaf_excess, p.leaf_fall_period, p.leaf_fall_day),
+        "release": pulse(p.labile_excess, p.labile_release_period, p.bud_burst_day),
+        "sensitivity": p.temperature_sensitivity,
+        "moisture": p.moisture_sensitivity,
+        "litter": p.turnover_litter,
+        "som": p.turnover_som,
+        "decomposition": p.decomposition_rate,
+        "root": p.turnover_root,
+        "wood": p.turnover_wood,
+    }
+
+
+def prepare(p: Any) -> Constants:
+    """Work out what depends on a lane's parameters alone; one scalar (or one array a lane) each."""
     return Constants(
-        leaf_area=1 / p.lcma,
-        efficiency=p.canopy_efficiency,
-        wilting_point=wilting_point,
-        stress_slope=1 / (p.field_capacity - wilting_point),
-        per_uwue=1 / p.uwue,
-        radiation_et=p.radiation_et_coefficient,
-        f_auto=p.f_auto,
-        to_foliar=foliar,
-        to_labile=labile,
-        to_root=root,
-        to_wood=wood,
-        fall=pulse(p.leaf_excess, p.leaf_fall_period, p.leaf_fall_day),
-        release=pulse(p.labile_excess, p.labile_release_period, p.bud_burst_day),
-        sensitivity=p.temperature_sensitivity,
-        moisture=p.moisture_sensitivity,
-        litter=p.turnover_litter,
-        som=p.turnover_som,
-        decomposition=p.decomposition_rate,
-        root=p.turnover_root,
-        wood=p.turnover_wood,
+        **carbon_constants(p),
         paw_capacity=p.paw_drainage_capacity,
         puw_capacity=p.puw_drainage_capacity,
         to_puw=p.paw_to_puw_fraction,

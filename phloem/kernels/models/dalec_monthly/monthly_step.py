@@ -8,8 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from phloem.kernels.models.dalec_daily.daily_step import allocation, bounded, clipped, photosynthesis
-from phloem.kernels.models.dalec_daily.phenology import pulse, rate
+from phloem.kernels.models.dalec_daily.daily_step import bounded, carbon_constants, clipped, photosynthesis
+from phloem.kernels.models.dalec_daily.phenology import rate
 from phloem.kernels.models.dalec_monthly.fire import burn
 from phloem.kernels.models.dalec_monthly.mode_switches import MonthlySwitches, switches
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, POOLS
@@ -43,29 +43,8 @@ def inputs_from_logs(logs: Any) -> Any:
 
 def prepare(p: Any) -> MonthlyConstants:
     """Work out what depends on a cell's parameters alone."""
-    foliar, labile, root, wood = allocation(p)
-    wilting_point = p.field_capacity * p.wilting_point_fraction
     return MonthlyConstants(
-        leaf_area=1 / p.lcma,
-        efficiency=p.canopy_efficiency,
-        wilting_point=wilting_point,
-        stress_slope=1 / (p.field_capacity - wilting_point),
-        per_uwue=1 / p.uwue,
-        radiation_et=p.radiation_et_coefficient,
-        f_auto=p.f_auto,
-        to_foliar=foliar,
-        to_labile=labile,
-        to_root=root,
-        to_wood=wood,
-        fall=pulse(p.leaf_excess, p.leaf_fall_period, p.leaf_fall_day),
-        release=pulse(p.labile_excess, p.labile_release_period, p.bud_burst_day),
-        sensitivity=p.temperature_sensitivity,
-        moisture=p.moisture_sensitivity,
-        litter=p.turnover_litter,
-        som=p.turnover_som,
-        decomposition=p.decomposition_rate,
-        root=p.turnover_root,
-        wood=p.turnover_wood,
+        **carbon_constants(p),
         capacity=p.drainage_capacity,
         burn_foliar=p.combustion_foliar,
         burn_ligneous=p.combustion_ligneous,
