@@ -242,3 +242,18 @@ def test_it_lowers_for_cuda_without_a_gpu(name):
     lowered = jax.jit(function).trace(*single).lower(lowering_platforms=("cuda",))
     assert lowered.as_text().count("xla.gpu.triton") == 1
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(lowered.out_info)} == {"float32"}
+
+
+@pytest.mark.parametrize("name", ["value", "adjoint"])
+def test_it_lowers_for_cuda_with_outputs_by_day(name):
+    made = carbon()
+    made = made._replace(text=replace(made.text, daily=("gpp", "som")))
+    arguments = made.arguments(name, jnp.stack([made.state0] * 2))
+    days, lanes = made.data.weather_row.shape[0], made.cells.shape[0]
+    arguments += (jnp.ones((2, days, lanes)),) if name == "adjoint" else ()
+    single = jax.tree.map(lambda a: a.astype(jnp.float32) if a.dtype == jnp.float64 else a, arguments)
+    function = partial(getattr(gpu_backend, name), made.text, interpret=False)
+    lowered = jax.jit(function).trace(*single).lower(lowering_platforms=("cuda",))
+    assert lowered.as_text().count("xla.gpu.triton") == 1
+    if name == "value":
+        assert lowered.out_info[3].shape == (2, days, lanes)
