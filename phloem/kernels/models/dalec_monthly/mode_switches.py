@@ -1,4 +1,4 @@
-"""MonthlySwitches between the public code of the monthly model and the corrected equations."""
+"""Switches between the public code of the monthly model and the corrected equations."""
 
 from __future__ import annotations
 

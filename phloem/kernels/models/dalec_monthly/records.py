@@ -13,9 +13,6 @@ CARBON = tuple(pool.name for pool in POOLS[:-1])
 MOVED = ("labile", "foliar", "root", "wood", "litter")
 """Pools of which fire kills what it does not burn."""
 
-LIVE = ("labile", "foliar", "root", "wood")
-"""Pools of the live biomass."""
-
 
 def record(name: str, fields: tuple[str, ...], text: str) -> Any:
     """Return a NamedTuple class of some fields."""
