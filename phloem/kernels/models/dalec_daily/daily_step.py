@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, reduce
 from operator import add
 from typing import Any
@@ -15,6 +16,7 @@ from phloem.kernels.models.dalec_daily.parameters import PARAMETERS, POOLS
 from phloem.kernels.models.dalec_daily.phenology import pulse, rate
 from phloem.kernels.models.dalec_daily.records import Constants, Inputs, Observed, Outputs, State, Sums
 from phloem.kernels.models.model import Model
+from phloem.model_tables import Parameter
 
 # The aggregated canopy model, ACM; source and further constants: forcing_terms.
 ACM_THETA = 4.22273  # theta, CO2 compensation point, umol mol-1
@@ -33,21 +35,30 @@ a flux that no parameter explains.
 """
 
 
+def named_inputs(table: Sequence[Parameter], values: Any) -> dict[str, Any]:
+    """Return a model's inputs by name from physical values, shape (parameters, ...); L - 1 by subtraction."""
+    named = dict(zip((p.name for p in table), values, strict=True))
+    return {**named, "leaf_excess": named["leaf_lifespan"] - 1, "labile_excess": named["labile_lifespan"] - 1}
+
+
+def named_inputs_from_logs(table: Sequence[Parameter], logs: Any) -> dict[str, Any]:
+    """Return the same from ln of the values, shape (parameters, ...); L - 1 by expm1, which keeps its digits."""
+    rows = {p.name: row for row, p in enumerate(table)}
+    return {
+        **dict(zip(rows, jnp.exp(logs), strict=True)),
+        "leaf_excess": jnp.expm1(logs[rows["leaf_lifespan"]]),
+        "labile_excess": jnp.expm1(logs[rows["labile_lifespan"]]),
+    }
+
+
 def inputs(values: Any) -> Any:
-    """Return `Inputs` from the 30 physical values, shape (30, ...); L - 1 by subtraction."""
-    named = dict(zip((p.name for p in PARAMETERS), values, strict=True))
-    return Inputs(**named, leaf_excess=named["leaf_lifespan"] - 1, labile_excess=named["labile_lifespan"] - 1)
+    """Return `Inputs` from the 30 physical values, shape (30, ...)."""
+    return Inputs(**named_inputs(PARAMETERS, values))
 
 
 def inputs_from_logs(logs: Any) -> Any:
-    """Return `Inputs` from ln of the 30 physical values, shape (30, ...); L - 1 by expm1, which keeps its digits."""
-    named = dict(zip((p.name for p in PARAMETERS), jnp.exp(logs), strict=True))
-    rows = {p.name: row for row, p in enumerate(PARAMETERS)}
-    return Inputs(
-        **named,
-        leaf_excess=jnp.expm1(logs[rows["leaf_lifespan"]]),
-        labile_excess=jnp.expm1(logs[rows["labile_lifespan"]]),
-    )
+    """Return `Inputs` from ln of the 30 physical values, shape (30, ...)."""
+    return Inputs(**named_inputs_from_logs(PARAMETERS, logs))
 
 
 def state(pools: Any) -> State:

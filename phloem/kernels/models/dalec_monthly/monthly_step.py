@@ -8,7 +8,14 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from phloem.kernels.models.dalec_daily.daily_step import bounded, carbon_constants, clipped, photosynthesis
+from phloem.kernels.models.dalec_daily.daily_step import (
+    bounded,
+    carbon_constants,
+    clipped,
+    named_inputs,
+    named_inputs_from_logs,
+    photosynthesis,
+)
 from phloem.kernels.models.dalec_daily.phenology import rate
 from phloem.kernels.models.dalec_monthly.fire import burn
 from phloem.kernels.models.dalec_monthly.mode_switches import MonthlySwitches, switches
@@ -25,20 +32,13 @@ SHORTEST = 28
 
 
 def inputs(values: Any) -> Any:
-    """Return `Inputs` from the 33 physical values, shape (33, ...); L - 1 by subtraction."""
-    named = dict(zip((one.name for one in PARAMETERS), values, strict=True))
-    return Inputs(**named, leaf_excess=named["leaf_lifespan"] - 1, labile_excess=named["labile_lifespan"] - 1)
+    """Return `Inputs` from the 33 physical values, shape (33, ...)."""
+    return Inputs(**named_inputs(PARAMETERS, values))
 
 
 def inputs_from_logs(logs: Any) -> Any:
-    """Return `Inputs` from ln of the 33 physical values, shape (33, ...); L - 1 by expm1, which keeps its digits."""
-    named = dict(zip((one.name for one in PARAMETERS), jnp.exp(logs), strict=True))
-    rows = {one.name: row for row, one in enumerate(PARAMETERS)}
-    return Inputs(
-        **named,
-        leaf_excess=jnp.expm1(logs[rows["leaf_lifespan"]]),
-        labile_excess=jnp.expm1(logs[rows["labile_lifespan"]]),
-    )
+    """Return `Inputs` from ln of the 33 physical values, shape (33, ...)."""
+    return Inputs(**named_inputs_from_logs(PARAMETERS, logs))
 
 
 def prepare(p: Any) -> MonthlyConstants:
