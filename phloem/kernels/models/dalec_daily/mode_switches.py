@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 _CHOICES = {
     "foliar_floor": ("conserve", "unit_litter"),
@@ -17,6 +19,18 @@ _CHOICES = {
     "state_dtype": ("compensated", "plain"),
     "carbon_ceilings": ("penalised", "free"),
 }
+
+
+def check_choices(chosen: Any, choices: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a switch, a field of a dataclass, that stands where it cannot.
+
+    Raises:
+        ValueError: which, and its valid choices.
+    """
+    for field in fields(chosen):
+        value = getattr(chosen, field.name)
+        if value not in choices[field.name]:
+            raise ValueError(f"switch {field.name} = {value!r}: valid are {', '.join(choices[field.name])}")
 
 
 @dataclass(frozen=True)
@@ -50,11 +64,7 @@ class Switches:
     carbon_ceilings: str = "penalised"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value not in _CHOICES[field.name]:
-                valid = ", ".join(_CHOICES[field.name])
-                raise ValueError(f"switch {field.name} = {value!r}: valid are {valid}")
+        check_choices(self, _CHOICES)
 
 
 STRICT = Switches()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from phloem.kernels.models.dalec_daily.mode_switches import check_choices
 
 _CHOICES = {
     "foliar_floor": ("conserve", "unit_litter"),
@@ -35,10 +37,7 @@ class MonthlySwitches:
     pole_guard: str = "clip"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value not in _CHOICES[field.name]:
-                raise ValueError(f"switch {field.name} = {value!r}: valid are {', '.join(_CHOICES[field.name])}")
+        check_choices(self, _CHOICES)
 
 
 STRICT = MonthlySwitches()
