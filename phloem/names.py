@@ -52,3 +52,23 @@ STOP = {"none": 0, "converged": 1, "budget": 2, "stalled": 3, "failed": 4}
 """Why the optimiser left a lane: the loss fell by less than the tolerance; all steps of its schedule or budget are
 taken; no step from there lowers the loss; not even the last new start had a finite loss. `none` is a lane that was not
 calibrated."""
+
+PREDICTOR_GROUPS: dict[str, tuple[str, ...]] = {
+    "PFT": ("NF", "DBF", "EBF", "MF", "SH", "SAV", "GRA", "WET", "CRO", "NVG"),
+    "CLIM": ("MAT", "MAP", "elevation"),
+    "AGE": ("canopy_height", "forest_age"),
+    "SOIL": ("bulk_density", "sand", "silt", "clay", "gravel"),
+}
+"""Groups of predictors of a network, in the order of their columns: shares of plant types in per cent, degC, mm yr-1,
+m, m, yr, g cm-3, per cent."""
+
+PREDICTORS = tuple(name for group in PREDICTOR_GROUPS.values() for name in group)
+
+PATCH_FORCING = ("tasmin", "tasmax", "rsds", "vpd", "pr", "burned_area")
+"""Monthly forcing that differs from cell to cell: degC, degC, MJ m-2 d-1, hPa, mm d-1, share of the cell a month."""
+
+PATCH_STREAMS = ("nbe", "water_storage")
+"""Labels of a whole patch and month; the others are of each cell (`io.patches.stored_patch.UNITS`)."""
+
+STATIC_STREAMS = ("soil_carbon",)
+"""Labels of each cell, the same in all months."""

@@ -19,8 +19,9 @@ from phloem.kernels.network.patch_loss import YEAR
 from phloem.kernels.network.patch_model import patch_tables
 from phloem.kernels.network.set_ups import HEMISPHERE, standardised
 from phloem.kernels.network.training_loss import Patch
+from phloem.names import PATCH_FORCING
 
-FORCING = ("tasmin", "tasmax", "rsds", "vpd", "pr", "burned_area")
+FORCING = PATCH_FORCING
 """What differs from cell to cell; CO2 is of the month alone."""
 
 

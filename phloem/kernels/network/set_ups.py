@@ -8,12 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "PFT": ("NF", "DBF", "EBF", "MF", "SH", "SAV", "GRA", "WET", "CRO", "NVG"),
-    "CLIM": ("MAT", "MAP", "elevation"),
-    "AGE": ("canopy_height", "forest_age"),
-    "SOIL": ("bulk_density", "sand", "silt", "clay", "gravel"),
-}
+from phloem.names import PREDICTOR_GROUPS
+
+GROUPS = PREDICTOR_GROUPS
 """Groups of predictors in the order of their columns; behind the hemisphere, which every set-up has."""
 
 CONTROLS: dict[str, tuple[str, ...]] = {"LATLON": ("latitude", "longitude")}
