@@ -74,12 +74,17 @@ class Campaign:
     def count_lanes(self, tile: int) -> int:
         """Return the number of lanes of a tile."""
         if tile < len(self.tiles):
-            return len(self.tiles[tile]) * self.configuration.campaign.members
+            return len(self.tiles[tile]) * self.kind.lanes_of_unit(self.configuration)
         return len(self.retries[tile - len(self.tiles)])
 
     def count_steps(self, tile: int) -> int:
         """Return the steps of all lanes of a tile, at most."""
-        return self.count_lanes(tile) * self.kind.steps(self.configuration)
+        each = self.cells.columns.get("steps")
+        if each is None:
+            return self.count_lanes(tile) * self.kind.steps(self.configuration)
+        if tile < len(self.tiles):
+            return sum(each[unit] for unit in self.tiles[tile]) * self.kind.lanes_of_unit(self.configuration)
+        return sum(each[lane.unit] for lane in self.retries[tile - len(self.tiles)])
 
     def fingerprint(self, tile: int) -> str:
         """Return a hash of all that a tile's numbers depend on; a checkpoint is valid for one fingerprint."""
@@ -92,6 +97,11 @@ class Campaign:
     def kind(self) -> KindOfWork:
         """What it computes."""
         return kind_of(self.configuration.experiment.kind_of_work)
+
+    @property
+    def runs(self) -> int:
+        """Number of members: random restarts of each cell, or networks of each set-up."""
+        return self.configuration.campaign.members
 
     @property
     def schema(self) -> TileSchema:

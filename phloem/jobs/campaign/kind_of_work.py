@@ -62,6 +62,7 @@ class Near(NamedTuple):
 KINDS = {
     "calibration": "phloem.jobs.kinds.calibration:Calibrations",
     "simulation": "phloem.jobs.kinds.simulation:Simulations",
+    "training": "phloem.jobs.kinds.training:Trainings",
 }
 """Module and class of each kind, by the name that experiments give."""
 
@@ -142,7 +143,7 @@ class Estimate:
 
 
 class KindOfWork(ABC):
-    """Interface of a kind of work. A unit has as many lanes as the campaign has members.
+    """Interface of a kind of work.
 
     Attributes:
         name: in `ExperimentTable.kind_of_work`.
@@ -153,6 +154,10 @@ class KindOfWork(ABC):
     name: ClassVar[str]
     doing: ClassVar[str]
     has_page: ClassVar[bool] = True
+
+    def lanes_of_unit(self, configuration: Configuration) -> int:
+        """Return the lanes of a unit: as many as the campaign has members, where a kind says nothing else."""
+        return configuration.campaign.members
 
     @abstractmethod
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
@@ -214,9 +219,9 @@ class KindOfWork(ABC):
         """
         return None
 
-    @abstractmethod
     def steps(self, configuration: Configuration) -> int:
-        """Return the steps that a lane takes, at most."""
+        """Return the steps that a lane takes, at most, where the table of units does not say it."""
+        raise ValueError(f"units of the kind {self.name} say themselves how many steps they take")
 
     @property
     @abstractmethod

@@ -19,6 +19,7 @@ class PlannedUnit:
         training_days: length of its calibration window.
         latitude: degrees north.
         longitude: degrees east.
+        steps: that its lanes take, at most, where units differ in them.
         findings: what quality control said.
     """
 
@@ -29,11 +30,15 @@ class PlannedUnit:
     training_days: int = 0
     latitude: float = float("nan")
     longitude: float = float("nan")
+    steps: int = 0
     findings: tuple[str, ...] = ()
 
 
 NEEDED = ("name", "source", "checksum")
-COLUMNS = (*NEEDED, "days", "training_days", "latitude", "longitude")
+CELL_COLUMNS = (*NEEDED, "days", "training_days", "latitude", "longitude")
+"""Columns of a table of cells."""
+
+COLUMNS = (*CELL_COLUMNS, "steps")
 """Columns of the table, in the order of files; a kind of work has those that are needed, and others of these."""
 
 
@@ -54,9 +59,9 @@ class UnitTable(Sequence[PlannedUnit]):
         (self.length,) = lengths
 
     @classmethod
-    def of(cls, units: Sequence[PlannedUnit]) -> UnitTable:
-        """Return the table of some units that have every column."""
-        columns = {name: [getattr(unit, name) for unit in units] for name in COLUMNS}
+    def of(cls, units: Sequence[PlannedUnit], names: Sequence[str] = CELL_COLUMNS) -> UnitTable:
+        """Return the table of some units with the columns that are named."""
+        columns = {name: [getattr(unit, name) for unit in units] for name in names}
         return cls(columns, {str(n): list(unit.findings) for n, unit in enumerate(units) if unit.findings})
 
     def __len__(self) -> int:

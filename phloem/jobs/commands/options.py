@@ -64,6 +64,7 @@ class Kind(StrEnum):
     TOWER = "tower"
     SYNTHETIC = "synthetic"
     GRID = "grid"
+    NETWORK = "network"
 
 
 class What(StrEnum):

@@ -39,7 +39,8 @@ class CampaignSection(Section):
 class Data(Section):
     """Source of drivers and observations.
 
-    `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `synthetic` is made when the campaign
+    `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `patches` a patch store
+    (`phloem ingest --what patches`), `synthetic` is made when the campaign
     is planned: a transect of towers, or a `boreal` domain, which is a driver store.
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
@@ -48,7 +49,7 @@ class Data(Section):
     `stamps` where stamps stand in their days, if a grid file has no time bounds.
     """
 
-    kind: Literal["tower", "grid", "synthetic"]
+    kind: Literal["tower", "grid", "patches", "synthetic"]
     path: str | None = None
     sites: Annotated[list[str], Field(min_length=1)] | None = None
     quality: Literal["repair", "keep", "refuse"] = "repair"
@@ -66,6 +67,8 @@ class Data(Section):
             raise ValueError('data.path is needed for kind = "tower": the folder that holds the tower files')
         if self.kind == "grid" and self.path is None:
             raise ValueError('data.path is needed for kind = "grid": the driver store that `phloem ingest` made')
+        if self.kind == "patches":
+            self._check_patches()
         if self.kind == "synthetic" and (self.path or self.sites or self.reference):
             raise ValueError('data.path, data.sites and data.reference go with kind = "tower" or "grid"')
         if self.kind == "grid" and self.reference:
@@ -75,6 +78,14 @@ class Data(Section):
         if self.kind == "synthetic" and (self.variables or self.stamps != "begin"):
             raise ValueError('data.variables and data.stamps go with kind = "tower" or "grid"')
         return self
+
+    def _check_patches(self) -> None:
+        if self.path is None:
+            raise ValueError(
+                'data.path is needed for kind = "patches": the patch store that `phloem ingest --what patches` made'
+            )
+        if given := [name for name in ("sites", "reference", "variables") if getattr(self, name)]:
+            raise ValueError(f'data.{given[0]} goes with kind = "tower" or "grid"')
 
     @property
     def is_store(self) -> bool:
@@ -173,8 +184,8 @@ class Configuration(Section):
         science["data"] = self.data.model_dump(exclude={"path", "sites", "reference", "on_bad", "variables", "stamps"})
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
-        elif self.data.kind == "grid":
-            science["data"] = {"kind": "grid"}
+        elif self.data.kind in ("grid", "patches"):
+            science["data"] = {"kind": self.data.kind}
         if self.data.variables:
             science["data"]["variables"] = self.data.model_dump(include={"variables"})["variables"]
         if self.data.stamps != "begin":

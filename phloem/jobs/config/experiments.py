@@ -20,7 +20,10 @@ _DALEC = "phloem.kernels.calibrations.dalec_daily.experiment:DalecExperiment"
 SIDE_BY_SIDE = ("baseline", "single-year", "growth-curve")
 """Experiments over one driver store that `phloem experiments` runs, in this order, each in a folder of its name."""
 
-EXPERIMENTS = dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC)
+EXPERIMENTS = {
+    **dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC),
+    "network": "phloem.jobs.network.table:NetworkTable",
+}
 """The experiments of this package: module and class of each."""
 
 WRITTEN_BY_COMMANDS = {"simulation": "phloem.jobs.simulation.table:SimulationTable"}

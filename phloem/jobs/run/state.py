@@ -182,7 +182,7 @@ def _count(
         if tile < len(campaign.tiles):
             state.count_lanes(commits[tile].lanes)
             if events_by_cell:
-                members = range(campaign.configuration.campaign.members)
+                members = range(campaign.kind.lanes_of_unit(campaign.configuration))
                 aside |= {(cell, member): event for cell, event in events_by_cell.items() for member in members}
             continue
         cells = campaign.tile_cells(tile)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,7 @@ def patch_of_cells(
     statistics: Mapping[str, tuple[float, float]],
     rows: int,
     *,
+    columns: Sequence[str] | None = None,
     mode: str = "strict",
     dtype: Any = np.float32,
 ) -> Patch:
@@ -100,9 +101,10 @@ def patch_of_cells(
     Args:
         cells: at least one.
         months: of their records.
-        statistics: mean and population standard deviation of each predictor over the training cells, by name in the
-            order of the patch's columns; the hemisphere's come first.
+        statistics: mean and population standard deviation of each predictor over the training cells, by name.
         rows: of the patch.
+        columns: of the patch's predictors, the hemisphere first; 0 in those without statistics, which no network sees.
+            By default those that have them.
         mode: `strict` or `compat`: true lengths of months, or thirty days.
         dtype: floating type of the numbers.
 
@@ -117,7 +119,8 @@ def patch_of_cells(
     labels = _labels(cells, months, place)
     terms = _weather(cells, months, mode, place)
     typed = PatchLabels(*(_typed(one, dtype) for one in labels))
-    return Patch(jnp.asarray(_predictors(cells, statistics, rows), dtype), patch_tables(terms, labels, dtype), typed)
+    predictors = predictor_rows(cells, statistics, rows, columns)
+    return Patch(jnp.asarray(predictors, dtype), patch_tables(terms, labels, dtype), typed)
 
 
 def _weather(cells: PatchCells, months: MonthAxis, mode: str, place: np.ndarray) -> MonthlyWeather:
@@ -150,8 +153,18 @@ def _labels(cells: PatchCells, months: MonthAxis, place: np.ndarray) -> PatchLab
     return PatchLabels(**streams, valid=is_cell.astype(float), december=december)  # type: ignore[arg-type]
 
 
-def _predictors(cells: PatchCells, statistics: Mapping[str, tuple[float, float]], rows: int) -> np.ndarray:
-    """Standardised, (rows, columns); 0 in rows that are no cells."""
+def predictor_rows(
+    cells: PatchCells,
+    statistics: Mapping[str, tuple[float, float]],
+    rows: int,
+    columns: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return predictors standardised, (rows, columns), as of `patch_of_cells`; 0 in rows that are no cells.
+
+    Raises:
+        ValueError: a predictor that is not finite, or the same everywhere.
+    """
+    columns = list(statistics) if columns is None else columns
     values = np.stack(
         [hemisphere(cells.latitude) if name == HEMISPHERE else cells.predictors[name] for name in statistics], 1
     )
@@ -159,8 +172,9 @@ def _predictors(cells: PatchCells, statistics: Mapping[str, tuple[float, float]]
         if not np.isfinite(column).all():
             raise ValueError(f"predictor {name} is not finite in all cells")
     mean, deviation = np.array(list(statistics.values())).T
-    filled = np.zeros((rows, len(statistics)))
-    filled[: len(cells)] = standardised(values, mean, deviation, list(statistics))
+    filled = np.zeros((rows, len(columns)))
+    places = [columns.index(name) for name in statistics]
+    filled[: len(cells), places] = standardised(values, mean, deviation, list(statistics))
     return filled
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,8 @@ def test_folder_without_store_is_refused_with_the_command_that_makes_one(tmp_pat
 
 def _with(patch: StoredPatch, kind: str, name: str, values: np.ndarray | None) -> StoredPatch:
     changed = {**getattr(patch, kind), name: values}
-    return replace(patch, **{kind: {key: one for key, one in changed.items() if one is not None}})
+    fields: dict[str, Any] = {kind: {key: one for key, one in changed.items() if one is not None}}
+    return replace(patch, **fields)
 
 
 def test_patch_that_no_training_can_read_is_refused_by_name(tmp_path: Path) -> None:

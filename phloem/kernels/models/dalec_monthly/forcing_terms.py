@@ -15,6 +15,9 @@ from phloem.kernels.models.dalec_monthly.records import MonthlyWeather
 MONTH = 30.0
 """Days of every month in `compat`."""
 
+PUBLISHED_YEAR = 365.22
+"""Days by which the public code divides a year's precipitation: a slip of the pen for 365.25 (preprocessing.py:71)."""
+
 
 def weather(
     time: Real[np.ndarray, "months ..."],

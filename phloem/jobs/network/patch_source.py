@@ -1,0 +1,116 @@
+"""Patches of a store as trainings read them: made while the step before is taken, kept as far as memory goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import jax
+import numpy as np
+
+from phloem.errors import InputError
+from phloem.io.patches.patch_store import PatchStore
+from phloem.io.patches.predictor_moments import COLUMNS
+from phloem.io.patches.stored_patch import StoredPatch
+from phloem.kernels.models.dalec_monthly.forcing_terms import PUBLISHED_YEAR
+from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
+from phloem.kernels.network.training_loss import Patch
+from phloem.names import PATCH_STREAMS, PERIOD
+
+CACHE_BYTES = 2**30
+"""Bytes of made patches that a process keeps, about. Made anew, one of 320 cells and 276 months takes some 25 ms."""
+
+Statistics = Mapping[str, tuple[float, float]]
+
+
+def cells_of(stored: StoredPatch, co2: np.ndarray, mode: str, leave_out: Sequence[str] = ()) -> PatchCells:
+    """Return a stored patch as the kernels read it.
+
+    Args:
+        stored: the patch.
+        co2: of each month, ppm, (months,).
+        mode: `compat` has the public code's year of 365.22 days in the reference precipitation.
+        leave_out: streams whose labels are not taken.
+    """
+    shape = stored.months, len(stored)
+
+    def in_months(name: str, values: np.ndarray) -> np.ndarray:
+        if name in PATCH_STREAMS:
+            return np.broadcast_to(values[:, None], shape)
+        return np.broadcast_to(values, shape)
+
+    year = PUBLISHED_YEAR if mode == "compat" else PERIOD
+    return PatchCells(
+        latitude=stored.latitude,
+        predictors={**stored.predictors, "latitude": stored.latitude, "longitude": stored.longitude},
+        forcing={**stored.forcing, "co2": co2},
+        reference=(stored.predictors["MAT"], stored.predictors["MAP"] / year),
+        labels={name: in_months(name, one) for name, one in stored.labels.items() if name not in leave_out},
+        weights={name: in_months(name, one) for name, one in stored.weights.items() if name not in leave_out},
+    )
+
+
+class PatchSource:
+    """Patches of one store for networks of one run.
+
+    Attributes:
+        store: the patches.
+        statistics: of the columns that any network sees.
+    """
+
+    def __init__(
+        self,
+        store: PatchStore,
+        statistics: Statistics,
+        *,
+        mode: str,
+        dtype: np.dtype,
+        leave_out: Sequence[str] = (),
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.store, self.statistics = store, statistics
+        self._mode, self._dtype, self._leave_out = mode, dtype, tuple(leave_out)
+        self._months = MonthAxis(store.first_month, store.months)
+        self._kept: dict[int, Patch] = {}
+        self._left = cache_bytes
+        self._maker = ThreadPoolExecutor(1, "patches")
+
+    def read(self, position: int) -> Patch:
+        """Return a patch with all columns of `COLUMNS`, filled up to the store's rows.
+
+        Raises:
+            InputError: it is not what the store's table says, or no training can read it.
+        """
+        if position in self._kept:
+            return self._kept[position]
+        stored = self.store.read(position)
+        cells = cells_of(stored, self.store.co2, self._mode, self._leave_out)
+        try:
+            patch = patch_of_cells(
+                cells, self._months, self.statistics, self.store.rows,
+                columns=COLUMNS, mode=self._mode, dtype=self._dtype,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"{self.store.paths.patch(stored.name)}: {error}") from error
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(patch))
+        if size <= self._left:
+            # Those that came first stay: of patches gone through in turn, the one used longest ago is needed next.
+            self._kept[position] = patch
+            self._left -= size
+        return patch
+
+    def patches(self, positions: Sequence[int]) -> Iterator[Patch]:
+        """Return some patches, one after the other, each made while the one before is worked on."""
+        waiting: Future[Patch] | None = None
+        for place, position in enumerate(positions):
+            patch = self.read(position) if waiting is None else waiting.result()
+            following = positions[place + 1] if place + 1 < len(positions) else None
+            waiting = None if following is None else self._maker.submit(self.read, following)
+            yield patch
+
+    def shrink(self) -> bool:
+        """Keep no more patches; return whether any were kept."""
+        kept = bool(self._kept)
+        self._kept.clear()
+        self._left = 0
+        return kept
