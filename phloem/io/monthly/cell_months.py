@@ -223,12 +223,9 @@ class _CellReader:
             raise self._error(
                 name,
                 f"{where}{converted[place]:g} {variable.unit}, where {variable.lowest:g} to {variable.highest:g} are "
-                f"possible; {self._stated(given, variable)}",
+                f"possible; {_stated(given, variable)}",
             )
         return converted
-
-    def _stated(self, given: str, variable: Variable) -> str:
-        return f"the file says {given!r}" if given else f"without units, values are taken as {variable.unit}"
 
     def _check_size(self, forcing: dict[str, np.ndarray], dates: np.ndarray) -> None:
         """Refuse radiation and rain without units that are far too small in all seasons."""
@@ -236,7 +233,7 @@ class _CellReader:
             name, variable = self.names[key], QUANTITIES[key][0]
             if not self.file[name].attrs.get("units") and is_too_small(forcing[key][:, None], dates, floor):
                 most = f"at most {forcing[key].max():.2g} {variable.unit} in all seasons"
-                raise self._error(name, f"{most}; {self._stated('', variable)}")
+                raise self._error(name, f"{most}; {_stated('', variable)}")
 
     def _columns_of_time(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
         """Return time, day of the year, edges and lengths of months by the columns of the public code."""
@@ -263,20 +260,17 @@ class _CellReader:
         return time, doy, edges, dt
 
     def _time_axis(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, None]:
-        """Return time, day of the year and edges of months by a CF time axis: a month's stamp is its middle."""
+        """Return time, day of the year (from 1) and edges of months by a CF time axis: means over a month's days."""
         self._monthly("time")
-        axis = self.file["time"]
-        if axis.dims != ((self.dimension,) if self.dimension else axis.dims):
-            raise self._error("time", f"has dimensions {axis.dims}, the forcing {self.dimension}")
         stamps = dated(self.file, self.path)
         if stamps.calendar != "standard":
             raise self._error("time", f"calendar {stamps.calendar!r}; standard is due, with 29 February")
         edges = self._calendar((stamps.days_within() - EPOCH).astype(float), "time")
         if edges is None:
             raise self._error("time", "one stamp in each month of the calendar is due")
-        time = edges.mean(axis=1)
+        time = edges.mean(axis=1) - 0.5
         years = (EPOCH + edges[:, 0].astype(np.int64)).astype("datetime64[Y]").astype("datetime64[D]")
-        return time, time - (years - EPOCH).astype(float), edges, None
+        return time, time - (years - EPOCH).astype(float) + 1, edges, None
 
     def _calendar(self, time: np.ndarray, name: str) -> np.ndarray | None:
         """Return first days of the stamps' months and of the next, None where they are not one after another.
@@ -300,3 +294,7 @@ class _CellReader:
 
     def _error(self, name: str, text: str) -> InputError:
         return InputError(f"{self.path}: variable {name}: {text}")
+
+
+def _stated(given: str, variable: Variable) -> str:
+    return f"the file says {given!r}" if given else f"without units, values are taken as {variable.unit}"
