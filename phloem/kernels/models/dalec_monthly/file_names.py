@@ -49,7 +49,7 @@ OUTPUT_QUANTITIES: dict[str, Quantity] = {
     "nee": Quantity("nee", _FLUX, "net ecosystem exchange without fire, positive to the atmosphere, carbon"),
     "nbe": Quantity("nbe", _FLUX, "net biome exchange, fire included, positive to the atmosphere, carbon"),
     **{
-        pool.name: Quantity(f"next_{pool.name}_pool", pool.unit, f"{pool.meaning} at the end of the month")
+        pool.name: Quantity(f"next_{pool.name}_pool", pool.unit, f"{pool.meaning}, at the end of the month")
         for pool in POOLS
     },
     "beta": Quantity("beta", "1", "water stress factor"),
