@@ -7,10 +7,9 @@ by hand.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,9 +26,10 @@ from phloem.kernels.objective import objective
 from phloem.kernels.optimise import lanes
 from phloem.kernels.optimise.adam import AnnealedAdam
 from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
-from phloem.model_tables import Parameter
 from phloem.names import FORCING
 from tests.support.kernels.builders import STATE, G
+from tests.support.science_monthly import MONTHLY_TABLES
+from tests.support.science_tables import number, numbers_of, table, unknowns
 
 PAGE = Path(__file__).parents[2] / "docs/science.md"
 BY = "written by `python -m tests.support.science_page`"
@@ -155,52 +155,20 @@ CHECKED_DAY = {"tasmin": 8.0, "tasmax": 20.0, "rsds": 18.0, "co2": 390.0, "vpd":
 """Forcing of the day to check against, of which the page says the rest."""
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table in Markdown."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n".replace("  ", " ") for line in lines)
-
-
-def number(value: float) -> str:
-    """Return a number as people write it."""
-    return f"{value:,.12g}" if abs(value) >= 1e-4 else f"{value:.12g}"
-
-
 def forcing() -> str:
     """Return the table of the daily forcing."""
     rows = ((FORCING_SYMBOLS[name], f"`{name}`", VARIABLES[name].unit, VARIABLES[name].long_name) for name in FORCING)
     return table(("symbol", "name", "unit", "what"), rows)
 
 
-def _unknowns(quantities: Sequence[Parameter]) -> str:
-    sources = list(dict.fromkeys(one.source for one in TOWERS.unknowns))
-
-    def letter(source: str) -> str:
-        return "ABCDEFGH"[sources.index(source)]
-
-    def meaning(quantity: Parameter) -> str:
-        notes = [] if quantity.read else ["not read"]
-        notes += [f"repeats after {number(quantity.period)} d"] if quantity.period else []
-        return quantity.meaning + (f" ({', '.join(notes)})" if notes else "")
-
-    rows = (
-        (one.symbol, f"`{one.name}`", one.unit, number(one.lower), number(one.upper), meaning(one), letter(one.source))
-        for one in quantities
-    )
-    legend = "".join(f"- {letter(source)}: {source}\n" for source in dict.fromkeys(one.source for one in quantities))
-    head = ("symbol", "name", "unit", "lower", "upper", "what", "bounds")
-    return f"{table(head, rows)}\nSource of the bounds:\n\n{legend}"
-
-
 def pools() -> str:
     """Return the table of the pools, in the order of files."""
-    return _unknowns(TOWERS.pools)
+    return unknowns(TOWERS.pools, TOWERS.unknowns)
 
 
 def parameters() -> str:
     """Return the table of the parameters, in the order of files."""
-    return _unknowns(TOWERS.parameters)
+    return unknowns(TOWERS.parameters, TOWERS.unknowns)
 
 
 def constants() -> str:
@@ -267,12 +235,7 @@ def streams() -> str:
 
 def numbers() -> str:
     """Return the table of the numbers of loss, starts and statistics, with where they stand in the program."""
-    rows = ((what, number(getattr(module, name)), f"`{name}`", _place(module)) for what, module, name in NUMBERS)
-    return table(("number", "value", "name", "in"), rows)
-
-
-def _place(module: ModuleType) -> str:
-    return f"`{module.__name__.replace('.', '/')}.py`"
+    return numbers_of(NUMBERS)
 
 
 def settings() -> str:
@@ -335,7 +298,7 @@ TABLES: dict[str, Callable[[], str]] = {
         forcing, pools, parameters, constants, offset, outputs, derived, check,
         switches, streams, settings, numbers, experiments,
     )
-}  # fmt: skip
+} | MONTHLY_TABLES  # fmt: skip
 """What stands between the comments of each name."""
 
 

@@ -18,6 +18,8 @@ from phloem.jobs.commands.options import (
     Json,
     MembersOption,
     Mode,
+    ModelChoice,
+    ModelOption,
     ModeOption,
     Parameters,
     Precision,
@@ -49,6 +51,7 @@ def simulate(
         Path | None,
         typer.Option("--parameters", help="One tower: CSV, one row a member; or a campaign's merged.nc."),
     ] = None,
+    model: ModelOption = ModelChoice.DALEC_DAILY,
     mode: ModeOption = Mode.STRICT,
     precision: PrecisionOption = Precision.FLOAT32,
     backend: BackendOption = Backend.AUTO,
@@ -68,11 +71,14 @@ def simulate(
     Example: phloem simulate campaigns/fluxnet --out O.nc --what monthly --members 0,1 --years 2001-2010
 
     Example: phloem simulate --drivers FI-Hyy.nc --parameters P.csv --out O.nc
+
+    Example: phloem simulate --model dalec-monthly --drivers D.nc --parameters P.csv --out O.nc --mode compat
     """
     if directory is not None:
         from phloem.jobs.simulation.simulate_campaign import Wanted, simulate_campaign
 
         refused = {
+            "--model": model is not ModelChoice.DALEC_DAILY,
             "--parameters": parameters is not None,
             "--cell": cell is not None,
             "--mode": mode is not Mode.STRICT,
@@ -93,6 +99,13 @@ def simulate(
         )
     if what is not Step.DAILY or cells or years or engine or workers or assignments:
         raise InputError("--what, --cells, --years, --engine, --workers and --set go with the directory of a campaign")
+    if model is ModelChoice.DALEC_MONTHLY:
+        if cell is not None or quality is not Quality.REPAIR:
+            raise InputError("--cell and --quality go with --model dalec-daily")
+        from phloem.jobs.monthly_cell import simulate_months
+
+        print(simulate_months(drivers, parameters, out, mode.value, precision.value, backend.value, members))
+        return
     from phloem.jobs.single_cell import simulate as run_simulation
 
     choices = mode.value, precision.value, backend.value, quality.value

@@ -33,6 +33,13 @@ class Backend(StrEnum):
     GPU = "gpu"
 
 
+class ModelChoice(StrEnum):
+    """Models of one cell."""
+
+    DALEC_DAILY = "dalec-daily"
+    DALEC_MONTHLY = "dalec-monthly"
+
+
 class EngineChoice(StrEnum):
     """Engines that execute tiles."""
 
@@ -99,6 +106,9 @@ MembersOption = Annotated[str, typer.Option("--members", help="all, median (of m
 ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, or the published arithmetic.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]
+ModelOption = Annotated[
+    ModelChoice, typer.Option("--model", help="Of one cell: what is run. dalec-monthly has fire, SIF, a month a step.")
+]
 EngineOption = Annotated[
     EngineChoice | None, typer.Option("--engine", help="What executes tiles; default: as the configuration says.")
 ]

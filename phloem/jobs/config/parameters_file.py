@@ -52,10 +52,17 @@ def read_parameters(path: Path, tables: ModelTables, cell: str | None = None, me
     where = f"parameters file {path}"
     if path.suffix == NETCDF and _is_product(path):
         return check_parameters(_of_product(path, tables, cell, members), tables, f"{where}, cell {cell}")
-    if members == MEDIAN:
-        raise InputError(f"--members {MEDIAN} goes with a merged product; {path} is a list of members")
-    values = check_parameters(_read_netcdf(path) if path.suffix == NETCDF else _read_csv(path), tables, where)
-    return values[_numbers(members, range(len(values)), where)]
+    values = check_parameters(read_columns(path), tables, where)
+    return values[choose_members(members, range(len(values)), where)]
+
+
+def read_columns(path: Path) -> dict[str, Sequence[Any]]:
+    """Read the columns of a list of members, CSV or as `write_parameters` makes it, as they stand there.
+
+    Raises:
+        InputError: a file that is neither.
+    """
+    return _read_netcdf(path) if path.suffix == NETCDF else _read_csv(path)
 
 
 def member_numbers(members: str) -> list[int]:
@@ -70,14 +77,21 @@ def member_numbers(members: str) -> list[int]:
         raise InputError(f"--members {members!r}: {ALL_MEMBERS}, {MEDIAN}, or numbers such as 0,2 are due") from None
 
 
-def _numbers(members: str, known: Sequence[int], where: str) -> list[int]:
+def choose_members(members: str, known: Sequence[int], where: str) -> list[int]:
     """Return the places of the chosen among the known members.
+
+    Args:
+        members: `all`, or numbers with commas between them.
+        known: numbers of the members that there are.
+        where: what to call them in messages.
 
     Raises:
         InputError: no number, or none of theirs.
     """
     if members == ALL_MEMBERS:
         return list(range(len(known)))
+    if members == MEDIAN:
+        raise InputError(f"--members {MEDIAN} goes with a merged product; {where} is a list of members")
     chosen = member_numbers(members)
     if absent := [number for number in chosen if number not in known]:
         raise InputError(f"{where}: no member {absent[0]}; those with a result are {', '.join(map(str, known))}")
@@ -114,7 +128,7 @@ def _of_product(path: Path, tables: ModelTables, cell: str | None, members: str)
         known = np.flatnonzero(good_lanes(found["status"][0])).tolist()
         if not known:
             raise InputError(f"{path}: cell {cell}: no member has a result")
-        rows = rows[[known[place] for place in _numbers(members, known, f"{path}, cell {cell}")]]
+        rows = rows[[known[place] for place in choose_members(members, known, f"{path}, cell {cell}")]]
     return dict(zip(tables.unknown_names, rows.T, strict=True))
 
 

@@ -22,35 +22,9 @@ from phloem.kernels.objective.bounded_log import physical
 from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.run_days import run_days
 from tests.support.kernels.global_oracle import golden_cells
+from tests.support.kernels.monthly_member import PARAMETERS as G
+from tests.support.kernels.monthly_member import POOLS as STATE
 
-G = (
-    *(
-        4e-4,
-        0.45,
-        0.12,
-        0.35,
-        1.6,
-        8e-5,
-        2e-3,
-        3e-3,
-        3e-5,
-        0.045,
-        18,
-        0.2,
-        45,
-        60,
-        60,
-        20,
-        900,
-        180,
-        0.4,
-        0.2,
-        0.1,
-        0.5,
-    ),
-    *(1.05, 0.3, 6, 0.03, 0.15, 12, 2.5, 0.001, 1e-5, 480, 640),
-)
-STATE = (150.0, 90, 120, 4000, 300, 9000, 140)
 FORCING = {"tasmin": 8.0, "tasmax": 20.0, "rsds": 18.0, "co2": 390.0, "vpd": 8.0, "pr": 2.0, "burned_area": 0.02}
 GOLDEN = {
     "gpp": 3.82631901, "et": 2.34374408, "labile_release": 0.937718901, "leaf_litter": 0.0114615857,
