@@ -74,7 +74,7 @@ def dominance(parts: Partition, area: np.ndarray | None = None, pft: str = "PFT"
     independent = parts.independent
     if independent.ndim != 2 or pft not in parts.groups:
         raise InputError(
-            f"dominance: parts of shape {independent.shape} of {', '.join(parts.groups)}: (groups, places)"
+            f"dominance: parts of {', '.join(parts.groups)} of shape {independent.shape}, not (groups, places)"
         )
     places = independent.shape[1]
     defined = np.isfinite(independent).all(0) & np.isfinite(parts.total)

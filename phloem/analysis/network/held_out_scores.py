@@ -137,10 +137,14 @@ class HeldOutSums:
 
     def _sums(self, one: StreamPairs, places: np.ndarray) -> _PatchSums:
         x, y = one.simulated, one.observed
-        none = np.full((1, x.shape[1]), np.nan)
-        months = monthly_anomalies(x, y) if one.every == "month" else (none, none)
-        years = (none, none) if one.every == "static" else yearly_anomalies(x, y, one.every, self.least_months)
-        return _PatchSums(one.places, one.every, places, *(PlaceMoments.of(*both) for both in ((x, y), months, years)))
+        pairs = months = years = PlaceMoments.none(x.shape[1])
+        if np.isfinite(y).any():
+            pairs = PlaceMoments.of(x, y)
+            if one.every == "month":
+                months = PlaceMoments.of(*monthly_anomalies(x, y))
+            if one.every != "static":
+                years = PlaceMoments.of(*yearly_anomalies(x, y, one.every, self.least_months))
+        return _PatchSums(one.places, one.every, places, pairs, months, years)
 
     def joined(self, other: HeldOutSums) -> HeldOutSums:
         """Return the sums of the patches of both.
@@ -161,7 +165,7 @@ class HeldOutSums:
     def _scores(self, stream: str) -> StreamScores:
         parts = [self.patches[patch][stream] for patch in sorted(self.patches) if stream in self.patches[patch]]
         if not parts:
-            none = PlaceMoments.of(np.empty((1, 0)), np.empty((1, 0)))
+            none = PlaceMoments.none(0)
             parts = [_PatchSums("", "", np.empty(0, int), none, none, none)]
         pairs, anomalies, interannual = (
             PlaceMoments.beside([getattr(part, kind) for part in parts])

@@ -15,7 +15,7 @@ from phloem.analysis.network.set_up_partition import LEVEL, NormalisedError, Set
 from phloem.analysis.network.tower_scores import TowerScores
 from phloem.analysis.style.coastline import draw_coasts
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
-from phloem.analysis.style.wording import fixed
+from phloem.analysis.style.wording import fixed, typeset
 from phloem.errors import InputError
 
 COLOURS_OF_GROUPS = {"PFT": OKABE_ITO[2], "CLIM": OKABE_ITO[0], "AGE": OKABE_ITO[3], "SOIL": OKABE_ITO[4]}
@@ -50,7 +50,7 @@ def shares_figure(partitions: Sequence[SetUpPartition]) -> Figure:
             if np.isfinite([low, high]).all():
                 axes.plot([x, x], [low, high], color=INK, linewidth=1.0, solid_capstyle="butt")
     axes.axhline(0.0, color=INK, linewidth=0.6)
-    names = [f"{one.stream}\nr² {fixed(float(one.parts.total), 2)}" for one in partitions]
+    names = [f"{_words(one.stream)}\nr² {fixed(float(one.parts.total), 2)}" for one in partitions]
     axes.set_xticks(range(len(partitions)), names, fontsize=8)
     axes.set_ylabel("share of explained variance, %", fontsize=8.5)
     handles: list[Any] = [Patch(color=COLOURS_OF_GROUPS[group], label=group) for group in groups]
@@ -93,7 +93,7 @@ def dominance_figure(latitude: np.ndarray, longitude: np.ndarray, dominant: Domi
         part = f"{int(there.sum())}" if label == NO_LABEL else f"{fixed(100 * dominant.fraction[label], 0)} %"
         handles.append(Patch(color=colour, label=f"{name} {part}"))
     axes.set(xlabel="longitude, °E", ylabel="latitude, °N")
-    axes.set_title(f"{stream}: group that explains most of each place", fontsize=9, loc="left")
+    axes.set_title(f"{_words(stream)}: group that explains most of each place", fontsize=9, loc="left")
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
     return figure
 
@@ -126,7 +126,7 @@ def errors_figure(errors: Mapping[str, Sequence[NormalisedError]]) -> Figure:
             if np.isfinite(row.spread):
                 axes.errorbar(x, row.ratio, row.spread, color=INK, linewidth=0.9, capsize=2)
     axes.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (4, 2)))
-    axes.set_xticks(range(len(errors)), list(errors), fontsize=8)
+    axes.set_xticks(range(len(errors)), [_words(stream) for stream in errors], fontsize=8)
     axes.set_ylabel("mean absolute error over that of the reference", fontsize=8)
     handles: list[Any] = [
         Patch(color=colours[n % len(colours)], label="+".join(groups)) for n, groups in enumerate(set_ups[0])
@@ -157,16 +157,17 @@ def sites_figure(towers: TowerScores, units: str) -> Figure:
     margin = 0.05 * (high - low) or 1.0
     ends = np.array([low - margin, high + margin])
     axes.plot(ends, ends, color=MUTED, lw=0.9, ls=":")
-    for there, colour, name, score in (
-        (~held, OKABE_ITO[0], "in training patches", towers.all_sites.r),
-        (held, OKABE_ITO[1], "held out", towers.held_out_sites.r),
-    ):
-        whose = "held out" if name == "held out" else "all"
-        label = f"{name}: {int(there.sum())}   (r of {whose} {fixed(score, 2)})"
+    for there, colour, name in ((~held, OKABE_ITO[0], "in training patches"), (held, OKABE_ITO[1], "held out")):
+        label = f"{name}: {int(there.sum())}"
         axes.plot(x[there], y[there], "o", color=colour, ms=4, mew=0, alpha=0.75, label=label)
     axes.set(xlim=tuple(ends), ylim=tuple(ends), aspect="equal")
-    axes.set_xlabel(f"observed mean of a site, {units}", fontsize=8)
-    axes.set_ylabel(f"simulated, {units}", fontsize=8)
-    axes.set_title(towers.stream, fontsize=9, loc="left")
+    axes.set_xlabel(f"observed mean of a site, {typeset(units)}", fontsize=8)
+    axes.set_ylabel(f"simulated, {typeset(units)}", fontsize=8)
+    scores = f"r of all {fixed(towers.all_sites.r, 2)}, of held out {fixed(towers.held_out_sites.r, 2)}"
+    axes.set_title(f"{_words(towers.stream)}: {scores}", fontsize=9, loc="left")
     axes.legend(frameon=False, fontsize=7.5, loc="upper left")
     return figure
+
+
+def _words(stream: str) -> str:
+    return stream.replace("_", " ")

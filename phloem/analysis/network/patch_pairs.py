@@ -121,8 +121,9 @@ def patch_pairs(
         By stream, those that have labels given, in the order of `STREAMS`.
 
     Raises:
-        InputError: an unknown stream, an output that is not there or of another shape, a label that is a fill value,
-            a negative weight, or a simulated value that is not finite where there is a label.
+        InputError: an unknown stream, no more months than are left out, an output that is not there or of another
+            shape, a label that is a fill value, a negative weight, or a simulated value that is not finite where there
+            is a label.
     """
     rules, weights = rules or PairRules(), weights or {}
     unknown = [name for name in (*labels, *weights) if name not in STREAMS]
@@ -132,6 +133,10 @@ def patch_pairs(
     for name in STREAMS:
         if name in labels:
             label = np.asarray(labels[name], float)
+            if len(label) <= rules.warm_up:
+                raise InputError(
+                    f"labels of {name}: {len(label)} months, of which the first {rules.warm_up} are left out"
+                )
             weight = _weights(name, label, weights.get(name))
             x = _simulated(name, simulated, weight, rules.warm_up)
             pairs[name] = _pairs(name, x, np.where(weight > 0, label, 0.0), weight, rules)
@@ -184,8 +189,8 @@ def _pairs(stream: str, x: np.ndarray, y: np.ndarray, weight: np.ndarray, rules:
         # The label is of no month: one of the warm-up is as good as any.
         seen = weight > 0
         count = seen.sum(0, keepdims=True)
-        simulated = x[late].mean(0, keepdims=True) if len(x[late]) else np.full((1, x.shape[1]), np.nan)
-        return _paired(stream, simulated, _over(np.where(seen, y, 0.0).sum(0, keepdims=True), count), "cell", "static")
+        observed = _over(np.where(seen, y, 0.0).sum(0, keepdims=True), count)
+        return _paired(stream, x[late].mean(0, keepdims=True), observed, "cell", "static")
     x, y, weight = x[late], y[late], weight[late]
     if stream in OF_YEARS:
         whole = _years(weight > 0).all(1)

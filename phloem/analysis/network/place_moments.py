@@ -68,6 +68,11 @@ class PlaceMoments:
         )  # fmt: skip
 
     @classmethod
+    def none(cls, places: int) -> PlaceMoments:
+        """Return the moments of places without pairs, which take no memory: views of one 0."""
+        return cls(*(np.broadcast_to(0.0, (places,)) for _ in fields(cls)))
+
+    @classmethod
     def beside(cls, several: Sequence[PlaceMoments]) -> PlaceMoments:
         """Return the moments of the places of several, in their order."""
         return cls(*(np.concatenate([getattr(one, part.name) for one in several]) for part in fields(cls)))
