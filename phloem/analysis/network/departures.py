@@ -38,17 +38,17 @@ def monthly_anomalies(simulated: np.ndarray, observed: np.ndarray) -> Both:
 def yearly_anomalies(simulated: np.ndarray, observed: np.ndarray, every: str, least: int = YEAR) -> Both:
     """Return departures of years from each place's mean over its years; places with one year have none.
 
-    A year of months is the mean of its `monthly_anomalies`, so that a gap does not shift it by the season.
+    A year of months is the mean of their anomalies, so that a gap does not shift it by the season.
 
     Args:
-        simulated: (times, places) from a January on.
+        simulated: (times, places) from a January on; of months, their `monthly_anomalies`.
         observed: of the same shape.
         every: "month" or "year", the times.
         least: months with an anomaly that a year has at least.
     """
     x, y = simulated, observed
     if every == "month":
-        x, y = (year_means(values, least) for values in monthly_anomalies(simulated, observed))
+        x, y = (year_means(values, least) for values in (simulated, observed))
     both = np.isfinite(x) & np.isfinite(y)
     kept = both & (both.sum(0) > 1)
     return _about_mean(x, kept), _about_mean(y, kept)

@@ -141,7 +141,8 @@ class HeldOutSums:
         if np.isfinite(y).any():
             pairs = PlaceMoments.of(x, y)
             if one.every == "month":
-                months = PlaceMoments.of(*monthly_anomalies(x, y))
+                x, y = monthly_anomalies(x, y)
+                months = PlaceMoments.of(x, y)
             if one.every != "static":
                 years = PlaceMoments.of(*yearly_anomalies(x, y, one.every, self.least_months))
         return _PatchSums(one.places, one.every, places, pairs, months, years)

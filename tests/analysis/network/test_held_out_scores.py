@@ -147,16 +147,30 @@ def test_a_season_without_anomalies_leaves_no_correlation_of_rounding_errors() -
 
 def test_years_are_departures_from_each_cells_mean() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 60, 3))
-    found = yearly_anomalies(x, y, "month")
+    found = yearly_anomalies(*monthly_anomalies(x, y), "month")
     for side, values in zip(found, (x, y), strict=True):
         years = values.reshape(5, 12, 3).mean(1)
         np.testing.assert_allclose(side, years - years.mean(0), atol=1e-12)
     y[30, 1] = np.nan
-    found = yearly_anomalies(x, y, "month")
+    found = yearly_anomalies(*monthly_anomalies(x, y), "month")
     assert np.isnan(found[0][2, 1])
     assert np.isfinite(found[0]).sum() == 14
     assert found[0][:, 1][[0, 1, 3, 4]].sum() == pytest.approx(0, abs=1e-12)
-    assert np.isfinite(yearly_anomalies(x, y, "month", least=6)[0]).all()
+    assert np.isfinite(yearly_anomalies(*monthly_anomalies(x, y), "month", least=6)[0]).all()
+
+
+def test_years_with_gaps_count_where_fewer_months_are_asked_for() -> None:
+    outputs = random_outputs(MONTHS, 4)
+    labels = labels_near(outputs)
+    labels["lai"][::12] = np.nan
+    pairs = patch_pairs(outputs, labels)
+    whole, most = HeldOutSums(), HeldOutSums(least_months=11)
+    for sums in (whole, most):
+        sums.add(0, range(4), pairs)
+    assert whole.scores()["lai"].interannual.pairs == 0
+    assert most.scores()["lai"].interannual.pairs == 4 * 6
+    with pytest.raises(InputError, match="years need other numbers of months"):
+        whole.joined(HeldOutSums(least_months=11))
 
 
 def test_a_place_with_one_year_says_nothing_between_years() -> None:

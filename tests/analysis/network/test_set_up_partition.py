@@ -86,6 +86,14 @@ def test_a_seed_gives_the_same_intervals_whatever_the_order_of_set_ups() -> None
     assert one.to_json() != partition_with_intervals(scores, "lai", draws=200, seed=8).to_json()
 
 
+def test_the_interval_of_the_environment_is_about_its_own_share() -> None:
+    scores = {groups: values + 0.5 * ("PFT" in groups) for groups, values in additive().items()}
+    document = partition_with_intervals(scores, "lai", draws=200).to_json()
+    assert document["environment_share"] == pytest.approx(0.3 / 1.1, abs=0.02)
+    assert document["environment_low"] < document["environment_share"] < document["environment_high"]
+    assert document["environment"] == pytest.approx(sum(row["independent"] for row in document["groups"][1:]))
+
+
 def test_single_members_have_shares_without_intervals() -> None:
     scores = additive(members=5)
     scores[("AGE",)] = scores[("AGE",)][:1]
