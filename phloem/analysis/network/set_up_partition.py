@@ -169,7 +169,12 @@ def checked(scores: SetUpScores, stream: str = "") -> dict[frozenset[str], np.nd
 
 
 def _name(subset: frozenset[str]) -> str:
-    return "+".join(name for name in NAMES if name in subset)
+    return "+".join(_in_order(subset))
+
+
+def _in_order(subset: frozenset[str]) -> tuple[str, ...]:
+    """Groups in the order of their columns, then controls such as places alone."""
+    return tuple(sorted(subset, key=lambda name: (NAMES.index(name) if name in NAMES else len(NAMES), name)))
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,7 @@ def normalised_errors(errors: SetUpScores, reference: Sequence[str] = ("PFT",)) 
     """Compare mean absolute errors of set-ups with those of one of them.
 
     Args:
-        errors: pooled MAE of each member, (members,), by groups; any set-ups, such as PFT, CLIM+AGE+SOIL and all.
+        errors: pooled MAE of each member, (members,), by groups; any set-ups, controls too.
         reference: which of them the others are divided by.
 
     Raises:
@@ -220,7 +225,7 @@ def normalised_errors(errors: SetUpScores, reference: Sequence[str] = ("PFT",)) 
     base = float(found[frozenset(reference)].mean())
     return [
         NormalisedError(
-            groups=tuple(name for name in NAMES if name in groups),
+            groups=_in_order(groups),
             mae=float(values.mean()),
             ratio=float(values.mean()) / base if base else np.nan,
             spread=float(values.std(ddof=1)) / base if base and len(values) > 1 else np.nan,

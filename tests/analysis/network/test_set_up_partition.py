@@ -148,6 +148,8 @@ def test_errors_are_over_those_of_the_reference() -> None:
     np.testing.assert_allclose([row.ratio for row in rows], [1.0, 0.85, 0.8])
     assert rows[0].spread == pytest.approx(np.sqrt(2) / 3)
     assert rows[2].to_json()["spread"] is None
+    control = normalised_errors({("PFT",): np.ones(2), ("LATLON",): np.full(2, 3.0)})[1]
+    assert (control.groups, control.ratio) == (("LATLON",), 3.0)
     with pytest.raises(InputError, match=r"errors of set-up AGE are missing; there are PFT, SOIL\+CLIM\+AGE"):
         normalised_errors({groups: np.array(values) for groups, values in errors.items()}, ("AGE",))
     with pytest.raises(InputError, match="errors of set-up CLIM"):
