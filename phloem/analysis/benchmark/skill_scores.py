@@ -12,11 +12,9 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 from scipy import stats
 
+from phloem.analysis.benchmark.pair_means import PairMeans, measures, varying
 from phloem.io.grids.placed_cells import EARTH_RADIUS
 from phloem.names import PERIOD
-
-CONSTANT = 1e-20
-"""Values whose squared deviations are below this share of their squares are constant: only rounding is left."""
 
 PETAGRAM = 1e15
 
@@ -71,6 +69,9 @@ class Metrics:
 
 NAMES = tuple(field.name for field in fields(Metrics))
 
+NO_PAIRS = Metrics(0, *[np.nan] * (len(NAMES) - 1))
+"""What is known of no pairs: nothing."""
+
 
 def finite(value: float) -> float | None:
     """Return a number for JSON: None where it is not finite; counts stay whole numbers."""
@@ -99,39 +100,26 @@ def metrics(
         both = both & np.isfinite(weights) & (np.asarray(weights) > 0)
     x, y = np.asarray(simulated, float)[both], np.asarray(observed, float)[both]
     if not len(x):
-        return Metrics(0, *[np.nan] * (len(NAMES) - 1))
+        return NO_PAIRS
     w = np.full(len(x), 1 / len(x)) if weights is None else np.asarray(weights, float)[both]
     w = w / w.sum()
+    nonzero = y != 0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean_x, mean_y = w @ x, w @ y
         dx, dy, off = x - mean_x, y - mean_y, x - y
-        xx, yy, xy, error = _spread(w, x, dx), _spread(w, y, dy), w @ (dx * dy), w @ off**2
-        r = np.clip(xy / np.sqrt(xx * yy), -1, 1)
-        nse = 1 - error / yy
-        on_x, on_y = xy / xx, xy / yy
-        nonzero = y != 0
-        size = np.nan if not has_zero or around_zero(y, w) else abs(mean_y)
-        return Metrics(
-            pairs=len(x),
-            mean_observed=mean_y,
-            mean_simulated=mean_x,
-            bias=mean_x - mean_y,
-            pbias=100 * (mean_x - mean_y) / size,
-            relative=100 * float((w * off)[nonzero] @ (1 / np.abs(y[nonzero]))) / w[nonzero].sum() + 0 * size,
-            rmse=np.sqrt(error),
-            nrmse=np.sqrt(error) / size,
-            mae=w @ np.abs(off),
-            r=r,
-            r2_pearson=r**2,
-            nse=nse,
-            r2_explained=nse,
-            nnse=1 / (2 - nse),
-            explained_variance=1 - (w @ (off - w @ off) ** 2) / yy,
-            slope_obs_on_pred=on_x,
-            intercept_obs_on_pred=mean_y - on_x * mean_x,
-            slope_pred_on_obs=on_y,
-            intercept_pred_on_obs=mean_x - on_y * mean_y,
+        means = PairMeans(
+            mean_x=mean_x,
+            mean_y=mean_y,
+            xx=varying(w @ dx**2, w @ x**2),
+            yy=varying(w @ dy**2, w @ y**2),
+            xy=w @ (dx * dy),
+            error=w @ off**2,
+            error_spread=w @ (off - w @ off) ** 2,
+            absolute_error=w @ np.abs(off),
+            relative_error=100 * float((w * off)[nonzero] @ (1 / np.abs(y[nonzero]))) / w[nonzero].sum(),
+            around_zero=around_zero(y, w),
         )
+    return Metrics(len(x), **measures(means, has_zero=has_zero))
 
 
 def around_zero(values: np.ndarray, weights: np.ndarray | None = None) -> bool:
@@ -146,12 +134,6 @@ def around_zero(values: np.ndarray, weights: np.ndarray | None = None) -> bool:
     """
     w = np.full(len(values), 1.0) if weights is None else weights
     return bool(abs(w @ values) < 0.5 * (w @ np.abs(values)))
-
-
-def _spread(w: np.ndarray, values: np.ndarray, deviations: np.ndarray) -> float:
-    """Return the mean squared deviation, NaN where the values are constant."""
-    found = float(w @ deviations**2)
-    return found if found > CONSTANT * float(w @ values**2) else np.nan
 
 
 def interannual_variability(values: np.ndarray, years: np.ndarray) -> float:
