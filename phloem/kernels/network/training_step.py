@@ -19,7 +19,7 @@ import optax
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from phloem.kernels.network.parameter_network import Layer, Weights, first_weights, flat
+from phloem.kernels.network.parameter_network import Layer, Weights, first_weights, flat, of_flat
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS, HEMISPHERE, columns
 from phloem.kernels.network.training_loss import Patch, TrainingLoss
 
@@ -121,21 +121,73 @@ class Trainer:
         """
 
         def one(weights: Weights, adam: Any, mask: Array, walks: Array) -> tuple[Weights, Any, Array, Array]:
-            seen = patch._replace(predictors=patch.predictors * mask)
-            value, slope = jax.value_and_grad(self.loss.value)(weights, seen)
-            change, new = self.optimiser.update(slope, adam, weights)
+            value, slope = self._slope(weights, mask, patch)
             good = jnp.isfinite(value) & jnp.isfinite(flat(slope)).all()
-            moved = optax.apply_updates(weights, change)
-
-            def kept(after: Any, before: Any) -> Any:
-                return jax.tree.map(lambda a, b: jnp.where(walks & good, a, b), after, before)
-
-            return kept(moved, weights), kept(new, adam), value, good | ~walks
+            moved, new = self._move(weights, adam, slope, walks & good)
+            return moved, new, value, good | ~walks
 
         # One after the other: side by side, as lanes of one call, each would have a copy of the patch's tables.
         each = state.weights, state.adam, jnp.asarray(self.masks), walking
         weights, adam, values, good = lax.map(lambda parts: one(*parts), each)
         return Training(weights, adam, state.finite & good), values
+
+    def _slope(self, weights: Weights, mask: Array, patch: Patch) -> tuple[Array, Weights]:
+        """Return the loss of one network on a patch, and its slope."""
+        seen = patch._replace(predictors=patch.predictors * mask)
+        found: tuple[Array, Weights] = jax.value_and_grad(self.loss.value)(weights, seen)
+        return found
+
+    def _move(self, weights: Weights, adam: Any, slope: Weights, moves: Array) -> tuple[Weights, Any]:
+        """Return one network and its Adam after a step along a slope, or as they are where it does not move."""
+        change, new = self.optimiser.update(slope, adam, weights)
+        moved = optax.apply_updates(weights, change)
+
+        def kept(after: Any, before: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(moves, a, b), after, before)
+
+        return kept(moved, weights), kept(new, adam)
+
+    @partial(jax.jit, static_argnums=0)
+    def slopes(self, weights: Weights, patch: Patch) -> tuple[Float[Array, " set_ups"], Float[Array, "set_ups flat"]]:
+        """Return the loss of each network on a patch and its slope by the weights, laid flat: a step without its move.
+
+        Args:
+            weights: of the networks, the set-ups along the first axis of each array.
+            patch: with all predictors, `ALL_COLUMNS`.
+        """
+
+        def one(weights: Weights, mask: Array) -> tuple[Array, Array]:
+            value, slope = self._slope(weights, mask, patch)
+            return value, flat(slope)
+
+        found: tuple[Array, Array] = lax.map(lambda parts: one(*parts), (weights, jnp.asarray(self.masks)))
+        return found
+
+    @partial(jax.jit, static_argnums=0)
+    def move(
+        self,
+        state: Training,
+        values: Float[Array, "patches set_ups"],
+        slopes: Float[Array, "set_ups flat"],
+        walking: Bool[Array, " set_ups"],
+    ) -> Training:
+        """Take one step along the mean of the slopes of several patches.
+
+        Args:
+            state: where the networks stand.
+            values: losses of the patches before the step; one that is no number keeps its network where it is.
+            slopes: mean over the patches of those of `slopes`.
+            walking: networks that take the step; the others stay as they are.
+        """
+
+        def one(weights: Weights, adam: Any, losses: Array, slope: Array, walks: Array) -> tuple[Weights, Any, Array]:
+            good = jnp.isfinite(losses).all() & jnp.isfinite(slope).all()
+            moved, new = self._move(weights, adam, of_flat(slope, len(ALL_COLUMNS) - 1), walks & good)
+            return moved, new, good | ~walks
+
+        each = state.weights, state.adam, values.T, slopes, walking
+        weights, adam, good = lax.map(lambda parts: one(*parts), each)
+        return Training(weights, adam, state.finite & good)
 
     @partial(jax.jit, static_argnums=0)
     def losses(self, state: Training, patch: Patch) -> Array:
