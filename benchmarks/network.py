@@ -57,7 +57,7 @@ def measure(repeats: int) -> dict[str, float]:
     def by_months(weights: Weights) -> Any:
         return add_up(plain.terms_of_months(weights, patch))
 
-    weights = jax.tree.map(lambda leaf: leaf[0], first.weights)
+    weights = first[0].weights
     forward, reference = jax.jit(lambda of: loss.value(of, patch)), jax.jit(jax.value_and_grad(by_months))
     all_walk = {count: jnp.ones(count, bool) for count in (1, 15)}
     cases: dict[str, Callable[[], Any]] = {

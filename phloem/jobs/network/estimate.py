@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 
-import jax.numpy as jnp
 import numpy as np
 
 from phloem.arithmetic import ceil_div
@@ -35,7 +34,7 @@ def measured_rate(campaign: Campaign) -> float:
     units = [unit for unit in units if unit.run == units[0].run]
     work = TileTraining(table, seed, units)
     _, trainer, source, state = work.crew()
-    walking = jnp.ones(len(units), bool)
+    walking = np.ones(len(units), bool)
     patches = [source.read(place) for place in units[0].split.train[:2]]
     times = []
     for number in range(REPEATS + 1):

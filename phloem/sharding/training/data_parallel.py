@@ -94,9 +94,8 @@ class DataParallel:
         Raises:
             WorkError: a process was lost.
         """
-        is_networks = isinstance(placed, tuple) and not isinstance(placed, Training)
         with broken_connections():
-            return jax.device_get(placed[0] if is_networks else placed)
+            return jax.device_get(placed[0] if isinstance(placed, tuple) else placed)
 
     def redraw(self, networks: Networks, number: int, key: Array) -> Networks:
         """Return the networks with one of them at its first step again, from other weights.
@@ -149,7 +148,7 @@ class DataParallel:
             taken = [self.trainer.step(net, patch, walks) for net, patch in zip(networks, *placed.rounds, strict=True)]
             return tuple(after for after, _ in taken), taken[0][1][None]
         with broken_connections():
-            found = self._on_devices(lambda net, patch: self.trainer.slopes(net.weights, patch), networks, placed)
+            found = self._on_devices(lambda net, patch: self.trainer.slopes(net, patch), networks, placed)
             number = np.array([len(placed.step.patches)], self.trainer.dtype)
             shared = mean_program(self.mesh, self.batches.patches_per_step)(*self._join(found, number))
             losses, means = (_parts(one, self._devices) for one in shared)
