@@ -87,7 +87,14 @@ def strategy_axes(parameters: np.ndarray, strategy: Strategy) -> Axes:
     scores = np.full(values.shape, np.nan)
     scores[valid] = standard @ loadings.T
     return Axes(
-        strategy.names, pca.explained_variance_ratio_, loadings, scores, sign_by, len(used), mean=middle, deviation=spread
+        strategy.names,
+        pca.explained_variance_ratio_,
+        loadings,
+        scores,
+        sign_by,
+        len(used),
+        mean=middle,
+        deviation=spread,
     )
 
 

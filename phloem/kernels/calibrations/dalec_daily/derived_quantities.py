@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.kernels.models.dalec_daily.ecological_variables import ECOLOGICAL_VARIABLES, LEADING, ecological_variables
 from phloem.kernels.models.dalec_daily.parameters import PARAMETER_NAMES
+from phloem.kernels.models.ecological_variables import ECOLOGICAL_VARIABLES, LEADING, ecological_variables
 from phloem.model_tables import Derived, Quantity, Stock, Strategy
 from phloem.names import PERIOD
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phloem.kernels.models.dalec_daily.ecological_variables import ECOLOGICAL_VARIABLES, LEADING, ecological_variables
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, POOLS
+from phloem.kernels.models.ecological_variables import ECOLOGICAL_VARIABLES, LEADING, ecological_variables
 from phloem.model_tables import Strategy
 
 UNKNOWN_NAMES = (*(one.name for one in PARAMETERS), *(f"initial_{one.name}" for one in POOLS))
