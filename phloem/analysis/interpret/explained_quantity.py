@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,11 @@ class ExplainedQuantity:
     constant: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in self.coefficients:
+        if not self.coefficients:
+            raise InputError(f"quantity {self.name}: a combination of none")
+        for name, coefficient in self.coefficients.items():
+            if not math.isfinite(coefficient + self.constant):
+                raise InputError(f"quantity {self.name}: coefficient {coefficient} of {name}, constant {self.constant}")
             if name not in SOURCES:
                 near = difflib.get_close_matches(name, SOURCES, 1, 0.4)
                 hint = f" Did you mean {near[0]!r}?" if near else ""

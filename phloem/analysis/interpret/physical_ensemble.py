@@ -162,11 +162,12 @@ class PhysicalEnsemble:
         Returns:
             (rows, explained).
         """
-        mixing = np.array([[one.coefficients.get(name, 0.0) for name in SOURCES] for one in quantities], self.precision)
+        used = tuple(name for name in SOURCES if any(name in one.coefficients for one in quantities))
+        mixing = np.array([[one.coefficients.get(name, 0.0) for name in used] for one in quantities], self.precision)
         constants = np.array([[one.constant] for one in quantities], self.precision)
         days = np.asarray(centres, self.precision)
         parts = [
-            np.asarray(_explained(self._arrays, piece, mixing, constants, days, self.table))[:, :count]
+            np.asarray(_explained(self._arrays, piece, mixing, constants, days, used, self.table))[:, :count]
             for piece, count in self._pieces(np.asarray(rows, float))
         ]
         return np.concatenate(parts, -1).T.astype(float)
@@ -205,38 +206,59 @@ def _check_member(number: int, member: TrainedMember, names: Sequence[str]) -> N
         raise InputError(f"member {number}: weights that are not finite")
 
 
-@partial(jax.jit, static_argnames="table")
-def _member_quantities(arrays: tuple[Weights, Array, Array], rows: Array, table: tuple[Parameter, ...]) -> Array:
+ALL = tuple(range(len(UNKNOWNS)))
+"""Places of all quantities."""
+
+
+@partial(jax.jit, static_argnames=("table", "needed"))
+def _member_quantities(
+    arrays: tuple[Weights, Array, Array], rows: Array, table: tuple[Parameter, ...], needed: tuple[int, ...] = ALL
+) -> Array:
+    """Physical values of each member, (members, needed, rows)."""
+    bounds, places = [table[place] for place in needed], np.array(needed)
+
     def one(weights: Weights, mean: Array, deviation: Array) -> Array:
-        return physical(unbounded_quantities(weights, (rows - mean) / deviation), table)
+        raw = unbounded_quantities(weights, (rows - mean) / deviation)
+        # Of the needed alone: arctan and exp of all 40 take as long as the network.
+        return physical(raw[places], bounds)
 
     found: Array = jax.vmap(one)(*arrays)
     return found
 
 
-@partial(jax.jit, static_argnames="table")
-def _mean_quantities(arrays: tuple[Weights, Array, Array], rows: Array, table: tuple[Parameter, ...]) -> Array:
-    each = _member_quantities(arrays, rows, table)
+@partial(jax.jit, static_argnames=("table", "needed"))
+def _mean_quantities(
+    arrays: tuple[Weights, Array, Array], rows: Array, table: tuple[Parameter, ...], needed: tuple[int, ...] = ALL
+) -> Array:
+    """Means over the members, circular those of days, (needed, rows)."""
+    each = _member_quantities(arrays, rows, table, needed)
     mean = each.mean(0)
-    for row in REPEATING:
-        mean = mean.at[row].set(circular_mean(each[:, row], UNKNOWNS[row].period))
+    for row, place in enumerate(needed):
+        if place in REPEATING:
+            mean = mean.at[row].set(circular_mean(each[:, row], UNKNOWNS[place].period))
     return mean
 
 
-@partial(jax.jit, static_argnames="table")
+@partial(jax.jit, static_argnames=("used", "table"))
 def _explained(
     arrays: tuple[Weights, Array, Array],
     rows: Array,
     mixing: Array,
     constants: Array,
     centres: Array,
+    used: tuple[str, ...],
     table: tuple[Parameter, ...],
 ) -> Array:
-    mean = _mean_quantities(arrays, rows, table)
+    """Mixing (explained, used) of the sources that are used, (explained, rows)."""
+    needed = [row for row, name in enumerate(UNKNOWN_NAMES) if name in used]
+    if not set(used) <= set(UNKNOWN_NAMES):
+        needed = sorted({*needed, *range(len(PARAMETERS) - len(REPEATING))})
+    mean = dict(zip(needed, _mean_quantities(arrays, rows, table, tuple(needed)), strict=True))
     for row, centre in zip(REPEATING, centres, strict=True):
-        half = 0.5 * UNKNOWNS[row].period
-        mean = mean.at[row].set(centre + jnp.mod(mean[row] - centre + half, 2 * half) - half)
-    p = {parameter.name: mean[row] for row, parameter in enumerate(PARAMETERS)}
-    sources = {**ecological_variables(p, jnp.exp), **dict(zip(UNKNOWN_NAMES, mean, strict=True))}
-    stacked = jnp.stack([sources[name] for name in SOURCES])
-    return jnp.matmul(mixing, stacked, precision="highest") + constants
+        if row in mean:
+            half = 0.5 * UNKNOWNS[row].period
+            mean[row] = centre + jnp.mod(mean[row] - centre + half, 2 * half) - half
+    sources = {UNKNOWN_NAMES[row]: values for row, values in mean.items()}
+    if not set(used) <= set(UNKNOWN_NAMES):
+        sources = {**ecological_variables(sources, jnp.exp), **sources}
+    return jnp.matmul(mixing, jnp.stack([sources[name] for name in used]), precision="highest") + constants
