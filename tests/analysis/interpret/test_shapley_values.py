@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from phloem.analysis.interpret.ensemble_axes import ensemble_axes
 from phloem.analysis.interpret.explained_quantity import explained_quantities, principal_component
-from phloem.analysis.interpret.physical_ensemble import PhysicalEnsemble
+from phloem.analysis.interpret.physical_ensemble import PhysicalEnsemble, TrainedMember
 from phloem.analysis.interpret.shapley_methods import exact_values, kernel_values, permutation_values
 from phloem.analysis.interpret.shapley_values import (
     ShapleyMethod,
@@ -22,7 +24,11 @@ from phloem.analysis.interpret.shapley_values import (
     explain,
 )
 from phloem.errors import InputError
+from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
+from phloem.kernels.network.parameter_network import Layer
 from phloem.kernels.network.set_ups import HEMISPHERE
+from phloem.kernels.objective.bounded_log import unbounded
+from phloem.names import PERIOD
 from tests.support.analysis.small_ensembles import (
     AGNOSTIC,
     FULL,
@@ -149,18 +155,24 @@ def test_permutations_are_exact_for_pairs_that_act_together() -> None:
 
 
 def test_days_are_explained_without_a_seam_at_the_new_year() -> None:
-    """Cells that burst their buds around the turn of the year differ by days, not by a year."""
-    base = drawn_ensemble(AGNOSTIC, 1)
-    member = base.members[0]
-    cells = world(60)
-    day = base.by_name(cells)["bud_burst_day"]
-    near = np.argsort(np.abs((day - day[0] + 182.6) % 365.25 - 182.6))[:20]
-    chosen = cells.cells(near)
-    centre = base.day_centres(chosen)
-    found = explain(base, explained_quantities(["bud_burst_day"]), chosen, chosen, ShapleySettings("exact"))
-    assert np.abs(found.model - centre[0]).max() <= 365.25 / 2
+    """Buds that burst some days before and after the new year differ by days, not by a year."""
+    cells, member = world(40), drawn_ensemble(("CLIM",), 1).members[0]
+    gentle = 0.05 * member.weights.phenology.w
+
+    def network(bias: np.ndarray) -> TrainedMember:
+        return replace(member, weights=member.weights._replace(phenology=Layer(gentle, jnp.asarray(bias))))
+
+    unturned = PhysicalEnsemble(("CLIM",), (network(np.zeros(2)),)).members_at(cells)[0][:, 31:33].T
+    turn = unbounded(np.full((2, 1), 2 * PERIOD), UNKNOWNS[31:33]) - unbounded(unturned, UNKNOWNS[31:33])
+    ensemble = PhysicalEnsemble(("CLIM",), (network(turn.mean(1)),))
+    days = ensemble.by_name(cells)["bud_burst_day"]
+    assert days.min() < 30
+    assert days.max() > PERIOD - 30
+    found = explain(ensemble, explained_quantities(["bud_burst_day"]), cells, settings=ShapleySettings("exact"))
+    assert np.ptp(found.model) < 100
+    assert np.abs(found.values).max() < 100
+    np.testing.assert_allclose(found.model[0] % PERIOD, days, atol=1e-9)
     assert np.abs(found.gap).max() < 1e-9
-    assert member.weights is not None
 
 
 def test_seeds_repeat_and_leave_the_global_generator_alone() -> None:
