@@ -90,7 +90,9 @@ def read_site_predictors(path: Path, plant_types: str) -> SitePredictors:
     reader = _Sites(file, path, str(dimension), len(sites))
     values = {key: reader.values(key) for key in PREDICTORS if key not in _TYPES}
     if not all(np.isfinite(values[key]).any() for key in ("MAT", "MAP")):
-        raise InputError(f"{path}: variables MAT and MAP are due, which the model needs too; there are {some(list(file))}")
+        raise InputError(
+            f"{path}: variables MAT and MAP are due, which the model needs too; there are {some(list(file))}"
+        )
     values |= reader.plant_types(plant_types)
     absent = [group for group, names in PREDICTOR_GROUPS.items() if not np.isfinite([values[n] for n in names]).any()]
     notes = [f"predictors of {group}: not in the file, missing at all towers" for group in absent]

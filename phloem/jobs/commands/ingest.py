@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 TEMPLATE = TEMPLATES / "ingest.toml"
 
+PATCH_TEMPLATES = {
+    What.PUBLISHED_PATCHES: TEMPLATES / "published_patches.toml",
+    What.TOWER_PATCHES: TEMPLATES / "tower_patches.toml",
+}
+"""Files to start from, where they are others than that of raw products."""
+
 
 def ingest(
     source: Annotated[
@@ -49,7 +55,9 @@ def ingest(
     if template is not None:
         from phloem.jobs.config.toml_file import copy_template
 
-        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem ingest {template} --out STORE")
+        written = copy_template(PATCH_TEMPLATES.get(what, TEMPLATE), template)
+        option = f" --what {what.value}" if what in PATCH_TEMPLATES else ""
+        print(f"wrote {written}; edit it, then: phloem ingest {template}{option} --out STORE")
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")

@@ -237,7 +237,7 @@ def test_shares_between_0_and_1_are_refused(tmp_path: Path) -> None:
         for name in ("NF", "DBF", "EBF", "MF", "SH", "SAV", "GRA", "WET", "CRO", "NVG"):
             put(name, lambda one: one / 100)(files)
 
-    with pytest.raises(InputError, match="shares of plant types go up to 0.79; per cent are due"):
+    with pytest.raises(InputError, match=r"shares of plant types go up to 0.79; per cent are due"):
         imported(write_published(tmp_path / "files", change), tmp_path / "store")
 
 

@@ -1,0 +1,1 @@
+"""Networks over patch stores: what they are trained on and compared with."""
