@@ -14,6 +14,7 @@ from phloem.io.ingest.ingest_folder import Dropped
 from phloem.io.patches.patch_store import PatchStore, box_name
 from phloem.io.patches.published_layout import FORCING, WEIGHTED, PublishedSurvey, weight_name
 from phloem.io.patches.published_survey import read_piece
+from phloem.io.patches.splits import Split
 from phloem.io.patches.stored_patch import StoredPatch
 from phloem.io.products.raw_files import OpenFiles
 from phloem.names import PATCH_STREAMS, STATIC_STREAMS
@@ -74,7 +75,9 @@ def read_published(survey: PublishedSurvey, done: Collection[str], memory: float
                 boxes = [(i, j) for i in block_rows for j in block_columns if (i, j) in left]
                 if boxes:
                     block = _Block(survey, files, slice(south, south + rows), slice(west, west + columns))
-                    yield from (block.patch(i, j, left[i, j]) for i, j in boxes)
+                    for i, j in boxes:
+                        yield block.patch(i, j, left[i, j])
+                    del block  # else it would be in memory beside the next
 
 
 def _block(survey: PublishedSurvey, memory: float) -> tuple[int, int]:
@@ -207,9 +210,33 @@ def published_order(store: PatchStore, run: int) -> list[int]:
     Raises:
         InputError: the store has no such split.
     """
+    own, dev = _split(store, run)
+    positions = {name: place for place, name in enumerate(store.names)}
+    return [positions[name] for name in sorted(own, key=own.__getitem__) if name not in dev]
+
+
+def published_split(store: PatchStore, run: int) -> Split:
+    """Return the split of a run as the public code has it.
+
+    Args:
+        store: that was imported from its files.
+        run: number of the run, from 1.
+
+    Raises:
+        InputError: the store has no such split.
+    """
+    own, dev = _split(store, run)
+    train: list[int] = []
+    watched: list[int] = []
+    test: list[int] = []
+    for place, name in enumerate(store.names):
+        (test if name not in own else watched if name in dev else train).append(place)
+    return Split(tuple(train), tuple(watched), tuple(test))
+
+
+def _split(store: PatchStore, run: int) -> tuple[dict[str, int], set[str]]:
+    """Numbers of the patches that are not held out, and those that watch."""
     index, splits = (store.facts.get(key, {}) for key in ("published_index", "published_splits"))
     if str(run) not in index:
         raise InputError(f"{store.paths.index}: no published split of run {run}; there are {len(index)}, from 1 on")
-    own, dev = index[str(run)], set(splits[str(run)]["dev"])
-    positions = {name: place for place, name in enumerate(store.names)}
-    return [positions[name] for name in sorted(own, key=own.__getitem__) if name not in dev]
+    return index[str(run)], set(splits[str(run)]["dev"])

@@ -87,7 +87,7 @@ def read_site_predictors(path: Path, plant_types: str) -> SitePredictors:
     sites = tuple(str(one) for one in file[name].values.tolist())
     if len(set(sites)) < len(sites):
         raise InputError(f"{path}: variable {name}: each site needs a name of its own")
-    reader = _Sites(file, path, str(dimension), len(sites))
+    reader = _SiteFile(file, path, str(dimension), len(sites))
     values = {key: reader.values(key) for key in PREDICTORS if key not in _TYPES}
     if not all(np.isfinite(values[key]).any() for key in ("MAT", "MAP")):
         raise InputError(
@@ -103,7 +103,7 @@ def read_site_predictors(path: Path, plant_types: str) -> SitePredictors:
     )  # fmt: skip
 
 
-class _Sites:
+class _SiteFile:
     """One file being read."""
 
     def __init__(self, file: xr.Dataset, path: Path, dimension: str, count: int) -> None:

@@ -18,7 +18,7 @@ import xarray as xr
 from phloem.errors import InputError
 from phloem.io.patches.patch_ingest import PatchIngest
 from phloem.io.patches.patch_store import PatchStore, open_patches
-from phloem.io.patches.published_patches import published_order
+from phloem.io.patches.published_patches import published_order, published_split
 from phloem.jobs.config.published_file import PublishedFile, load_published_file
 from phloem.jobs.ingest.import_published import import_published
 from tests.support.published_files import INDEX, MISSING, RUNS, values_of, write_published
@@ -119,6 +119,9 @@ def test_patches_above_nine_tenths_of_the_index_watch(tmp_path: Path) -> None:
     store = imported(write_published(tmp_path, change), tmp_path / "store")
     assert store.facts["published_splits"]["1"] == {"dev": ["S02E010"]}
     assert [store.names[place] for place in published_order(store, 1)] == ["S02E005", "N02E010", "S02E000"]
+    split = published_split(store, 1)
+    assert sorted(published_order(store, 1)) == list(split.train)
+    assert [store.names[place] for place in (*split.dev, *split.test)] == ["S02E010", "N02E005"]
 
 
 def test_label_choices_change_the_labels_alone(store: PatchStore, maps: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from phloem.errors import InputError
 from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.patches.patch_ingest import PatchIngest
 from phloem.io.patches.patch_store import PatchStore, open_patches
 from phloem.io.patches.tower_clusters import great_circle_km
 from phloem.jobs.config.tower_patches_file import TowerPatchesFile, load_tower_patches_file
@@ -182,6 +183,31 @@ def test_predictors_that_are_no_such_file_are_refused_before_anything_is_written
     with pytest.raises(InputError, match=says):
         ingest(tmp_path, lambda files: files.update({"sites.nc": change(files["sites.nc"])}))
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("after", range(2))
+def test_interrupted_after_any_patch_it_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = ingest(tmp_path / "whole")
+    plain, written = PatchIngest.commit, []
+
+    def commit(self: PatchIngest, patch: Any, name: str, *rest: Any) -> None:
+        if len(written) == after:
+            raise KeyboardInterrupt
+        written.append(name)
+        plain(self, patch, name, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PatchIngest, "commit", commit)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(tmp_path)
+    assert ingest(tmp_path).checksum == whole.checksum
+    for name in ("dropped.csv", *(f"patches/{name}.h5" for name in whole.names)):
+        assert (tmp_path / "store" / name).read_bytes() == (whole.paths.root / name).read_bytes()
+    with pytest.raises(InputError, match=r"within_km: begun with 100.0, now 50.0"):
+        ingest(tmp_path, within_km=50.0)
 
 
 def test_no_tower_left_is_refused(tmp_path: Path) -> None:
