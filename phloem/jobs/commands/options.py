@@ -82,6 +82,8 @@ class What(StrEnum):
     FLUXNET = "fluxnet"
     LEAF_ECONOMICS = "leaf-economics"
     GROWTH_CURVES = "growth-curves"
+    PUBLISHED_PATCHES = "published-patches"
+    TOWER_PATCHES = "tower-patches"
 
 
 class StampsIn(StrEnum):
