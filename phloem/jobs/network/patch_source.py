@@ -11,43 +11,14 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.patches.patch_store import PatchStore
 from phloem.io.patches.predictor_moments import COLUMNS
-from phloem.io.patches.stored_patch import StoredPatch
-from phloem.kernels.models.dalec_monthly.forcing_terms import PUBLISHED_YEAR
-from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
+from phloem.jobs.network.stored_cells import cells_of
+from phloem.kernels.network.patch_cells import MonthAxis, patch_of_cells
 from phloem.kernels.network.training_loss import Patch
-from phloem.names import PATCH_STREAMS, PERIOD
 
 CACHE_BYTES = 2**30
 """Bytes of made patches that a process keeps, about. Made anew, one of 320 cells and 276 months takes some 25 ms."""
 
 Statistics = Mapping[str, tuple[float, float]]
-
-
-def cells_of(stored: StoredPatch, co2: np.ndarray, mode: str, leave_out: Sequence[str] = ()) -> PatchCells:
-    """Return a stored patch as the kernels read it.
-
-    Args:
-        stored: the patch.
-        co2: of each month, ppm, (months,).
-        mode: `compat` has the public code's year of 365.22 days in the reference precipitation.
-        leave_out: streams whose labels are not taken.
-    """
-    shape = stored.months, len(stored)
-
-    def in_months(name: str, values: np.ndarray) -> np.ndarray:
-        if name in PATCH_STREAMS:
-            return np.broadcast_to(values[:, None], shape)
-        return np.broadcast_to(values, shape)
-
-    year = PUBLISHED_YEAR if mode == "compat" else PERIOD
-    return PatchCells(
-        latitude=stored.latitude,
-        predictors={**stored.predictors, "latitude": stored.latitude, "longitude": stored.longitude},
-        forcing={**stored.forcing, "co2": co2},
-        reference=(stored.predictors["MAT"], stored.predictors["MAP"] / year),
-        labels={name: in_months(name, one) for name, one in stored.labels.items() if name not in leave_out},
-        weights={name: in_months(name, one) for name, one in stored.weights.items() if name not in leave_out},
-    )
 
 
 class PatchSource:

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from phloem.io.patches.stored_patch import StoredPatch
+from phloem.kernels.models.dalec_monthly.forcing_terms import PUBLISHED_YEAR
 from phloem.kernels.network.patch_cells import PatchCells
-from phloem.names import PATCH_STREAMS, PERIOD, STATIC_STREAMS
+from phloem.names import PATCH_STREAMS, PERIOD
 
 COUPLED = (*PATCH_STREAMS, "fire")
 """Streams that are compared as means of a patch: cells of several patches with one of them are no patch."""
 
 
-def cells_of(patch: StoredPatch, co2: np.ndarray) -> PatchCells:
+def cells_of(patch: StoredPatch, co2: np.ndarray, mode: str = "strict", leave_out: Sequence[str] = ()) -> PatchCells:
     """Return the cells of a stored patch.
 
     Args:
         patch: of a store.
         co2: ppm, (months,).
+        mode: `compat` has the public code's year of 365.22 days in the reference precipitation.
+        leave_out: streams whose labels are not taken.
     """
     shape = patch.months, len(patch)
 
-    def by_month(stream: str, values: np.ndarray) -> np.ndarray:
+    def by_month(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Labels of a whole patch stand in all its cells, those of no month in all months."""
-        found = np.asarray(values, float)
-        return np.broadcast_to(found[:, None], shape) if stream in PATCH_STREAMS else np.broadcast_to(found, shape)
+        kept = {name: values for name, values in streams.items() if name not in leave_out}
+        return {
+            name: np.broadcast_to(values[:, None] if name in PATCH_STREAMS else values, shape)
+            for name, values in kept.items()
+        }
 
-    assert not set(PATCH_STREAMS) & set(STATIC_STREAMS)
+    year = PUBLISHED_YEAR if mode == "compat" else PERIOD
     return PatchCells(
         latitude=patch.latitude,
-        predictors=dict(patch.predictors),
+        predictors={**patch.predictors, "latitude": patch.latitude, "longitude": patch.longitude},
         forcing={**patch.forcing, "co2": co2},
-        reference=(patch.predictors["MAT"], patch.predictors["MAP"] / PERIOD),
-        labels={stream: by_month(stream, values) for stream, values in patch.labels.items()},
-        weights={stream: by_month(stream, values) for stream, values in patch.weights.items()},
+        reference=(patch.predictors["MAT"], patch.predictors["MAP"] / year),
+        labels=by_month(patch.labels),
+        weights=by_month(patch.weights),
     )
 
 

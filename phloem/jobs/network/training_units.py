@@ -11,6 +11,7 @@ from phloem.errors import InputError, some
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.patches.patch_store import PatchStore, open_patches
 from phloem.io.patches.predictor_moments import COLUMNS, mean_and_deviation
+from phloem.io.patches.published_patches import published_split
 from phloem.io.patches.splits import Split, held_out, split_of
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
 from phloem.jobs.campaign.kind_of_work import Units
@@ -94,21 +95,12 @@ def run_split(table: NetworkTable, store: PatchStore, seed: int, run: int) -> Sp
 
 
 def _published(table: NetworkTable, store: PatchStore, run: int) -> Split:
-    splits = store.facts.get("published_splits")
-    if not splits:
+    if not store.facts.get("published_splits"):
         raise InputError(f'experiment.split = "published": {store.paths.index} brings no split; valid is "hashed"')
-    runs = sorted(splits, key=int)
-    if run >= len(runs):
-        raise InputError(
-            f"campaign.members: {run + 1} runs, of which {store.paths.index} has the splits of {len(runs)}"
-        )
-    dev_names, test_names = set(splits[runs[run]]["dev"]), set(store.facts.get("test", ()))
-    test = tuple(n for n, name in enumerate(store.names) if name in test_names)
-    dev = tuple(n for n, name in enumerate(store.names) if name in dev_names and name not in test_names)
+    split = published_split(store, run + 1)
     if table.train_on == "train+dev":
-        dev = ()
-    away = {*test, *dev}
-    return Split(tuple(n for n in range(len(store)) if n not in away), dev, test)
+        return Split(tuple(sorted((*split.train, *split.dev))), (), split.test)
+    return split
 
 
 def training_input(table: NetworkTable, store: PatchStore, seed: int, set_up: str, run: int) -> TrainingInput:
