@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -118,13 +119,16 @@ class Configuration(Section):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, tree: Any) -> Any:
-        """An [optimiser] table without a name is that of the default."""
+        """An [optimiser] table without a name is that of the default, a tile without a size that of the experiment."""
         if not isinstance(tree, dict):
             return tree
-        given = tree.get("optimiser", {})
+        given, tiles, table = (tree.get(name, {}) for name in ("optimiser", "tiles", "experiment"))
         if isinstance(given, dict):
-            given = {"name": "fast", **given}
-            return {**tree, "optimiser": given}
+            tree = {**tree, "optimiser": {"name": "fast", **given}}
+        if isinstance(tiles, dict) and "cells" not in tiles and isinstance(table, dict):
+            with contextlib.suppress(InputError):
+                size = find_experiment(str(table.get("name", DEFAULT))).usual_tile(table)
+                tree = tree if size is None else {**tree, "tiles": {**tiles, "cells": size}}
         return tree
 
     @classmethod

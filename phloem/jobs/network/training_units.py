@@ -119,7 +119,7 @@ class CheckedPatches:
     """A patch store over which all networks can be trained.
 
     Attributes:
-        configuration: complete, its paths absolute; a tile is a run where nothing else was said.
+        configuration: complete, its paths absolute.
         store: the patches.
     """
 
@@ -163,11 +163,8 @@ def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
     for run in range(configuration.campaign.members):
         for set_up in table.set_ups[:1]:
             training_input(table, store, configuration.campaign.seed, set_up, run)
-    tiles = configuration.tiles
-    if "cells" not in tiles.model_fields_set:
-        tiles = tiles.model_copy(update={"cells": len(table.set_ups)})
     data = configuration.data.model_copy(update={"path": str(path)})
-    return CheckedPatches(configuration.model_copy(update={"data": data, "tiles": tiles}), store)
+    return CheckedPatches(configuration.model_copy(update={"data": data}), store)
 
 
 def _check_columns(table: NetworkTable, store: PatchStore) -> None:
