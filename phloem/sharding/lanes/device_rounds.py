@@ -52,7 +52,8 @@ def global_arrays(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
     Args:
         mesh: the devices, which may be those of several processes.
         specs: how the leaves lie on the devices, as one tree or as the beginning of one.
-        parts: one tree a device of this process, leaves of equal shapes; a leaf whose spec names no axis is the same in all.
+        parts: one tree a device of this process, leaves of equal shapes; a leaf whose spec names no axis is the same
+            in all.
 
     Returns:
         One tree; the axis that a spec names is as long as those of all devices together.

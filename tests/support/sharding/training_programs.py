@@ -1,4 +1,8 @@
-"""What the tests of training on several devices run: `python -m tests.support.sharding.training_programs CASE DEVICES`."""
+"""What the tests of training on several devices run in processes of their own: `python -m MODULE CASE NUMBER NUMBERS`.
+
+`local PATCHES_A_STEP DEVICES,DEVICES,..` trains on so many devices of this process, one number after the other;
+`mesh DEVICES PATCHES_A_STEP` as one process of a job; `different` likewise, from other weights in each.
+"""
 
 from __future__ import annotations
 
