@@ -3,12 +3,14 @@
     python -m benchmarks.network_parallel
 
     {"alone_ms": .., "devices_ms": .., "processes_ms": .., "devices_ratio": .., "processes_ratio": ..,
-     "place_ms": .., "slopes_ms": .., "load": .., ..}
+     "devices_work_ratio": .., "processes_work_ratio": .., "place_ms": .., "slopes_ms": .., "load": .., ..}
 
 A step is the slopes of all patches, their sum and Adam's move, until the losses are read; patches of 320 cells and
 276 months, float32, lie on their devices. `alone` is one device on one core; the others have as many cores as devices.
 All three are started at first and take turns of several steps; of a turn the first step is left out. Ratios are of
-medians. Beside them, on one core: copying a step's patches to the device, and the slopes without sum and move.
+medians. The work ratio is that of the processor time alone to that of each core of the others: what the ratio would be
+on cores that nobody else wants, waiting left out. Beside them, on one core: copying a step's patches to the device, and
+the slopes without sum and move.
 """
 
 from __future__ import annotations
@@ -48,21 +50,27 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """Return medians in milliseconds, and how many times as fast as alone the others are."""
     groups = {name: start(name, options) for name in ("alone", "devices", "processes")}
     times: dict[str, list[float]] = {name: [] for name in groups}
+    work: dict[str, list[float]] = {name: [] for name in groups}
     load = [os.getloadavg()[0]]
     try:
-        beside = {name: answer(group) for name, group in groups.items()}["alone"]
+        beside = {name: answers(group)[0] for name, group in groups.items()}["alone"]
         for _ in range(ceil_div(options.repeats, options.turn)):
             for name, group in groups.items():
                 for process in group:
                     print("turn", file=process.stdin, flush=True)
-                times[name] += answer(group)
+                found = answers(group)
+                times[name] += found[0]["seconds"]
+                work[name].append(sum(one["work"] for one in found) / (1 if name == "alone" else options.devices))
             load.append(os.getloadavg()[0])
     finally:
         end([process for group in groups.values() for process in group])
-    found = {f"{name}_ms": statistics.median(seconds) * 1e3 for name, seconds in times.items()}
-    found |= {f"{name}_ratio": found["alone_ms"] / found[f"{name}_ms"] for name in ("devices", "processes")}
-    found |= beside | {"load": max(load), "patches": options.patches, "set_ups": options.set_ups}
-    return {name: round(value, 3) for name, value in found.items()}
+    taken, worked = ({name: statistics.median(of[name]) for name in of} for of in (times, work))
+    results = {f"{name}_ms": 1e3 * seconds for name, seconds in taken.items()}
+    for name in ("devices", "processes"):
+        results[f"{name}_ratio"] = taken["alone"] / taken[name]
+        results[f"{name}_work_ratio"] = worked["alone"] / worked[name]
+    results |= beside | {"load": max(load), "patches": options.patches, "set_ups": options.set_ups}
+    return {name: round(value, 3) for name, value in results.items()}
 
 
 def start(name: str, options: argparse.Namespace) -> list[subprocess.Popen[str]]:
@@ -95,12 +103,12 @@ def end(processes: list[subprocess.Popen[str]]) -> None:
             process.wait()
 
 
-def answer(group: list[subprocess.Popen[str]]) -> Any:
-    """Wait for all processes of a case, and return what the first says."""
+def answers(group: list[subprocess.Popen[str]]) -> list[Any]:
+    """Wait for all processes of a case, and return what they say."""
     lines = [process.stdout.readline() if process.stdout else "" for process in group]
     if not all(lines):
         raise RuntimeError("a process of the benchmark has ended; its error is above")
-    return json.loads(lines[0])
+    return [json.loads(line) for line in lines]
 
 
 def work(options: argparse.Namespace) -> None:
@@ -152,7 +160,9 @@ def work(options: argparse.Namespace) -> None:
             )
         print(json.dumps(beside), flush=True)
         while sys.stdin.readline():
-            print(json.dumps(seconds_of(take, options.turn)), flush=True)
+            begun = time.process_time()
+            seconds = seconds_of(take, options.turn)
+            print(json.dumps({"seconds": seconds, "work": time.process_time() - begun}), flush=True)
 
 
 def seconds_of(call: Callable[[], Any], repeats: int) -> list[float]:
