@@ -42,6 +42,7 @@ LONG = {
     "kernels/time_loop/test_long_runs.py",
     "kernels/time_loop/test_odd_models.py",
     "sharding/lanes",
+    "sharding/training/test_data_parallel.py",
     "test_support.py",
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -17,6 +18,9 @@ from phloem.kernels.network.training_loss import Patch
 
 CACHE_BYTES = 2**30
 """Bytes of made patches that a process keeps, about. Made anew, one of 320 cells and 276 months takes some 25 ms."""
+
+Wanted = TypeVar("Wanted")
+Made = TypeVar("Made")
 
 Statistics = Mapping[str, tuple[float, float]]
 
@@ -70,14 +74,18 @@ class PatchSource:
             self._left -= size
         return patch
 
-    def patches(self, positions: Sequence[int]) -> Iterator[Patch]:
-        """Return some patches, one after the other, each made while the one before is worked on."""
-        waiting: Future[Patch] | None = None
-        for place, position in enumerate(positions):
-            patch = self.read(position) if waiting is None else waiting.result()
-            following = positions[place + 1] if place + 1 < len(positions) else None
-            waiting = None if following is None else self._maker.submit(self.read, following)
-            yield patch
+    def ahead(self, wanted: Sequence[Wanted], make: Callable[[Wanted], Made]) -> Iterator[Made]:
+        """Make one thing of patches after the other, each while the one before is worked on.
+
+        Args:
+            wanted: what is to be made.
+            make: makes it, in a thread of its own.
+        """
+        waiting: Future[Made] | None = None
+        for place, one in enumerate(wanted):
+            made = make(one) if waiting is None else waiting.result()
+            waiting = self._maker.submit(make, wanted[place + 1]) if place + 1 < len(wanted) else None
+            yield made
 
     def shrink(self) -> bool:
         """Keep no more patches; return whether any were kept."""

@@ -156,6 +156,11 @@ def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
         raise InputError(
             f"{path}: {store.months} months from {store.first_month} on: whole years from a January on are due"
         )
+    if configuration.engine.devices > table.patches_per_step:
+        raise InputError(
+            f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
+            f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
+        )
     _check_columns(table, store)
     labelled = [name for name in store.streams if name not in table.leave_out]
     if not labelled:

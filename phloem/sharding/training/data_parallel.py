@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +148,9 @@ class DataParallel:
             taken = [self.trainer.step(net, patch, walks) for net, patch in zip(networks, *placed.rounds, strict=True)]
             return tuple(after for after, _ in taken), taken[0][1][None]
         with broken_connections():
-            found = self._on_devices(lambda net, patch: self.trainer.slopes(net, patch), networks, placed)
+            found = self._on_devices(
+                lambda net, patch: self.trainer.slopes(net, patch), self._nothing, networks, placed
+            )
             number = np.array([len(placed.step.patches)], self.trainer.dtype)
             shared = mean_program(self.mesh, self.batches.patches_per_step)(*self._join(found, number))
             losses, means = (_parts(one, self._devices) for one in shared)
@@ -162,9 +164,9 @@ class DataParallel:
             WorkError: a process was lost.
         """
         with broken_connections():
-            found = self._on_devices(lambda net, patch: (self.trainer.losses(net, patch),), networks, placed)
+            found = self._on_devices(self.trainer.losses, [losses for losses, _ in self._nothing], networks, placed)
             if self._is_plain:
-                return found[0][0][0][None]
+                return found[0][0][None]
             shared = losses_program(self.mesh, self.batches.patches_per_step)(*self._join(found))
             return _parts(shared, self._devices)[0]
 
@@ -174,13 +176,23 @@ class DataParallel:
         return self.batches.patches_per_step == 1
 
     def _on_devices(
-        self, work: Callable[[Training, Patch], tuple[Array, ...]], networks: Networks, placed: PlacedPatches
-    ) -> list[list[tuple[Array, ...]]]:
-        """Start the work of every round on every device; return by device what each round finds, 0 without a patch."""
-        found: list[list[tuple[Array, ...]]] = [[] for _ in self._devices]
+        self, work: Callable[[Training, Patch], Any], nothing: list[Any], networks: Networks, placed: PlacedPatches
+    ) -> list[list[Any]]:
+        """Start the work of every round on every device.
+
+        Args:
+            work: on a patch.
+            nothing: what stands for it without a patch, by device.
+            networks: on the devices.
+            placed: the patches.
+
+        Returns:
+            What is found, by device and round.
+        """
+        found: list[list[Any]] = [[] for _ in self._devices]
         for patches in placed.rounds:
             for place, patch in enumerate(patches):
-                found[place].append(self._nothing[place] if patch is None else work(networks[place], patch))
+                found[place].append(nothing[place] if patch is None else work(networks[place], patch))
         return found
 
     @functools.cached_property
@@ -190,16 +202,14 @@ class DataParallel:
         zeros = np.zeros(set_ups, dtype), np.zeros((set_ups, count(len(ALL_COLUMNS) - 1)), dtype)
         return [jax.device_put(zeros, device) for device in self._devices]
 
-    def _join(self, found: list[list[tuple[Array, ...]]], *same: np.ndarray) -> Any:
-        """Join what devices found: an array over all of them for each round and part, (devices * set-ups, ...).
+    def _join(self, found: list[list[Any]], *same: np.ndarray) -> Any:
+        """Join what devices found to arrays over all of them, (devices * set-ups, ...), one a round and part of it.
 
         Args:
             found: by device and round.
             same: further arrays, one each a device.
         """
-        parts = min(len(one) for rounds in found for one in rounds)
-        rounds_of = [tuple(one[:parts] for one in rounds) for rounds in found]
-        return global_arrays(self.mesh, BY_DEVICE, [(rounds, *same) for rounds in rounds_of])
+        return global_arrays(self.mesh, BY_DEVICE, [(tuple(rounds), *same) for rounds in found])
 
 
 def _parts(shared: Array, devices: list[jax.Device]) -> list[Array]:
@@ -208,7 +218,7 @@ def _parts(shared: Array, devices: list[jax.Device]) -> list[Array]:
     return [copies[device] for device in devices]
 
 
-def _in_order(rounds: list[Array], places: int) -> Array:
+def _in_order(rounds: Sequence[Array], places: int) -> Array:
     """Gather an array of each round from all devices, in the order of the patches, (places, ...)."""
     gathered: Array = lax.all_gather(jnp.stack(rounds), AXES, axis=1)
     return gathered.reshape(-1, *gathered.shape[2:])[:places]
@@ -241,7 +251,7 @@ def mean_program(mesh: Mesh, places: int) -> Callable[..., Any]:
 def losses_program(mesh: Mesh, places: int) -> Callable[..., Any]:
     """Return the program (rounds) -> losses on every device, (places, set-ups); as `mean_program`, without slopes."""
 
-    def shard(rounds: tuple[tuple[Array], ...]) -> Array:
-        return _in_order([values for (values,) in rounds], places)
+    def shard(rounds: tuple[Array, ...]) -> Array:
+        return _in_order(rounds, places)
 
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=BY_DEVICE, out_specs=REPLICATED, check_vma=False))
