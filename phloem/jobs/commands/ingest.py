@@ -13,6 +13,7 @@ from phloem.jobs.commands.options import Json, StampsIn, What
 from phloem.jobs.config.toml_file import TEMPLATES
 
 TEMPLATE = TEMPLATES / "ingest.toml"
+GLOBE_TEMPLATE = TEMPLATES / "globe.toml"
 
 
 def ingest(
@@ -21,7 +22,8 @@ def ingest(
         typer.Argument(
             help="Ingest file (TOML); with monthly a NetCDF file of months, a folder of them "
             "(CARDAMOM's .cbf.nc) or an ingest file that says more of them, with fluxnet a table, a ZIP or a folder "
-            "of them, with leaf-economics and growth-curves a table (CSV)."
+            "of them, with leaf-economics and growth-curves a table (CSV), with globe the file of a synthetic Earth or "
+            "none."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
@@ -45,7 +47,11 @@ def ingest(
     if template is not None:
         from phloem.jobs.config.toml_file import copy_template
 
-        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem ingest {template} --out STORE")
+        chosen, more = (GLOBE_TEMPLATE, " --what globe") if what is What.GLOBE else (TEMPLATE, "")
+        print(f"wrote {copy_template(chosen, template)}; edit it, then: phloem ingest {template}{more} --out STORE")
+        return
+    if what is What.GLOBE:
+        _globe(source, out, as_json)
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
@@ -88,3 +94,19 @@ def ingest(
     if out is None:
         raise InputError("--out is missing: the table of growth curves to write (CSV)")
     print("\n".join(fit_growth_curves(source, out)))
+
+
+def _globe(source: Path | None, out: Path | None, as_json: bool) -> None:
+    """Make the patch store of a synthetic Earth, and say what it has."""
+    if out is None:
+        raise InputError("--out is missing: the folder of the store")
+    from phloem.jobs.config.globe_file import load_globe_file
+    from phloem.jobs.synthetic.globe_store import globe_lines, make_globe
+
+    store = make_globe(out, load_globe_file(source))
+    if as_json:
+        labels = {stream: store.count_labels(stream) for stream in store.streams}
+        counts = {"patches": len(store), "cells": sum(store.table["cells"]), "labels": labels}
+        print(json.dumps({"directory": str(out), **counts, **store.facts}, indent=2))
+        return
+    print("\n".join(globe_lines(store)))

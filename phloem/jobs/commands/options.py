@@ -74,6 +74,7 @@ class What(StrEnum):
     FLUXNET = "fluxnet"
     LEAF_ECONOMICS = "leaf-economics"
     GROWTH_CURVES = "growth-curves"
+    GLOBE = "globe"
 
 
 class StampsIn(StrEnum):

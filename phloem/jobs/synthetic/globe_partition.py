@@ -1,0 +1,164 @@
+"""How much each group of predictors explains of a synthetic Earth: the truth's own partition, beside a network's.
+
+A group can say as much of a stream as the model gives with quantities that are their mean given the group. Boosted
+trees learn these means from the cells of the patches that are not held out; the model runs with them over the patches
+that are; the score of a set of groups is the squared correlation with the labels there, from the 25th month on, as that
+of a network (Fang et al.). The shares are Shapley's, over the fifteen sets of the four groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from phloem.analysis.attribution.shapley_partition import Partition, partition
+from phloem.errors import InputError
+from phloem.io.files.sealed_json import write_sealed
+from phloem.io.patches.patch_store import PatchStore
+from phloem.io.patches.predictor_moments import column_values
+from phloem.io.patches.stored_patch import StoredPatch
+from phloem.jobs.config.globe_file import Globe
+from phloem.jobs.progress import ProgressBar
+from phloem.jobs.synthetic.globe_labels import SeenPatch, true_streams
+from phloem.jobs.synthetic.globe_run import simulate, tables_of
+from phloem.jobs.synthetic.globe_truth import WARM_UP, true_quantities
+from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
+from phloem.kernels.network.patch_cells import MonthAxis
+from phloem.kernels.network.set_ups import all_set_ups, columns
+from phloem.names import PREDICTOR_GROUPS
+
+STREAMS = ("sif", "nbe", "lai", "water_storage", "biomass", "fire", "soil_carbon", "et")
+"""Streams that are shared out; towers are too few."""
+
+SAMPLE = 6000
+"""Cells that trees learn from, evenly from all that are not held out."""
+
+TREES = {"max_iter": 80, "learning_rate": 0.12, "max_leaf_nodes": 24, "min_samples_leaf": 15, "early_stopping": False}
+INERT = ("iwue", "vod_foliar", "vod_wood")
+"""Quantities that no stream reads; they stay at their mean."""
+
+
+def make_truth_partition(store: PatchStore) -> Path:
+    """Write `truth_partition.json` into the store of a synthetic Earth: some 550 fits of trees, minutes.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: it is no store of a synthetic Earth.
+    """
+    if "globe" not in store.facts or not store.paths.truth.is_file():
+        raise InputError(f"{store.paths.root}: no store of a synthetic Earth, made with `phloem ingest --what globe`")
+    held = set(store.facts["test"])
+    test = [place for place, name in enumerate(store.names) if name in held]
+    sets = all_set_ups()
+    with ProgressBar("truth's partition", len(sets) * len(UNKNOWNS) + len(test)) as bar:
+        quantities = _expected_quantities(store, test, sets, bar)
+        scores = _scores(store, test, quantities, bar)
+    shared = partition(tuple(PREDICTOR_GROUPS), lambda groups: scores[_name(groups)])
+    write_sealed(store.paths.truth_partition, _as_json(shared, scores))
+    return store.paths.truth_partition
+
+
+def _name(groups: Any) -> str:
+    return "+".join(name for name in PREDICTOR_GROUPS if name in groups)
+
+
+def _expected_quantities(
+    store: PatchStore, test: Sequence[int], sets: Sequence[tuple[str, ...]], bar: ProgressBar
+) -> dict[str, np.ndarray]:
+    """Return the 40 quantities of the held-out cells as each set of groups has them, (40, cells)."""
+    names, patches = columns(tuple(PREDICTOR_GROUPS)), [_columns(store.read(n)) for n in range(len(store))]
+    of = {name: np.concatenate([patch[name] for patch in patches]) for name in names}
+    is_test = np.repeat(np.isin(np.arange(len(store)), test), store.table["cells"])
+    away, learned = np.flatnonzero(is_test), np.flatnonzero(~is_test)
+    learned = learned[np.linspace(0, len(learned) - 1, min(SAMPLE, len(learned))).round().astype(int)]
+    truth = np.log(true_quantities(store))
+    found, done = {}, 0
+    for groups in sets:
+        inputs = np.stack([of[name] for name in columns(groups)], 1)
+        expected = np.empty((len(UNKNOWNS), len(away)))
+        for row, one in enumerate(UNKNOWNS):
+            if one.name in INERT:
+                expected[row] = truth[row, learned].mean()
+            else:
+                trees = HistGradientBoostingRegressor(**TREES, random_state=0)
+                expected[row] = trees.fit(inputs[learned], truth[row, learned]).predict(inputs[away])
+            done += 1
+            bar.update(done, f"{_name(groups)}: {one.name}")
+        low, high = (np.array([[getattr(one, end)] for one in UNKNOWNS]) for end in ("lower", "upper"))
+        found[_name(groups)] = np.clip(np.exp(expected), low, high)
+    return found
+
+
+def _columns(patch: StoredPatch) -> dict[str, np.ndarray]:
+    return column_values(patch.predictors, patch.latitude, patch.longitude)
+
+
+def _scores(
+    store: PatchStore, test: Sequence[int], quantities: dict[str, np.ndarray], bar: ProgressBar
+) -> dict[str, np.ndarray]:
+    """Return the squared correlation of each set's streams with the held-out labels, (streams,)."""
+    choice, months = Globe(**store.facts["globe"]), MonthAxis(store.first_month, store.months)
+    sums = {name: np.zeros((len(STREAMS), 6)) for name in quantities}
+    first = 0
+    for number, place in enumerate(test):
+        patch = store.read(place)
+        count = len(patch)
+        rows = np.where(np.arange(store.rows) < count, np.arange(store.rows), 0)
+        padded = {name: np.asarray(values, float)[:, rows] for name, values in patch.forcing.items()}
+        climate = {name: patch.predictors[name][rows] for name in ("MAT", "MAP")}
+        tables = tables_of({**padded, "co2": store.co2}, patch.latitude[rows], climate, months)
+        seen = SeenPatch(
+            patch.name, patch.cells, months, patch.forcing, np.zeros(count, bool), np.zeros(count)
+        )  # fmt: skip
+        for name, values in quantities.items():
+            everything = simulate(values[:, first : first + count][:, rows], tables, months.count)
+            o = type(everything)(*(field[:, :count] for field in everything))
+            _add(sums[name], true_streams(o, seen, choice), patch)
+        first += count
+        bar.update(len(quantities) * len(UNKNOWNS) + number + 1, patch.name)
+    return {name: _squared_correlation(one) for name, one in sums.items()}
+
+
+def _add(sums: np.ndarray, ours: dict[str, np.ndarray], patch: StoredPatch) -> None:
+    for row, stream in enumerate(STREAMS):
+        if stream not in patch.labels or stream not in ours:
+            continue
+        begin = 0 if stream == "soil_carbon" else WARM_UP
+        label, model = np.asarray(patch.labels[stream], float)[begin:], ours[stream][begin:]
+        there = np.isfinite(label)
+        x, y = model[there], label[there]
+        sums[row] += len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()
+
+
+def _squared_correlation(sums: np.ndarray) -> np.ndarray:
+    """0 where nothing can be correlated."""
+    count, x, y, xx, yy, xy = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (xy - x * y / count) ** 2 / ((xx - x * x / count) * (yy - y * y / count))
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def _as_json(shared: Partition, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+    def by_stream(values: np.ndarray) -> dict[str, float | None]:
+        return {s: float(v) if np.isfinite(v) else None for s, v in zip(STREAMS, values, strict=True)}
+
+    def by_group(values: np.ndarray) -> dict[str, dict[str, float | None]]:
+        return {group: by_stream(row) for group, row in zip(shared.groups, values, strict=True)}
+
+    return {
+        "method": "quantities as their means given the groups (boosted trees, learned outside the held-out patches); "
+        "squared correlation of the model's streams with the held-out labels from the 25th month on; Shapley values",
+        "groups": list(shared.groups),
+        "streams": list(STREAMS),
+        "total": by_stream(shared.total),
+        "independent": by_group(shared.independent),
+        "alone": by_group(shared.alone),
+        "share": by_group(shared.share),
+        "scores": {name: by_stream(values) for name, values in scores.items()},
+    }
