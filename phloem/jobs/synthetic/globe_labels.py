@@ -154,7 +154,8 @@ def product_labels(
             for place, cell in enumerate(seen.cells):
                 rng = generator(choice.seed, f"{cell} {stream}")
                 noisy[..., place] = _noisy(values[..., place], errors, rng, choice.noise)
-                kept[..., place] = not choice.holes or _kept(stream, errors, seen, place, rng)
+                holes = generator(choice.seed, f"{cell} {stream} holes")
+                kept[..., place] = not choice.holes or _kept(stream, errors, seen, place, holes)
         labels[stream] = np.where(kept, noisy, np.nan).astype(np.float32)
         if stream in TOWERS:
             weights[stream] = np.where(np.isfinite(labels[stream]), seen.weight, 0.0).astype(np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -28,7 +29,7 @@ PASSES = 14
 SPIN_UP = MonthAxis(np.datetime64("2001-01"), 8 * YEAR)
 """The same whatever the years of a store, so that the truth does not change with them."""
 
-SAMPLE = 3000
+SAMPLE = 2000
 """Cells that are run."""
 
 LIVING = 20.0
@@ -125,7 +126,7 @@ def _basis(predictors: Mapping[str, np.ndarray], latitude: np.ndarray) -> np.nda
 
 def _logs_of_turnover(parameters: np.ndarray) -> np.ndarray:
     """Return ln of each pool's share of carbon over its rate, of water the root of its capacity, (7, cells)."""
-    p = Named(parameters)
+    p = SimpleNamespace(**{one.name: values for one, values in zip(PARAMETERS, parameters, strict=True)})
     foliar, labile, root, wood = allocation(p)
     return np.log(
         np.stack(
@@ -140,17 +141,6 @@ def _logs_of_turnover(parameters: np.ndarray) -> np.ndarray:
             ]
         )
     )
-
-
-class Named:
-    """The parameters of cells by name."""
-
-    def __init__(self, parameters: np.ndarray) -> None:
-        for one, values in zip(PARAMETERS, parameters, strict=True):
-            setattr(self, one.name, values)
-
-    def __getattr__(self, name: str) -> np.ndarray:
-        raise AttributeError(name)
 
 
 def _ends(pool: Parameter) -> tuple[float, float]:

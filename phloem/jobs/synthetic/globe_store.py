@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import cell_name
@@ -162,6 +163,7 @@ class GlobeFolder:
         """Make and write a patch; its row of the table."""
         patch, part = make_patch(earth, box, pools)
         row = write_patch(self.paths, patch, box.south, box.west)
+        row["labels"] = dict(sorted(row["labels"].items()))  # as the journal gives it back
         image = hdf5_image(part, {"name": box.name})
         write_atomically(self.part(box.name), image)
         append_event(self.paths.journal, {"event": "patch", "row": row, "truth": checksum(image)})
@@ -207,7 +209,9 @@ def make_globe(root: Path, choice: Globe) -> PatchStore:
             folder.ingest.begin(plan)
         if folder.paths.index.is_file():
             return open_patches(folder.root)
-        return _make(folder, earth)
+        # Sums of matrix products end in other last bits on two threads than on one.
+        with threadpool_limits(1, "blas"):
+            return _make(folder, earth)
 
 
 def globe_lines(store: PatchStore) -> list[str]:

@@ -190,19 +190,20 @@ def _to_scale(values: np.ndarray, scale: Scale) -> np.ndarray:
     return values if scale == "days" else np.log(values - 1 if scale == "ln_excess" else values)
 
 
-def trait_parts(predictors: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what plants and what environment say of a trait, on its scale, (cells,) each; it is their sum.
+def trait_parts(predictors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return what plants and what environment say of each trait, on its scale, (cells,) each; it is their sum.
 
     The hemisphere, which every network sees, belongs to neither; see `true_parameters`.
     """
-    trait = TRAITS[name]
-    share = np.stack([np.asarray(predictors[one], float) for one in PFTS]) / 100
-    plants = _to_scale(np.asarray(trait.types, float), trait.scale) @ (share / share.sum(0))
-    terms = environment(predictors)
-    added = np.zeros(len(plants))
-    for text, effect in trait.effects.items():
-        added = added + effect * np.prod([terms[one] for one in text.split("*")], axis=0)
-    return plants, added
+    share = np.stack([np.asarray(predictors[one], float) for one in PFTS])
+    share = share / share.sum(0)
+    terms, parts = environment(predictors), {}
+    for name, trait in TRAITS.items():
+        added = np.zeros(share.shape[1])
+        for text, effect in trait.effects.items():
+            added = added + effect * np.prod([terms[one] for one in text.split("*")], axis=0)
+        parts[name] = _to_scale(np.asarray(trait.types, float), trait.scale) @ share, added
+    return parts
 
 
 def true_parameters(predictors: Mapping[str, np.ndarray], hemisphere: np.ndarray) -> np.ndarray:
@@ -212,9 +213,9 @@ def true_parameters(predictors: Mapping[str, np.ndarray], hemisphere: np.ndarray
         predictors: all of `names.PREDICTORS`, (cells,).
         hemisphere: 0 in the south, 1 in the north, (cells,).
     """
-    rows = []
+    rows, parts = [], trait_parts(predictors)
     for one in PARAMETERS:
-        plants, added = trait_parts(predictors, one.name)
+        plants, added = parts[one.name]
         scale = TRAITS[one.name].scale
         if scale == "days":
             rows.append(plants + added + 0.5 * PERIOD * (1 - hemisphere))
@@ -223,15 +224,14 @@ def true_parameters(predictors: Mapping[str, np.ndarray], hemisphere: np.ndarray
     return np.stack(rows)
 
 
-def plant_shares(predictors: Mapping[str, np.ndarray]) -> dict[str, float]:
+def plant_shares(predictors: Mapping[str, np.ndarray]) -> dict[str, float | None]:
     """Return the share of a trait's spread over cells that plants say, by trait: 1 plants alone, 0 environment alone.
 
-    It is half of what each part explains alone and half of what it adds to the other: their covariance, shared evenly.
+    What both say alike, their covariance, is shared evenly, so that a share can leave 0 to 1 a little. None: no spread.
     """
-    shares = {}
-    for name in TRAITS:
-        plants, added = trait_parts(predictors, name)
+    shares: dict[str, float | None] = {}
+    for name, (plants, added) in trait_parts(predictors).items():
         spread = float((plants + added).var())
         both = float(np.cov(plants, added, ddof=0)[0, 1])
-        shares[name] = (float(plants.var()) + both) / spread if spread > 0 else float("nan")
+        shares[name] = (float(plants.var()) + both) / spread if spread > 0 else None
     return shares
