@@ -3,7 +3,9 @@
 A group can say as much of a stream as the model gives with quantities that are their mean given the group. Boosted
 trees learn these means from the cells of the patches that are not held out; the model runs with them over the patches
 that are; the score of a set of groups is the squared correlation with the labels there, from the 25th month on, as that
-of a network (Fang et al.). The shares are Shapley's, over the fifteen sets of the four groups.
+of a network (Fang et al.). The shares are Shapley's, over the fifteen sets of the four groups: of the whole score, as
+in the source, and of what it is beyond that of no group. Most of a stream is forcing, which every network has: of the
+whole score all groups get near a quarter.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ from phloem.jobs.synthetic.globe_run import simulate, tables_of
 from phloem.jobs.synthetic.globe_truth import WARM_UP, true_quantities
 from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
 from phloem.kernels.network.patch_cells import MonthAxis
-from phloem.kernels.network.set_ups import all_set_ups, columns
+from phloem.kernels.network.set_ups import HEMISPHERE, all_set_ups, columns
 from phloem.names import PREDICTOR_GROUPS
+
+NONE = "none"
+"""Of no group: quantities that know the hemisphere alone, and so what forcing says by itself."""
 
 STREAMS = ("sif", "nbe", "lai", "water_storage", "biomass", "fire", "soil_carbon", "et")
 """Streams that are shared out; towers are too few."""
@@ -63,17 +68,19 @@ def make_truth_partition(store: PatchStore) -> Path:
         raise InputError(f"{store.paths.root}: no store of a synthetic Earth, made with `phloem ingest --what globe`")
     held = set(store.facts["test"])
     test = [place for place, name in enumerate(store.names) if name in held]
-    sets = all_set_ups()
+    sets = [(), *all_set_ups()]
     with ProgressBar("truth's partition", len(sets) + SIMULATION * len(test)) as bar:
         quantities = _expected_quantities(store, test, sets, bar)
         scores = _scores(store, test, quantities, bar)
-    shared = partition(tuple(PREDICTOR_GROUPS), lambda groups: scores[_name(groups)])
-    write_sealed(store.paths.truth_partition, _as_json(shared, scores))
+    groups = tuple(PREDICTOR_GROUPS)
+    whole = partition(groups, lambda some: scores[_name(some)])
+    beyond = partition(groups, lambda some: scores[_name(some)] - scores[NONE])
+    write_sealed(store.paths.truth_partition, _as_json(whole, beyond, scores))
     return store.paths.truth_partition
 
 
 def _name(groups: Any) -> str:
-    return "+".join(name for name in PREDICTOR_GROUPS if name in groups)
+    return "+".join(name for name in PREDICTOR_GROUPS if name in groups) or NONE
 
 
 def _expected_quantities(
@@ -94,7 +101,7 @@ def _expected_quantities(
     low, high = (np.array([[getattr(one, end)] for one in UNKNOWNS]) for end in ("lower", "upper"))
     found = {}
     for done, groups in enumerate(sets):
-        inputs = np.stack([of[name] for name in columns(groups)], 1)
+        inputs = np.stack([of[name] for name in (columns(groups) if groups else (HEMISPHERE,))], 1)
         expected = np.empty((kept, len(away)))
         for row in range(kept):
             # Threads that wait for one another spin: where the cores are taken, a fit took 7 s instead of 0.3.
@@ -156,21 +163,22 @@ def _squared_correlation(sums: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(found), found, 0.0)
 
 
-def _as_json(shared: Partition, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+def _as_json(whole: Partition, beyond: Partition, scores: dict[str, np.ndarray]) -> dict[str, Any]:
     def by_stream(values: np.ndarray) -> dict[str, float | None]:
         return {s: float(v) if np.isfinite(v) else None for s, v in zip(STREAMS, values, strict=True)}
 
     def by_group(values: np.ndarray) -> dict[str, dict[str, float | None]]:
-        return {group: by_stream(row) for group, row in zip(shared.groups, values, strict=True)}
+        return {group: by_stream(row) for group, row in zip(whole.groups, values, strict=True)}
 
     return {
         "method": "quantities as their means given the groups (boosted trees, learned outside the held-out patches); "
         "squared correlation of the model's streams with the held-out labels from the 25th month on; Shapley values",
-        "groups": list(shared.groups),
+        "groups": list(whole.groups),
         "streams": list(STREAMS),
-        "total": by_stream(shared.total),
-        "independent": by_group(shared.independent),
-        "alone": by_group(shared.alone),
-        "share": by_group(shared.share),
+        "total": by_stream(whole.total),
+        "independent": by_group(whole.independent),
+        "alone": by_group(whole.alone),
+        "share": by_group(whole.share),
+        "beyond_forcing": {"independent": by_group(beyond.independent), "share": by_group(beyond.share)},
         "scores": {name: by_stream(values) for name, values in scores.items()},
     }

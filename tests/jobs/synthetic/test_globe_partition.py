@@ -21,11 +21,13 @@ def test_shares_add_up_and_all_groups_come_near_the_ceiling(tmp_path: Path) -> N
     store = make_globe(tmp_path / "store", choice)
     found = read_sealed(make_truth_partition(store))
     assert found["groups"] == list(PREDICTOR_GROUPS)
-    assert len(found["scores"]) == 15
+    assert len(found["scores"]) == 16
     for stream in STREAMS:
         parts = [found["independent"][group][stream] for group in PREDICTOR_GROUPS]
         assert sum(parts) == pytest.approx(found["total"][stream], abs=1e-12)
         assert sum(found["share"][group][stream] for group in PREDICTOR_GROUPS) == pytest.approx(1)
+        more = [found["beyond_forcing"]["independent"][group][stream] for group in PREDICTOR_GROUPS]
+        assert sum(more) == pytest.approx(found["total"][stream] - found["scores"]["none"][stream], abs=1e-12)
         assert found["scores"]["PFT+CLIM+AGE+SOIL"][stream] == found["total"][stream]
         assert all(0 <= score[stream] <= 1 for score in found["scores"].values())
     assert found["total"]["lai"] > 0.5
