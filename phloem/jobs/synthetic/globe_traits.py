@@ -126,9 +126,9 @@ TRAITS: dict[str, Trait] = {
         "sand and slopes drain",
     ),
     "field_capacity": Trait(
-        (150, 170, 240, 160, 120, 150, 115, 190, 140, 100),
-        {"sandy": -0.25, "clayey": 0.15, "tall": 0.12, "dense": -0.08},
-        "what soil holds, and how deep roots go",
+        (180, 205, 270, 190, 135, 180, 140, 215, 175, 115),
+        {"wet": 0.30, "sandy": -0.25, "clayey": 0.15, "tall": 0.12, "dense": -0.08},
+        "what soil holds, and how deep water and roots go",
     ),
     "combustion_foliar": Trait(
         (0.55, 0.5, 0.4, 0.5, 0.7, 0.8, 0.85, 0.6, 0.75, 0.7), {"wet": -0.08}, "wet leaves burn less"
