@@ -26,6 +26,8 @@ LONG = {
     "jobs/ingest",
     "jobs/notebook",
     "jobs/run",
+    "jobs/synthetic/test_globe_partition.py",
+    "jobs/synthetic/test_globe_store.py",
     "jobs/synthetic/test_transect.py",
     "jobs/test_single_cell.py",
     "jobs/test_own_model.py",

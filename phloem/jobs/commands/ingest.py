@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 TEMPLATE = TEMPLATES / "ingest.toml"
 
-PATCH_TEMPLATES = {
+OWN_TEMPLATES = {
+    What.GLOBE: TEMPLATES / "globe.toml",
     What.PUBLISHED_PATCHES: TEMPLATES / "published_patches.toml",
     What.TOWER_PATCHES: TEMPLATES / "tower_patches.toml",
 }
@@ -31,7 +32,8 @@ def ingest(
             help="Ingest file (TOML); with monthly a NetCDF file of months, a folder of them "
             "(CARDAMOM's .cbf.nc) or an ingest file that says more of them, with fluxnet a table, a ZIP or a folder "
             "of them, with published-patches the maps of DifferLand_Global or an ingest file that names them, with "
-            "tower-patches an ingest file, with leaf-economics and growth-curves a table (CSV)."
+            "tower-patches an ingest file, with globe the file of a synthetic Earth or none, with leaf-economics and "
+            "growth-curves a table (CSV)."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
@@ -55,9 +57,12 @@ def ingest(
     if template is not None:
         from phloem.jobs.config.toml_file import copy_template
 
-        written = copy_template(PATCH_TEMPLATES.get(what, TEMPLATE), template)
-        option = f" --what {what.value}" if what in PATCH_TEMPLATES else ""
+        written = copy_template(OWN_TEMPLATES.get(what, TEMPLATE), template)
+        option = f" --what {what.value}" if what in OWN_TEMPLATES else ""
         print(f"wrote {written}; edit it, then: phloem ingest {template}{option} --out STORE")
+        return
+    if what is What.GLOBE:
+        _globe(source, out, as_json)
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
@@ -121,3 +126,19 @@ def _patches(source: Path, what: What, out: Path) -> ImportedPatches:
     from phloem.jobs.ingest.ingest_tower_patches import ingest_tower_patches
 
     return ingest_tower_patches(load_tower_patches_file(source), base, out)
+
+
+def _globe(source: Path | None, out: Path | None, as_json: bool) -> None:
+    """Make the patch store of a synthetic Earth, and say what it has."""
+    if out is None:
+        raise InputError("--out is missing: the folder of the store")
+    from phloem.jobs.config.globe_file import load_globe_file
+    from phloem.jobs.synthetic.globe_store import globe_lines, make_globe
+
+    store = make_globe(out, load_globe_file(source))
+    if as_json:
+        labels = {stream: store.count_labels(stream) for stream in store.streams}
+        counts = {"patches": len(store), "cells": sum(store.table["cells"]), "labels": labels}
+        print(json.dumps({"directory": str(out), **counts, **store.facts}, indent=2))
+        return
+    print("\n".join(globe_lines(store)))

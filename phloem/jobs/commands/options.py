@@ -84,6 +84,7 @@ class What(StrEnum):
     GROWTH_CURVES = "growth-curves"
     PUBLISHED_PATCHES = "published-patches"
     TOWER_PATCHES = "tower-patches"
+    GLOBE = "globe"
 
 
 class StampsIn(StrEnum):
