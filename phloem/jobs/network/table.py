@@ -164,10 +164,10 @@ class NetworkTable(ExperimentTable):
 
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse data that are no patches."""
-        if kind != "patches":
+        if kind != "patches" and (kind, domain) != ("synthetic", "globe"):
             raise ValueError(
-                f'experiment.name = "network" goes with data.kind = "patches", a patch store that `phloem ingest '
-                f'--what patches` makes; it is "{kind}"'
+                'experiment.name = "network" goes with data.kind = "patches", a patch store that `phloem ingest '
+                '--what patches` makes, or "synthetic" with domain = "globe"'
             )
 
     def loss_weights(self) -> LossWeights:

@@ -14,7 +14,7 @@ from phloem.io.patches.predictor_moments import COLUMNS, mean_and_deviation
 from phloem.io.patches.published_patches import published_split
 from phloem.io.patches.splits import Split, held_out, split_of
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
-from phloem.jobs.campaign.kind_of_work import Units
+from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
 from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import expand_path
@@ -143,15 +143,40 @@ class CheckedPatches:
         return [table.epochs * steps_of_epoch(table, split) for split in splits]
 
 
-def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
+@dataclass(frozen=True)
+class MadeUpPatches:
+    """A synthetic Earth that is made inside the campaign."""
+
+    configuration: Configuration
+
+    def units(self, root: Path) -> Units:
+        """Make the patches, and return the networks."""
+        from phloem.jobs.synthetic.globe_store import make_globe
+
+        store = make_globe(root / "patches", self.configuration.data.earth)
+        return checked_store(self.configuration, store).units(root)
+
+
+def check_patches(configuration: Configuration, base: Path) -> CheckedInput:
     """Read and check the table of a patch store; see `KindOfWork.check`.
 
     Raises:
         InputError: what no training over it could use; nothing is computed.
     """
-    table = table_of(configuration)
+    if configuration.data.kind == "synthetic":
+        return MadeUpPatches(configuration)
     path = expand_path(str(configuration.data.path), base)
-    store = open_patches(path)
+    data = configuration.data.model_copy(update={"path": str(path)})
+    return checked_store(configuration.model_copy(update={"data": data}), open_patches(path))
+
+
+def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPatches:
+    """Return a store over which all networks of a configuration can be trained.
+
+    Raises:
+        InputError: they cannot be.
+    """
+    table, path = table_of(configuration), store.paths.root
     if store.months % 12 or store.first_month.astype(int) % 12:
         raise InputError(
             f"{path}: {store.months} months from {store.first_month} on: whole years from a January on are due"
@@ -168,8 +193,7 @@ def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
     for run in range(configuration.campaign.members):
         for set_up in table.set_ups[:1]:
             training_input(table, store, configuration.campaign.seed, set_up, run)
-    data = configuration.data.model_copy(update={"path": str(path)})
-    return CheckedPatches(configuration.model_copy(update={"data": data}), store)
+    return CheckedPatches(configuration, store)
 
 
 def _check_columns(table: NetworkTable, store: PatchStore) -> None:
@@ -197,6 +221,8 @@ def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Unit
     Raises:
         InputError: the store there is another.
     """
+    if wanted.data.kind == "synthetic":
+        return None
     folder = expand_path(str(wanted.data.path), base)
     if folder == expand_path(str(campaign.configuration.data.path), campaign.paths.root):
         return None
