@@ -113,7 +113,7 @@ class OpenedTraining(OpenedCampaign):
         Raises:
             InputError: always.
         """
-        raise InputError(f"{self.directory}: networks are scored over patches, not by cells: phloem report {self.directory}")
+        raise InputError(f"networks are scored over patches, not by cells: phloem report {self.directory}")
 
     @cached_property
     def plot(self) -> CampaignPlots:
