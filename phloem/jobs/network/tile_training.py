@@ -214,8 +214,8 @@ class TileTraining:
         taken = min(steps, per_epoch - inside)
         order = epoch_order(self.table, self.seed, first.run, epoch, first.split.train)
         walking, losses = np.ones(len(lanes), bool), []
-        steps = list(parallel.batches.steps(np.array(order)))[inside : inside + taken]
-        for placed in source.ahead(steps, partial(_placed, parallel, source)):
+        dealt = list(parallel.batches.steps(np.array(order)))[inside : inside + taken]
+        for placed in source.ahead(dealt, partial(_placed, parallel, source)):
             networks, values = parallel.step(networks, placed, walking)
             losses.append(values)
         for values in losses:
