@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Axes:
         sign_by: which variable loads above 0 on each component.
         cells: how many were used.
         refused: why there are none; empty where there are.
+        mean, deviation: (variables,) over the cells that were used, by which variables are standardised; empty where
+            there are no axes.
     """
 
     variables: tuple[str, ...]
@@ -38,6 +40,8 @@ class Axes:
     sign_by: tuple[str, ...]
     cells: int
     refused: str = ""
+    mean: np.ndarray = field(default_factory=lambda: np.empty(0))
+    deviation: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of attribution.json, without the scores."""
@@ -82,7 +86,16 @@ def strategy_axes(parameters: np.ndarray, strategy: Strategy) -> Axes:
     loadings, sign_by = _fix_signs(pca.components_, strategy)
     scores = np.full(values.shape, np.nan)
     scores[valid] = standard @ loadings.T
-    return Axes(strategy.names, pca.explained_variance_ratio_, loadings, scores, sign_by, len(used))
+    return Axes(
+        strategy.names,
+        pca.explained_variance_ratio_,
+        loadings,
+        scores,
+        sign_by,
+        len(used),
+        mean=middle,
+        deviation=spread,
+    )
 
 
 def _fix_signs(components: np.ndarray, strategy: Strategy) -> tuple[np.ndarray, tuple[str, ...]]:

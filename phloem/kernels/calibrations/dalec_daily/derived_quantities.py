@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phloem.kernels.models.dalec_daily.parameters import PARAMETER_NAMES
+from phloem.kernels.models.ecological_variables import ECOLOGICAL_VARIABLES, LEADING, ecological_variables
 from phloem.model_tables import Derived, Quantity, Stock, Strategy
 from phloem.names import PERIOD
 
@@ -59,52 +60,14 @@ ATTRIBUTED = ("leaf_lifespan", "turnover_wood", "turnover_root", "npp_leaf", "np
 def strategies(parameters: np.ndarray) -> dict[str, np.ndarray]:
     """Return the 13 ecological variables of parameter sets, each of shape (...).
 
-    GPP goes, in the model's order, to respiration, foliage, labile carbon, roots and wood: what is
-    left after each step is shared by the next.
-
     Args:
         parameters: the physical values, (..., 30).
     """
-    p = {name: np.asarray(parameters, float)[..., column] for column, name in enumerate(PARAMETER_NAMES)}
-    npp = 1.0 - p["f_auto"]
-    rest = npp * (1.0 - p["f_foliar"])
-    below = rest * (1.0 - p["f_labile"])
-    return {
-        "ce": p["canopy_efficiency"],
-        "uwue": p["uwue"],
-        "q10": np.exp(10.0 * p["temperature_sensitivity"]),
-        "f_auto": p["f_auto"],
-        "k_lit": p["turnover_litter"],
-        "lcma": p["lcma"],
-        "leaf_onset_period": p["labile_release_period"],
-        "leaf_fall_period": p["leaf_fall_period"],
-        "leaf_lifespan": p["leaf_lifespan"],
-        "gpp_labile": rest * p["f_labile"],
-        "gpp_foliar": npp * p["f_foliar"],
-        "gpp_wood": below * (1.0 - p["f_root"]),
-        "gpp_root": below * p["f_root"],
-    }
+    values = np.asarray(parameters, float)
+    return ecological_variables({name: values[..., column] for column, name in enumerate(PARAMETER_NAMES)})
 
 
-STRATEGY = Strategy(
-    quantities=(
-        Quantity("ce", "1", "canopy efficiency"),
-        Quantity("uwue", "g hPa0.5 kg-1", "underlying water-use efficiency"),
-        Quantity("q10", "1", "Q10 of decomposition, exp(10 x temperature sensitivity)"),
-        Quantity("f_auto", "1", "share of GPP respired by plants"),
-        Quantity("k_lit", "d-1", "litter mineralisation"),
-        Quantity("lcma", "g m-2", "leaf carbon mass per area"),
-        Quantity("leaf_onset_period", "d", "labile release period"),
-        Quantity("leaf_fall_period", "d", "leaf-fall period"),
-        Quantity("leaf_lifespan", "yr", "leaf lifespan"),
-        Quantity("gpp_labile", "1", "share of GPP to labile carbon"),
-        Quantity("gpp_foliar", "1", "share of GPP to foliage"),
-        Quantity("gpp_wood", "1", "share of GPP to wood"),
-        Quantity("gpp_root", "1", "share of GPP to fine roots"),
-    ),
-    compute=strategies,
-    leading=("lcma", "gpp_wood", "ce"),
-)
+STRATEGY = Strategy(ECOLOGICAL_VARIABLES, strategies, leading=LEADING)
 
 STOCKS = (
     Stock("biomass", "Mg ha-1", "live biomass, carbon: labile, foliar, fine roots and wood", LIVE_POOLS, MG_HA),

@@ -1,0 +1,1 @@
+"""Trained spatialisation networks as functions: Shapley values, trait-environment curves, changed climates."""
