@@ -103,6 +103,13 @@ CellOption = Annotated[
     str | None, typer.Option("--cell", help="Cell of merged.nc whose parameters are taken; default: the tower's name.")
 ]
 MembersOption = Annotated[str, typer.Option("--members", help="all, median (of merged.nc), or numbers such as 0,2.")]
+MembersOfKind = Annotated[
+    str | None,
+    typer.Option(
+        "--members",
+        help="all, median (of merged.nc), mean (of networks), or numbers such as 0,2; default: all, of networks mean.",
+    ),
+]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="Corrected equations, or the published arithmetic.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the arithmetic.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the time loop; cpu is generated C.")]

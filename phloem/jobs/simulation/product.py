@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +11,16 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from phloem.errors import InputError, WorkError
+from phloem.errors import InputError
 from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.campaign.tile_schema import MEDIANS_RULE, TileSchema, TileVariable
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.drivers.tower_arrays import TIME_UNITS
-from phloem.io.files.atomic import sync_directory, sync_file
 from phloem.io.files.disk_space import not_written
-from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled, new_netcdf, put_texts
+from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, filled
+from phloem.io.files.replaced_netcdf import file_aside, replaced_netcdf
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
+from phloem.io.merge.place_axes import define_cell_axis, define_grid_axes
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.simulation.periods import PeriodAxis
@@ -98,15 +97,11 @@ def write_simulation(campaign: Campaign, table: SimulationTable) -> Path:
         raise not_written(out, error, _AGAIN) from error
     finally:
         for process in started:
-            _temporary(out, process).unlink(missing_ok=True)
+            file_aside(out, process).unlink(missing_ok=True)
     return path
 
 
 _AGAIN = "the same command goes on from here"
-
-
-def _temporary(out: Path, process: int) -> Path:
-    return out.with_name(f"{out.name}.{process}.tmp")
 
 
 def write_apart(root: Path, report: Callable[[int], None]) -> Path:
@@ -127,24 +122,12 @@ def write_apart(root: Path, report: Callable[[int], None]) -> Path:
     def load(number: int) -> Arrays:
         return load_tile(campaign.paths, number, campaign.schema, commits)[0]
 
-    temporary = _temporary(out, os.getpid())
     tables, precision = source.configuration.calibration.tables, source.configuration.calibration.precision
-    try:
-        frame = _survey(campaign, source, table, load, report)
-        with new_netcdf(temporary) as file:
-            _define(file, frame, source, table, daily_outputs(tables), precision)
-            write = _write_rows if frame.grid is not None else _write_cells
-            write(file, frame, numbers, load, [one.name for one in daily_outputs(tables)], report)
-        sync_file(temporary)
-        os.replace(temporary, out)
-        sync_directory(out.parent)
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, (InputError, WorkError)):
-            raise
-        raise not_written(out, error, _AGAIN) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    frame = _survey(campaign, source, table, load, report)
+    with replaced_netcdf(out, _AGAIN) as file:
+        _define(file, frame, source, table, daily_outputs(tables), precision)
+        write = _write_rows if frame.grid is not None else _write_cells
+        write(file, frame, numbers, load, [one.name for one in daily_outputs(tables)], report)
     return out
 
 
@@ -234,9 +217,9 @@ def _define(
             "the run repeats its years of forcing; its years are counted backward from the last one, whose date is true"
         )
     if frame.grid is not None:
-        place = _define_grid(file, frame.grid)
+        place = define_grid_axes(file, frame.grid.grid)
     else:
-        place = _define_cells(file, frame)
+        place = define_cell_axis(file, frame.names, frame.latitude, frame.longitude)
         auxiliary += " latitude longitude"
     dimensions = ("member", "time", *place)
     shape = [len(file.dimensions[name]) for name in dimensions]
@@ -261,37 +244,6 @@ def _define(
     status.flag_values = np.array(list(STATUS.values()), np.int8)
     status.flag_meanings = " ".join(STATUS)
     status.set_auto_maskandscale(False)
-
-
-def _define_grid(file: netCDF4.Dataset, placed: PlacedCells) -> tuple[str, ...]:
-    grid = placed.grid
-    for name, values, units, standard, axis in (
-        ("lat", grid.latitude, "degrees_north", "latitude", "Y"),
-        ("lon", grid.longitude, "degrees_east", "longitude", "X"),
-    ):
-        file.createDimension(name, len(values))
-        variable = file.createVariable(name, "f8", (name,))
-        variable.setncatts({"units": units, "standard_name": standard, "axis": axis, "bounds": f"{name}_bnds"})
-        variable[:] = values
-    for name, values in zip(("lat", "lon"), grid.bounds(), strict=True):
-        file.createVariable(f"{name}_bnds", "f8", (name, "bnds"))[:] = values
-    area = file.createVariable("cell_area", "f8", ("lat", "lon"))
-    area.setncatts({"units": "m2", "standard_name": "cell_area"})
-    area[:] = np.broadcast_to(grid.areas()[:, None], grid.shape)
-    return "lat", "lon"
-
-
-def _define_cells(file: netCDF4.Dataset, frame: _Frame) -> tuple[str, ...]:
-    file.createDimension("cell", len(frame.names))
-    put_texts(file, "cell", "cell", frame.names, {"long_name": "site or cell identifier", "cf_role": "timeseries_id"})
-    for name, units, values in (
-        ("latitude", "degrees_north", frame.latitude),
-        ("longitude", "degrees_east", frame.longitude),
-    ):
-        variable = file.createVariable(name, "f8", ("cell",), fill_value=FILL)
-        variable.setncatts({"units": units, "standard_name": name})
-        variable[:] = filled(np.asarray(values, float))
-    return ("cell",)
 
 
 def _write_cells(

@@ -15,6 +15,7 @@ from phloem.jobs.campaign.campaign import is_campaign, open_campaign
 from phloem.jobs.campaign.planning import take_up
 from phloem.jobs.config.campaign_file import Configuration, configuration_of
 from phloem.jobs.config.parameters_file import ALL_MEMBERS, MEDIAN, member_numbers
+from phloem.jobs.config.year_range import year_range
 from phloem.jobs.run.engines import run_planned
 from phloem.jobs.run.outcome import ToldElsewhere
 from phloem.jobs.simulation.periods import PER_YEAR
@@ -90,7 +91,7 @@ def simulate_campaign(
     if choice.cells:
         chosen["cells"] = [name.strip() for name in choice.cells.split(",")]
     if choice.years:
-        chosen["shown_years"] = _years(choice.years)
+        chosen["shown_years"] = year_range(choice.years)
     if choice.drivers is not None:
         if not choice.drivers.exists():
             raise InputError(f"--drivers {choice.drivers}: not there")
@@ -133,14 +134,3 @@ def _as_begun(configuration: Configuration, parts: Path) -> Configuration:
         return configuration
     experiment = configuration.experiment.model_copy(update={"longest": begun.experiment.longest})
     return configuration.model_copy(update={"tiles": begun.tiles, "experiment": experiment})
-
-
-def _years(text: str) -> list[int]:
-    first, _, last = text.partition("-")
-    try:
-        years = [int(first), int(last or first)]
-    except ValueError:
-        raise InputError(f"--years {text!r}: a year, or two such as 2001-2010, are due") from None
-    if years[0] > years[1]:
-        raise InputError(f"--years {text!r}: the first year comes first")
-    return years

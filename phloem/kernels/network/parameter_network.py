@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, PHENOLOGY, POOLS
+from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, PHENOLOGY, POOLS, UNKNOWNS, as_published
+from phloem.kernels.objective.bounded_log import log_physical
 
 UNITS = 32
 LAYERS = 3
@@ -141,6 +142,19 @@ def unbounded_quantities(
     pools = hidden @ weights.pools.w + weights.pools.b
     days = jnp.concatenate([hidden, hemisphere], 1) @ weights.phenology.w + weights.phenology.b
     return jnp.concatenate([parameters, days, pools], 1).T
+
+
+def log_quantities(
+    weights: Weights, predictors: Float[Array, "rows columns"], mode: str = "strict"
+) -> Float[Array, "unknowns rows"]:
+    """Return the natural logarithms of the physical quantities of cells, in the order of the model's unknowns.
+
+    Args:
+        weights: of the network.
+        predictors: standardised; the first column is the hemisphere.
+        mode: `strict`, or `compat` for the public code's bounds of single precision.
+    """
+    return log_physical(unbounded_quantities(weights, predictors), as_published() if mode == "compat" else UNKNOWNS)
 
 
 def hemisphere(latitude: Sequence[float] | np.ndarray) -> np.ndarray:

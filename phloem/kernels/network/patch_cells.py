@@ -17,8 +17,10 @@ from phloem.kernels.network.parameter_network import hemisphere
 from phloem.kernels.network.patch_labels import STREAMS, LabelStream, PatchLabels
 from phloem.kernels.network.patch_loss import YEAR
 from phloem.kernels.network.patch_model import patch_tables
+from phloem.kernels.network.patch_outputs import forcing_tables
 from phloem.kernels.network.set_ups import HEMISPHERE, standardised
 from phloem.kernels.network.training_loss import Patch
+from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.names import PATCH_FORCING
 
 FORCING = PATCH_FORCING
@@ -46,6 +48,11 @@ class MonthAxis:
         return (self.first.astype("datetime64[M]") + np.arange(self.count + 1)).astype("datetime64[D]")
 
     @property
+    def edges(self) -> np.ndarray:
+        """Begin of each month and of the one after the last, days since 2001-01-01, (months + 1,)."""
+        return (self._starts - np.datetime64("2001-01-01")).astype(float)
+
+    @property
     def lengths(self) -> np.ndarray:
         """Days of each month, (months,)."""
         return np.diff(self._starts).astype(float)
@@ -53,7 +60,7 @@ class MonthAxis:
     @property
     def time(self) -> np.ndarray:
         """Mean of each month's days, as days since 2001-01-01, (months,)."""
-        return (self._starts[:-1] - np.datetime64("2001-01-01")).astype(float) + 0.5 * (self.lengths - 1)
+        return self.edges[:-1] + 0.5 * (self.lengths - 1)
 
     @property
     def doy(self) -> np.ndarray:
@@ -112,15 +119,35 @@ def patch_of_cells(
         ValueError: more cells than rows or none, forcing or a predictor that is not finite or is the same everywhere,
             an unknown stream, or a weight below 0.
     """
-    count = len(cells)
-    if not 0 < count <= rows:
-        raise ValueError(f"{count} cells for a patch of {rows} rows")
-    place = np.where(np.arange(rows) < count, np.arange(rows), 0)
+    place = _rows(cells, rows)
     labels = _labels(cells, months, place)
     terms = _weather(cells, months, mode, place)
     typed = PatchLabels(*(_typed(one, dtype) for one in labels))
     predictors = predictor_rows(cells, statistics, rows, columns)
     return Patch(jnp.asarray(predictors, dtype), patch_tables(terms, labels, dtype), typed)
+
+
+def forcing_of_cells(
+    cells: PatchCells, months: MonthAxis, rows: int, *, mode: str = "strict", dtype: Any = np.float32
+) -> DayTables:
+    """Return the forcing alone as the time loop reads it, whole segments of months; arguments as of `patch_of_cells`.
+
+    Raises:
+        ValueError: more cells than rows or none, or forcing that is not finite.
+    """
+    place = _rows(cells, rows)
+    return forcing_tables(_weather(cells, months, mode, place), dtype)
+
+
+def _rows(cells: PatchCells, rows: int) -> np.ndarray:
+    """The cell of each row of a patch; rows that are no cells repeat the first.
+
+    Raises:
+        ValueError: more cells than rows, or none.
+    """
+    if not 0 < len(cells) <= rows:
+        raise ValueError(f"{len(cells)} cells for a patch of {rows} rows")
+    return np.where(np.arange(rows) < len(cells), np.arange(rows), 0)
 
 
 def _weather(cells: PatchCells, months: MonthAxis, mode: str, place: np.ndarray) -> MonthlyWeather:

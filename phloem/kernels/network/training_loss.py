@@ -16,13 +16,11 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS, as_published
 from phloem.kernels.models.dalec_monthly.records import CARBON
-from phloem.kernels.network.parameter_network import Weights, unbounded_quantities
+from phloem.kernels.network.parameter_network import Weights, log_quantities
 from phloem.kernels.network.patch_labels import PatchLabels
 from phloem.kernels.network.patch_loss import COUPLED, LossWeights, cell_terms, coupled_terms, sums_of_months
 from phloem.kernels.network.patch_model import cell_sums, first_state, patch_model, segment_of
-from phloem.kernels.objective.bounded_log import log_physical
 from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.fold import fold_and_keep
 from phloem.kernels.time_loop.run_days import run_days
@@ -64,8 +62,7 @@ class TrainingLoss:
     def _start(self, network: Weights, patch: Patch) -> tuple[object, object, Array]:
         """Return the model's inputs, first state and the initial pools of carbon."""
         model = patch_model(self.mode)
-        table = UNKNOWNS if self.is_strict else as_published()
-        logs = log_physical(unbounded_quantities(network, patch.predictors), table)
+        logs = log_quantities(network, patch.predictors, self.mode)
         count = len(model.parameters)
         pools = jnp.exp(logs[count:])
         return model.inputs_of_logs(logs[:count]), first_state(pools), pools[: len(CARBON)]
