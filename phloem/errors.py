@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 
@@ -32,3 +33,9 @@ def some(items: Sequence[object], between: str = ", ", most: int = 8) -> str:
     """The first of some items, and how many more there are, for a message."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return between.join(map(str, items[:most])) + more
+
+
+def did_you_mean(name: object, valid: Collection[str]) -> str:
+    """Return a question that names the nearest of the valid names, with a blank before it; empty where none is near."""
+    near = difflib.get_close_matches(str(name), valid, 1, 0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 LONG = {
     "analysis/attribution/test_all_targets.py",
     "analysis/curves/test_growth_curves.py",
+    "analysis/interpret",
     "analysis/report",
     "engines",
     "faults",

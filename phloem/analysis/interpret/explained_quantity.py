@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phloem.analysis.parameters.strategy_axes import Axes
-from phloem.errors import InputError
+from phloem.errors import InputError, did_you_mean
 from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
 from phloem.kernels.models.dalec_monthly.strategy import MONTHLY_STRATEGY, UNKNOWN_NAMES
 
@@ -41,9 +40,8 @@ class ExplainedQuantity:
             if not math.isfinite(coefficient + self.constant):
                 raise InputError(f"quantity {self.name}: coefficient {coefficient} of {name}, constant {self.constant}")
             if name not in SOURCES:
-                near = difflib.get_close_matches(name, SOURCES, 1, 0.4)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise InputError(f"quantity {name!r}: valid are {', '.join(SOURCES)}.{hint}")
+                valid = ", ".join(SOURCES)
+                raise InputError(f"quantity {name!r}: valid are {valid}.{did_you_mean(name, SOURCES)}")
 
 
 CUE = ExplainedQuantity("cue", "1", "carbon-use efficiency, 1 - f_auto", {"f_auto": -1.0}, 1.0)

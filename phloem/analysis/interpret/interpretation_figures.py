@@ -30,6 +30,9 @@ GROUP_COLOURS = {
 BINS = 60
 """Of a swarm's values: points of one bin are spread across the row."""
 
+NEGLIGIBLE = 1e-6
+"""Share of a predictor up to which it has no sign: what is left of sums of rounded numbers."""
+
 EXTREME = 98.0
 """Per cent of |change| at which the colour scale of a map ends."""
 
@@ -43,7 +46,7 @@ def network_importance_figure(importance: NetworkImportance) -> Figure:
     plain_axes(axes, 7.5)
     for place, row in enumerate(rows):
         axes.barh(place, row.mean_absolute, height=0.72, color=_group_colour(row.group), linewidth=0)
-        sign = "" if not np.isfinite(row.direction) else "+" if row.direction > 0 else "−"
+        sign = "" if not row.share > NEGLIGIBLE or np.isnan(row.direction) else "+" if row.direction > 0 else "−"
         axes.text(0.99, place, sign, va="center", ha="right", fontsize=8, color=MUTED,
                   transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_yticks(range(len(rows)), [row.predictor for row in rows], fontsize=7.5)
@@ -70,9 +73,11 @@ def swarm_figure(explained: ShapleyValues, quantity: str, most: int = 12) -> Fig
     plain_axes(axes, 7.5)
     for row, column in enumerate(order):
         x = explained.rows[:, column]
-        rank = np.searchsorted(np.sort(x), x, side="right") / len(x)
+        rank = np.searchsorted(np.sort(x), x)
         heights = row + _spread(phi[:, column])
-        points = axes.scatter(phi[:, column], heights, c=rank, s=5, cmap="cividis", vmin=0, vmax=1, linewidth=0)
+        points = axes.scatter(
+            phi[:, column], heights, c=rank / max(rank.max(), 1), s=5, cmap="cividis", vmin=0, vmax=1, linewidth=0
+        )
     axes.axvline(0.0, color=INK, linewidth=0.6)
     axes.set_yticks(range(len(order)), [explained.predictors[column] for column in order], fontsize=7.5)
     axes.set_xlabel(f"Shapley value, {typeset(explained.quantities[place].unit)}", fontsize=8)
@@ -141,7 +146,7 @@ def loadings_figure(axes: StrategyAxes) -> Figure:
 
 def _draw_curve(axes: Axes, curve: TraitCurve, colour: str) -> None:
     everywhere = curve.plant_type == GLOBAL
-    axes.scatter(curve.x, curve.y, s=3, color=colour, alpha=0.06 if everywhere else 0.12, linewidth=0)
+    axes.scatter(curve.x, curve.y, s=3, color=colour, alpha=0.2 if everywhere else 0.3, linewidth=0)
     style = (0, (5, 2)) if everywhere else "-"
     axes.plot(curve.grid, curve.trend, color=colour, linewidth=1.4, linestyle=style, label=curve.plant_type)
 

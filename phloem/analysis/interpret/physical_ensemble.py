@@ -19,9 +19,9 @@ from jax import Array
 from phloem.analysis.interpret.explained_quantity import SOURCES, ExplainedQuantity
 from phloem.analysis.interpret.predictor_table import PredictorTable
 from phloem.errors import InputError
-from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, UNKNOWNS
+from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
 from phloem.kernels.models.dalec_monthly.strategy import UNKNOWN_NAMES
-from phloem.kernels.models.ecological_variables import ecological_variables
+from phloem.kernels.models.ecological_variables import READS, ecological_variables
 from phloem.kernels.network.parameter_network import Layer, Weights, unbounded_quantities
 from phloem.kernels.network.set_ups import columns
 from phloem.kernels.network.training_step import ALL_COLUMNS
@@ -250,15 +250,15 @@ def _explained(
     table: tuple[Parameter, ...],
 ) -> Array:
     """Mixing (explained, used) of the sources that are used, (explained, rows)."""
-    needed = [row for row, name in enumerate(UNKNOWN_NAMES) if name in used]
-    if not set(used) <= set(UNKNOWN_NAMES):
-        needed = sorted({*needed, *range(len(PARAMETERS) - len(REPEATING))})
+    is_derived = not set(used) <= set(UNKNOWN_NAMES)
+    read = {*used, *(READS if is_derived else ())}
+    needed = [row for row, name in enumerate(UNKNOWN_NAMES) if name in read]
     mean = dict(zip(needed, _mean_quantities(arrays, rows, table, tuple(needed)), strict=True))
     for row, centre in zip(REPEATING, centres, strict=True):
         if row in mean:
             half = 0.5 * UNKNOWNS[row].period
             mean[row] = centre + jnp.mod(mean[row] - centre + half, 2 * half) - half
     sources = {UNKNOWN_NAMES[row]: values for row, values in mean.items()}
-    if not set(used) <= set(UNKNOWN_NAMES):
+    if is_derived:
         sources = {**ecological_variables(sources, jnp.exp), **sources}
     return jnp.matmul(mixing, jnp.stack([sources[name] for name in used]), precision="highest") + constants

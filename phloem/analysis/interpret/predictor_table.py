@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from phloem.errors import InputError, some
+from phloem.errors import InputError, did_you_mean, some
 from phloem.kernels.network.parameter_network import hemisphere
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS, HEMISPHERE
 
@@ -48,7 +47,7 @@ class PredictorTable:
             InputError: there is none of this name.
         """
         if name not in self.names:
-            raise InputError(f"predictor {name!r}: valid are {', '.join(self.names)}.{_hint(name, self.names)}")
+            raise InputError(f"predictor {name!r}: valid are {', '.join(self.names)}.{did_you_mean(name, self.names)}")
         return self.values[:, self.names.index(name)]
 
     def cells(self, which: np.ndarray) -> PredictorTable:
@@ -94,7 +93,9 @@ class PredictorTable:
         types = GROUPS["PFT"]
         if plant_type not in types:
             valid = ", ".join(types)
-            raise InputError(f"plant functional type {plant_type!r}: valid are {valid}.{_hint(plant_type, types)}")
+            raise InputError(
+                f"plant functional type {plant_type!r}: valid are {valid}.{did_you_mean(plant_type, types)}"
+            )
         fractions = np.stack([self.column(name) for name in types], 1)
         total = fractions[np.isfinite(fractions).all(1)].sum(1)
         if total.size and not 0.5 * whole < total.max() < 1.01 * whole:
@@ -118,7 +119,7 @@ def predictor_table(latitude: np.ndarray, predictors: Mapping[str, np.ndarray]) 
     names = (HEMISPHERE, *predictors)
     for name, values in predictors.items():
         if name not in KNOWN[1:]:
-            raise InputError(f"predictor {name!r}: valid are {', '.join(KNOWN[1:])}.{_hint(name, KNOWN)}")
+            raise InputError(f"predictor {name!r}: valid are {', '.join(KNOWN[1:])}.{did_you_mean(name, KNOWN)}")
         if np.shape(values) != np.shape(latitude):
             raise InputError(f"predictor {name}: shape {np.shape(values)}, latitudes have {np.shape(latitude)}")
     columns = [hemisphere(latitude), *(np.asarray(values, float) for values in predictors.values())]
@@ -169,8 +170,3 @@ def explained_cells(
     if count < left.size:
         left = np.random.default_rng(seed).choice(left, count, replace=False)
     return np.sort(left)
-
-
-def _hint(name: str, valid: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, valid, 1, 0.4)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -28,6 +28,12 @@ ECOLOGICAL_VARIABLES = (
 LEADING = ("lcma", "gpp_wood", "ce")
 """Variables that load above 0 on the first components."""
 
+READS = (
+    "f_auto", "f_foliar", "f_root", "leaf_lifespan", "turnover_litter", "temperature_sensitivity", "canopy_efficiency",
+    "f_labile", "labile_release_period", "leaf_fall_period", "lcma", "uwue",
+)  # fmt: skip
+"""Parameters that the variables follow from."""
+
 
 def ecological_variables(p: Mapping[str, Any], exp: Callable[[Any], Any] = np.exp) -> dict[str, Any]:
     """Return the 13 ecological variables of parameter sets.
@@ -36,7 +42,7 @@ def ecological_variables(p: Mapping[str, Any], exp: Callable[[Any], Any] = np.ex
     left after each step is shared by the next.
 
     Args:
-        p: physical values by parameter, arrays of one shape.
+        p: physical values by parameter, those of `READS`, arrays of one shape.
         exp: the exponential function of these arrays.
     """
     npp = 1.0 - p["f_auto"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
+from phloem.errors import did_you_mean
 from phloem.names import PREDICTOR_GROUPS
 
 GROUPS = PREDICTOR_GROUPS
@@ -34,9 +34,7 @@ def columns(set_up: Sequence[str]) -> tuple[str, ...]:
     known = {**GROUPS, **CONTROLS}
     for name in set_up:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, 1, 0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"group of predictors {name!r}: valid are {', '.join(known)}.{hint}")
+            raise ValueError(f"group of predictors {name!r}: valid are {', '.join(known)}.{did_you_mean(name, known)}")
     if not set_up or len(set(set_up)) < len(set_up):
         raise ValueError(f"set-up {list(set_up)}: some of {', '.join(known)}, each once")
     ordered = [name for name in known if name in set_up]
