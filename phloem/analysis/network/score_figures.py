@@ -1,12 +1,15 @@
-"""Figures of networks' scores: a table of set-ups and streams in colours, and losses over the epochs."""
+"""Figures of networks' scores: set-ups and streams in colours, losses over the epochs, shares of several trainings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from phloem.arithmetic import ceil_div
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
 from phloem.analysis.style.wording import fixed
 from phloem.errors import InputError
@@ -63,7 +66,7 @@ def learning_curves_figure(
         patches: number of training and of dev patches of a run.
     """
     columns = min(4, len(set_ups))
-    rows = (len(set_ups) + columns - 1) // columns
+    rows = ceil_div(len(set_ups), columns)
     figure = Figure(figsize=(2.6 * columns, 0.5 + 1.7 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     epochs = np.arange(1, losses.shape[-1] + 1)
@@ -87,4 +90,40 @@ def learning_curves_figure(
             break
     figure.supxlabel("epoch", fontsize=8)
     figure.supylabel("loss per patch", fontsize=8)
+    return figure
+
+
+@styled()
+def compared_shares_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the share of plant types in each stream's explained variance, a dot with its interval for each training.
+
+    Args:
+        rows: with `stream`, `training`, `share`, `low` and `high`; at least one.
+
+    Raises:
+        InputError: none.
+    """
+    if not rows:
+        raise InputError("no shares: there is nothing to draw")
+    streams, trainings = (list(dict.fromkeys(row[key] for row in rows)) for key in ("stream", "training"))
+    figure = Figure(figsize=(1.8 + 1.1 * len(streams), 3.3), layout="constrained")
+    axes = figure.subplots()
+    plain_axes(axes, 8)
+    for row in rows:
+        number = trainings.index(row["training"])
+        x = streams.index(row["stream"]) + 0.5 * (number + 0.5) / len(trainings) - 0.25
+        colour = OKABE_ITO[number % len(OKABE_ITO)]
+        if row["share"] is None:
+            axes.text(x, 0.0, "–", ha="center", va="bottom", fontsize=8, color=MUTED)
+            continue
+        axes.plot([x], [100 * row["share"]], "o", color=colour, ms=5)
+        if row["low"] is not None and row["high"] is not None:
+            axes.plot([x, x], [100 * row["low"], 100 * row["high"]], color=colour, lw=1.2)
+    axes.axhline(50.0, color=MUTED, lw=0.8, ls=":")
+    axes.set_xticks(range(len(streams)), [stream.replace("_", " ") for stream in streams], fontsize=8)
+    axes.set_ylabel("share of plant types in explained variance, %", fontsize=8)
+    handles = [
+        Line2D([], [], color=OKABE_ITO[n % len(OKABE_ITO)], marker="o", label=name) for n, name in enumerate(trainings)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phloem.analysis.interpret.climate_response import ClimateDelta
 from phloem.analysis.interpret.explained_quantity import explained_quantities
 from phloem.analysis.network.score_files import RESULT as SCORES
 from phloem.analysis.parameters.strategy_axes import Axes
@@ -24,7 +25,7 @@ from phloem.jobs.network_analyses.ensembles import trained
 from phloem.jobs.network_analyses.explanations import Explanations, curves, explanations, types_wanted
 from phloem.jobs.network_analyses.partition import partitions
 from phloem.jobs.network_analyses.projection import projection, read_delta
-from phloem.jobs.network_analyses.store_cells import read_cells
+from phloem.jobs.network_analyses.store_cells import StoreCells, read_cells
 from phloem.jobs.progress import ProgressBar, say
 
 FOLDER = "attribution"
@@ -62,7 +63,11 @@ def attribute_networks(
     networks = read_networks(campaign)
     set_up = _set_up(networks, file)
     types_wanted(file.shap, set_up)
-    scores = see_to_scores(campaign)
+    scores: tuple[Path, dict[str, Any]] | str
+    try:
+        scores = see_to_scores(campaign)
+    except InputError as error:
+        scores = str(error)
     cells = read_cells(networks)
     delta = None
     if file.projection is not None:
@@ -114,17 +119,17 @@ def see_to_scores(campaign: Campaign) -> tuple[Path, dict[str, Any]]:
 
 def _found(
     networks: TrainedNetworks,
-    cells: Any,
+    cells: StoreCells,
     file: NetworkAttributionFile,
     set_up: str,
-    scores: tuple[Path, dict[str, Any]],
-    delta: Any,
+    scores: tuple[Path, dict[str, Any]] | str,
+    delta: ClimateDelta | None,
 ) -> NetworkAttribution:
     choice, seed = file.attribution, file.attribution.seed
     screened, sets = len(screened_set_ups(networks)), 1 + len(types_wanted(file.shap, set_up))
     with ProgressBar("attributing", 3 + screened + sets) as bar:
         bar.update(0, "shares")
-        shares = partitions(networks, cells, *scores, choice)
+        shares = [] if isinstance(scores, str) else partitions(networks, cells, *scores, choice)
         bar.update(1, "agreement")
         screens, unscreened = agreements(networks, cells, choice, lambda done: bar.update(1 + done, "agreement"))
         axes = components(networks, set_up, cells.table)
@@ -137,20 +142,24 @@ def _found(
         bar.update(1 + screened + sets, "curves")
         traits = curves(networks, cells, file.curves, file.shap, seed)
         bar.update(2 + screened + sets, "projection")
-        response = projection(networks, cells, file.projection, delta) if file.projection is not None else None
+        response = None
+        if file.projection is not None and delta is not None:
+            response = projection(networks, cells, file.projection, delta)
         bar.update(3 + screened + sets)
-    return NetworkAttribution(networks, cells, file, scores[1], shares, screens, unscreened, axes, explained, traits,
-                              response)  # fmt: skip
+    document = scores if isinstance(scores, str) else scores[1]
+    return NetworkAttribution(
+        networks, cells, file, document, shares, screens, unscreened, axes, explained, traits, response
+    )
 
 
 def describe(document: Mapping[str, Any]) -> list[str]:
     """Return lines for people of what `attribute_networks` returns."""
     lines = [f"{document['campaign']}: plant type or environment? Shares of explained variance of held-out cells, %"]
-    lines.append(f"{'stream':16}{'r2':>6}{'PFT':>16}{'environment':>16}  places where PFT leads, %")
+    lines.append(f"{'stream':14}{'r2':>6}{'PFT':>20}{'environment':>20}  places where PFT leads")
     for one in document["partition"]:
         pooled, mapped = one["pooled"], one["by_place"]
         if pooled is None:
-            lines.append(f"{one['stream']:16}not shared out: {one['refused']}")
+            lines.append(f"{one['stream']:14}  not shared out: {one['refused']}")
             continue
         pft = next(row for row in pooled["groups"] if row["group"] == "PFT")
         leads = next((row["fraction"] for row in mapped["groups"] if row["group"] == "PFT"), None) if mapped else None
@@ -158,8 +167,8 @@ def describe(document: Mapping[str, Any]) -> list[str]:
             pooled["environment_share"], pooled["environment_low"], pooled["environment_high"]
         )
         lines.append(
-            f"{one['stream']:16}{_two(pooled['total'])}{_share(pft['share'], pft['low'], pft['high']):>16}"
-            f"{environment:>16}  {'–' if leads is None else f'{100 * leads:.0f}'}"
+            f"{one['stream']:14}{_two(pooled['total'])}{_share(pft['share'], pft['low'], pft['high']):>20}"
+            f"{environment:>20}  {'–' if leads is None else f'{100 * leads:.0f}'}"
         )
     for one in document["identifiability"]["screens"]:
         kept = [row["parameter"] for row in one["std"]["rows"] if row["kept"] and row["read"]]

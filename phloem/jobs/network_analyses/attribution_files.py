@@ -22,7 +22,7 @@ from phloem.analysis.interpret.interpretation_figures import (
     network_importance_figure,
     swarm_figure,
 )
-from phloem.analysis.interpret.trait_curves import TraitEnvironment
+from phloem.analysis.interpret.trait_curves import LEAST_CELLS, TraitEnvironment
 from phloem.analysis.network.member_agreement import MemberAgreement
 from phloem.analysis.network.network_figures import dominance_figure, shares_figure
 from phloem.analysis.parameters.strategy_axes import Axes
@@ -47,7 +47,7 @@ class NetworkAttribution:
         networks: of the campaign.
         cells: of its store.
         file: the choices.
-        scores: its benchmark.json.
+        scores: its benchmark.json, or why there is none.
         shares: of the explained variance, by stream.
         screens: how far networks agree, by set-up.
         unscreened: set-ups without, and why.
@@ -60,7 +60,7 @@ class NetworkAttribution:
     networks: TrainedNetworks
     cells: StoreCells
     file: NetworkAttributionFile
-    scores: dict[str, Any]
+    scores: dict[str, Any] | str
     shares: list[StreamPartition]
     screens: list[MemberAgreement]
     unscreened: dict[str, str]
@@ -76,8 +76,15 @@ class NetworkAttribution:
             if one.refused:
                 lines.setdefault(one.refused, []).append(one.stream)
         found = [f"shares of {', '.join(streams)}: {why}" for why, streams in lines.items()]
+        if isinstance(self.scores, str):
+            found.append(f"shares: {self.scores}")
         found += [f"agreement of {set_up}: {why}" for set_up, why in self.unscreened.items()]
         found += [f"Shapley values of {name or 'all cells'}: {why}" for name, why in self.explained.refused.items()]
+        if self.explained.scarce:
+            found.append(
+                f"cells of {', '.join(self.explained.scarce)} apart: fewer than {LEAST_CELLS} are covered by the type "
+                f"to {self.file.shap.share:g} % and seen by all networks"
+            )
         for words, part in (("components", self.axes), ("curves", self.traits), ("projection", self.response)):
             if isinstance(part, str):
                 found.append(f"{words}: {part}")
@@ -95,7 +102,9 @@ class NetworkAttribution:
                 "campaign": configuration.campaign.name,
                 "configuration_hash": configuration.fingerprint(),
                 "patches_sha256": self.networks.store.checksum,
-                "scored_patches_sha256": self.scores["scored_patches_sha256"],
+                "scored_patches_sha256": (
+                    None if isinstance(self.scores, str) else self.scores["scored_patches_sha256"]
+                ),
                 "settings": self.file.model_dump(),
                 "set_up": self.explained.set_up,
                 "cells": len(self.cells),

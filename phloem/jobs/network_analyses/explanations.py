@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from phloem.analysis.interpret.explained_quantity import (
     ExplainedQuantity,
     explained_quantities,
@@ -33,12 +35,14 @@ class Explanations:
         values: of cells of any plant type under the empty name, and of those that a type covers by its name.
         importance: of each quantity and set of cells.
         refused: plant types without values, and why; under the empty name, why there are none at all.
+        scarce: plant types that too few cells are covered by to be explained apart.
     """
 
     set_up: str
     values: dict[str, ShapleyValues] = field(default_factory=dict)
     importance: list[NetworkImportance] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    scarce: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of attribution.json."""
@@ -48,6 +52,7 @@ class Explanations:
             "explained": everywhere.to_json() if everywhere else None,
             "importance": [one.to_json() for one in self.importance],
             "refused": {name or "all": why for name, why in self.refused.items()},
+            "scarce": self.scarce,
         }
 
 
@@ -77,6 +82,23 @@ def types_wanted(choice: ShapSection, set_up: str) -> list[str]:
     return choice.plant_types or list(PREDICTOR_GROUPS["PFT"])
 
 
+def covering_types(cells: StoreCells, seen: np.ndarray, share: float) -> tuple[list[str], list[str]]:
+    """Return the plant types that cover enough cells to be explained apart, and the others.
+
+    Args:
+        cells: of a store.
+        seen: which of them each network has seen, (runs, cells).
+        share: per cent of a cell's area that a type covers.
+
+    Raises:
+        InputError: the shares of the types do not add up to 100.
+    """
+    there = seen.all(0) & cells.table.finite(PREDICTOR_GROUPS["PFT"])
+    counts = {name: int((there & cells.table.dominated_by(name, share)).sum()) for name in PREDICTOR_GROUPS["PFT"]}
+    enough = [name for name, count in counts.items() if count >= LEAST_CELLS]
+    return enough, [name for name in counts if name not in enough]
+
+
 def explanations(
     networks: TrainedNetworks,
     cells: StoreCells,
@@ -104,8 +126,15 @@ def explanations(
     settings = ShapleySettings(ShapleyMethod(choice.method), choice.pairs, seed)
     ensemble, runs = ensemble_of(networks, set_up), networks.kept_members(set_up)
     seen = cells.seen(networks, runs)
-    everywhere = ["", *types_wanted(choice, set_up)] if choice.cells else []
-    for number, plant_type in enumerate(everywhere):
+    types = types_wanted(choice, set_up)
+    if types and not choice.plant_types:
+        try:
+            types, scarce = covering_types(cells, seen, choice.share)
+            found.scarce.extend(scarce)
+        except InputError as error:
+            found.refused["each plant type"] = str(error)
+            types = []
+    for number, plant_type in enumerate(["", *types] if choice.cells else []):
         try:
             chosen = explained_cells(
                 cells.table, ensemble.names, seen, count=choice.cells_of_type if plant_type else choice.cells,
@@ -143,10 +172,11 @@ def curves(
         return f"no network of {' nor of '.join(missing)} counts; curves are of both"
     agnostic, aware = ensemble_of(networks, AGNOSTIC), ensemble_of(networks, AWARE)
     runs = sorted({*networks.kept_members(AGNOSTIC), *networks.kept_members(AWARE)})
-    types = shap.plant_types or PREDICTOR_GROUPS["PFT"]
     try:
+        seen = cells.seen(networks, runs)
+        types = shap.plant_types or covering_types(cells, seen, shap.share)[0]
         return trait_environment(
-            agnostic, aware, cells.table, cells.seen(networks, runs), types,
+            agnostic, aware, cells.table, seen, types,
             traits=choice.traits, environment=choice.environment, count=choice.cells, share=shap.share,
             settings=ShapleySettings(ShapleyMethod(choice.method), choice.pairs, seed),
         )  # fmt: skip
