@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +33,7 @@ class DominanceIntervals:
         return {
             "level": LEVEL,
             "draws": self.draws,
-            "fraction": {
-                name: [finite(one), finite(other)] for name, one, other in zip(NAMES, low, high, strict=True)
-            },
+            "fraction": {name: [finite(one), finite(other)] for name, one, other in zip(NAMES, low, high, strict=True)},
             "pft_above_environment": [finite(float(end)) for end in self.pft_above_environment],
         }
 
@@ -56,7 +55,7 @@ def dominance_intervals(scores: SetUpScores, draws: int, seed: int = 0) -> Domin
     generator = np.random.default_rng(seed)
     fractions, above = [], []
     for _ in range(draws):
-        drawn = {
+        drawn: dict[Sequence[str], np.ndarray] = {
             tuple(groups): np.asarray(values)[generator.integers(0, len(values), len(values))]
             for groups, values in scores.items()
         }

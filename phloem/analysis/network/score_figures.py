@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from phloem.arithmetic import ceil_div
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
-from phloem.analysis.style.wording import fixed
+from phloem.analysis.style.wording import fixed, number
+from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
+
+LOW = -10.0
+"""Scores below are written as being below."""
 
 
 @styled()
@@ -38,9 +42,17 @@ def set_up_scores_figure(
     axes = figure.subplots()
     image = axes.imshow(values, cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in np.ndindex(values.shape):
-        value = values[row, column]
+        value = float(values[row, column])
         colour = INK if np.isfinite(value) and value > 0.6 else "white" if np.isfinite(value) else MUTED
-        axes.text(column, row, fixed(value, 2), ha="center", va="center", fontsize=7.5, color=colour)
+        axes.text(
+            column,
+            row,
+            fixed(value, 2) if not value < LOW else f"< {LOW:.0f}".replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            color=colour,
+        )
     axes.set_xticks(range(len(streams)), [stream.replace("_", " ") for stream in streams], fontsize=7.5)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=7.5)
     axes.tick_params(length=0)
@@ -73,15 +85,17 @@ def learning_curves_figure(
     for axes, name, own, seen in zip(panels, set_ups, losses / max(patches[0], 1), dev / max(patches[1], 1),
                                      strict=False):  # fmt: skip
         plain_axes(axes, 7)
-        for number, (line, dots) in enumerate(zip(own, seen, strict=True)):
+        for run, (line, dots) in enumerate(zip(own, seen, strict=True)):
             if np.isfinite(line).any():
-                axes.plot(epochs, line, color=OKABE_ITO[0], lw=0.7, alpha=0.7, label="train" if not number else None)
+                axes.plot(epochs, line, color=OKABE_ITO[0], lw=0.7, alpha=0.7, label="train" if not run else None)
                 axes.plot(looks, dots, "o", color=OKABE_ITO[1], ms=2.2, mew=0, alpha=0.7,
-                          label="dev" if not number and np.isfinite(dots).any() else None)  # fmt: skip
+                          label="dev" if not run and np.isfinite(dots).any() else None)  # fmt: skip
         axes.set_title(name, fontsize=8, loc="left")
         positive = np.concatenate([own[np.isfinite(own)], seen[np.isfinite(seen)]])
         if positive.size and (positive > 0).all():
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 2)))
+            axes.yaxis.set_minor_formatter(NullFormatter())
     for axes in panels[len(set_ups) :]:
         axes.set_visible(False)
     for axes in panels[: len(set_ups)]:
@@ -110,9 +124,9 @@ def compared_shares_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes = figure.subplots()
     plain_axes(axes, 8)
     for row in rows:
-        number = trainings.index(row["training"])
-        x = streams.index(row["stream"]) + 0.5 * (number + 0.5) / len(trainings) - 0.25
-        colour = OKABE_ITO[number % len(OKABE_ITO)]
+        place = trainings.index(row["training"])
+        x = streams.index(row["stream"]) + 0.5 * (place + 0.5) / len(trainings) - 0.25
+        colour = OKABE_ITO[place % len(OKABE_ITO)]
         if row["share"] is None:
             axes.text(x, 0.0, "–", ha="center", va="bottom", fontsize=8, color=MUTED)
             continue

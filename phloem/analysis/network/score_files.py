@@ -55,7 +55,7 @@ def errors_of(set_ups: Sequence[EvaluatedSetUp]) -> dict[str, list[NormalisedErr
     found = {}
     streams = dict.fromkeys(stream for one in set_ups for stream in one.ensemble)
     for stream in streams:
-        errors = {
+        errors: dict[Sequence[str], np.ndarray] = {
             tuple(one.set_up.split("+")): np.array(one.of_each(stream, "pooled", "mae"), float)
             for one in set_ups
             if stream in one.ensemble

@@ -150,7 +150,9 @@ def _attribution_sections(found: Found, files: ReportFiles) -> list[ReportSectio
 
 
 def _identified(document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
-    screens, parts, rows = document["identifiability"]["screens"], [], []
+    screens = document["identifiability"]["screens"]
+    parts: list[dict[str, Any]] = []
+    rows: list[list[Any]] = []
     for one in screens:
         name = "+".join(one["set_up"])
         kept = [row["parameter"] for row in one["std"]["rows"] if row["kept"] and row["read"]]
@@ -187,7 +189,7 @@ def _shap(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Repo
             for row in rows for one in row["predictors"]
         ],
     )  # fmt: skip
-    parts = []
+    parts: list[dict[str, Any]] = []
     for quantity in quantities:
         of = [row for row in rows if row["quantity"] == quantity]
         ends = [f"_{row['plant_type']}" if row["plant_type"] else "" for row in of]

@@ -13,6 +13,11 @@ from phloem.analysis.report.files import DATA, FIGURES, ReportFiles, image
 from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed, number
 
+ABBREVIATIONS = ("sif", "nbe", "lai", "et", "vod", "gpp", "reco")
+
+LARGE = 100.0
+"""Scores from here on are written with fewer digits."""
+
 MAX_SET_UPS = 4
 """Set-ups that the table has where those of the paper are not there."""
 
@@ -94,7 +99,7 @@ def _rows(document: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> It
                 continue
             members, ensemble = found["members"], found["ensemble"]
             yield {
-                "stream": stream.replace("_", " "),
+                "stream": stream_words(stream),
                 "trained_on": stream in document["trained_on"],
                 "set_up": one["set_up"],
                 "pairs": f"{found['pairs']:,}",
@@ -115,7 +120,7 @@ def _towers(shown: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
             each = list(zip(*towers["r_of_each"], strict=True))
             r = [_with_range(towers[key]["r"], values) for key, values in zip(("all", "held_out"), each, strict=True)]
             counts = [str(towers[key]["pairs"]) for key in ("all", "held_out")]
-            yield [stream.replace("tower_", "").upper(), one["set_up"], counts[0], r[0], counts[1], r[1],
+            yield [stream_words(stream), one["set_up"], counts[0], r[0], counts[1], r[1],
                    str(len(towers["too_short"]))]  # fmt: skip
 
 
@@ -123,15 +128,22 @@ def _with_range(value: float | None, each: Sequence[float | None]) -> str:
     known = [one for one in each if one is not None]
     if value is None:
         return "–"
-    return f"{fixed(value, 2)} ({fixed(min(known), 2)} to {fixed(max(known), 2)})" if len(known) > 1 else fixed(value, 2)
+    return (
+        f"{fixed(value, 2)} ({fixed(min(known), 2)} to {fixed(max(known), 2)})" if len(known) > 1 else fixed(value, 2)
+    )
+
+
+def stream_words(stream: str) -> str:
+    """Write the name of a stream in words, abbreviations in capitals."""
+    return " ".join(word.upper() if word in ABBREVIATIONS else word for word in stream.split("_"))
 
 
 def spread(found: Mapping[str, float | None]) -> str:
     """Write a mean with its standard deviation, where there is one."""
-    if found["mean"] is None:
-        return "–"
-    return fixed(found["mean"], 2) + ("" if found["sd"] is None else f" ± {fixed(found['sd'], 2)}")
+    return _text(found["mean"]) + ("" if found["sd"] is None or found["mean"] is None else f" ± {_text(found['sd'])}")
 
 
 def _text(value: float | None) -> str:
-    return "–" if value is None else fixed(value, 2)
+    if value is None:
+        return "–"
+    return fixed(value, 2) if abs(value) < LARGE else number(value, 3)

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phloem.analysis.network.set_up_partition import LEVEL, NAMES
+from phloem.analysis.network.set_up_partition import LEVEL, LITTLE, NAMES
 from phloem.analysis.report.files import ReportFiles
-from phloem.analysis.report.network_scores import picture
+from phloem.analysis.report.network_scores import picture, stream_words
 from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed
 
 RESULT = "attribution.json"
 FEW = 5
 """Networks of a set-up below which an interval over draws of them is too narrow to be believed."""
-
-LITTLE = 0.05
-"""Explained variance below which shares of it say nothing."""
 
 
 def verdict(pooled: Mapping[str, Any]) -> str:
@@ -27,6 +24,8 @@ def verdict(pooled: Mapping[str, Any]) -> str:
         pooled: the part of attribution.json on a stream's shares.
     """
     pft = next(row for row in pooled["groups"] if row["group"] == "PFT")
+    fewest = min(row["members"] for row in pooled["scores"])
+    few = f" (of {fewest} networks of a set-up only)" if fewest < FEW else ""
     if pooled["total"] is None or pooled["total"] < LITTLE:
         return "next to nothing is explained"
     if pft["share"] is None:
@@ -35,8 +34,8 @@ def verdict(pooled: Mapping[str, Any]) -> str:
         more = "plant type" if pft["share"] > 0.5 else "environment"
         return f"{more}, with no interval (one network of a set-up)"
     if pft["low"] > 0.5:
-        return "plant type explains more"
-    return "environment explains more" if pft["high"] < 0.5 else "undecided: the interval holds one half"
+        return f"plant type explains more{few}"
+    return f"environment explains more{few}" if pft["high"] < 0.5 else f"undecided, the interval holds one half{few}"
 
 
 def answers(document: Mapping[str, Any]) -> list[str]:
@@ -44,10 +43,10 @@ def answers(document: Mapping[str, Any]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for one in document["partition"]:
         if one["pooled"]:
-            groups.setdefault(verdict(one["pooled"]), []).append(one["stream"].replace("_", " "))
+            groups.setdefault(verdict(one["pooled"]), []).append(stream_words(one["stream"]))
     if not groups:
-        return ["Plant type or environment? Cannot be said: no stream's explained variance could be shared out."]
-    return ["Plant type or environment? " + " ".join(f"{', '.join(names)}: {what}." for what, names in groups.items())]
+        return ["It cannot be said: no stream's explained variance could be shared out."]
+    return [f"{', '.join(names)}: {what}." for what, names in groups.items()]
 
 
 def shares_section(found: tuple[Path, Mapping[str, Any]] | None, files: ReportFiles) -> ReportSection:
@@ -76,14 +75,14 @@ def shares_section(found: tuple[Path, Mapping[str, Any]] | None, files: ReportFi
         refused: dict[str, list[str]] = {}
         for one in parts:
             if one["refused"]:
-                refused.setdefault(one["refused"], []).append(one["stream"].replace("_", " "))
+                refused.setdefault(one["refused"], []).append(stream_words(one["stream"]))
         left_out = [f"{', '.join(streams)}: {why}" for why, streams in refused.items()]
         pictures = [
             picture(folder, f"dominance_{one['stream']}.png", f"dominance, {one['stream']}", files, "attribution")
             for one in mapped
         ]
         mixed = [
-            f"{one['stream'].replace('_', ' ')} {fixed(one['by_place']['mixed_cover']['rho'], 2)}"
+            f"{stream_words(one['stream'])} {fixed(one['by_place']['mixed_cover']['rho'], 2)}"
             for one in mapped
             if one["by_place"]["mixed_cover"] and one["by_place"]["mixed_cover"]["rho"] is not None
         ]
@@ -128,7 +127,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         leads = share_text(fraction, *ends["fraction"]["PFT"])
         above = share_text(mapped["pft_above_environment"], *ends["pft_above_environment"])
     return {
-        "stream": one["stream"].replace("_", " "),
+        "stream": stream_words(one["stream"]),
         "total": "–" if pooled["total"] is None else fixed(pooled["total"], 2),
         "shares": [share_text(rows[name]["share"], rows[name]["low"], rows[name]["high"]) for name in NAMES],
         "environment": share_text(pooled["environment_share"], pooled["environment_low"], pooled["environment_high"]),

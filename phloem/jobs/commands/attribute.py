@@ -15,7 +15,6 @@ from phloem.jobs.commands.options import Json
 from phloem.jobs.progress import say
 
 
-
 def attribute(
     directory: Annotated[
         Path | None, typer.Argument(help="Directory of a merged campaign, or of what `phloem experiments` made.")

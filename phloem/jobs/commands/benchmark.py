@@ -10,8 +10,8 @@ import typer
 
 from phloem.errors import InputError
 from phloem.jobs.campaign.kind_of_work import AnalysisRequest
-from phloem.jobs.commands.options import Json, Set
 from phloem.jobs.commands.kind_of_directory import copy_kind_template, kind_of_directory
+from phloem.jobs.commands.options import Json, Set
 
 
 def benchmark(

@@ -123,9 +123,7 @@ class Calibrations(KindOfWork):
         """Explain retrieved parameters by predictors of the cells."""
         from phloem.jobs.analyse.attribute import describe, refusal, run_attribute, warnings
 
-        summary = run_attribute(
-            request.directory, request.config, request.targets, request.out, request.assignments
-        )
+        summary = run_attribute(request.directory, request.config, request.targets, request.out, request.assignments)
         why = refusal(summary)
         return AnalysisResult(summary, [] if why else describe(summary), warnings(summary), why)
 

@@ -163,9 +163,7 @@ def describe(document: Mapping[str, Any]) -> list[str]:
             continue
         pft = next(row for row in pooled["groups"] if row["group"] == "PFT")
         leads = next((row["fraction"] for row in mapped["groups"] if row["group"] == "PFT"), None) if mapped else None
-        environment = _share(
-            pooled["environment_share"], pooled["environment_low"], pooled["environment_high"]
-        )
+        environment = _share(pooled["environment_share"], pooled["environment_low"], pooled["environment_high"])
         lines.append(
             f"{one['stream']:14}{_two(pooled['total'])}{_share(pft['share'], pft['low'], pft['high']):>20}"
             f"{environment:>20}  {'–' if leads is None else f'{100 * leads:.0f}'}"

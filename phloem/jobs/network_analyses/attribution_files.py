@@ -25,6 +25,7 @@ from phloem.analysis.interpret.interpretation_figures import (
 from phloem.analysis.interpret.trait_curves import LEAST_CELLS, TraitEnvironment
 from phloem.analysis.network.member_agreement import MemberAgreement
 from phloem.analysis.network.network_figures import dominance_figure, shares_figure
+from phloem.analysis.network.set_up_partition import LITTLE
 from phloem.analysis.parameters.strategy_axes import Axes
 from phloem.analysis.style.plot_style import to_png
 from phloem.io.files.netcdf import CONVENTIONS, FILL, filled, put_texts, write_netcdf
@@ -152,7 +153,7 @@ def write_attribution(folder: Path, found: NetworkAttribution) -> dict[str, Any]
             dataset.attrs |= {"Conventions": CONVENTIONS, "source": f"phloem {VERSION}"}
             dataset.to_netcdf(draft / name)
         for name, figure in _figures(found):
-            (draft / name).write_bytes(to_png(figure, dpi=150))
+            (draft / name).write_bytes(to_png(figure, dpi=120))
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
         (draft / RESULT).write_text(text, encoding="utf-8")
     return document
@@ -217,9 +218,10 @@ def _datasets(found: NetworkAttribution) -> Iterator[tuple[str, xr.Dataset]]:
 def _figures(found: NetworkAttribution) -> Iterator[tuple[str, Figure]]:
     pooled = [one.pooled for one in found.shares if one.pooled]
     if pooled:
-        yield "shares.png", shares_figure(pooled)
+        # Shares of next to nothing reach thousands of per cent, and would flatten all others.
+        yield "shares.png", shares_figure([one for one in pooled if one.parts.total >= LITTLE] or pooled)
     for one in found.shares:
-        if one.by_place:
+        if one.by_place and (one.by_place.dominant.labels >= 0).any():
             places = one.by_place.places
             yield (
                 f"dominance_{one.stream}.png",
@@ -242,7 +244,9 @@ def _figures(found: NetworkAttribution) -> Iterator[tuple[str, Figure]]:
 
 def _fill_partition(file: netCDF4.Dataset, found: NetworkAttribution) -> None:
     """Put in what each group explains of each place, and which of them most."""
-    file.setncatts({"Conventions": CONVENTIONS, "title": "explained variance, shared out", "source": f"phloem {VERSION}"})
+    file.setncatts(
+        {"Conventions": CONVENTIONS, "title": "explained variance, shared out", "source": f"phloem {VERSION}"}
+    )
     first = next(one.by_place for one in found.shares if one.by_place)
     groups = first.parts.groups
     file.createDimension("group", len(groups))

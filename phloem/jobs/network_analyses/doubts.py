@@ -100,7 +100,8 @@ def _edges(networks: TrainedNetworks, cells: StoreCells) -> Iterator[str]:
         return
     learned = (networks.split[runs] == SPLIT["train"])[:, cells.patch]
     away = (networks.split[runs] == SPLIT["test"])[:, cells.patch]
-    shares, names = [], {}
+    shares: list[float] = []
+    names: dict[str, int] = {}
     for trained, held in zip(learned, away, strict=True):
         if not held.any() or not trained.any():
             continue
@@ -127,10 +128,11 @@ def _agreement(attribution: Mapping[str, Any]) -> Iterator[str]:
         rows = [row for row in one["std"]["rows"] if row["read"]]
         lost = [row["parameter"] for row in rows if not row["kept"]]
         if lost:
-            yield f"The networks of {attribution['set_up']} do not agree on {some(lost, most=40)}: leave their maps alone."
+            name = attribution["set_up"]
+            yield f"The networks of {name} do not agree on {some(lost, most=40)}: leave their maps alone."
         pinned = [row["parameter"] for row in rows if row["cells"] and row["cells_at_bounds"] > MOSTLY * row["cells"]]
         if pinned:
-            yield f"In most cells the networks stand at a bound of {', '.join(pinned)}: what labels ask for lies beyond."
+            yield f"In most cells networks stand at a bound of {', '.join(pinned)}: what labels ask for lies beyond."
     yield from (f"Left out: {line}." for line in attribution["left_out"])
 
 

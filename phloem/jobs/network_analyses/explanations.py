@@ -15,7 +15,13 @@ from phloem.analysis.interpret.explained_quantity import (
 )
 from phloem.analysis.interpret.predictor_importance import NetworkImportance, network_importance
 from phloem.analysis.interpret.predictor_table import explained_cells
-from phloem.analysis.interpret.shapley_values import ShapleyMethod, ShapleySettings, ShapleyValues, background_of, explain
+from phloem.analysis.interpret.shapley_values import (
+    ShapleyMethod,
+    ShapleySettings,
+    ShapleyValues,
+    background_of,
+    explain,
+)
 from phloem.analysis.interpret.trait_curves import LEAST_CELLS, TraitEnvironment, trait_environment
 from phloem.analysis.parameters.strategy_axes import Axes
 from phloem.errors import InputError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,12 +146,16 @@ def _why_not(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _pooled_scores(document: Mapping[str, Any], stream: str) -> dict[tuple[str, ...], np.ndarray]:
-    found = {}
+def _pooled_scores(document: Mapping[str, Any], stream: str) -> dict[Sequence[str], np.ndarray]:
+    found: dict[Sequence[str], np.ndarray] = {}
     for one in document["set_ups"]:
         values = (one["streams"].get(stream) or {}).get("pooled_of_each", {}).get("r2_pearson", [])
         if not values or any(value is None for value in values):
-            raise InputError(f"{stream}: a network of {one['set_up']} has no correlation (it gives a constant)")
+            pairs = (one["streams"].get(stream) or {"pairs": 0})["pairs"]
+            raise InputError(
+                f"a network of {one['set_up']} has no correlation over its {pairs} pairs: too few, or "
+                "it gives a constant"
+            )
         groups = tuple(one["set_up"].split(JOIN))
         if set(groups) <= set(NAMES):
             found[groups] = np.array(values, float)
@@ -163,7 +167,7 @@ def _by_place(
 ) -> PlacePartition:
     if places is None:
         raise InputError("networks were scored at different places")
-    scores = {
+    scores: dict[Sequence[str], np.ndarray] = {
         groups: values for name, values in places.r2.items() if set(groups := tuple(name.split(JOIN))) <= set(NAMES)
     }
     if not any(np.isfinite(values).all(0).any() for values in scores.values()):

@@ -139,9 +139,7 @@ def _maps(networks: TrainedNetworks, cells: StoreCells) -> tuple[Figure | None, 
     ensemble, quantities = ensemble_of(networks, set_up), explained_quantities(TRAITS)
     rows = cells.table.columns(ensemble.names)
     values = ensemble.explained_at(rows, quantities, ensemble.day_centres(cells.table)).T
-    traits = {
-        f"{one.name}: {one.meaning}": (one.unit, row) for one, row in zip(quantities, values, strict=True)
-    }
+    traits = {f"{one.name}: {one.meaning}": (one.unit, row) for one, row in zip(quantities, values, strict=True)}
     words = (
         f"Mean over the {len(ensemble.members)} networks of {set_up} that count, at all {len(cells):,} cells; colours "
         "end at the 2nd and 98th percentile. All 40 quantities: `phloem parameters`."

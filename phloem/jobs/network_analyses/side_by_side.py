@@ -157,9 +157,7 @@ def _scores(names: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> Iterat
     """Rows of a stream, set-up and training: pooled scores, mean and standard deviation over the networks."""
     by_set_up = [{frozenset(one["set_up"].split("+")): one for one in document["set_ups"]} for document in scores]
     titles = {groups: one["set_up"] for known in reversed(by_set_up) for groups, one in known.items()}
-    streams = dict.fromkeys(
-        stream for document in scores for one in document["set_ups"] for stream in one["streams"]
-    )
+    streams = dict.fromkeys(stream for document in scores for one in document["set_ups"] for stream in one["streams"])
     for stream in streams:
         for groups, title in titles.items():
             for name, document, known in zip(names, scores, by_set_up, strict=True):

@@ -18,9 +18,8 @@ from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.analyse.predictors import coordinates, gather_predictors
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
-from phloem.jobs.config.toml_file import TEMPLATES
 from phloem.jobs.config.attribution_file import AttributionSection, load_attribution_file, valid_targets
-from phloem.jobs.config.toml_file import copy_template
+from phloem.jobs.config.toml_file import TEMPLATES, copy_template
 from tests.support.campaigns.campaigns import tower_file, write_campaign
 from tests.support.campaigns.merged_maps import make_cells, plan_baseline, write_store
 from tests.support.kernels.dalec_names import FIRE_PARAMETERS, GRID

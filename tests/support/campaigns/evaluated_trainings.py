@@ -1,4 +1,4 @@
-"""Trainings over a small store whose cells have plant types that cover them, labels that follow predictors, and towers."""
+"""Trainings over a small store: cells that one plant type covers, labels that follow predictors, towers."""
 
 from __future__ import annotations
 
