@@ -9,6 +9,7 @@ import numpy as np
 from phloem.analysis.interpret.ensemble_axes import ensemble_axes
 from phloem.analysis.interpret.predictor_table import PredictorTable
 from phloem.analysis.network.member_agreement import MemberAgreement, member_agreement
+from phloem.analysis.parameters.screening import LEAST_MEMBERS
 from phloem.analysis.parameters.strategy_axes import Axes
 from phloem.errors import InputError
 from phloem.jobs.config.network_attribution_file import SharesSection
@@ -48,8 +49,9 @@ def agreements(
     found, refused = [], {}
     for number, set_up in enumerate(screened_set_ups(networks)):
         ensemble = ensemble_of(networks, set_up)
-        if len(ensemble.members) < 2:
-            refused[set_up] = "one network that counts: there is nothing to agree with"
+        count = len(ensemble.members)
+        if count < LEAST_MEMBERS:
+            refused[set_up] = f"{count} of at least {LEAST_MEMBERS} networks count: too few to agree or differ"
         else:
             values = np.moveaxis(ensemble.members_at(drawn), 0, 1)
             found.append(member_agreement(values, groups_of(set_up), choice.std_limit, choice.mad_limit))

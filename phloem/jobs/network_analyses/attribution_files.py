@@ -274,8 +274,9 @@ def _fill_partition(file: netCDF4.Dataset, found: NetworkAttribution) -> None:
             variable.setncatts({"units": "1", "long_name": f"{words}, {stream}"})
             variable[:] = filled(np.asarray(values, np.float32))
         label = file.createVariable(f"dominant_{stream}", "i1", (dimension,))
-        label.setncatts(
-            {"long_name": "group that explains most; -1: masked", "flag_values": np.arange(-1, len(groups), dtype=np.int8),
-             "flag_meanings": " ".join(["masked", *groups])}
-        )  # fmt: skip
+        flags = {
+            "flag_values": np.arange(-1, len(groups), dtype=np.int8),
+            "flag_meanings": " ".join(["masked", *groups]),
+        }
+        label.setncatts({"long_name": "group that explains most; -1: masked", **flags})
         label[:] = part.dominant.labels.astype(np.int8)

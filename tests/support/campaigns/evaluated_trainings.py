@@ -17,11 +17,23 @@ from tests.support.patches import stored_patch
 
 CELLS, MONTHS, PATCHES = 8, 48, 9
 
+RUNS = 3
+"""Of each set-up: fewer can neither agree nor differ."""
+
 TYPES = PREDICTOR_GROUPS["PFT"]
 COVERING = ("EBF", "GRA")
 """Plant types that cover cells whole, turn by turn."""
 
 CEILING = {"lai": 0.95, "et": 0.9, "sif": 0.9}
+
+HELD_OUT = ["N20E000", "N20E015"]
+"""Patches that the store itself holds out."""
+
+TRUTH = {
+    "streams": ["lai", "et"],
+    "share": {group: {"lai": share, "et": 0.25} for group, share in zip(PREDICTOR_GROUPS, (0.7, 0.1, 0.1, 0.1), strict=True)},
+}  # fmt: skip
+"""Shares of the groups in the truth, as a synthetic Earth's store has them."""
 
 SMALL = {
     "shap.cells": 12, "shap.background": 6, "shap.cells_of_type": 12, "shap.quantities": '["ce", "cue"]',
