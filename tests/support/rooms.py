@@ -24,6 +24,7 @@ LONG = {
     "jobs/config/test_parameters_file.py",
     "jobs/experiments",
     "jobs/ingest",
+    "jobs/network_analyses",
     "jobs/notebook",
     "jobs/run",
     "jobs/synthetic/test_transect.py",

@@ -9,9 +9,9 @@ import numpy as np
 from phloem.analysis.interpret.ensemble_axes import ensemble_axes
 from phloem.analysis.interpret.predictor_table import PredictorTable
 from phloem.analysis.network.member_agreement import MemberAgreement, member_agreement
-from phloem.analysis.parameters.screening import LEAST_MEMBERS
 from phloem.analysis.parameters.strategy_axes import Axes
 from phloem.errors import InputError
+from phloem.io.merge.member_statistics import LEAST_MEMBERS
 from phloem.jobs.config.network_attribution_file import SharesSection
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.ensembles import SCREENED, ensemble_of, groups_of, trained

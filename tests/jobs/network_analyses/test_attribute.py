@@ -112,10 +112,8 @@ def test_explained_cells_were_seen_by_all_networks(document: dict, evaluated: Pa
 
 def test_agreement_is_of_the_networks_physical_quantities(document: dict, evaluated: Path) -> None:
     networks = read_networks(open_campaign(evaluated))
-    values = np.concatenate(
-        [quantities_of_members(networks, "PFT", [0, 1, 2], networks.store.read(n)) for n in range(len(networks.store))],
-        2,
-    )
+    patches = [networks.store.read(position) for position in range(len(networks.store))]
+    values = np.concatenate([quantities_of_members(networks, "PFT", [0, 1, 2], one) for one in patches], 2)
     screens = {"+".join(one["set_up"]): one for one in document["identifiability"]["screens"]}
     assert set(screens) == {"PFT", "CLIM+AGE+SOIL", "PFT+CLIM+AGE+SOIL"}
     row = next(row for row in screens["PFT"]["std"]["rows"] if row["parameter"] == "canopy_efficiency")

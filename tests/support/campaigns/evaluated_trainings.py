@@ -31,8 +31,10 @@ HELD_OUT = ["N20E000", "N20E015"]
 
 TRUTH = {
     "streams": ["lai", "et"],
-    "share": {group: {"lai": share, "et": 0.25} for group, share in zip(PREDICTOR_GROUPS, (0.7, 0.1, 0.1, 0.1), strict=True)},
-}  # fmt: skip
+    "share": {
+        group: {"lai": share, "et": 0.25} for group, share in zip(PREDICTOR_GROUPS, (0.7, 0.1, 0.1, 0.1), strict=True)
+    },
+}
 """Shares of the groups in the truth, as a synthetic Earth's store has them."""
 
 SMALL = {
