@@ -26,6 +26,7 @@ LONG = {
     "jobs/ingest",
     "jobs/network/test_predict.py",
     "jobs/network/test_products.py",
+    "jobs/network_analyses",
     "jobs/notebook",
     "jobs/run",
     "jobs/synthetic/test_globe_partition.py",

@@ -22,6 +22,10 @@ LEVEL = 0.9
 """Of intervals over draws of members."""
 
 DRAWS = 2000
+
+LITTLE = 0.05
+"""Explained variance below which shares of it say nothing."""
+
 SetUpScores = Mapping[Sequence[str], np.ndarray]
 """By groups of the set-up in any order: a score of each kept member, (members,) or (members, places)."""
 

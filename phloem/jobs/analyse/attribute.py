@@ -166,11 +166,9 @@ def _reasons(one: dict[str, Any]) -> list[str]:
     return [f"{', '.join(which)}: {why}" for why, which in names.items()]
 
 
-def warn(found: dict[str, Any]) -> None:
-    """Say which targets were refused, and why."""
-    for one in found["campaigns"]:
-        for line in _reasons(one):
-            say(f"warning: {one['directory']}: refused: {line}")
+def warnings(found: dict[str, Any]) -> list[str]:
+    """Return which targets were refused, and why."""
+    return [f"{one['directory']}: refused: {line}" for one in found["campaigns"] for line in _reasons(one)]
 
 
 def describe(summary: dict[str, Any]) -> list[str]:

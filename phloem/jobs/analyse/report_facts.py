@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections import Counter
+from collections.abc import Mapping
 
 import netCDF4
 import numpy as np
@@ -21,8 +22,14 @@ PACKAGES = ("jax", "matplotlib", "netCDF4", "numpy")
 """Packages whose versions a report names."""
 
 
-def campaign_facts(campaign: Campaign) -> CampaignFacts:
-    """Count what happened to a campaign that is merged."""
+def campaign_facts(campaign: Campaign, costs: Mapping[str, int] | None = None, method: str = "") -> CampaignFacts:
+    """Count what happened to a campaign that is merged.
+
+    Args:
+        campaign: merged.
+        costs: what its product tells of the cost; None: as the product of a calibration tells it.
+        method: how its lanes were computed, in words; empty: as of its optimiser.
+    """
     events: Counter[str] = Counter()
     seconds = 0.0
     newest = {tile: numbers.newest for tile, numbers in list_attempts(campaign.paths).items()}
@@ -41,7 +48,7 @@ def campaign_facts(campaign: Campaign) -> CampaignFacts:
     events["attempts"] = sum(newest.values())
     events["tiles"] = len(campaign.tiles)
     events["batches of retried lanes"] = len(campaign.retries)
-    events.update(_costs(campaign))
+    events.update(_costs(campaign) if costs is None else costs)
     state = status_json(campaign, verify=False)
     configuration = campaign.configuration
     return CampaignFacts(
@@ -50,7 +57,7 @@ def campaign_facts(campaign: Campaign) -> CampaignFacts:
         configuration_hash=configuration.fingerprint(),
         seed=configuration.campaign.seed,
         members=configuration.campaign.members,
-        optimiser=configuration.optimiser.in_words,
+        optimiser=method or configuration.optimiser.in_words,
         wall_seconds=seconds or None,
         events=dict(sorted(events.items())),
         configuration_text=campaign.paths.configuration.read_text(encoding="utf-8"),

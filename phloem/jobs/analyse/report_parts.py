@@ -32,11 +32,20 @@ def see_to_parts(directory: Path) -> None:
     campaign_set.see_to_products()
     roots = [one.paths.root for one in campaign_set.campaigns]
     for root in roots:
-        _see_to(root, [root], "attribution", "attribute", run_attribute)
-    _see_to(directory, roots, "benchmark", "benchmark", benchmark)
+        see_to_part(root, [root], "attribution", "attribute", run_attribute)
+    see_to_part(directory, roots, "benchmark", "benchmark", benchmark)
 
 
-def _see_to(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:
+def see_to_part(directory: Path, roots: Sequence[Path], part: str, verb: str, make: Callable[[Path], Any]) -> None:
+    """Make a part of a page where it is not there; say why it cannot be made, or that it is older than the product.
+
+    Args:
+        directory: in which its folder is.
+        roots: campaigns whose products it is made of.
+        part: its folder, and the name of the JSON in it.
+        verb: the command that writes it.
+        make: writes it, with the defaults.
+    """
     result = directory / part / f"{part}.json"
     if not result.exists():
         try:

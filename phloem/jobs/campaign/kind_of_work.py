@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from phloem.errors import InputError
 from phloem.io.campaign.tile_schema import TileSchema
 from phloem.jobs.campaign.unit_table import PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
@@ -142,6 +143,44 @@ class Estimate:
     lines: Sequence[str]
 
 
+@dataclass(frozen=True)
+class AnalysisRequest:
+    """A benchmark or an attribution, as the command line asks for it.
+
+    Attributes:
+        directory: of a campaign, or of several that stand side by side.
+        config: file of choices; None: all defaults.
+        out: folder to write; None: its place in the directory.
+        assignments: `key=value` texts that override the file.
+        targets: what is attributed, instead of the file's; None: as there.
+        against: directories of other campaigns beside which this one is shown.
+    """
+
+    directory: Path
+    config: Path | None = None
+    out: Path | None = None
+    assignments: Sequence[str] = ()
+    targets: Sequence[str] | None = None
+    against: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class AnalysisResult:
+    """A benchmark or an attribution that was made.
+
+    Attributes:
+        document: for scripts.
+        lines: for people.
+        warnings: what could not be done, line by line.
+        refused: why nothing could be done; empty where anything was.
+    """
+
+    document: Mapping[str, Any]
+    lines: Sequence[str]
+    warnings: Sequence[str] = ()
+    refused: str = ""
+
+
 class KindOfWork(ABC):
     """Interface of a kind of work.
 
@@ -149,11 +188,13 @@ class KindOfWork(ABC):
         name: in `ExperimentTable.kind_of_work`.
         doing: what a progress bar says.
         has_page: whether `report` writes one.
+        templates: names of the commented files of `benchmark` and `attribute`.
     """
 
     name: ClassVar[str]
     doing: ClassVar[str]
     has_page: ClassVar[bool] = True
+    templates: ClassVar[Mapping[str, str]] = {}
 
     def lanes_of_unit(self, configuration: Configuration) -> int:
         """Return the lanes of a unit: as many as the campaign has members, where a kind says nothing else."""
@@ -250,6 +291,22 @@ class KindOfWork(ABC):
             cells: those that were asked for by name.
         """
 
+    def benchmark(self, request: AnalysisRequest) -> AnalysisResult:
+        """Compare what campaigns of this kind have computed with observations, and write the scores.
+
+        Raises:
+            InputError: bad choices or nothing to compare; or a kind that has no benchmark.
+        """
+        raise InputError(f"{request.directory}: a {self.name} has no benchmark")
+
+    def attribute(self, request: AnalysisRequest) -> AnalysisResult:
+        """Explain what campaigns of this kind have computed, and write what is found.
+
+        Raises:
+            InputError: bad choices; or a kind that has no attribution.
+        """
+        raise InputError(f"{request.directory}: a {self.name} has no attribution")
+
     def describe(self, campaign: Campaign) -> list[str]:
         """Return what a first run says of the campaign before it begins; nothing is computed."""
         return []
@@ -266,6 +323,17 @@ class KindOfWork(ABC):
             campaign: planned.
             rate: pace of this machine, in microseconds a lane and year; None: as it is measured here.
         """
+
+
+def template_of(kind: KindOfWork, command: str) -> str:
+    """Return the name of the commented file of `benchmark` or `attribute`.
+
+    Raises:
+        InputError: the kind has no such command.
+    """
+    if command not in kind.templates:
+        raise InputError(f"a {kind.name} has no file for {command}")
+    return kind.templates[command]
 
 
 @cache

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from phloem.errors import InputError, WorkError
+from phloem.jobs.campaign.kind_of_work import AnalysisRequest
+from phloem.jobs.commands.kind_of_directory import copy_kind_template, kind_of_directory
 from phloem.jobs.commands.options import Json
-from phloem.jobs.config.toml_file import TEMPLATES, copy_template
-
-TEMPLATE = TEMPLATES / "attribution.toml"
+from phloem.jobs.progress import say
 
 
 def attribute(
@@ -22,36 +22,42 @@ def attribute(
     config: Annotated[Path | None, typer.Option("--config", help="Attribution file (TOML); default: none.")] = None,
     targets: Annotated[
         str | None,
-        typer.Option("--targets", help="Names between commas; default: leaf lifespan, turnover and shares of NPP."),
+        typer.Option(
+            "--targets",
+            help="Names between commas; default: leaf lifespan, turnover and shares of NPP; of networks, main traits.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; default: DIR/attribution.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the [attribution] table; repeatable.")
     ] = None,
     template: Annotated[
-        Path | None, typer.Option("--template", help="Write a commented attribution file there, and do nothing else.")
+        Path | None,
+        typer.Option("--template", help="Write a commented file there (of DIR's kind of work), and do nothing else."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain retrieved parameters by climate, soil and vegetation: boosted trees, SHAP, bands over the members.
+    """Explain parameters by climate, soil and vegetation; of networks, share out their skill among predictors too.
 
     Example: phloem attribute campaigns/boreal/growth-curve --targets leaf_lifespan,turnover_wood
+
+    Example: phloem attribute campaigns/earth --targets ce,lcma,cue
     """
     if template is not None:
-        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem attribute DIR --config {template}")
+        written = copy_kind_template(directory, "attribute", template)
+        print(f"wrote {written}; edit it, then: phloem attribute DIR --config {written}")
         return
     if directory is None:
         raise InputError("name the directory of a merged campaign; phloem attribute --help shows an example")
-    from phloem.jobs.analyse.attribute import describe, refusal, run_attribute, warn
-
     names = None if targets is None else [name.strip() for name in targets.split(",") if name.strip()]
-    summary = run_attribute(directory, config, names, out, assignments or [])
-    why = refusal(summary)
+    request = AnalysisRequest(directory, config, out, assignments or [], names)
+    result = kind_of_directory(directory).attribute(request)
     if as_json:
-        print(json.dumps(summary, indent=2))
-        if not why:
-            warn(summary)
-    elif not why:
-        print("\n".join(describe(summary)))
-    if why:
-        raise WorkError(why)
+        print(json.dumps(result.document, indent=2))
+    elif not result.refused:
+        print("\n".join(result.lines))
+    if result.refused:
+        raise WorkError(result.refused)
+    if as_json:
+        for line in result.warnings:
+            say(f"warning: {line}")

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from phloem.errors import InputError
+from phloem.jobs.campaign.kind_of_work import AnalysisRequest
+from phloem.jobs.commands.kind_of_directory import copy_kind_template, kind_of_directory
 from phloem.jobs.commands.options import Json, Set
-from phloem.jobs.config.toml_file import TEMPLATES
-
-TEMPLATE = TEMPLATES / "benchmark.toml"
 
 
 def benchmark(
@@ -27,25 +26,28 @@ def benchmark(
         Path | None, typer.Option("--out", help="Folder to write, replaced as a whole; default: DIR/benchmark.")
     ] = None,
     assignments: Set = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", help="Another training beside which this one's scores and shares are shown."),
+    ] = None,
     template: Annotated[
-        Path | None, typer.Option("--template", help="Write a commented benchmark file there, and do nothing else.")
+        Path | None,
+        typer.Option("--template", help="Write a commented file there (of DIR's kind of work), and do nothing else."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a campaign with reference maps, tables, series and withheld years: scores, maps, figures.
+    """Compare a campaign with observations: maps, tables, series, withheld years; of networks, held-out patches.
 
     Example: phloem benchmark campaigns/towers --config benchmark.toml
+
+    Example: phloem benchmark campaigns/earth --against campaigns/earth-other-labels
     """
     if template is not None:
-        from phloem.jobs.config.toml_file import copy_template
-
-        copy_template(TEMPLATE, template)
-        print(f"wrote {template}; edit it, then: phloem benchmark DIR --config {template}")
+        written = copy_kind_template(directory, "benchmark", template)
+        print(f"wrote {written}; edit it, then: phloem benchmark DIR --config {written}")
         return
     if directory is None:
         raise InputError("name the directory of a campaign; phloem benchmark --template benchmark.toml writes a file")
-    from phloem.jobs.analyse.benchmark import benchmark as compare
-    from phloem.jobs.analyse.benchmark import describe
-
-    document = compare(directory, config, out, assignments or [])
-    print(json.dumps(document, indent=2, allow_nan=False) if as_json else "\n".join(describe(document)))
+    request = AnalysisRequest(directory, config, out, assignments or [], against=against or [])
+    result = kind_of_directory(directory).benchmark(request)
+    print(json.dumps(result.document, indent=2, allow_nan=False) if as_json else "\n".join(result.lines))

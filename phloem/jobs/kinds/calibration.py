@@ -5,15 +5,26 @@ What computes, merges or draws is imported when it is asked for: a worker needs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from phloem.errors import InputError
 from phloem.io.campaign.calibration_schema import calibration_schema
 from phloem.io.campaign.tile_schema import TileSchema
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.campaign.kind_of_work import CheckedInput, Estimate, KindOfWork, Lane, Near, TileWork, Units
+from phloem.jobs.campaign.kind_of_work import (
+    AnalysisRequest,
+    AnalysisResult,
+    CheckedInput,
+    Estimate,
+    KindOfWork,
+    Lane,
+    Near,
+    TileWork,
+    Units,
+)
 from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.config.campaign_file import Configuration
 
@@ -27,6 +38,7 @@ class Calibrations(KindOfWork):
 
     name: ClassVar[str] = "calibration"
     doing: ClassVar[str] = "calibrating"
+    templates: ClassVar[Mapping[str, str]] = {"benchmark": "benchmark.toml", "attribute": "attribution.toml"}
 
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
         """Read and check the drivers of all cells."""
@@ -95,6 +107,25 @@ class Calibrations(KindOfWork):
         if not as_is:
             see_to_parts(campaign.paths.root)
         return report_campaign(campaign, cells)
+
+    def benchmark(self, request: AnalysisRequest) -> AnalysisResult:
+        """Compare with maps, tables, series and withheld years."""
+        from phloem.jobs.analyse.benchmark import benchmark, describe
+
+        if request.against:
+            raise InputError(
+                "--against is for trainings of networks; of calibrations it is references that are compared (--config)"
+            )
+        document = benchmark(request.directory, request.config, request.out, request.assignments)
+        return AnalysisResult(document, describe(document))
+
+    def attribute(self, request: AnalysisRequest) -> AnalysisResult:
+        """Explain retrieved parameters by predictors of the cells."""
+        from phloem.jobs.analyse.attribute import describe, refusal, run_attribute, warnings
+
+        summary = run_attribute(request.directory, request.config, request.targets, request.out, request.assignments)
+        why = refusal(summary)
+        return AnalysisResult(summary, [] if why else describe(summary), warnings(summary), why)
 
     def describe(self, campaign: Campaign) -> list[str]:
         """Return what `plan` says, without times where this machine's pace was never measured."""

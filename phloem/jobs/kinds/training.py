@@ -5,13 +5,23 @@ What computes is imported when it is asked for: `status` needs no kernels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from phloem.io.campaign.tile_schema import TileSchema
-from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.campaign.kind_of_work import CheckedInput, Estimate, KindOfWork, Lane, Near, TileWork, Units
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.campaign.kind_of_work import (
+    AnalysisRequest,
+    AnalysisResult,
+    CheckedInput,
+    Estimate,
+    KindOfWork,
+    Lane,
+    Near,
+    TileWork,
+    Units,
+)
 from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.config.campaign_file import Configuration
 
@@ -24,6 +34,10 @@ class Trainings(KindOfWork):
 
     name: ClassVar[str] = "training"
     doing: ClassVar[str] = "training"
+    templates: ClassVar[Mapping[str, str]] = {
+        "benchmark": "network_benchmark.toml",
+        "attribute": "network_attribution.toml",
+    }
 
     def lanes_of_unit(self, configuration: Configuration) -> int:
         """A unit is one network; the campaign's members are the runs."""
@@ -88,9 +102,30 @@ class Trainings(KindOfWork):
 
     def report(self, campaign: Campaign, as_is: bool = False, cells: Sequence[str] = ()) -> Path:
         """Evaluate and attribute what has not been, and write the page."""
-        from phloem.jobs.network.report import report_networks
+        from phloem.jobs.network_analyses.report import report_networks
 
         return report_networks(campaign, as_is)
+
+    def benchmark(self, request: AnalysisRequest) -> AnalysisResult:
+        """Score networks on held-out patches and at sites, or show several trainings side by side."""
+        from phloem.jobs.network_analyses.benchmark import benchmark_networks, describe
+        from phloem.jobs.network_analyses.side_by_side import compare_trainings, describe_comparison
+
+        campaign = open_campaign(request.directory)
+        if request.against:
+            compared = compare_trainings(campaign, request.against, request.out, request.config, request.assignments)
+            return AnalysisResult(compared, describe_comparison(compared))
+        document = benchmark_networks(campaign, request.config, request.out, request.assignments)
+        return AnalysisResult(document, describe(document))
+
+    def attribute(self, request: AnalysisRequest) -> AnalysisResult:
+        """Share out what networks explain among the groups of predictors, and explain the networks."""
+        from phloem.jobs.network_analyses.attribute import attribute_networks, describe
+
+        document = attribute_networks(
+            open_campaign(request.directory), request.config, request.targets, request.out, request.assignments
+        )
+        return AnalysisResult(document, describe(document), document["refused"])
 
     def describe(self, campaign: Campaign) -> list[str]:
         """Return what a first run says."""

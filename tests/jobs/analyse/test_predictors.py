@@ -18,9 +18,8 @@ from phloem.io.drivers.tower_files import read_tower
 from phloem.jobs.analyse.predictors import coordinates, gather_predictors
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan
-from phloem.jobs.commands.attribute import TEMPLATE
 from phloem.jobs.config.attribution_file import AttributionSection, load_attribution_file, valid_targets
-from phloem.jobs.config.toml_file import copy_template
+from phloem.jobs.config.toml_file import TEMPLATES, copy_template
 from tests.support.campaigns.campaigns import tower_file, write_campaign
 from tests.support.campaigns.merged_maps import make_cells, plan_baseline, write_store
 from tests.support.kernels.dalec_names import FIRE_PARAMETERS, GRID
@@ -270,11 +269,11 @@ class TestFile:
         assert set(AttributionSection.model_fields) == keys | {"targets", "years", "climate", "statics"}
 
     def test_the_template_holds_the_defaults(self, tmp_path):
-        path = copy_template(TEMPLATE, tmp_path / "mine.toml")
+        path = copy_template(TEMPLATES / "attribution.toml", tmp_path / "mine.toml")
         assert load_attribution_file(path, GRID) == load_attribution_file(None, GRID)
         assert "--config mine.toml" in path.read_text()
         with pytest.raises(InputError, match="exists already"):
-            copy_template(TEMPLATE, path)
+            copy_template(TEMPLATES / "attribution.toml", path)
         text = path.read_text()
         commented = (
             text[text.index("# [[predictors]]") :].replace("\n# ", "\n").removeprefix("# ").replace("\n#\n", "\n")

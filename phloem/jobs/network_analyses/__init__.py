@@ -1,0 +1,1 @@
+"""Evaluation, attribution and report of trained networks."""
