@@ -114,7 +114,7 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
         path: of the file.
         dimension: name of the time dimension; empty where the variable has none.
         length: steps along it.
-        pattern: of the product's file names, with `year` and perhaps `doy`; may be empty.
+        pattern: of the product's file names, with `year` and perhaps `doy` or `month`; may be empty.
         known: calendar that the product's number of steps implies where no axis says so.
 
     Raises:
@@ -149,13 +149,22 @@ def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> n
 
 
 def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[str], known: str) -> Stamps:
-    """Dates from a file's name: a composite's own date, days of the year along an axis, or a year of equal steps."""
+    """Dates from a file's name: a composite's or a month's own, days of the year along an axis, or a year of steps."""
     parts = match.groupdict()
     new_year = np.datetime64(f"{parts['year']}-01-01")
     if parts.get("doy"):
         if length != 1:
             raise InputError(f"{path}: {length} steps in a file whose name is the date of one")
         return Stamps(np.array([new_year + (int(parts["doy"]) - 1)]), np.zeros(1), "standard", note="file names")
+    if parts.get("month"):
+        if length != 1:
+            raise InputError(f"{path}: {length} steps in a file whose name is the month of one")
+        middle = np.datetime64(f"{parts['year']}-{parts['month']}-15")
+        return Stamps(np.array([middle]), np.zeros(1), "standard", note="file names")
+    if length == len(_MONTH_ENDS) - 1:
+        months = new_year.astype("datetime64[M]") + np.arange(length)
+        dates = months.astype("datetime64[D]") + 14
+        return Stamps(dates, np.zeros(length), "standard", note="file names and twelve steps")
     if axis:
         values = np.asarray(file.read(axis, (slice(None),)), np.float64)
         if len(values) and values.min() >= 1 and values.max() <= 366 and (np.diff(values) > 0).all():

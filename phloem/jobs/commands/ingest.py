@@ -13,13 +13,14 @@ from phloem.jobs.commands.options import Json, StampsIn, What
 from phloem.jobs.config.toml_file import TEMPLATES
 
 TEMPLATE = TEMPLATES / "ingest.toml"
+PATCHES_TEMPLATE = TEMPLATES / "patches.toml"
 
 
 def ingest(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="Ingest file (TOML); with monthly a NetCDF file of months, a folder of them "
+            help="Ingest file (TOML), also with patches; with monthly a NetCDF file of months, a folder of them "
             "(CARDAMOM's .cbf.nc) or an ingest file that says more of them, with fluxnet a table, a ZIP or a folder "
             "of them, with leaf-economics and growth-curves a table (CSV)."
         ),
@@ -37,15 +38,17 @@ def ingest(
     ] = StampsIn.BEGIN,
     as_json: Json = False,
 ) -> None:
-    """Make a driver store from raw products or monthly drivers, or parameters from tables. Run it again after any
-    interruption.
+    """Make a driver store from raw products or monthly drivers, a patch store from global monthly products, or
+    parameters from tables. Run it again after any interruption.
 
-    Examples: phloem ingest boreal.toml --out stores/boreal; phloem ingest months.nc --what monthly --out stores/sites
+    Examples: phloem ingest boreal.toml --out stores/boreal; phloem ingest months.nc --what monthly --out stores/sites;
+    phloem ingest global.toml --what patches --out stores/global
     """
     if template is not None:
         from phloem.jobs.config.toml_file import copy_template
 
-        print(f"wrote {copy_template(TEMPLATE, template)}; edit it, then: phloem ingest {template} --out STORE")
+        chosen, kind = (PATCHES_TEMPLATE, " --what patches") if what is What.PATCHES else (TEMPLATE, "")
+        print(f"wrote {copy_template(chosen, template)}; edit it, then: phloem ingest {template}{kind} --out STORE")
         return
     if source is None:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
@@ -56,6 +59,14 @@ def ingest(
 
         finished = make(source, out)
         print(json.dumps(finished.as_json(), indent=2) if as_json else "\n".join(finished.lines()))
+        return
+    if what is What.PATCHES:
+        if out is None:
+            raise InputError("--out is missing: the folder of the store")
+        from phloem.jobs.ingest.ingest_patches import ingest_patches
+
+        patches = ingest_patches(source, out)
+        print(json.dumps(patches.as_json(), indent=2) if as_json else "\n".join(patches.lines()))
         return
     if what is What.MONTHLY:
         if out is None:
