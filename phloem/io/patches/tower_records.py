@@ -20,7 +20,7 @@ from phloem.io.files.units import convert
 from phloem.io.monthly.variable_names import CLASSES, names_of
 from phloem.io.patches.months_of_series import StoreMonths
 from phloem.io.patches.patch_catalogue import CLASS_OF_TOWERS, PLANT_TYPES
-from phloem.io.products.levels import texts_of
+from phloem.io.products.levels import labels, texts_of
 from phloem.io.products.raw_files import OpenFiles, RawFile, decoded
 from phloem.io.references.maps import listed_places
 from phloem.io.references.monthly_series import read_months
@@ -101,6 +101,12 @@ def read_tower_file(path: Path, months: StoreMonths, own: OwnVariables, stamps: 
             file, dimension, ("site", "site_id", "name", "station", "station_name", dimension), len(latitude)
         )
         names = names or [f"site{number}" for number in range(len(latitude))]
+        places = set(zip(latitude.tolist(), longitude.tolist(), strict=True))
+        if len(set(names)) < len(names) or (len(places) < len(names) and labels(file, dimension) != names):
+            raise InputError(
+                f"{path}: several towers of one name, or at one place and not told apart: names along {dimension} are "
+                f"due, in a variable {dimension} or with cf_role = 'timeseries_id'"
+            )
         classes = _texts(file, dimension, CLASSES, len(latitude))
         if not classes:
             raise InputError(f"{path}: no classes of the towers ({' or '.join(CLASSES)}): texts such as ENF are due")

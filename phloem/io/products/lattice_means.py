@@ -19,6 +19,9 @@ from phloem.io.products.series import ProductSeries
 PIXELS_AT_ONCE = 4_000_000
 """Pixels that are unpacked at once."""
 
+_A_PIXEL = 64
+"""Bytes a pixel, or a box, while means are made: unpacked values, and sums above and below."""
+
 RowFactors = Callable[[VariableLayout], np.ndarray | None]
 """What the values of each row of a file are multiplied by before the mean, (rows,); None: nothing."""
 
@@ -60,7 +63,7 @@ def lattice_steps(
         steps: those that are read, ascending, int64.
         files: open files.
         lattice: the boxes.
-        budget: bytes that a piece of a file may have.
+        budget: bytes that a piece of a file may have; what is made of it takes three times as much at most.
         factors: of the files' rows.
         whole: whether all rows of the lattice are given at once, whatever the budget says.
 
@@ -87,7 +90,7 @@ def lattice_steps(
             factor = factors(layout)
             scale = None if factor is None else factor[along]
             raw = layout.arrange(files.read(layout.path, layout.name, layout.piece(places, (along, across))))
-            group = max(1, PIXELS_AT_ONCE // raw.shape[2])
+            group = max(1, min(PIXELS_AT_ONCE, 3 * budget // _A_PIXEL) // max(raw.shape[2], len(columns)))
             for number, step in enumerate(raw):
                 values = np.empty((len(inside), len(columns)))
                 for begin in range(0, len(inside), group):

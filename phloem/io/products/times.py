@@ -161,7 +161,8 @@ def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[st
             raise InputError(f"{path}: {length} steps in a file whose name is the month of one")
         middle = np.datetime64(f"{parts['year']}-{parts['month']}-15")
         return Stamps(np.array([middle]), np.zeros(1), "standard", note="file names")
-    if length == len(_MONTH_ENDS) - 1:
+    numbers = np.asarray(file.read(axis, (slice(None),)), np.float64) if axis else np.arange(length)
+    if length == len(_MONTH_ENDS) - 1 and np.array_equal(numbers - numbers[0], np.arange(length)) and numbers[0] <= 1:
         months = new_year.astype("datetime64[M]") + np.arange(length)
         dates = months.astype("datetime64[D]") + 14
         return Stamps(dates, np.zeros(length), "standard", note="file names and twelve steps")

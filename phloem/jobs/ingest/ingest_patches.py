@@ -219,12 +219,13 @@ class _PatchIngest:
         """Cells whose values fit into the memory, beside those of a patch that is put together."""
         each = 4 * arrays_a_cell(found.products) * found.products.months.count
         largest = int(np.bincount(valid.patch).max())
-        room = self.room - self.pieces - _A_PATCH * largest * each
+        known = 8 * len(valid) * (len(valid.statics) + 3)
+        room = self.room - self.pieces - known - _A_PATCH * largest * each
         if room < largest * each:
-            least = self._least((_A_PATCH + 1) * largest * each / (1 - _SHARE_OF_PIECES))
+            least = self._least((known + (_A_PATCH + 1) * largest * each) / (1 - _SHARE_OF_PIECES))
             raise InputError(
-                f"store.memory_gb = {self.memory:g} is too little for a patch of {largest} cells over "
-                f"{found.products.months.count} months; at least {least:.2f}"
+                f"store.memory_gb = {self.memory:g} is too little for {len(valid)} cells, and a patch of "
+                f"{largest} over {found.products.months.count} months; at least {least:.2f}"
             )
         return int(room // each)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -90,3 +91,25 @@ def test_names_units_and_signs_of_a_file_may_be_said(tmp_path):
     np.testing.assert_allclose(found.values["tower_gpp"][0, 0], -4.0 * 0.8 * 12.011e-6 * 86400, rtol=1e-5)
     with pytest.raises(InputError, match=r"no variable 'GPP_x' \(variables.gpp\); it has "):
         read_tower_file(path, months_of_years(2001, 2002), {"gpp": OwnVariable("GPP_x")})
+
+
+def test_towers_at_one_place_without_names_of_their_own_are_refused(tmp_path):
+    path = tmp_path / "towers.nc"
+    with netCDF4.Dataset(str(path), "w") as file:
+        file.createDimension("place", 2)
+        file.createDimension("time", 24)
+        file.createVariable("station", str, ("place",))[:] = np.array(["AA", "BB"], object)
+        file.createVariable("igbp", str, ("place",))[:] = np.array(["GRA", "GRA"], object)
+        for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
+            variable = file.createVariable(name, "f8", ("place",))
+            variable.units, variable[:] = unit, [10.0, 10.0]
+        variable = file.createVariable("time", "f8", ("time",))
+        variable.units, variable[:] = "days since 2000-01-01", samples.days(samples.months(), "2000-01-01") + 14
+        variable = file.createVariable("gpp", "f4", ("place", "time"))
+        variable.units, variable[:] = "gC m-2 d-1", np.array([[1.0], [2.0]]) * np.ones(24)
+    with pytest.raises(InputError, match="not told apart: names along place are due"):
+        read_tower_file(path, months_of_years(2001, 2002), {})
+    with netCDF4.Dataset(str(path), "r+") as file:
+        file["station"].cf_role = "timeseries_id"
+    found = read_tower_file(path, months_of_years(2001, 2002), {})
+    assert found.values["tower_gpp"][:, 0].tolist() == [1.0, 2.0]

@@ -34,9 +34,7 @@ def found_on_earth(path: Path, limits: Limits, budget: int = 10**9) -> ValidCell
     with OpenFiles() as files:
         cover = find_plant_types(Choice("pft", PLANT_TYPE_KINDS["groups"], (str(path),)), files)
         maps = find_maps({"elevation": Choice("elevation", MAPS["elevation"], (str(path),))}, files)
-        products = PatchProducts(
-            grid, months_of_years(2001, 2001), {}, None, {}, (), (), maps, cover, (), np.zeros(12)
-        )
+        products = PatchProducts(grid, months_of_years(2001, 2001), {}, None, {}, (), (), maps, cover, (), np.zeros(12))
         told: list[float] = []
         numbers = grid.inside(-90, 90, -180, 180)
         cells = find_valid_cells(products, limits, numbers, files, budget, told.append)

@@ -396,7 +396,7 @@ class TestRefusals:
             ("rsds", "rsds", 0.01, "W m-2", "at most .* MJ m-2 d-1 in the mean of the valid cells"),
             ("vpd", "vpd", 0.6, "hPa", "at most 0.6 hPa .* less than 1.5; the file says 'hPa'"),
             ("tasmax", "tasmax", 290.0, "degC", "290 degC at .*outside"),
-            ("lai", "LAI", np.nan, "1", "no value in 10 steps of .* valid cells"),
+            ("lai", "LAI", np.nan, "1", "no value in any of 53 valid cells"),
             ("sif", "sif", 400.0, "W m-2 um-1 sr-1", "400 mW m-2 sr-1 nm-1 at .*outside"),
         ],
     )
@@ -413,6 +413,18 @@ class TestRefusals:
         with pytest.raises(InputError, match=says):
             ingest_patches(other, tmp_path / "store")
         assert not (tmp_path / "store").exists()
+
+    def test_a_label_of_one_patch_alone_is_kept(self, made, tmp_path):
+        lat, lon = samples.axis(46, 50, 1.0), samples.axis(-5, 0, 1.0)
+        samples.write_grid(
+            tmp_path / "vod.nc", "VOD", np.full((24, len(lat), len(lon)), 0.5), lat, lon,
+            time=samples.days(samples.months(), "2000-01-01") + 3,
+        )  # fmt: skip
+        other = rewritten(made[0], ("[products]\n", f'[products]\nvod = {{ path = "{tmp_path}/vod.nc" }}\n'))
+        ingest_patches(other, tmp_path / "store")
+        found = patches(tmp_path / "store")
+        assert ["vod" in one.labels for one in found.values()] == [False, False, True]
+        assert (found["N46W005"].labels["vod"] == 0.5).all()
 
     def test_a_product_of_elsewhere_is_refused(self, made, tmp_path):
         lat, lon = samples.axis(-40, -30, 1.0), samples.axis(100, 120, 1.0)
