@@ -75,9 +75,18 @@ class IngestFolder:
         return self.plan.exists()
 
     def is_free(self) -> bool:
-        """Return whether a new store can be made here: no folder, or one that holds at most a lock."""
+        """Return whether a new store can be made here: no folder, or one that holds at most what a kill left.
+
+        That is a lock, and of the plan, which is the first that is written, its copy or a part of either.
+        """
         root = self.paths.root
-        return not root.exists() or (root.is_dir() and all(path == self.lock for path in root.iterdir()))
+        return not root.exists() or (root.is_dir() and all(self._is_first(path) for path in root.iterdir()))
+
+    def _is_first(self, path: Path) -> bool:
+        plans = self.plan.name, copy_of(self.plan).name
+        return path in (self.lock, copy_of(self.plan)) or (
+            path.suffix == ".tmp" and path.name.startswith(tuple(f"{name}." for name in plans))
+        )
 
     def check_place(self) -> None:
         """Refuse a folder below something that is no folder.

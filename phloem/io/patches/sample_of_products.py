@@ -26,6 +26,13 @@ FLOORS = {"vpd": 1.5, "rsds": 2.0, "pr": 0.1, "lai": 0.1, "et": 0.05, "gpp": 0.1
 of less is one in kPa, radiation of less one in kJ or in sums of another time."""
 
 
+CEILINGS = {
+    "pr": 25.0, "rsds": 35.0, "vpd": 50.0, "burned_area": 0.3, "lai": 8.0, "et": 10.0, "gpp": 20.0, "sif": 6.0,
+    "fire": 10.0, "nbe": 10.0, "biomass": 4e4, "vod": 4.0,
+}  # fmt: skip
+"""What the mean over valid cells and all steps cannot exceed: rain of more is a month's sum that is called a day's."""
+
+
 def check_products(products: PatchProducts, valid: ValidCells, files: OpenFiles) -> None:
     """Look at up to twelve steps of each product in some patches, spread over the seasons and the Earth.
 
@@ -49,14 +56,17 @@ def check_products(products: PatchProducts, valid: ValidCells, files: OpenFiles)
             names = [valid.name(int(cell)) for each in cells for cell in each]
             gathers = [_pixels(valid, one, each) for each in cells]
             chosen = over_the_seasons(one.series.date[one.steps])
-            values = np.full((len(chosen), len(names)), np.nan)
+            values, areas = np.full((len(chosen), len(names)), np.nan), False
             for row, place in zip(values, chosen, strict=True):
                 row[:] = _read(one, int(place), gathers, files)
                 step = int(one.steps[place])
                 if areas_of_pixels(one.series.layouts[int(one.series.file[step])]) is None:
                     check_sample(one.series, step, row[None], names)
+                else:
+                    areas = True
             if np.isfinite(values).any():
-                _check_size(one, values)
+                if not areas:
+                    _check_size(one, values)
             elif not _has_any(valid, one, there, chosen, files):
                 raise InputError(f"{_where(one)}: no value in any of {len(valid)} valid cells, in {_SEARCHED} steps")
     refusals.refuse("products")
@@ -99,13 +109,18 @@ def _has_any(valid: ValidCells, one: MonthlySeries, patches: np.ndarray, chosen:
 
 
 def _check_size(one: MonthlySeries, values: np.ndarray) -> None:
-    """Refuse what is nowhere as great as it must be somewhere; zeros alone are no sign of a unit."""
+    """Refuse what is nowhere as great as it must be somewhere, or too great; zeros alone are no sign of a unit."""
     there = np.isfinite(values)
     counts = there.sum(axis=1)
     means = np.where(there, values, 0.0).sum(axis=1)[counts > 0] / counts[counts > 0]
-    floor = FLOORS.get(one.key, 0.0)
+    floor, ceiling = FLOORS.get(one.key, 0.0), CEILINGS.get(one.key, np.inf)
+    layout = one.series.layouts[int(one.series.file[one.steps[0]])]
+    if abs(mean := float(means.mean())) > ceiling:
+        raise InputError(
+            f"{_where(one)}: {mean:.2g} {one.series.quantity.unit} in the mean of the valid cells and {len(means)} "
+            f"steps, more than {ceiling:g}; the file says {layout.unit!r}"
+        )
     if len(means) >= _LEAST_STEPS and 0.0 < means.max() < floor:
-        layout = one.series.layouts[int(one.series.file[one.steps[0]])]
         raise InputError(
             f"{_where(one)}: at most {means.max():.2g} {one.series.quantity.unit} in the mean of the valid cells, in "
             f"{len(means)} steps of all seasons, less than {floor:g}; the file says {layout.unit!r}"

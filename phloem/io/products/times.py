@@ -20,6 +20,9 @@ from phloem.io.files.time_axis import (
 )
 from phloem.io.products.raw_files import RawFile, decoded
 
+_YEARS = ("year", "years", "yr")
+"""Names, and units, of an axis of years."""
+
 _MONTH_ENDS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
@@ -129,12 +132,23 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
             date, hour = decode_dates(decoded(file, path, name).reshape(-1), units, stated, where)
             bounds = bounds_name(header.text("bounds"), name, file.names())
             return Stamps(date, hour, calendar, _edges(file, bounds, units, stated, path))
+        if name.lower() in _YEARS or units.lower() in _YEARS:
+            return _years(file, path, name)
     match = re.search(pattern, path.name) if pattern else None
     if match is None:
         raise InputError(
             f"{path}: no time axis with units such as 'days since 2001-01-01', and no date in the file's name"
         )
     return _named(file, path, name, length, match, known)
+
+
+def _years(file: RawFile, path: Path, name: str) -> Stamps:
+    """Middles of the years along an axis of whole years."""
+    values = decoded(file, path, name).reshape(-1)
+    if not ((values == np.round(values)) & (values >= 1000) & (values <= 9999)).all():
+        raise InputError(f"{path}: variable {name}: whole years are due, or units such as 'days since 2001-01-01'")
+    dates = np.array([f"{int(year):04d}-07-01" for year in values], "datetime64[D]")
+    return Stamps(dates, np.zeros(len(dates)), "standard", note=f"{name} (years)")
 
 
 def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> np.ndarray | None:

@@ -10,7 +10,7 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.io.patches.months_of_series import monthly_series, months_of_years
-from phloem.io.patches.patch_catalogue import IGBP, MONTHLY, PLANT_TYPE_KINDS
+from phloem.io.patches.patch_catalogue import IGBP, MONTHLY, PLANT_TYPE_KINDS, PLANT_TYPES
 from phloem.io.patches.patch_products import Refusals, find_plant_types
 from phloem.io.products.box_means import box_means
 from phloem.io.products.catalogue import Choice
@@ -68,6 +68,36 @@ def test_months_in_names_of_files_date_files_without_time(tmp_path):
     assert [series.layouts[int(series.file[step])].path.name for step in found.steps] == [
         "BA200101.nc", "BA200112.nc", "BA200207.nc",
     ]  # fmt: skip
+
+
+def test_years_along_an_axis_of_years_are_dates(tmp_path):
+    lat, lon = np.array([10.5, 11.5]), np.array([20.5, 21.5])
+    values = np.ones((3, 2, 2))
+    form = {"units": "Mg C ha-1", "time": np.array([2000.0, 2001.0, 2002.0]), "time_name": "year", "time_units": None}
+    write_grid(tmp_path / "biomass.nc", "biomass", values, lat, lon, **form)
+    with OpenFiles() as files:
+        series = scan(Choice("biomass", MONTHLY["biomass"], (str(tmp_path / "biomass.nc"),)), files)["biomass"]
+    found = monthly_series("biomass", "biomass", series, months_of_years(2001, 2002), "")
+    assert found.covered.tolist() == list(range(24))
+    form["time"] = np.array([2000.5, 2001.5, 2002.5])
+    write_grid(tmp_path / "odd.nc", "biomass", values, lat, lon, **form)
+    with OpenFiles() as files, pytest.raises(InputError, match="variable year: whole years are due"):
+        scan(Choice("biomass", MONTHLY["biomass"], (str(tmp_path / "odd.nc"),)), files)
+
+
+def test_plant_types_may_be_a_variable_each(tmp_path):
+    lat, lon = np.array([10.5, 11.5]), np.array([20.5, 21.5])
+    shares = {name: np.full((2, 2), 9.0) for name in PLANT_TYPES}
+    for name, values in {**shares, "water_fraction": np.full((2, 2), 10.0)}.items():
+        if name != "WET":
+            write_grid(tmp_path / f"{name}.nc", name, values, lat, lon, units="%")
+    choice = Choice("pft", PLANT_TYPE_KINDS["groups"], (str(tmp_path / "*.nc"),))
+    with OpenFiles() as files, pytest.raises(InputError, match="no share of WET; due are a variable pft_fraction"):
+        find_plant_types(choice, files)
+    write_grid(tmp_path / "WET.nc", "WET", shares["WET"], lat, lon, units="%")
+    with OpenFiles() as files:
+        found = find_plant_types(choice, files)
+        assert [found[name][0].paths[0].stem for name in PLANT_TYPES] == list(PLANT_TYPES)
 
 
 def test_files_without_time_or_date_are_refused(tmp_path):

@@ -31,9 +31,11 @@ from phloem.jobs.ingest import ingest_patches as job
 from phloem.jobs.ingest.ingest_patches import ingest_patches
 from phloem.names import PERIOD, PREDICTORS
 from tests.support.drivers import patch_samples as samples
+from tests.support.faults.shim import CHANGES, Fault, build, read_log
 from tests.support.processes import environment
 
 KILLS = 10
+CALLS = 4
 
 
 @pytest.fixture(scope="module")
@@ -395,6 +397,7 @@ class TestRefusals:
         [
             ("rsds", "rsds", 0.01, "W m-2", "at most .* MJ m-2 d-1 in the mean of the valid cells"),
             ("vpd", "vpd", 0.6, "hPa", "at most 0.6 hPa .* less than 1.5; the file says 'hPa'"),
+            ("pr", "tp", 0.08, "m", "80 mm d-1 in the mean of the valid cells and 10 steps, more than 25"),
             ("tasmax", "tasmax", 290.0, "degC", "290 degC at .*outside"),
             ("lai", "LAI", np.nan, "1", "no value in any of 53 valid cells"),
             ("sif", "sif", 400.0, "W m-2 um-1 sr-1", "400 mW m-2 sr-1 nm-1 at .*outside"),
@@ -484,6 +487,38 @@ class TestResume:
         assert not list(out.rglob("*.tmp"))
         assert amid >= 3
         record_property("faults", f"ingest of patches: {kills} SIGKILLs, {amid} amid the work: the same store")
+
+    @pytest.mark.engine
+    def test_killed_at_any_call_that_changes_a_file_it_ends_with_the_same_bytes(self, made, tmp_path, record_property):
+        """Kills before, after and in the middle of calls spread over all that an ingest makes."""
+        path, store = made
+        library = build(tmp_path)
+        if library is None:
+            pytest.skip("faults in system calls need Linux and a C compiler")
+        log = tmp_path / "log"
+
+        def run(out: Path, fault: Fault) -> int:
+            command = [sys.executable, "-m", "phloem", "ingest", str(path), "--what", "patches", "--out", str(out)]
+            variables = {"LD_PRELOAD": str(library), **fault.environment(out, log)}
+            log.unlink(missing_ok=True)
+            return subprocess.run(command, env=environment(**variables), capture_output=True).returncode
+
+        assert run(tmp_path / "counted", Fault()) == 0
+        numbers = [call.number for call in read_log(log)[0]]
+        writes = [call.number for call in read_log(log)[0] if call.kind == "write"]
+        assert len(numbers) > 40
+        killed = 0
+        for mode, some in (("before", numbers), ("half", writes), ("after", numbers)):
+            offset = 3 if mode == "after" else 0
+            for place in np.linspace(offset, len(some) - 1, CALLS).astype(int):
+                out = tmp_path / f"{mode}{place}"
+                killed += run(out, Fault(mode, some[place], broken=CHANGES)) == -signal.SIGKILL
+                assert run(out, Fault()) == 0
+                assert content(out) == content(store), f"killed {mode} call {some[place]}"
+                assert not list(out.rglob("*.tmp"))
+                shutil.rmtree(out)
+        assert killed == 3 * CALLS
+        record_property("faults", f"ingest of patches: killed at {killed} of {len(numbers)} calls: the same store")
 
     @pytest.mark.parametrize("after", range(4))
     def test_what_is_done_is_not_done_again(self, made, tmp_path, monkeypatch, after):
