@@ -48,21 +48,23 @@ def patch_from(
     }
     complete = np.ones(len(mine), bool)
     holes: dict[int, str] = {}
-    for name in PATCH_FORCING:
-        gone = ~np.isfinite(found.values[name][:, mine])
-        if gone.any():
-            complete &= ~gone.any(axis=0)
-            for cell in np.flatnonzero(gone.any(axis=0)):
-                first = months.name(int(gone[:, cell].argmax()))
-                text = f"{name}: no value in {int(gone[:, cell].sum())} months, first {first}"
-                spot = int(found.cells[mine[cell]])
-                holes[spot] = f"{holes[spot]}; {text}" if spot in holes else text
+    forcing = {name: found.values[name][:, mine] for name in PATCH_FORCING}
+    wrong = {f"{name}: no value in": ~np.isfinite(values) for name, values in forcing.items()}
+    wrong["tasmin exceeds tasmax in"] = forcing["tasmin"] > forcing["tasmax"]
+    for what, gone in wrong.items():
+        complete &= ~gone.any(axis=0)
+        for cell in np.flatnonzero(gone.any(axis=0)):
+            first = months.name(int(gone[:, cell].argmax()))
+            text = f"{what} {int(gone[:, cell].sum())} months, first {first}"
+            spot = int(found.cells[mine[cell]])
+            holes[spot] = f"{holes[spot]}; {text}" if spot in holes else text
     mine = mine[complete]
     cells = found.cells[mine]
     if not len(cells) or not limits.enough(len(cells), grid.cells):
         return MadePatch(None, holes, len(cells), impossible)
-    forcing = {name: found.values[name][:, mine] for name in PATCH_FORCING}
-    predictors = {name: valid.statics.get(name, np.full(len(valid), np.nan))[cells] for name in PREDICTORS}
+    forcing = {name: values[:, complete] for name, values in forcing.items()}
+    nothing = np.full(len(cells), np.nan)
+    predictors = {name: valid.statics[name][cells] if name in valid.statics else nothing for name in PREDICTORS}
     climate = {"MAT": _mean_temperature, "MAP": _annual_rain}
     for name, mean in climate.items():
         if name not in valid.statics:
@@ -80,8 +82,8 @@ def patch_from(
     patch = StoredPatch(
         grid.name(number),
         tuple(valid.name(int(cell)) for cell in cells),
-        valid.latitude[cells],
-        valid.longitude[cells],
+        grid.latitude(valid.row[cells]),
+        grid.longitude(valid.column[cells]),
         predictors,
         forcing,
         labels,

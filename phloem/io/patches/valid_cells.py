@@ -97,6 +97,11 @@ class ValidCells:
         north, east = self.grid.latitude(self.row[cell]), self.grid.longitude(self.column[cell])
         return cell_name(float(north), float(east), self.grid.step)
 
+    def dropped_cell(self, cell: int, reason: str, detail: str) -> Dropped:
+        """Return why a cell is left out, with its name and place."""
+        north, east = self.grid.latitude(self.row[cell]), self.grid.longitude(self.column[cell])
+        return self.name(cell), float(north), float(east), reason, detail
+
     def cells_of(self, patches: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the places of the cells of some patches, ascending."""
         return np.flatnonzero(np.isin(self.patch, patches))
@@ -194,11 +199,7 @@ def _valid_among(
         return values
 
     def keep(kept: np.ndarray, reason: str, details: Callable[[int], str]) -> None:
-        rows = [
-            (found.name(cell), float(found.latitude[cell]), float(found.longitude[cell]), reason, details(cell))
-            for cell in np.flatnonzero(~kept).tolist()
-        ]
-        found.dropped += rows
+        found.dropped += [found.dropped_cell(cell, reason, details(cell)) for cell in np.flatnonzero(~kept).tolist()]
         _keep(found, kept)
 
     found.statics["water"] = means(products.plant_types["water"])

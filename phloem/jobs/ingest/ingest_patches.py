@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ from phloem.io.ingest.cell_records import INCOMPLETE
 from phloem.io.ingest.ingest_folder import Dropped, IngestFolder, stamp
 from phloem.io.patches.boxes import NumberedPatches
 from phloem.io.patches.make_patch import patch_from
-from phloem.io.patches.patch_store import PatchStore, PatchStorePaths, seal_patches, write_patch
+from phloem.io.patches.patch_store import PatchStorePaths, seal_patches, write_patch
 from phloem.io.patches.read_patches import PatchValues, arrays_a_cell, read_patches
 from phloem.io.patches.sample_of_products import check_products
-from phloem.io.patches.stored_patch import LABEL_STREAMS
 from phloem.io.patches.tower_labels import PlacedTowers, place_towers
 from phloem.io.patches.valid_cells import (
-    TOO_FEW,
     ValidCells,
     dropped_box,
     find_valid_cells,
@@ -32,6 +29,7 @@ from phloem.io.patches.valid_cells import (
 from phloem.io.products.raw_files import OpenFiles
 from phloem.jobs.config.patches_file import PatchesFile, load_patches_file
 from phloem.jobs.ingest.ingest_products import BASE_BYTES
+from phloem.jobs.ingest.patches_summary import PatchesSummary
 from phloem.jobs.ingest.survey_patches import PatchSurvey, survey_patches
 from phloem.jobs.progress import ProgressBar, say
 
@@ -47,65 +45,6 @@ _TEMPORARIES = 3.0
 _LEAST_PIECE = 4_000_000
 _A_PATCH = 4.0
 """Times that the numbers of a patch are held while it is put together and written."""
-
-
-@dataclass(frozen=True)
-class PatchesSummary:
-    """A patch store that is complete, and what became of cells and patches.
-
-    Attributes:
-        store: the store.
-        reasons: cells and patches that were left out, by reason.
-        water: cells that are water.
-        made: patches that this run has made.
-        impossible: values that count as missing, by variable.
-    """
-
-    store: PatchStore
-    reasons: dict[str, int]
-    water: int
-    made: int
-    impossible: dict[str, int]
-
-    def lines(self) -> list[str]:
-        """Return the closing lines for people."""
-        store = self.store
-        last = store.first_month + (store.months - 1)
-        size = sum(store.table["bytes"]) / 1e6
-        found = [
-            f"{len(store)} patches, {sum(store.table['cells'])} cells of {store.step:g} degrees, {store.first_month} "
-            f"to {last}, {size:.1f} MB: {store.paths.root}"
-        ]
-        for reason, count in sorted(self.reasons.items()):
-            what = "patches" if reason == TOO_FEW else "cells"
-            found.append(f"left out: {count} {what}: {reason}")
-        found.append(f"water: {self.water} cells")
-        for stream in LABEL_STREAMS:
-            if count := store.count_labels(stream):
-                found.append(f"{stream}: {count} labels in {_with_any(store, stream)} of {len(store)} patches")
-        found += [f"{name}: {count} impossible values count as missing" for name, count in self.impossible.items()]
-        if self.reasons:
-            found.append(f"each with its reason: {store.paths.dropped}")
-        return found
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the same as a JSON object."""
-        return {
-            "directory": str(self.store.paths.root),
-            "patches": len(self.store),
-            "cells": sum(self.store.table["cells"]),
-            "made": self.made,
-            "bytes": sum(self.store.table["bytes"]),
-            "dropped": self.reasons,
-            "water": self.water,
-            "labels": {stream: self.store.count_labels(stream) for stream in self.store.streams},
-            "impossible": self.impossible,
-            **self.store.facts,
-        }
-
-
-def _with_any(store: PatchStore, stream: str) -> int:
-    return sum(one.get(stream, 0) > 0 for one in store.table["labels"])
 
 
 def ingest_patches(path: Path, out: Path) -> PatchesSummary:
@@ -270,10 +209,7 @@ class _PatchIngest:
     def _write(self, found: PatchSurvey, valid: ValidCells, values: PatchValues, place: int) -> None:
         grid, number = valid.grid, int(valid.boxes[values.patches[place]])
         made = patch_from(found.products, valid, values, place, self.limits, self.towers)
-        dropped: list[Dropped] = [
-            (valid.name(cell), float(valid.latitude[cell]), float(valid.longitude[cell]), INCOMPLETE, why)
-            for cell, why in made.holes.items()
-        ]
+        dropped = [valid.dropped_cell(cell, INCOMPLETE, why) for cell, why in made.holes.items()]
         columns: dict[str, Any] = {"name": []}
         if made.patch is None:
             dropped.append(dropped_box(grid, number, made.valid, self.limits))

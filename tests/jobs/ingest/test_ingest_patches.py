@@ -90,6 +90,21 @@ class TestStore:
         assert rows[1]["detail"].startswith("tasmin: no value in 1 months, first 2001-03; vpd: ")
         assert [row["detail"] for row in rows[3:]] == ["canopy_height"] * 5
 
+    def test_a_cell_whose_minimum_exceeds_its_maximum_is_left_out(self, made, tmp_path):
+        lat, lon = samples.axis(30, 60, 1.0), samples.axis(-180, 180, 1.0)
+        values = np.full((24, len(lat), len(lon)), -5.0)
+        values[4:6, int(np.flatnonzero(lat == 43.5)[0]), int(np.flatnonzero(lon == 2.5)[0])] = 40.0
+        samples.write_grid(
+            tmp_path / "low.nc", "tasmin", values, lat, lon, units="degC",
+            time=samples.days(samples.months(), "2000-01-01") + 3,
+        )  # fmt: skip
+        other = rewritten(made[0], ("[products]\n", f'[products]\ntasmin = {{ path = "{tmp_path}/low.nc" }}\n'))
+        ingest_patches(other, tmp_path / "store")
+        rows = list(csv.DictReader((tmp_path / "store/dropped.csv").open()))
+        (row,) = [row for row in rows if row["reason"] == "incomplete forcing"]
+        assert (row["cell"], row["detail"]) == ("N43.50E002.50", "tasmin exceeds tasmax in 2 months, first 2001-05")
+        assert (float(row["latitude"]), float(row["longitude"])) == (43.5, 2.5)
+
     def test_what_a_store_says_of_itself(self, made):
         facts = open_patches(made[1]).facts
         np.testing.assert_allclose(facts["co2"], 370 + 0.2 * np.arange(24))
