@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from phloem.io.drivers.moisture import MOISTURES, PLACE_OF_VPD, PRESSURE, Moistu
 from phloem.io.patches.boxes import BoxGrid
 from phloem.io.patches.months_of_series import MonthlySeries, StoreMonths, joined, monthly_series
 from phloem.io.patches.patch_catalogue import IGBP, LATER, PLANT_TYPES
+from phloem.io.patches.refusals import Refusals
 from phloem.io.patches.tower_records import TowerRecords
 from phloem.io.products.catalogue import Choice, Field
 from phloem.io.products.layouts import find_variable
@@ -22,33 +22,6 @@ from phloem.names import PATCH_FORCING
 
 WEATHER = ("tasmin", "tasmax", "rsds", "pr")
 """Forcing that is read as it is; the deficit may be made of other variables."""
-
-
-class Refusals:
-    """What is wrong with an input, gathered so that all of it is told at once."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    @contextlib.contextmanager
-    def gather(self) -> Iterator[None]:
-        """Keep a refusal instead of raising it."""
-        try:
-            yield
-        except InputError as error:
-            self.lines += str(error).splitlines()
-
-    def refuse(self, where: str) -> None:
-        """Raise what was gathered.
-
-        Raises:
-            InputError: anything was.
-        """
-        lines = list(dict.fromkeys(self.lines))
-        if len(lines) == 1:
-            raise InputError(lines[0])
-        if lines:
-            raise InputError(f"{where}: {len(lines)} findings:\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from phloem.errors import InputError
 from phloem.io.grids.file_grid import FileGrid, Gather, gather, grid_boxes
 from phloem.io.ingest.plausibility import check_sample, over_the_seasons
 from phloem.io.patches.months_of_series import MonthlySeries, areas_of_pixels
-from phloem.io.patches.patch_products import PatchProducts, Refusals
+from phloem.io.patches.patch_products import PatchProducts
+from phloem.io.patches.refusals import Refusals
 from phloem.io.patches.valid_cells import ValidCells
 from phloem.io.products.raw_files import OpenFiles
 

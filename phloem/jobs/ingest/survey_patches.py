@@ -13,7 +13,6 @@ from phloem.io.patches.patch_catalogue import MAPS, MONTHLY
 from phloem.io.patches.patch_products import (
     FORCING_TABLES,
     PatchProducts,
-    Refusals,
     find_maps,
     find_plant_types,
     find_series,
@@ -21,6 +20,7 @@ from phloem.io.patches.patch_products import (
     find_weather,
     refuse_holes,
 )
+from phloem.io.patches.refusals import Refusals
 from phloem.io.patches.tower_records import TowerRecords, read_tower_file, read_tower_tables
 from phloem.io.products.carbon_dioxide import read_monthly_co2
 from phloem.io.products.raw_files import OpenFiles

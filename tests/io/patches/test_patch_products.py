@@ -11,7 +11,8 @@ import pytest
 from phloem.errors import InputError
 from phloem.io.patches.months_of_series import monthly_series, months_of_years
 from phloem.io.patches.patch_catalogue import IGBP, MONTHLY, PLANT_TYPE_KINDS, PLANT_TYPES
-from phloem.io.patches.patch_products import Refusals, find_plant_types
+from phloem.io.patches.patch_products import find_plant_types
+from phloem.io.patches.refusals import Refusals
 from phloem.io.products.box_means import box_means
 from phloem.io.products.catalogue import Choice
 from phloem.io.products.raw_files import OpenFiles
@@ -116,3 +117,10 @@ def test_refusals_are_told_together_and_each_once():
     with pytest.raises(InputError, match=r"file: 2 findings:\n  one\n  two$"):
         refusals.refuse("file")
     Refusals().refuse("nothing")
+    above = Refusals()
+    with above.gather():
+        refusals.refuse("file")
+    with above.gather():
+        raise InputError("three")
+    with pytest.raises(InputError, match=r"all: 3 findings:\n  one\n  two\n  three$"):
+        above.refuse("all")
