@@ -9,7 +9,7 @@ import numpy as np
 
 from phloem.errors import InputError
 from phloem.io.patches.patch_store import PatchStorePaths, box_name
-from phloem.io.products.lattice_means import Lattice
+from phloem.io.products.lattice_means import BoxLattice
 
 _DIGITS = 9
 
@@ -97,10 +97,10 @@ class BoxGrid:
         edges = np.deg2rad(-90.0 + np.stack([row, row + 1]) * self.step)
         return np.sin(edges[1]) - np.sin(edges[0])
 
-    def lattice(self, rows: np.ndarray, columns: np.ndarray) -> Lattice:
+    def lattice(self, rows: np.ndarray, columns: np.ndarray) -> BoxLattice:
         """Return the cells of some rows and columns, both ascending."""
         south = np.round(-90.0 + rows * self.step, _DIGITS)
-        return Lattice(south, np.round(-180.0 + columns * self.step, _DIGITS), self.step)
+        return BoxLattice(south, np.round(-180.0 + columns * self.step, _DIGITS), self.step)
 
 
 @dataclass(frozen=True)

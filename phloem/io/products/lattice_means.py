@@ -27,7 +27,7 @@ RowFactors = Callable[[VariableLayout], np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Lattice:
+class BoxLattice:
     """Boxes in rows and columns.
 
     Attributes:
@@ -50,7 +50,7 @@ def lattice_steps(
     series: ProductSeries,
     steps: np.ndarray,
     files: OpenFiles,
-    lattice: Lattice,
+    lattice: BoxLattice,
     budget: int,
     factors: RowFactors = unscaled,
     *,

@@ -216,8 +216,9 @@ def _check_layered(file: RawFile, path: Path, name: str, header: Header, plane: 
     named = [header.dimensions[place] for place in further if header.dimensions[place] in file.names()]
     if any(np.asarray(file.read(one, (slice(None),))).reshape(-1)[0] == layer for one in named):
         return
+    shown = layer if isinstance(layer, str) else f"{layer:g}"
     raise InputError(
-        f"{path}: variable {name} has no further dimension ({', '.join(header.dimensions)}), so no layer {layer}; "
+        f"{path}: variable {name} has no further dimension ({', '.join(header.dimensions)}), so no layer {shown}; "
         "leave out layers = ..."
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from phloem.io.grids.file_grid import GridError, grid_boxes, read_axis
 from phloem.io.products.catalogue import MONTH, Choice, Field, Product, any_layer
-from phloem.io.products.lattice_means import Lattice, lattice_steps
+from phloem.io.products.lattice_means import BoxLattice, lattice_steps
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.products.series import ProductSeries, scan
 from tests.support.drivers.product_samples import write_grid
@@ -56,7 +56,9 @@ def test_means_equal_those_of_gathered_pixels(tmp_path, size, step, southwards, 
         series = series_of(path, files)
         found = np.full((STEPS, len(south), len(west)), np.nan)
         seen = np.zeros((STEPS, len(south)), int)
-        for place, rows, values in lattice_steps(series, np.arange(STEPS), files, Lattice(south, west, step), budget):
+        for place, rows, values in lattice_steps(
+            series, np.arange(STEPS), files, BoxLattice(south, west, step), budget
+        ):
             found[place, rows] = values
             seen[place, rows] += 1
         assert (seen == 1).all()
@@ -77,7 +79,7 @@ def test_pieces_of_any_size_give_the_same_bits(tmp_path):
         for budget, rows, columns in ((1, slice(0, 6), slice(0, 8)), (10**6, slice(0, 6), slice(0, 8)),
                                       (10**6, slice(2, 4), slice(3, 8))):  # fmt: skip
             found = np.full((3, 6, 8), np.nan)
-            lattice = Lattice(south[rows], west[columns], 0.5)
+            lattice = BoxLattice(south[rows], west[columns], 0.5)
             for place, some, values in lattice_steps(series, np.array([1, 2, 5]), files, lattice, budget):
                 found[place, rows.start + some.start : rows.start + some.stop, columns] = values
             results.append(found)
