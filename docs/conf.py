@@ -33,7 +33,8 @@ highlight_language = "none"
 smartquotes = False
 
 CONTENTS = {
-    "Calibrate": ("towers", "ingest", "monthly", "published_patches", "files", "campaigns", "experiments", "growth"),
+    "Calibrate": ("towers", "ingest", "monthly", "files", "campaigns", "experiments", "growth"),
+    "Networks": ("network", "patches", "published_patches", "synthetic_earth"),
     "Use the results": ("report", "attribution", "benchmark", "simulate", "python"),
     "Science": ("science", "glossary", "optimiser", "numerics"),
     "Program": ("kernels", "scale", "own_model", "structure"),
