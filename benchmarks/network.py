@@ -57,7 +57,7 @@ def measure(repeats: int) -> dict[str, float]:
     def by_months(weights: Weights) -> Any:
         return add_up(plain.terms_of_months(weights, patch))
 
-    weights = jax.tree.map(lambda leaf: leaf[0], first.weights)
+    weights = first[0].weights
     forward, reference = jax.jit(lambda of: loss.value(of, patch)), jax.jit(jax.value_and_grad(by_months))
     all_walk = {count: jnp.ones(count, bool) for count in (1, 15)}
     cases: dict[str, Callable[[], Any]] = {
@@ -84,18 +84,18 @@ def medians_by_turns(cases: dict[str, Callable[[], Any]], repeats: int, turn: in
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def made_patch(rng: Any) -> Any:
-    """Return a patch of `ROWS` cells and `MONTHS` months with every predictor, float32."""
+def made_patch(rng: Any, rows: int = ROWS, count: int = MONTHS) -> Any:
+    """Return a patch of so many cells, a multiple of 16, and months, of 12, with every predictor, float32."""
     import numpy as np
 
     from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
     from phloem.kernels.network.training_step import ALL_COLUMNS
     from phloem.names import PERIOD
 
-    months = MonthAxis(np.datetime64("2001-01"), MONTHS)
-    latitude = np.repeat(np.arange(40.125, 44, 0.25), ROWS // 16)
+    months = MonthAxis(np.datetime64("2001-01"), count)
+    latitude = np.repeat(np.arange(40.125, 44, 0.25), rows // 16)
     summer = -np.cos(2 * np.pi * (months.doy - 15) / PERIOD)[:, None]
-    shape = (MONTHS, ROWS)
+    shape = (count, rows)
     warm = 12 + 10 * summer + rng.normal(0, 1.5, shape)
     forcing = {
         "tasmin": warm - 5, "tasmax": warm + 5, "rsds": 13 + 8 * summer + np.zeros(shape),
@@ -118,13 +118,13 @@ def made_patch(rng: Any) -> Any:
 
     cells = PatchCells(
         latitude=latitude,
-        predictors={name: rng.standard_normal(ROWS) for name in ALL_COLUMNS[1:]},
+        predictors={name: rng.standard_normal(rows) for name in ALL_COLUMNS[1:]},
         forcing=forcing,
-        reference=(np.full(ROWS, 12.0), np.full(ROWS, 2.4)),
+        reference=(np.full(rows, 12.0), np.full(rows, 2.4)),
         labels={name: label(name) for name in means},
         weights={},
     )
-    return patch_of_cells(cells, months, dict.fromkeys(ALL_COLUMNS, (0.0, 1.0)), ROWS)
+    return patch_of_cells(cells, months, dict.fromkeys(ALL_COLUMNS, (0.0, 1.0)), rows)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ highlight_language = "none"
 smartquotes = False
 
 CONTENTS = {
-    "Calibrate": ("towers", "ingest", "monthly", "files", "campaigns", "experiments", "growth"),
+    "Calibrate": ("towers", "ingest", "monthly", "published_patches", "files", "campaigns", "experiments", "growth"),
     "Use the results": ("report", "attribution", "benchmark", "simulate", "python"),
     "Science": ("science", "glossary", "optimiser", "numerics"),
     "Program": ("kernels", "scale", "own_model", "structure"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,6 +48,15 @@ class ExperimentTable(Section):
     names: ClassVar[tuple[str, ...]]
 
     name: str
+
+    @classmethod
+    def usual_tile(cls, table: Mapping[str, Any]) -> int | None:
+        """Return the units of a tile where the campaign file says nothing; None: as for all.
+
+        Args:
+            table: as the file has it, not yet checked.
+        """
+        return None
 
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse data that this experiment cannot be computed from.

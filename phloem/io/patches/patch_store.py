@@ -60,6 +60,11 @@ class PatchStorePaths:
         """The true quantities of a synthetic Earth's cells (NetCDF)."""
         return self.root / "truth.nc"
 
+    @property
+    def truth_partition(self) -> Path:
+        """How much of a synthetic Earth's streams each group of predictors explains (sealed JSON)."""
+        return self.root / "truth_partition.json"
+
     def patch(self, name: str) -> Path:
         """Return the file of a patch."""
         return self.root / "patches" / f"{name}.h5"

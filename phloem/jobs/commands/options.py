@@ -82,6 +82,9 @@ class What(StrEnum):
     FLUXNET = "fluxnet"
     LEAF_ECONOMICS = "leaf-economics"
     GROWTH_CURVES = "growth-curves"
+    PUBLISHED_PATCHES = "published-patches"
+    TOWER_PATCHES = "tower-patches"
+    GLOBE = "globe"
 
 
 class StampsIn(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -17,6 +18,7 @@ from phloem.errors import InputError
 from phloem.io.files.time_axis import StampsAt
 from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
+from phloem.jobs.config.globe_file import Globe
 from phloem.jobs.config.optimiser import FastSection, OptimiserSection
 from phloem.jobs.config.own_variables import Variables
 from phloem.jobs.config.paths import expand_path
@@ -45,6 +47,7 @@ class Data(Section):
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
     `on_bad` says what happens where some cells cannot be used: all are named and refused, or they are left out.
+    A synthetic `globe` is a patch store, as [data.globe] says of it (docs/synthetic_earth.md).
     `variables` says what files call variables, in which units they are and with which sign, where that is not as usual;
     `stamps` where stamps stand in their days, if a grid file has no time bounds.
     """
@@ -57,7 +60,8 @@ class Data(Section):
     on_bad: Literal["refuse", "drop"] = "refuse"
     variables: Variables = Field(default_factory=dict)
     stamps: StampsAt = "begin"
-    domain: Literal["transect", "boreal"] = "transect"
+    domain: Literal["transect", "boreal", "globe"] = "transect"
+    globe: Globe | None = None
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4
 
@@ -69,6 +73,8 @@ class Data(Section):
             raise ValueError('data.path is needed for kind = "grid": the driver store that `phloem ingest` made')
         if self.kind == "patches":
             self._check_patches()
+        if self.globe is not None and (self.kind, self.domain) != ("synthetic", "globe"):
+            raise ValueError('[data.globe] goes with kind = "synthetic" and domain = "globe"')
         if self.kind == "synthetic" and (self.path or self.sites or self.reference):
             raise ValueError('data.path, data.sites and data.reference go with kind = "tower" or "grid"')
         if self.kind == "grid" and self.reference:
@@ -86,6 +92,11 @@ class Data(Section):
             )
         if given := [name for name in ("sites", "reference", "variables") if getattr(self, name)]:
             raise ValueError(f'data.{given[0]} goes with kind = "tower" or "grid"')
+
+    @property
+    def earth(self) -> Globe:
+        """The synthetic Earth that is made, where the domain is one."""
+        return self.globe or Globe()
 
     @property
     def is_store(self) -> bool:
@@ -118,13 +129,16 @@ class Configuration(Section):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, tree: Any) -> Any:
-        """An [optimiser] table without a name is that of the default."""
+        """An [optimiser] table without a name is that of the default, a tile without a size that of the experiment."""
         if not isinstance(tree, dict):
             return tree
-        given = tree.get("optimiser", {})
+        given, tiles, table = (tree.get(name, {}) for name in ("optimiser", "tiles", "experiment"))
         if isinstance(given, dict):
-            given = {"name": "fast", **given}
-            return {**tree, "optimiser": given}
+            tree = {**tree, "optimiser": {"name": "fast", **given}}
+        if isinstance(tiles, dict) and "cells" not in tiles and isinstance(table, dict):
+            with contextlib.suppress(InputError):
+                size = find_experiment(str(table.get("name", DEFAULT))).usual_tile(table)
+                tree = tree if size is None else {**tree, "tiles": {**tiles, "cells": size}}
         return tree
 
     @classmethod
@@ -181,7 +195,10 @@ class Configuration(Section):
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""
         science = self.model_dump(include={"campaign": {"seed", "members"}, "optimiser": True})
         science["experiment"] = self.experiment.science()
-        science["data"] = self.data.model_dump(exclude={"path", "sites", "reference", "on_bad", "variables", "stamps"})
+        apart = {"path", "sites", "reference", "on_bad", "variables", "stamps", "globe"}
+        science["data"] = self.data.model_dump(exclude=apart)
+        if self.data.domain == "globe":
+            science["data"]["globe"] = self.data.earth.model_dump()
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
         elif self.data.kind in ("grid", "patches"):

@@ -73,7 +73,7 @@ class Trainings(KindOfWork):
         from phloem.jobs.network.tile_training import TileTraining
         from phloem.jobs.network.training_units import table_of
 
-        return TileTraining(table_of(configuration), configuration.campaign.seed, units, lanes)
+        return TileTraining(table_of(configuration), configuration.campaign.seed, units, lanes, devices)
 
     @property
     def most_redraws(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 
-import jax.numpy as jnp
 import numpy as np
 
 from phloem.arithmetic import ceil_div
@@ -34,8 +33,8 @@ def measured_rate(campaign: Campaign) -> float:
     units = [read_training(campaign, unit) for unit in campaign.tile_cells(0)]
     units = [unit for unit in units if unit.run == units[0].run]
     work = TileTraining(table, seed, units)
-    _, trainer, source, state = work.crew()
-    walking = jnp.ones(len(units), bool)
+    _, parallel, source, networks = work.crew()
+    walking, state, trainer = np.ones(len(units), bool), networks[0], parallel.trainer
     patches = [source.read(place) for place in units[0].split.train[:2]]
     times = []
     for number in range(REPEATS + 1):

@@ -10,6 +10,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
+from phloem.analysis.network.best_members import best_members
 from phloem.errors import WorkError, some
 from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.campaign.tile_schema import good_lanes
@@ -110,21 +111,6 @@ def _empty(like: np.ndarray, count: int) -> np.ndarray:
     return np.full((count, *like.shape[1:]), missing, like.dtype)
 
 
-def kept_networks(status: np.ndarray, loss: np.ndarray, keep: int) -> np.ndarray:
-    """Tell which networks of each set-up count: those of the least loss in the last epoch, bool (set-ups, members).
-
-    Args:
-        status: of each network, (set-ups, members).
-        loss: of each, (set-ups, members).
-        keep: so many of each set-up, at most.
-    """
-    ranked = np.where(good_lanes(status) & np.isfinite(loss), loss, np.inf)
-    order = np.argsort(ranked, axis=1, kind="stable")
-    place = np.argsort(order, axis=1, kind="stable")
-    kept: np.ndarray = (place < keep) & np.isfinite(ranked)
-    return kept
-
-
 def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
     table, seed, members = table_of(campaign.configuration), campaign.configuration.campaign.seed, campaign.runs
     units = {name: place for place, name in enumerate(campaign.cells.names)}
@@ -160,7 +146,10 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
     flags = {"flag_values": np.array(list(STATUS.values()), np.int8), "flag_meanings": " ".join(STATUS)}
     file["status"].setncatts(flags)
     two = ("set_up", "member")
-    kept = kept_networks(by_set_up["status"], by_set_up["loss"], table.keep)
+    losses = np.where(good_lanes(by_set_up["status"]), by_set_up["loss"], np.nan)
+    kept = np.zeros(losses.shape, bool)
+    for place, chosen in enumerate(best_members(losses, table.groups, table.keep).kept):
+        kept[place, list(chosen)] = True
     _put(file, "kept", two, kept.astype(np.int8), "1", f"1 where the network is one of the {table.keep} that count")
     _put(file, "tile", two, by_set_up["tile"], "1", "tile that it was trained in")
     _put(file, "attempt", two, by_set_up["attempt"], "1", "attempt that committed that tile")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -11,43 +12,17 @@ import numpy as np
 from phloem.errors import InputError
 from phloem.io.patches.patch_store import PatchStore
 from phloem.io.patches.predictor_moments import COLUMNS
-from phloem.io.patches.stored_patch import StoredPatch
-from phloem.kernels.models.dalec_monthly.forcing_terms import PUBLISHED_YEAR
-from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
+from phloem.jobs.network.stored_cells import cells_of
+from phloem.kernels.network.patch_cells import MonthAxis, patch_of_cells
 from phloem.kernels.network.training_loss import Patch
-from phloem.names import PATCH_STREAMS, PERIOD
 
 CACHE_BYTES = 2**30
 """Bytes of made patches that a process keeps, about. Made anew, one of 320 cells and 276 months takes some 25 ms."""
 
+Wanted = TypeVar("Wanted")
+Made = TypeVar("Made")
+
 Statistics = Mapping[str, tuple[float, float]]
-
-
-def cells_of(stored: StoredPatch, co2: np.ndarray, mode: str, leave_out: Sequence[str] = ()) -> PatchCells:
-    """Return a stored patch as the kernels read it.
-
-    Args:
-        stored: the patch.
-        co2: of each month, ppm, (months,).
-        mode: `compat` has the public code's year of 365.22 days in the reference precipitation.
-        leave_out: streams whose labels are not taken.
-    """
-    shape = stored.months, len(stored)
-
-    def in_months(name: str, values: np.ndarray) -> np.ndarray:
-        if name in PATCH_STREAMS:
-            return np.broadcast_to(values[:, None], shape)
-        return np.broadcast_to(values, shape)
-
-    year = PUBLISHED_YEAR if mode == "compat" else PERIOD
-    return PatchCells(
-        latitude=stored.latitude,
-        predictors={**stored.predictors, "latitude": stored.latitude, "longitude": stored.longitude},
-        forcing={**stored.forcing, "co2": co2},
-        reference=(stored.predictors["MAT"], stored.predictors["MAP"] / year),
-        labels={name: in_months(name, one) for name, one in stored.labels.items() if name not in leave_out},
-        weights={name: in_months(name, one) for name, one in stored.weights.items() if name not in leave_out},
-    )
 
 
 class PatchSource:
@@ -99,14 +74,18 @@ class PatchSource:
             self._left -= size
         return patch
 
-    def patches(self, positions: Sequence[int]) -> Iterator[Patch]:
-        """Return some patches, one after the other, each made while the one before is worked on."""
-        waiting: Future[Patch] | None = None
-        for place, position in enumerate(positions):
-            patch = self.read(position) if waiting is None else waiting.result()
-            following = positions[place + 1] if place + 1 < len(positions) else None
-            waiting = None if following is None else self._maker.submit(self.read, following)
-            yield patch
+    def ahead(self, wanted: Sequence[Wanted], make: Callable[[Wanted], Made]) -> Iterator[Made]:
+        """Make one thing of patches after the other, each while the one before is worked on.
+
+        Args:
+            wanted: what is to be made.
+            make: makes it, in a thread of its own.
+        """
+        waiting: Future[Made] | None = None
+        for place, one in enumerate(wanted):
+            made = make(one) if waiting is None else waiting.result()
+            waiting = self._maker.submit(make, wanted[place + 1]) if place + 1 < len(wanted) else None
+            yield made
 
     def shrink(self) -> bool:
         """Keep no more patches; return whether any were kept."""

@@ -68,9 +68,10 @@ class ProductPlaces:
             length = len(file.dimensions[dimension])
             chunk.insert(0, max(1, min(length, CHUNK_BYTES // (room * int(np.prod(self.box))))))
             room *= chunk[0]
+        chunks = [*chunk, *self._places_of_chunk(room)]
         variable = file.createVariable(
             name, kind, (*leading, *places), zlib=True, complevel=1, shuffle=True,
-            chunksizes=[*chunk, *self._places_of_chunk(room)], chunk_cache=4 * CHUNK_BYTES,
+            chunksizes=chunks, chunk_cache=2 * size * int(np.prod(chunks)),
             fill_value=FILL if np.dtype(kind).kind == "f" else np.array(-1, kind),
         )  # fmt: skip
         variable.setncatts(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -155,12 +156,18 @@ class NetworkTable(ExperimentTable):
         """Return the same training with `auto` replaced by a backend; one that was named stays."""
         return self.model_copy(update={"backend": backend}) if self.backend == "auto" else self
 
+    @classmethod
+    def usual_tile(cls, table: Mapping[str, Any]) -> int:
+        """Return the number of set-ups: a tile is a run, whose networks go side by side."""
+        set_ups = table.get("set_ups")
+        return len(set_ups) if isinstance(set_ups, list) and set_ups else len(all_names())
+
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse data that are no patches."""
-        if kind != "patches":
+        if kind != "patches" and (kind, domain) != ("synthetic", "globe"):
             raise ValueError(
-                f'experiment.name = "network" goes with data.kind = "patches", a patch store that `phloem ingest '
-                f'--what patches` makes; it is "{kind}"'
+                'experiment.name = "network" goes with data.kind = "patches", a patch store that `phloem ingest '
+                '--what patches` makes, or "synthetic" with domain = "globe"'
             )
 
     def loss_weights(self) -> LossWeights:

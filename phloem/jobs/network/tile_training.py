@@ -6,10 +6,10 @@ No bit of a network depends on which others go beside it, on how the steps are c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from phloem.arithmetic import ceil_div
@@ -18,9 +18,14 @@ from phloem.jobs.campaign.kind_of_work import Arrays, Lane
 from phloem.jobs.network.patch_source import PatchSource
 from phloem.jobs.network.table import JOIN, NetworkTable
 from phloem.jobs.network.training_units import TrainingInput, steps_of_epoch
+from phloem.kernels.network.parameter_network import flat
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS
-from phloem.kernels.network.training_step import Trainer, Training
+from phloem.kernels.network.training_step import Network, Trainer
 from phloem.names import STATUS
+from phloem.sharding.lanes.devices import local_devices
+from phloem.sharding.processes.mesh import local_mesh
+from phloem.sharding.training.data_parallel import DataParallel, Networks, PlacedPatches
+from phloem.sharding.training.patch_batches import StepPatches
 
 MAX_REDRAWS = 5
 """New weights that a network may be begun with after its first."""
@@ -56,15 +61,15 @@ class Crew(NamedTuple):
 
     Attributes:
         lanes: their numbers.
-        trainer: takes their steps.
+        parallel: takes their steps.
         source: of their patches.
-        state: where they stand, on the device.
+        networks: where they stand, on each device.
     """
 
     lanes: tuple[int, ...]
-    trainer: Trainer
+    parallel: DataParallel
     source: PatchSource
-    state: Training
+    networks: Networks
 
 
 def first_key(seed: int, set_up: str, run: int, redraws: int) -> jax.Array:
@@ -104,7 +109,12 @@ class TileTraining:
     """
 
     def __init__(
-        self, table: NetworkTable, seed: int, units: Sequence[TrainingInput], lanes: Sequence[Lane] | None = None
+        self,
+        table: NetworkTable,
+        seed: int,
+        units: Sequence[TrainingInput],
+        lanes: Sequence[Lane] | None = None,
+        devices: int = 1,
     ) -> None:
         """Draw the networks.
 
@@ -113,6 +123,7 @@ class TileTraining:
             seed: of the campaign.
             units: of the tile.
             lanes: those to train, units by their position; None: all, from their first draw.
+            devices: of this process, over which the patches of a step are laid.
 
         Raises:
             ValueError: lanes that the tile does not have, or twice, or redrawn too often.
@@ -124,6 +135,7 @@ class TileTraining:
         self._places = [lane.unit for lane in taken]
         self._before = np.array([lane.redraws for lane in taken])
         self._dtype = np.dtype(table.precision)
+        self._mesh = local_mesh(local_devices(devices, "cpu" if table.backend == "cpu" else None))
         self._looks = looks(table)
         self.in_flight = len(taken)
         count = len(taken)
@@ -135,19 +147,18 @@ class TileTraining:
             losses=np.full((count, table.epochs), np.nan),
             dev=np.full((count, len(self._looks)), np.nan),
         )
-        self._state = self._first(range(count))
+        self._state: list[Network] = self._first(range(count))
         self._sources: dict[int, PatchSource] = {}
         self._crew: Crew | None = None
 
-    def _first(self, lanes: Sequence[int]) -> Training:
+    def _first(self, lanes: Sequence[int]) -> list[Network]:
         """Return networks at their first step, on the host."""
         trainer = self._trainer(lanes)
         keys = [
             first_key(self.seed, self._units[n].set_up, self._units[n].run, int(self._progress.redraws[n]))
             for n in lanes
         ]
-        drawn: Training = jax.tree.map(np.array, jax.device_get(trainer.first(keys)))
-        return drawn
+        return [jax.device_get(network) for network in trainer.first(keys)]
 
     def _trainer(self, lanes: Sequence[int]) -> Trainer:
         units = [self._units[n] for n in lanes]
@@ -196,20 +207,21 @@ class TileTraining:
         Returns:
             The steps taken.
         """
-        lanes, trainer, source, state = self._crew = self.crew()
+        lanes, parallel, source, networks = self._crew = self.crew()
         first, here = self._units[lanes[0]], np.array(lanes)
         per_epoch, step = self._steps_an_epoch(first), int(self._progress.step[lanes[0]])
         epoch, inside = divmod(step, per_epoch)
         taken = min(steps, per_epoch - inside)
         order = epoch_order(self.table, self.seed, first.run, epoch, first.split.train)
-        walking, losses = jnp.ones(len(lanes), bool), []
-        for patch in source.patches(order[inside : inside + taken]):
-            state, values = trainer.step(state, patch, walking)
+        walking, losses = np.ones(len(lanes), bool), []
+        dealt = list(parallel.batches.steps(np.array(order)))[inside : inside + taken]
+        for placed in source.ahead(dealt, partial(_placed, parallel, source)):
+            networks, values = parallel.step(networks, placed, walking)
             losses.append(values)
         for values in losses:
-            self._progress.loss_sum[here] += np.asarray(values, float)
+            self._progress.loss_sum[here] += np.asarray(parallel.to_host(values), float).sum(0)
         self._progress.step[here] += taken
-        self._crew = self._crew._replace(state=state)
+        self._crew = self._crew._replace(networks=networks)
         if inside + taken == per_epoch:
             self._end_epoch(epoch)
         return taken
@@ -225,8 +237,9 @@ class TileTraining:
             together.setdefault((self._units[lane].run, int(self._progress.step[lane])), []).append(lane)
         (run, _), lanes = max(together.items(), key=lambda one: (len(one[1]), one[0][1], -one[0][0]))
         lanes = lanes[: self.in_flight]
-        state = jax.tree.map(lambda leaf: jnp.asarray(leaf[np.array(lanes)]), self._state)
-        return Crew(tuple(lanes), self._trainer(lanes), self._source(run, self._units[lanes[0]]), state)
+        parallel = DataParallel(self._trainer(lanes), self._mesh, self.table.patches_per_step)
+        networks = parallel.to_devices(tuple(self._state[lane] for lane in lanes))
+        return Crew(tuple(lanes), parallel, self._source(run, self._units[lanes[0]]), networks)
 
     def _source(self, run: int, unit: TrainingInput) -> PatchSource:
         if run not in self._sources:
@@ -241,14 +254,16 @@ class TileTraining:
     def _end_epoch(self, epoch: int) -> None:
         """Keep the losses of an epoch that is over, look at the dev patches if it is time, and see who goes on."""
         assert self._crew is not None
-        lanes, trainer, source, state = self._crew
-        here = np.array(lanes)
+        lanes, parallel, source, networks = self._crew
+        here, state = np.array(lanes), parallel.to_host(networks)
         self._progress.losses[here, epoch] = self._progress.loss_sum[here]
         self._progress.loss_sum[here] = 0.0
-        finite = np.asarray(state.finite) & np.isfinite(self._progress.losses[here, epoch])
+        finite = np.array([bool(one.finite) for one in state]) & np.isfinite(self._progress.losses[here, epoch])
         dev = self._units[lanes[0]].split.dev
         if epoch + 1 in self._looks and dev:
-            found = [np.asarray(trainer.losses(state, patch), float) for patch in source.patches(dev)]
+            steps = list(parallel.batches.steps(np.array(dev)))
+            placed = source.ahead(steps, partial(_placed, parallel, source))
+            found = [np.asarray(parallel.to_host(parallel.losses(networks, one)), float).sum(0) for one in placed]
             self._progress.dev[here, self._looks.index(epoch + 1)] = np.sum(found, axis=0)
         last = epoch + 1 == self.table.epochs
         if finite.all() and not last:
@@ -268,8 +283,7 @@ class TileTraining:
         self._progress.step[lane] = 0
         self._progress.losses[lane] = np.nan
         self._progress.dev[lane] = np.nan
-        fresh = self._first([lane])
-        jax.tree.map(lambda all_of, one: all_of.__setitem__(lane, one[0]), self._state, fresh)
+        (self._state[lane],) = self._first([lane])
 
     def _from_device(self) -> None:
         """Note where the networks on the device stand, and let them go."""
@@ -279,11 +293,15 @@ class TileTraining:
     def _note(self) -> None:
         if self._crew is None:
             return
-        here = np.array(self._crew.lanes)
-        jax.tree.map(lambda all_of, some: all_of.__setitem__(here, np.asarray(some)), self._state, self._crew.state)
+        for lane, network in zip(self._crew.lanes, self._crew.parallel.to_host(self._crew.networks), strict=True):
+            self._state[lane] = network
 
     def halve(self) -> bool:
-        """Keep no patches in memory; where none was kept, put half as many networks side by side."""
+        """Keep no patches in memory; where none was kept, put half as many networks side by side.
+
+        Returns:
+            Whether less memory is needed than before.
+        """
         self._from_device()
         if [source for source in self._sources.values() if source.shrink()]:
             return True
@@ -295,9 +313,13 @@ class TileTraining:
     def saved(self) -> Arrays:
         """Return everything that a checkpoint must hold, networks first."""
         self._note()
-        leaves, _ = jax.tree_util.tree_flatten_with_path(self._state)
-        found = {f"state{jax.tree_util.keystr(path)}": leaf.copy() for path, leaf in leaves}
-        return found | {name: values.copy() for name, values in self._progress._asdict().items()}
+        return self._stacked() | {name: values.copy() for name, values in self._progress._asdict().items()}
+
+    def _stacked(self) -> Arrays:
+        """The numbers of all networks, networks first."""
+        together = jax.tree.map(lambda *leaves: np.stack(leaves), *self._state)
+        leaves, _ = jax.tree_util.tree_flatten_with_path(together)
+        return {f"network{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves}
 
     def restore(self, arrays: Arrays) -> None:
         """Go back to a saved state.
@@ -305,15 +327,16 @@ class TileTraining:
         Raises:
             ValueError: the arrays are not those of these networks; nothing has changed then.
         """
-        leaves, tree = jax.tree_util.tree_flatten_with_path(self._state)
-        due: dict[str, np.ndarray] = {f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves}
-        due |= self._progress._asdict()
+        stacked = self._stacked()
+        due: Arrays = stacked | self._progress._asdict()
         wrong = sorted(set(due).symmetric_difference(arrays))
         wrong += [n for n in due if n in arrays and (arrays[n].shape, arrays[n].dtype) != (due[n].shape, due[n].dtype)]
         if wrong:
             raise ValueError(f"checkpoint does not fit: {wrong[0]}")
-        names = [f"state{jax.tree_util.keystr(path)}" for path, _ in leaves]
-        self._state = jax.tree_util.tree_unflatten(tree, [arrays[name].copy() for name in names])
+        structure = jax.tree.structure(self._state[0])
+        self._state = [
+            jax.tree.unflatten(structure, [arrays[name][lane] for name in stacked]) for lane in range(len(self._state))
+        ]
         self._progress = Progress(*(arrays[name].copy() for name in Progress._fields))
         self._crew = None
 
@@ -326,9 +349,7 @@ class TileTraining:
         redrawn = progress.redraws > 0
         good = np.where(redrawn, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
         status[places] = np.where(progress.phase == DIVERGED, STATUS["diverged"], good)
-        flat = np.concatenate(
-            [np.asarray(leaf).reshape(len(places), -1) for leaf in jax.tree.leaves(self._state.weights)], 1
-        )
+        weights = np.stack([np.asarray(flat(network.weights)) for network in self._state])
         statistics = np.full((2, len(self._all), len(COLUMNS)), np.nan)
         for place, unit in enumerate(self._all):
             for name, pair in unit.statistics.items():
@@ -347,10 +368,14 @@ class TileTraining:
             "loss": put(progress.losses[:, -1], np.nan),
             "loss_of_epochs": put(progress.losses, np.nan),
             "dev_loss": put(progress.dev, np.nan),
-            "weights": put(flat.astype(self._dtype), np.nan),
+            "weights": put(weights.astype(self._dtype), np.nan),
             "mean": statistics[0][:, None],
             "deviation": statistics[1][:, None],
         }
+
+
+def _placed(parallel: DataParallel, source: PatchSource, step: StepPatches) -> PlacedPatches:
+    return parallel.place(step, source.read)
 
 
 def _check(lanes: Sequence[Lane], units: int) -> None:

@@ -11,9 +11,10 @@ from phloem.errors import InputError, some
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.patches.patch_store import PatchStore, open_patches
 from phloem.io.patches.predictor_moments import COLUMNS, mean_and_deviation
+from phloem.io.patches.published_patches import published_split
 from phloem.io.patches.splits import Split, held_out, split_of
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
-from phloem.jobs.campaign.kind_of_work import Units
+from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
 from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import expand_path
@@ -94,21 +95,12 @@ def run_split(table: NetworkTable, store: PatchStore, seed: int, run: int) -> Sp
 
 
 def _published(table: NetworkTable, store: PatchStore, run: int) -> Split:
-    splits = store.facts.get("published_splits")
-    if not splits:
+    if not store.facts.get("published_splits"):
         raise InputError(f'experiment.split = "published": {store.paths.index} brings no split; valid is "hashed"')
-    runs = sorted(splits, key=int)
-    if run >= len(runs):
-        raise InputError(
-            f"campaign.members: {run + 1} runs, of which {store.paths.index} has the splits of {len(runs)}"
-        )
-    dev_names, test_names = set(splits[runs[run]]["dev"]), set(store.facts.get("test", ()))
-    test = tuple(n for n, name in enumerate(store.names) if name in test_names)
-    dev = tuple(n for n, name in enumerate(store.names) if name in dev_names and name not in test_names)
+    split = published_split(store, run + 1)
     if table.train_on == "train+dev":
-        dev = ()
-    away = {*test, *dev}
-    return Split(tuple(n for n in range(len(store)) if n not in away), dev, test)
+        return Split(tuple(sorted((*split.train, *split.dev))), (), split.test)
+    return split
 
 
 def training_input(table: NetworkTable, store: PatchStore, seed: int, set_up: str, run: int) -> TrainingInput:
@@ -127,7 +119,7 @@ class CheckedPatches:
     """A patch store over which all networks can be trained.
 
     Attributes:
-        configuration: complete, its paths absolute; a tile is a run where nothing else was said.
+        configuration: complete, its paths absolute.
         store: the patches.
     """
 
@@ -151,18 +143,48 @@ class CheckedPatches:
         return [table.epochs * steps_of_epoch(table, split) for split in splits]
 
 
-def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
+@dataclass(frozen=True)
+class MadeUpPatches:
+    """A synthetic Earth that is made inside the campaign."""
+
+    configuration: Configuration
+
+    def units(self, root: Path) -> Units:
+        """Make the patches, and return the networks."""
+        from phloem.jobs.synthetic.globe_store import make_globe
+
+        store = make_globe(root / "patches", self.configuration.data.earth)
+        return checked_store(self.configuration, store).units(root)
+
+
+def check_patches(configuration: Configuration, base: Path) -> CheckedInput:
     """Read and check the table of a patch store; see `KindOfWork.check`.
 
     Raises:
         InputError: what no training over it could use; nothing is computed.
     """
-    table = table_of(configuration)
+    if configuration.data.kind == "synthetic":
+        return MadeUpPatches(configuration)
     path = expand_path(str(configuration.data.path), base)
-    store = open_patches(path)
+    data = configuration.data.model_copy(update={"path": str(path)})
+    return checked_store(configuration.model_copy(update={"data": data}), open_patches(path))
+
+
+def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPatches:
+    """Return a store over which all networks of a configuration can be trained.
+
+    Raises:
+        InputError: they cannot be.
+    """
+    table, path = table_of(configuration), store.paths.root
     if store.months % 12 or store.first_month.astype(int) % 12:
         raise InputError(
             f"{path}: {store.months} months from {store.first_month} on: whole years from a January on are due"
+        )
+    if configuration.engine.devices > table.patches_per_step:
+        raise InputError(
+            f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
+            f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
         )
     _check_columns(table, store)
     labelled = [name for name in store.streams if name not in table.leave_out]
@@ -171,11 +193,7 @@ def check_patches(configuration: Configuration, base: Path) -> CheckedPatches:
     for run in range(configuration.campaign.members):
         for set_up in table.set_ups[:1]:
             training_input(table, store, configuration.campaign.seed, set_up, run)
-    tiles = configuration.tiles
-    if "cells" not in tiles.model_fields_set:
-        tiles = tiles.model_copy(update={"cells": len(table.set_ups)})
-    data = configuration.data.model_copy(update={"path": str(path)})
-    return CheckedPatches(configuration.model_copy(update={"data": data, "tiles": tiles}), store)
+    return CheckedPatches(configuration, store)
 
 
 def _check_columns(table: NetworkTable, store: PatchStore) -> None:
@@ -203,6 +221,8 @@ def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Unit
     Raises:
         InputError: the store there is another.
     """
+    if wanted.data.kind == "synthetic":
+        return None
     folder = expand_path(str(wanted.data.path), base)
     if folder == expand_path(str(campaign.configuration.data.path), campaign.paths.root):
         return None

@@ -11,6 +11,7 @@ from phloem.jobs.campaign.campaign import Campaign, is_campaign
 from phloem.jobs.campaign.campaign_set import open_campaigns
 from phloem.jobs.notebook.campaign_status import summary_table
 from phloem.jobs.notebook.opened_campaign import OpenedCampaign
+from phloem.jobs.notebook.opened_training import opened
 
 
 class OpenedExperiments(Mapping[str, OpenedCampaign]):
@@ -72,5 +73,5 @@ def open_campaign(path: str | os.PathLike[str]) -> OpenedCampaign | OpenedExperi
         )
     found = open_campaigns(root)
     if is_campaign(root):
-        return OpenedCampaign(found.last)
+        return opened(found.last)
     return OpenedExperiments(root, found.campaigns)

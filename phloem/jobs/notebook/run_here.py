@@ -15,6 +15,7 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.planning import open_or_plan, take_up
 from phloem.jobs.config.campaign_file import Configuration, configuration_of, load_configuration
 from phloem.jobs.notebook.opened_campaign import OpenedCampaign
+from phloem.jobs.notebook.opened_training import opened
 from phloem.jobs.run.deliver import deliver
 from phloem.jobs.run.execute import describe_set_aside, run_campaign
 
@@ -56,7 +57,7 @@ def run(
     deliver(campaign, state)
     if told := describe_set_aside(state, campaign.paths.root):
         raise WorkError(f'{told}\nThe others are merged: phloem.open_campaign("{campaign.paths.root}")')
-    return OpenedCampaign(campaign)
+    return opened(campaign)
 
 
 def _planned(config: str | os.PathLike[str] | Mapping[str, Any], out: Path | None, assignments: list[str]) -> Campaign:

@@ -24,7 +24,7 @@ WET_AFTER_WET, WET_AFTER_DRY = 0.58, 0.30
 _MEMORY = 128  # 0.82**128 = 1e-11: further back the past is forgotten
 
 
-def extraterrestrial_radiation(latitude: float, doy: np.ndarray) -> np.ndarray:
+def extraterrestrial_radiation(latitude: float | np.ndarray, doy: np.ndarray) -> np.ndarray:
     """Return daily shortwave at the top of the atmosphere, MJ m-2 d-1 (days,).
 
     Allen et al. (1998), FAO Irrigation and Drainage Paper 56, equations 21 to 25; holds in polar

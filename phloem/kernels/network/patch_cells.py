@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Real
@@ -119,12 +120,12 @@ def patch_of_cells(
         ValueError: more cells than rows or none, forcing or a predictor that is not finite or is the same everywhere,
             an unknown stream, or a weight below 0.
     """
-    place = _rows(cells, rows)
-    labels = _labels(cells, months, place)
-    terms = _weather(cells, months, mode, place)
-    typed = PatchLabels(*(_typed(one, dtype) for one in labels))
+    _check_rows(cells, rows)
+    terms = _weather(cells, months, mode, rows, dtype)
+    labels = _labels(cells, months, rows, dtype)
     predictors = predictor_rows(cells, statistics, rows, columns)
-    return Patch(jnp.asarray(predictors, dtype), patch_tables(terms, labels, dtype), typed)
+    tables = patch_tables(terms, labels, dtype)
+    return Patch(jnp.asarray(predictors, dtype), tables, jax.tree.map(jnp.asarray, labels))
 
 
 def forcing_of_cells(
@@ -135,22 +136,16 @@ def forcing_of_cells(
     Raises:
         ValueError: more cells than rows or none, or forcing that is not finite.
     """
-    place = _rows(cells, rows)
-    return forcing_tables(_weather(cells, months, mode, place), dtype)
+    _check_rows(cells, rows)
+    return forcing_tables(_weather(cells, months, mode, rows, dtype), dtype)
 
 
-def _rows(cells: PatchCells, rows: int) -> np.ndarray:
-    """The cell of each row of a patch; rows that are no cells repeat the first.
-
-    Raises:
-        ValueError: more cells than rows, or none.
-    """
+def _check_rows(cells: PatchCells, rows: int) -> None:
     if not 0 < len(cells) <= rows:
         raise ValueError(f"{len(cells)} cells for a patch of {rows} rows")
-    return np.where(np.arange(rows) < len(cells), np.arange(rows), 0)
 
 
-def _weather(cells: PatchCells, months: MonthAxis, mode: str, place: np.ndarray) -> MonthlyWeather:
+def _weather(cells: PatchCells, months: MonthAxis, mode: str, rows: int, dtype: Any) -> MonthlyWeather:
     for name in (*FORCING, "co2"):
         if not np.isfinite(cells.forcing[name]).all():
             raise ValueError(f"forcing {name} is not finite in all months and cells")
@@ -158,26 +153,39 @@ def _weather(cells: PatchCells, months: MonthAxis, mode: str, place: np.ndarray)
     forcing = {name: np.asarray(cells.forcing[name], float) for name in FORCING}
     forcing["co2"] = np.asarray(cells.forcing["co2"], float)[:, None]
     terms = weather(time, doy, np.asarray(cells.latitude, float), forcing, cells.reference, lengths, switches(mode))
-    shape = (months.count, len(cells))
-    return MonthlyWeather(*(np.broadcast_to(one, shape)[:, place] for one in terms))
+    return MonthlyWeather(*(_filled(one, len(cells), rows, dtype) for one in terms))
 
 
-def _labels(cells: PatchCells, months: MonthAxis, place: np.ndarray) -> PatchLabels:
+def _filled(values: np.ndarray, count: int, rows: int, dtype: Any) -> np.ndarray:
+    """Values of cells, (months, cells) or (months, 1), in so many rows: those that are no cells repeat the first."""
+    filled = np.empty((len(values), rows), dtype)
+    filled[:, :count] = values
+    filled[:, count:] = filled[:, :1]
+    return filled
+
+
+def _labels(cells: PatchCells, months: MonthAxis, rows: int, dtype: Any) -> PatchLabels:
     unknown = [name for name in (*cells.labels, *cells.weights) if name not in STREAMS]
     if unknown:
         raise ValueError(f"streams of labels {', '.join(unknown)}: valid are {', '.join(STREAMS)}")
-    is_cell = np.arange(len(place)) < len(cells)
-    streams = {}
+    count, shape = len(cells), (months.count, rows)
+    of_none: Any = (np.zeros(shape, dtype),) * 2
+    streams: dict[str, Any] = {}
     for name in STREAMS:
-        values = np.asarray(cells.labels.get(name, np.full((months.count, len(cells)), np.nan)), float)
-        weight = np.where(np.isfinite(values), np.asarray(cells.weights.get(name, 1.0), float), 0.0)
+        if name not in cells.labels:
+            streams[name] = LabelStream(*of_none)
+            continue
+        values = np.asarray(cells.labels[name])
+        weight = np.where(np.isfinite(values), np.asarray(cells.weights.get(name, 1.0)), 0)
         if not (weight >= 0).all():
             raise ValueError(f"weights of {name}: each is a number from 0 on")
-        label = np.where(weight > 0, values, 0.0)
-        filled: Any = [np.where(is_cell, one[:, place], 0.0) for one in (label, weight)]
-        streams[name] = LabelStream(*filled)
-    december = (np.arange(months.count) % YEAR == YEAR - 1).astype(float)
-    return PatchLabels(**streams, valid=is_cell.astype(float), december=december)  # type: ignore[arg-type]
+        of_cells: Any = np.zeros((2, *shape), dtype)
+        of_cells[0, :, :count] = np.where(weight > 0, values, 0)
+        of_cells[1, :, :count] = weight
+        streams[name] = LabelStream(*of_cells)
+    valid, december = np.arange(rows) < count, np.arange(months.count) % YEAR == YEAR - 1
+    of_rows: Any = {"valid": valid.astype(dtype), "december": december.astype(dtype)}
+    return PatchLabels(**(streams | of_rows))
 
 
 def predictor_rows(
@@ -203,9 +211,3 @@ def predictor_rows(
     places = [columns.index(name) for name in statistics]
     filled[: len(cells), places] = standardised(values, mean, deviation, list(statistics))
     return filled
-
-
-def _typed(one: Any, dtype: Any) -> Any:
-    if isinstance(one, LabelStream):
-        return LabelStream(jnp.asarray(one.label, dtype), jnp.asarray(one.weight, dtype))
-    return jnp.asarray(one, dtype)

@@ -1,14 +1,14 @@
 """Steps of training: networks of several set-ups side by side on one patch after another, each with its own Adam.
 
-All set-ups have weights of one shape. Rows of the first layer whose predictors a set-up does not see meet zeros: they
-neither act nor change, and a set-up is trained to the bits that it has alone.
+All set-ups have weights of one shape, and so one program. Rows of the first layer whose predictors a set-up does not
+see meet zeros: they neither act nor change, and a set-up is trained to the bits that it has alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Bool, Float
 
-from phloem.kernels.network.parameter_network import Layer, Weights, first_weights, flat
+from phloem.kernels.network.parameter_network import Layer, Weights, first_weights, flat, of_flat
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS, HEMISPHERE, columns
 from phloem.kernels.network.training_loss import Patch, TrainingLoss
 
@@ -27,23 +27,95 @@ ALL_COLUMNS = (HEMISPHERE, *chain(*GROUPS.values()), *chain(*CONTROLS.values()))
 """Predictors of a patch, those of every set-up."""
 
 
-class Training(NamedTuple):
-    """Where networks stand, the set-ups along the first axis of each array.
+class Network(NamedTuple):
+    """Where one network stands.
 
     Attributes:
-        weights: of the networks.
-        adam: state of their optimisers.
+        weights: with all columns; rows of the first layer that its set-up does not see are 0.
+        adam: state of its optimiser.
         finite: whether loss and slope of all steps so far were finite.
     """
 
     weights: Weights
     adam: Any
-    finite: Bool[Array, " set_ups"]
+    finite: Bool[Array, ""]
+
+
+Training = tuple[Network, ...]
+"""Where networks side by side stand, one for each set-up."""
+
+
+@dataclass(frozen=True)
+class OneNetwork:
+    """How one network is trained, whatever its set-up: the programs that all networks share.
+
+    Attributes:
+        loss: of a patch.
+        learning_rate: of Adam, at first.
+        schedule: `constant`, or `cosine` down to nothing at the last step.
+        total_steps: of a network.
+    """
+
+    loss: TrainingLoss
+    learning_rate: float
+    schedule: str
+    total_steps: int
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """Adam of one network."""
+        if self.schedule == "constant":
+            return optax.adam(self.learning_rate)
+        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, max(1, self.total_steps)))
+
+    def _slope(self, weights: Weights, mask: Array, patch: Patch) -> tuple[Array, Weights]:
+        seen = patch._replace(predictors=patch.predictors * mask)
+        found: tuple[Array, Weights] = jax.value_and_grad(self.loss.value)(weights, seen)
+        return found
+
+    def _moved(self, network: Network, slope: Weights, good: Array, walks: Array) -> Network:
+        change, new = self.optimiser.update(slope, network.adam, network.weights)
+        moved = optax.apply_updates(network.weights, change)
+
+        def kept(after: Any, before: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(walks & good, a, b), after, before)
+
+        finite = network.finite & (good | ~walks)
+        return Network(kept(moved, network.weights), kept(new, network.adam), finite)
+
+    @partial(jax.jit, static_argnums=0)
+    def step(self, network: Network, mask: Array, patch: Patch, walks: Array) -> tuple[Network, Array]:
+        """Take one step on a patch; return where the network stands then, and the loss before it."""
+        value, slope = self._slope(network.weights, mask, patch)
+        good = jnp.isfinite(value) & jnp.isfinite(flat(slope)).all()
+        return self._moved(network, slope, good, walks), value
+
+    @partial(jax.jit, static_argnums=0)
+    def slope(self, weights: Weights, mask: Array, patch: Patch) -> tuple[Array, Float[Array, " flat"]]:
+        """Return the loss on a patch and its slope by the weights, laid flat."""
+        value, slope = self._slope(weights, mask, patch)
+        return value, flat(slope)
+
+    @partial(jax.jit, static_argnums=0)
+    def move(
+        self, network: Network, losses: Float[Array, " patches"], slope: Float[Array, " flat"], walks: Array
+    ) -> Network:
+        """Take one step along a slope; losses that are not finite keep the network where it is."""
+        good = jnp.isfinite(losses).all() & jnp.isfinite(slope).all()
+        return self._moved(network, of_flat(slope, len(ALL_COLUMNS) - 1), good, walks)
+
+    @partial(jax.jit, static_argnums=0)
+    def value(self, weights: Weights, mask: Array, patch: Patch) -> Array:
+        """Return the loss on a patch."""
+        return self.loss.value(weights, patch._replace(predictors=patch.predictors * mask))
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """How networks are trained.
+    """How networks of several set-ups are trained.
+
+    One network after the other is asked for its step, by one program for all: no bit of it can depend on which others
+    there are, and each finds the patch's tables in the caches.
 
     Attributes:
         loss: of a patch.
@@ -66,14 +138,12 @@ class Trainer:
         """Floating type of the numbers."""
         return jnp.dtype(self.precision)
 
-    @property
-    def optimiser(self) -> optax.GradientTransformation:
-        """Adam of one network."""
-        if self.schedule == "constant":
-            return optax.adam(self.learning_rate)
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, max(1, self.total_steps)))
+    @cached_property
+    def one(self) -> OneNetwork:
+        """The programs of a single network."""
+        return OneNetwork(self.loss, self.learning_rate, self.schedule, self.total_steps)
 
-    @property
+    @cached_property
     def masks(self) -> Float[np.ndarray, "set_ups columns"]:
         """1 where a set-up sees a predictor, else 0."""
         seen = [set(columns(one)) for one in self.set_ups]
@@ -85,9 +155,11 @@ class Trainer:
         Args:
             keys: of jax.random, one a set-up.
         """
-        drawn = [self.draw(key, number) for number, key in enumerate(keys)]
-        weights: Weights = jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
-        return Training(weights, jax.vmap(self.optimiser.init)(weights), jnp.ones(len(drawn), bool))
+        return tuple(self._begun(key, number) for number, key in enumerate(keys))
+
+    def _begun(self, key: Array, number: int) -> Network:
+        weights = self.draw(key, number)
+        return Network(weights, self.one.optimiser.init(weights), jnp.array(True))
 
     def draw(self, key: Array, number: int) -> Weights:
         """Draw the first weights of a set-up, as of a network of its own predictors alone."""
@@ -99,16 +171,9 @@ class Trainer:
 
     def redraw(self, state: Training, number: int, key: Array) -> Training:
         """Return the networks with one of them at its first step again, from other weights."""
-        weights = self.draw(key, number)
-        adam = self.optimiser.init(weights)
+        return (*state[:number], self._begun(key, number), *state[number + 1 :])
 
-        def put(all_of: Any, one: Any) -> Any:
-            return jax.tree.map(lambda many, single: many.at[number].set(single), all_of, one)
-
-        return Training(put(state.weights, weights), put(state.adam, adam), state.finite.at[number].set(True))
-
-    @partial(jax.jit, static_argnums=0)
-    def step(self, state: Training, patch: Patch, walking: Bool[Array, " set_ups"]) -> tuple[Training, Array]:
+    def step(self, state: Training, patch: Patch, walking: Bool[Any, " set_ups"]) -> tuple[Training, Array]:
         """Take one step on a patch.
 
         Args:
@@ -119,30 +184,39 @@ class Trainer:
         Returns:
             Where they stand then, and the loss of each before the step, (set-ups,).
         """
+        walks = np.asarray(walking)
+        taken = [self.one.step(*each, patch, go) for *each, go in zip(state, self.masks, walks, strict=True)]
+        return tuple(network for network, _ in taken), jnp.stack([value for _, value in taken])
 
-        def one(weights: Weights, adam: Any, mask: Array, walks: Array) -> tuple[Weights, Any, Array, Array]:
-            seen = patch._replace(predictors=patch.predictors * mask)
-            value, slope = jax.value_and_grad(self.loss.value)(weights, seen)
-            change, new = self.optimiser.update(slope, adam, weights)
-            good = jnp.isfinite(value) & jnp.isfinite(flat(slope)).all()
-            moved = optax.apply_updates(weights, change)
+    def slopes(self, state: Training, patch: Patch) -> tuple[Float[Array, " set_ups"], Float[Array, "set_ups flat"]]:
+        """Return the loss of each network on a patch and its slope by the weights, laid flat: a step without its move.
 
-            def kept(after: Any, before: Any) -> Any:
-                return jax.tree.map(lambda a, b: jnp.where(walks & good, a, b), after, before)
+        Args:
+            state: where the networks stand.
+            patch: with all predictors, `ALL_COLUMNS`.
+        """
+        found = [self.one.slope(network.weights, mask, patch) for network, mask in zip(state, self.masks, strict=True)]
+        return jnp.stack([value for value, _ in found]), jnp.stack([slope for _, slope in found])
 
-            return kept(moved, weights), kept(new, adam), value, good | ~walks
+    def move(
+        self,
+        state: Training,
+        values: Float[Array, "patches set_ups"],
+        slopes: Float[Array, "set_ups flat"],
+        walking: Bool[Any, " set_ups"],
+    ) -> Training:
+        """Take one step along the mean of the slopes of several patches.
 
-        # One after the other: side by side, as lanes of one call, each would have a copy of the patch's tables.
-        each = state.weights, state.adam, jnp.asarray(self.masks), walking
-        weights, adam, values, good = lax.map(lambda parts: one(*parts), each)
-        return Training(weights, adam, state.finite & good), values
+        Args:
+            state: where the networks stand.
+            values: losses of the patches before the step; one that is no number keeps its network where it is.
+            slopes: mean over the patches of those of `slopes`.
+            walking: networks that take the step; the others stay as they are.
+        """
+        each = zip(state, values.T, slopes, np.asarray(walking), strict=True)
+        return tuple(self.one.move(network, losses, slope, go) for network, losses, slope, go in each)
 
-    @partial(jax.jit, static_argnums=0)
-    def losses(self, state: Training, patch: Patch) -> Array:
-        """Return the loss of each network on a patch, (set-ups,)."""
-
-        def one(weights: Weights, mask: Array) -> Array:
-            return self.loss.value(weights, patch._replace(predictors=patch.predictors * mask))
-
-        found: Array = lax.map(lambda parts: one(*parts), (state.weights, jnp.asarray(self.masks)))
-        return found
+    def losses(self, state: Training, patch: Patch) -> Float[Array, " set_ups"]:
+        """Return the loss of each network on a patch."""
+        found = [self.one.value(one.weights, mask, patch) for one, mask in zip(state, self.masks, strict=True)]
+        return jnp.stack(found)

@@ -50,9 +50,10 @@ def global_arrays(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
     """Join what each device holds into arrays over all of them.
 
     Args:
-        mesh: the devices.
+        mesh: the devices, which may be those of several processes.
         specs: how the leaves lie on the devices, as one tree or as the beginning of one.
-        parts: one tree a device, leaves of equal shapes; a leaf whose spec names no axis is the same in all.
+        parts: one tree a device of this process, leaves of equal shapes; a leaf whose spec names no axis is the same in
+            all.
 
     Returns:
         One tree; the axis that a spec names is as long as those of all devices together.
@@ -62,8 +63,8 @@ def global_arrays(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
         def join_leaf(*leaves: Any) -> jax.Array:
             shape = list(leaves[0].shape)
             for axis, name in enumerate(spec):
-                shape[axis] *= len(leaves) if name else 1
-            on_device = [jax.device_put(leaf, device) for leaf, device in zip(leaves, mesh.devices.flat, strict=True)]
+                shape[axis] *= mesh.size if name else 1
+            on_device = [jax.device_put(leaf, device) for leaf, device in zip(leaves, mesh.local_devices, strict=True)]
             return jax.make_array_from_single_device_arrays(tuple(shape), NamedSharding(mesh, spec), on_device)
 
         return jax.tree.map(join_leaf, *pieces)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -170,6 +170,11 @@ def _abandon() -> None:
         setattr(global_state, name, None)
 
 
+def local_mesh(devices: Sequence[jax.Device]) -> Mesh:
+    """Return the mesh of some devices of this process alone, with the axes that `process_mesh` has."""
+    return Mesh(np.array([devices]), AXES)
+
+
 def rank(mesh: Mesh) -> int:
     """Return the rank of this process in the mesh."""
     return int(jax.process_index()) if mesh.shape["process"] > 1 else 0
@@ -231,7 +236,7 @@ def reduce_rows(mesh: Mesh, rows: jax.Array, mask: jax.Array, how: str = "sum") 
 
     sharded = PartitionSpec(AXES)
     function = jax.shard_map(reduce, mesh=mesh, in_specs=(sharded, sharded), out_specs=PartitionSpec())
-    with _losses():
+    with broken_connections():
         return np.asarray(jax.jit(function)(rows, mask))
 
 
@@ -262,7 +267,7 @@ def gather(mesh: Mesh, own: np.ndarray) -> np.ndarray:
         out_specs=PartitionSpec(),
         check_vma=False,
     )
-    with _losses():
+    with broken_connections():
         return np.asarray(jax.jit(function)(rows))[::width]
 
 
@@ -277,8 +282,12 @@ def gather_messages(mesh: Mesh, own: str) -> list[str]:
 
 
 @contextmanager
-def _losses() -> Iterator[None]:
-    """Say in our words what gloo or NCCL say of a broken connection."""
+def broken_connections() -> Iterator[None]:
+    """Say in our words what gloo or NCCL say of a broken connection, when a result of a reduction is waited for.
+
+    Raises:
+        WorkError: a process was lost.
+    """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:

@@ -121,7 +121,7 @@ def test_network_that_is_not_finite_is_begun_anew_with_other_weights_and_counted
         moved, values = step(self, state, patch, walking)  # type: ignore[arg-type]
         if len(self.set_ups) == len(SET_UPS) and len(spoilt) < 1:
             spoilt.append(1)
-            moved = moved._replace(finite=moved.finite.at[1].set(False))
+            moved = (moved[0], moved[1]._replace(finite=np.array(False)), *moved[2:])
         return moved, values
 
     monkeypatch.setattr(Trainer, "step", spoil)

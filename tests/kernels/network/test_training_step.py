@@ -15,7 +15,7 @@ import pytest
 from phloem.kernels.network.parameter_network import Weights, first_weights, flat
 from phloem.kernels.network.set_ups import GROUPS, all_set_ups, columns
 from phloem.kernels.network.training_loss import Patch, TrainingLoss
-from phloem.kernels.network.training_step import ALL_COLUMNS, Trainer, Training
+from phloem.kernels.network.training_step import ALL_COLUMNS, Network, Trainer, Training
 from tests.support.kernels.global_oracle import VALID, GoldenPatch, arrays, golden_network, golden_patch
 
 SET_UPS = (("PFT",), ("CLIM", "SOIL"), tuple(GROUPS), ("LATLON",))
@@ -55,10 +55,6 @@ def keys_of(count: int) -> list[Any]:
     return [jax.random.key(number) for number in range(count)]
 
 
-def one_of(tree: Any, number: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[number], tree)
-
-
 def assert_same(one: Any, other: Any) -> None:
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -76,7 +72,7 @@ def test_fifteen_side_by_side_are_as_alone(made: GoldenPatch, precision: str, al
     for number in alone_too:
         alone, values = walk(trainer([set_ups[number]], precision=precision), [keys[number]], patch)
         np.testing.assert_array_equal(seen[:, number], values[:, 0])
-        assert_same(one_of(together, number), one_of(alone, 0))
+        assert_same(together[number], alone[0])
 
 
 @pytest.mark.parametrize("set_up", SET_UPS)
@@ -95,10 +91,10 @@ def test_what_a_set_up_does_not_see_does_not_act(made: GoldenPatch, set_up: tupl
         assert float(value) == pytest.approx(float(expected), rel=1e-12)
         change, state = adam.update(slope, state, weights)
         weights = optax.apply_updates(weights, change)
-    own = _rows(one_of(found.weights, 0), [place - 1 for place in places[1:]])
+    own = _rows(found[0].weights, [place - 1 for place in places[1:]])
     np.testing.assert_allclose(flat(own), flat(weights), atol=1e-7, err_msg="Adam divides slopes near 0")
     unseen = [row for row in range(len(ALL_COLUMNS) - 1) if row + 1 not in places]
-    np.testing.assert_array_equal(found.weights.embedding[0].w[0][np.array(unseen)], 0)
+    np.testing.assert_array_equal(found[0].weights.embedding[0].w[np.array(unseen)], 0)
 
 
 def _rows(weights: Weights, rows: list[int]) -> Weights:
@@ -117,16 +113,12 @@ def test_steps_of_the_source(data_dir: Path, place: int) -> None:
     first = published.embedding[0]
     wide = jnp.zeros((len(ALL_COLUMNS) - 1, first.w.shape[1])).at[: len(first.w)].set(first.w)
     weights = published._replace(embedding=(first._replace(w=wide), *published.embedding[1:]))
-    state = Training(
-        jax.tree.map(lambda one: one[None], weights),
-        jax.tree.map(lambda one: one[None], of.optimiser.init(weights)),
-        jnp.ones(1, bool),
-    )
+    state: Training = (Network(weights, of.one.optimiser.init(weights), jnp.array(True)),)
     patch = with_all_columns(made, np.float64)
     for expected in gold["adam_loss"][place]:
         state, values = of.step(state, patch, jnp.ones(1, bool))
         assert float(values[0]) == pytest.approx(expected, rel=1e-9)
-    own = _rows(one_of(state.weights, 0), list(range(20)))
+    own = _rows(state[0].weights, list(range(20)))
     np.testing.assert_allclose(flat(own), gold["weights_after_21_steps"][place], atol=1e-8)
 
 
@@ -135,9 +127,9 @@ def test_those_that_do_not_walk_stay(patch: Patch) -> None:
     before, _ = walk(of, keys_of(4), patch, 2)
     after, values = of.step(before, patch, jnp.array([True, False, True, False]))
     for number in (1, 3):
-        assert_same(one_of(after, number), one_of(before, number))
+        assert_same(after[number], before[number])
     for number in (0, 2):
-        assert (flat(one_of(after.weights, number)) != flat(one_of(before.weights, number))).any()
+        assert (flat(after[number].weights) != flat(before[number].weights)).any()
     np.testing.assert_array_equal(of.losses(before, patch), values)
 
 
@@ -146,27 +138,26 @@ def test_no_number_stays_with_its_network(patch: Patch) -> None:
     of, keys = trainer(), keys_of(4)
     clean, seen = walk(of, keys, patch, 3)
     state = of.first(keys)
-    bad = state.weights.pools
-    state = state._replace(weights=state.weights._replace(pools=bad._replace(b=bad.b.at[1].set(jnp.nan))))
-    spoilt = one_of(state, 1)
+    bad = state[1].weights.pools
+    spoilt = state[1]._replace(weights=state[1].weights._replace(pools=bad._replace(b=bad.b.at[1].set(jnp.nan))))
+    state = (state[0], spoilt, *state[2:])
     for number in range(3):
         state, values = of.step(state, patch, jnp.ones(4, bool))
         assert np.isnan(values[1])
         np.testing.assert_array_equal(np.delete(values, 1), np.delete(seen[number], 1))
-    np.testing.assert_array_equal(state.finite, [True, False, True, True])
-    assert_same(one_of(state.weights, 1), spoilt.weights)
-    assert_same(one_of(state.adam, 1), spoilt.adam)
+    assert [bool(one.finite) for one in state] == [True, False, True, True]
+    assert_same(state[1]._replace(finite=spoilt.finite), spoilt)
     for number in (0, 2, 3):
-        assert_same(one_of(state, number), one_of(clean, number))
+        assert_same(state[number], clean[number])
     again = of.redraw(state, 1, keys[1])
-    np.testing.assert_array_equal(again.finite, True)
-    assert_same(one_of(again, 1), one_of(of.first(keys), 1))
-    assert_same(one_of(again, 2), one_of(state, 2))
+    assert all(bool(one.finite) for one in again)
+    assert_same(again[1], of.first(keys)[1])
+    assert_same(again[2], state[2])
 
 
 def test_the_cosine_ends_at_nothing(patch: Patch) -> None:
     of = trainer()
     at_its_end, _ = walk(of, keys_of(4), patch, 6)
     after, _ = of.step(at_its_end, patch, jnp.ones(4, bool))
-    assert_same(after.weights, at_its_end.weights)
-    assert (flat(one_of(at_its_end.weights, 0)) != flat(one_of(walk(of, keys_of(4), patch, 5)[0].weights, 0))).any()
+    assert_same([one.weights for one in after], [one.weights for one in at_its_end])
+    assert (flat(at_its_end[0].weights) != flat(walk(of, keys_of(4), patch, 5)[0][0].weights)).any()

@@ -74,6 +74,27 @@ def _lost(k: Any, days: Any, sw: MonthlySwitches) -> Any:
     return (1 - kept) / days
 
 
+def _lost_slowly(k: Any, days: Any, sw: MonthlySwitches) -> Any:
+    """Return the same of a rate near 0, of which 1 - k keeps no digits in single precision: 4 % off at 2e-7 d-1.
+
+    Lost after a + b days is what is lost after a, and of what is left what is lost in b: q + p (1 - q). `compat` has
+    the public code's form.
+    """
+    if sw.month_length == "30":
+        return _lost(k, days, sw)
+    k = jnp.minimum(k, 1.0) if sw.rate_form == "capped" else k
+
+    def then(q: Any, p: Any) -> Any:
+        return q + p * (1 - q)
+
+    four = then(then(k, k), then(k, k))
+    eight = then(four, four)
+    gone = then(then(then(eight, eight), eight), four)
+    for longer in range(3):
+        gone = jnp.where(days > SHORTEST + longer + 0.5, then(gone, k), gone)
+    return gone / days
+
+
 def _step(s: Any, c: MonthlyConstants, w: MonthlyWeather, sw: MonthlySwitches) -> tuple[Any, Any]:
     labile_t, foliar_t, root_t, wood_t, litter_t, som_t, _ = POOLS
     days, per_day = w.days, 1 / w.days
@@ -117,7 +138,7 @@ def _step(s: Any, c: MonthlyConstants, w: MonthlyWeather, sw: MonthlySwitches) -
     rh_litter = jnp.where(negative, rh_litter + litter_to_som, rh_litter)
     litter_to_som = jnp.where(negative, 0.0, litter_to_som)
 
-    rh_som = s.som * _lost(temperate * c.som, days, sw)
+    rh_som = s.som * _lost_slowly(temperate * c.som, days, sw)
     som, excess, _ = bounded(s.som + (litter_to_som - rh_som + wood_litter) * days, som_t)
     rh_som = rh_som + excess * per_day
 
