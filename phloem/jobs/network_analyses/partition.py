@@ -27,11 +27,8 @@ from phloem.io.files.sealed_json import read_sealed
 from phloem.jobs.config.network_attribution_file import SharesSection
 from phloem.jobs.network.table import JOIN, all_names
 from phloem.jobs.network.trained_networks import TrainedNetworks
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 from phloem.names import PREDICTOR_GROUPS
-
-TRUTH = "truth_partition.json"
-"""Of a synthetic Earth, in its patch store: how much each group explains of the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +98,7 @@ def missing_set_ups(document: Mapping[str, Any]) -> list[str]:
 
 
 def partitions(
-    networks: TrainedNetworks, cells: StoreCells, folder: Path, document: Mapping[str, Any], choice: SharesSection
+    networks: TrainedNetworks, cells: PredictorCells, folder: Path, document: Mapping[str, Any], choice: SharesSection
 ) -> list[StreamPartition]:
     """Share out every stream that was scored.
 
@@ -163,7 +160,7 @@ def _pooled_scores(document: Mapping[str, Any], stream: str) -> dict[Sequence[st
 
 
 def _by_place(
-    networks: TrainedNetworks, cells: StoreCells, places: PlaceScores | None, choice: SharesSection
+    networks: TrainedNetworks, cells: PredictorCells, places: PlaceScores | None, choice: SharesSection
 ) -> PlacePartition:
     if places is None:
         raise InputError("networks were scored at different places")
@@ -191,7 +188,7 @@ def read_truth(networks: TrainedNetworks) -> dict[str, dict[str, float | None]]:
     Raises:
         InputError: the file is damaged.
     """
-    path = networks.store.paths.root / TRUTH
+    path = networks.store.paths.truth_partition
     if not path.is_file() or networks.table.folds or not networks.store.facts.get("test"):
         return {}
     try:
