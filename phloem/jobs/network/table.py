@@ -76,6 +76,9 @@ class NetworkTable(ExperimentTable):
         folds: 0: the same test patches for all runs; else run after run holds out another of so many parts.
         split: `hashed` by a seed, or `published` where the store brings one.
         split_seed: of the test patches.
+        weight_decay: share of the weights that a step of the full learning rate takes off; biases keep theirs, so that
+            networks are drawn to one set of quantities for all cells.
+        choose: weights of the `last` step, or those of the look with the least loss on the dev patches, `best-dev`.
         keep: networks of each set-up that count: those of the least loss in the last epoch.
         leave_out: streams that are not trained on.
         weights: of the terms of the loss.
@@ -101,6 +104,8 @@ class NetworkTable(ExperimentTable):
     folds: Annotated[int, Field(ge=0, le=100)] = 0
     split: Literal["hashed", "published"] = "hashed"
     split_seed: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    choose: Literal["last", "best-dev"] = "last"
     keep: Positive = 10
     leave_out: list[str] = Field(default_factory=list)
     weights: WeightsSection = WeightsSection()
@@ -135,6 +140,8 @@ class NetworkTable(ExperimentTable):
             raise ValueError("folds = 1: one part is all of the patches; 0 or 2 and more are due")
         if self.folds and self.split == "published":
             raise ValueError('folds go with split = "hashed"')
+        if self.choose == "best-dev" and (self.train_on == "train+dev" or not self.dev_share):
+            raise ValueError('choose = "best-dev" needs dev patches: dev_share above 0, and train_on = "train"')
         return self
 
     @property
@@ -184,4 +191,5 @@ class NetworkTable(ExperimentTable):
 
     def science(self) -> dict[str, Any]:
         """Return the keys that a result depends on: how many networks count is settled after the training."""
-        return self.model_dump(exclude={"keep"})
+        apart = {name for name, usual in (("weight_decay", 0.0), ("choose", "last")) if getattr(self, name) == usual}
+        return self.model_dump(exclude={"keep"} | apart)

@@ -18,9 +18,10 @@ from phloem.jobs.campaign.kind_of_work import Arrays, Lane
 from phloem.jobs.network.patch_source import PatchSource
 from phloem.jobs.network.table import JOIN, NetworkTable
 from phloem.jobs.network.training_units import TrainingInput, steps_of_epoch
+from phloem.kernels.network.parameter_network import count as flat_size
 from phloem.kernels.network.parameter_network import flat
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS
-from phloem.kernels.network.training_step import Network, Trainer
+from phloem.kernels.network.training_step import Network, Trainer, Training
 from phloem.names import STATUS
 from phloem.sharding.lanes.devices import local_devices
 from phloem.sharding.processes.mesh import local_mesh
@@ -46,6 +47,8 @@ class Progress(NamedTuple):
         loss_sum: of the steps of this epoch.
         losses: of the epochs, (networks, epochs), NaN of those to come.
         dev: losses of the dev patches, (networks, looks).
+        best_dev: the least of them, inf before the first look.
+        best: weights at that look, laid flat, (networks, weights); none where the last are kept.
     """
 
     step: np.ndarray
@@ -54,6 +57,8 @@ class Progress(NamedTuple):
     loss_sum: np.ndarray
     losses: np.ndarray
     dev: np.ndarray
+    best_dev: np.ndarray
+    best: np.ndarray
 
 
 class Crew(NamedTuple):
@@ -146,6 +151,8 @@ class TileTraining:
             loss_sum=np.zeros(count),
             losses=np.full((count, table.epochs), np.nan),
             dev=np.full((count, len(self._looks)), np.nan),
+            best_dev=np.full(count, np.inf),
+            best=np.zeros((count, flat_size(len(COLUMNS) - 1) if table.choose == "best-dev" else 0), self._dtype),
         )
         self._state: list[Network] = self._first(range(count))
         self._sources: dict[int, PatchSource] = {}
@@ -169,6 +176,7 @@ class TileTraining:
             schedule=self.table.schedule,
             total_steps=self.table.epochs * self._steps_an_epoch(units[0]),
             precision=self.table.precision,
+            weight_decay=self.table.weight_decay,
         )
 
     def _steps_an_epoch(self, unit: TrainingInput) -> int:
@@ -264,7 +272,7 @@ class TileTraining:
             steps = list(parallel.batches.steps(np.array(dev)))
             placed = source.ahead(steps, partial(_placed, parallel, source))
             found = [np.asarray(parallel.to_host(parallel.losses(networks, one)), float).sum(0) for one in placed]
-            self._progress.dev[here, self._looks.index(epoch + 1)] = np.sum(found, axis=0)
+            self._keep_best(here, self._looks.index(epoch + 1), np.sum(found, axis=0), state)
         last = epoch + 1 == self.table.epochs
         if finite.all() and not last:
             return
@@ -273,6 +281,15 @@ class TileTraining:
             self._progress.phase[here[finite]] = ENDED
         for lane in here[~finite].tolist():
             self._begin_anew(lane)
+
+    def _keep_best(self, here: np.ndarray, look: int, losses: np.ndarray, state: Training) -> None:
+        """Keep the losses of a look at the dev patches, and the weights where they are the least so far."""
+        self._progress.dev[here, look] = losses
+        for lane, loss, network in zip(here.tolist(), losses.tolist(), state, strict=True):
+            if loss < self._progress.best_dev[lane]:
+                self._progress.best_dev[lane] = loss
+                if self._progress.best.size:
+                    self._progress.best[lane] = np.asarray(flat(network.weights))
 
     def _begin_anew(self, lane: int) -> None:
         """Begin a network with other weights whose loss or slope was not finite, or give it up."""
@@ -283,6 +300,7 @@ class TileTraining:
         self._progress.step[lane] = 0
         self._progress.losses[lane] = np.nan
         self._progress.dev[lane] = np.nan
+        self._progress.best_dev[lane] = np.inf
         (self._state[lane],) = self._first([lane])
 
     def _from_device(self) -> None:
@@ -349,7 +367,9 @@ class TileTraining:
         redrawn = progress.redraws > 0
         good = np.where(redrawn, STATUS["calibrated_after_redraw"], STATUS["calibrated"])
         status[places] = np.where(progress.phase == DIVERGED, STATUS["diverged"], good)
-        weights = np.stack([np.asarray(flat(network.weights)) for network in self._state])
+        weights = self._progress.best
+        if self.table.choose == "last":
+            weights = np.stack([np.asarray(flat(network.weights)) for network in self._state])
         statistics = np.full((2, len(self._all), len(COLUMNS)), np.nan)
         for place, unit in enumerate(self._all):
             for name, pair in unit.statistics.items():

@@ -45,6 +45,11 @@ Training = tuple[Network, ...]
 """Where networks side by side stand, one for each set-up."""
 
 
+def _matrices(weights: Weights) -> Any:
+    """Tell which arrays of weights are matrices; the others are biases."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, weights)
+
+
 @dataclass(frozen=True)
 class OneNetwork:
     """How one network is trained, whatever its set-up: the programs that all networks share.
@@ -54,19 +59,25 @@ class OneNetwork:
         learning_rate: of Adam, at first.
         schedule: `constant`, or `cosine` down to nothing at the last step.
         total_steps: of a network.
+        weight_decay: share of a matrix of weights that a step of the full learning rate takes off, 0 for plain Adam;
+            biases keep what they have, so that a network decays to one set of quantities for all cells.
     """
 
     loss: TrainingLoss
     learning_rate: float
     schedule: str
     total_steps: int
+    weight_decay: float = 0.0
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        """Adam of one network."""
-        if self.schedule == "constant":
-            return optax.adam(self.learning_rate)
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, max(1, self.total_steps)))
+        """Adam of one network; with a decay that of Loshchilov and Hutter (2019)."""
+        rate: Any = self.learning_rate
+        if self.schedule == "cosine":
+            rate = optax.cosine_decay_schedule(self.learning_rate, max(1, self.total_steps))
+        if not self.weight_decay:
+            return optax.adam(rate)
+        return optax.adamw(rate, weight_decay=self.weight_decay, mask=_matrices)
 
     def _slope(self, weights: Weights, mask: Array, patch: Patch) -> tuple[Array, Weights]:
         seen = patch._replace(predictors=patch.predictors * mask)
@@ -124,6 +135,7 @@ class Trainer:
         schedule: `constant`, or `cosine` down to nothing at the last step.
         total_steps: of a network.
         precision: `float32` or `float64`.
+        weight_decay: as of `OneNetwork`.
     """
 
     loss: TrainingLoss
@@ -132,6 +144,7 @@ class Trainer:
     schedule: str = "cosine"
     total_steps: int = 1
     precision: str = "float32"
+    weight_decay: float = 0.0
 
     @property
     def dtype(self) -> Any:
@@ -141,7 +154,7 @@ class Trainer:
     @cached_property
     def one(self) -> OneNetwork:
         """The programs of a single network."""
-        return OneNetwork(self.loss, self.learning_rate, self.schedule, self.total_steps)
+        return OneNetwork(self.loss, self.learning_rate, self.schedule, self.total_steps, self.weight_decay)
 
     @cached_property
     def masks(self) -> Float[np.ndarray, "set_ups columns"]:

@@ -181,3 +181,29 @@ def test_streams_that_are_left_out_change_the_weights_and_no_other_stream(
     table = _table(leave_out=["lai"], epochs=1)
     found = _train(TileTraining(table, SEED, _units(store, table)))
     assert not np.array_equal(found["loss_of_epochs"][:, 0, 0], reference["loss_of_epochs"][:3, 0, 0])
+
+
+def test_weights_of_the_best_look_are_those_of_a_training_that_ends_there(store: PatchStore) -> None:
+    """With a constant learning rate, a shorter training goes the same way."""
+    constant = {"schedule": "constant", "learning_rate": 0.01, "dev_every": 1, "dev_share": 0.3, "set_ups": ["PFT"]}
+    table = _table(epochs=4, choose="best-dev", **constant)
+    found = _train(TileTraining(table, SEED, _units(store, table)))
+    best = int(np.argmin(found["dev_loss"][0, 0]))
+    shorter = _table(epochs=best + 1, **constant)
+    np.testing.assert_array_equal(
+        found["weights"], _train(TileTraining(shorter, SEED, _units(store, shorter)))["weights"]
+    )
+
+
+def test_strong_decay_draws_networks_to_one_set_of_quantities(store: PatchStore) -> None:
+    matrices = {}
+    for decay in (0.0, 1.0):
+        table = _table(set_ups=["PFT"], weight_decay=decay, learning_rate=0.05, epochs=12, schedule="constant")
+        weights = _train(TileTraining(table, SEED, _units(store, table)))["weights"][0, 0]
+        matrices[decay] = np.abs(weights[: 22 * 32]).sum()
+    assert matrices[1.0] < 0.2 * matrices[0.0]
+
+
+def test_best_look_needs_dev_patches() -> None:
+    with pytest.raises(ValueError, match="needs dev patches"):
+        _table(choose="best-dev", train_on="train+dev")
