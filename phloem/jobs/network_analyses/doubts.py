@@ -70,6 +70,8 @@ def _networks(networks: TrainedNetworks) -> Iterator[str]:
 
 def _dev_losses(networks: TrainedNetworks) -> Iterator[str]:
     """Set-ups whose dev loss has risen again."""
+    if networks.table.choose == "best-dev":  # what came after the best look is not in the weights
+        return
     rising, counted = [], 0
     for place, name in enumerate(networks.set_ups):
         dev = networks.dev_loss[place][networks.kept[place]]

@@ -103,6 +103,8 @@ def _notes(networks: TrainedNetworks) -> list[str]:
         notes.append(f"Not trained on, though the patches have labels: {', '.join(table.leave_out)}.")
     if table.folds:
         notes.append(f"Run after run holds out another of {table.folds} parts of the patches.")
+    if table.choose == "best-dev":
+        notes.append("Each network has the weights that met its dev patches best, and is compared on other patches.")
     if table.mode == "compat":
         notes.append("Trained with the arithmetic of the public code (`compat`), its known faults included.")
     return notes
