@@ -155,11 +155,11 @@ def high_water(pid: int) -> int:
         return 0
 
 
-def measure(ingest_file: Path, out: Path) -> dict[str, float]:
+def measure(ingest_file: Path, out: Path, what: str = "drivers") -> dict[str, float]:
     """Ingest in a process of its own: peak of resident memory in MB, and seconds of the wall and of processors."""
     begun = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "phloem", "ingest", str(ingest_file), "--out", str(out), "--json"],
+        [sys.executable, "-m", "phloem", "ingest", str(ingest_file), "--out", str(out), "--json", "--what", what],
         stdout=subprocess.PIPE,
         text=True,
     )

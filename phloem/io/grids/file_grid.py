@@ -95,6 +95,8 @@ def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = No
         raise GridError(f"{what}: at least two finite coordinates along one dimension are due")
     if circular:
         values = np.rad2deg(np.unwrap(np.deg2rad(values)))
+    elif _has_polar_halves(values):
+        values, bounds = np.concatenate([np.sign(values[:1]) * 90.0, values[1:-1], np.sign(values[-1:]) * 90.0]), None
     mean = (values[-1] - values[0]) / (len(values) - 1)
     count = round(ROUND / abs(mean)) if mean else 0
     if not count or abs(abs(mean) * count / ROUND - 1.0) > 1e-4 or len(values) > count + circular:
@@ -131,6 +133,17 @@ def read_axis(values: np.ndarray, circular: bool, bounds: np.ndarray | None = No
             place = int(np.argmax(away))
             raise GridError(f"{what}: {values[place]:g} at place {place} is not the middle of its bounds")
     return Axis(count, shift, int(first), len(values), bool(mean > 0), circular)
+
+
+def _has_polar_halves(latitude: np.ndarray) -> bool:
+    """Whether the cells at the poles are half as tall and told by their middles, as GEOS-Chem's 89 and 86 degrees."""
+    if len(latitude) < 4:
+        return False
+    inner = np.abs(np.diff(latitude[1:-1])).mean()
+    ends = np.abs(latitude[[0, -1]])
+    halves = np.abs(ends - (90.0 - 0.25 * inner)) <= _STRAIGHT * inner
+    steps = np.abs(np.diff(latitude))[[0, -1]]
+    return bool(halves.all() and (np.abs(steps - 0.75 * inner) <= _STRAIGHT * inner).all())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A driver store in the making: its facts, its finished chunks, and the lock of its worker."""
+"""A store in the making: its facts, its finished files, and the lock of its worker."""
 
 from __future__ import annotations
 
@@ -11,16 +11,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from phloem.errors import InputError, WorkError
-from phloem.io.drivers.store import StorePaths
 from phloem.io.files.atomic import CorruptFile, checksum, write_atomically
 from phloem.io.files.journals import append_event, read_events
 from phloem.io.files.sealed_json import copy_of, read_sealed, write_sealed
 
 Dropped = tuple[str, float, float, str, str]
 """Name, latitude, longitude, reason and details of a cell that was left out."""
+
+
+class MadePaths(Protocol):
+    """Files of a store that is made piece by piece; each piece is a file with a number."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+    @property
+    def journal(self) -> Path:
+        """One line for each piece that is done."""
+
+    @property
+    def dropped(self) -> Path:
+        """What was left out (CSV)."""
+
+    @property
+    def log(self) -> Path:
+        """For people."""
+
+    def chunk(self, number: int) -> Path:
+        """Return the file of a piece."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class IngestFolder:
         paths: of the store.
     """
 
-    paths: StorePaths
+    paths: MadePaths
 
     @property
     def plan(self) -> Path:
@@ -53,9 +75,18 @@ class IngestFolder:
         return self.plan.exists()
 
     def is_free(self) -> bool:
-        """Return whether a new store can be made here: no folder, or one that holds at most a lock."""
+        """Return whether a new store can be made here: no folder, or one that holds at most what a kill left.
+
+        That is a lock, and of the plan, which is the first that is written, its copy or a part of either.
+        """
         root = self.paths.root
-        return not root.exists() or (root.is_dir() and all(path == self.lock for path in root.iterdir()))
+        return not root.exists() or (root.is_dir() and all(self._is_first(path) for path in root.iterdir()))
+
+    def _is_first(self, path: Path) -> bool:
+        plans = self.plan.name, copy_of(self.plan).name
+        return path in (self.lock, copy_of(self.plan)) or (
+            path.suffix == ".tmp" and path.name.startswith(tuple(f"{name}." for name in plans))
+        )
 
     def check_place(self) -> None:
         """Refuse a folder below something that is no folder.
@@ -117,7 +148,7 @@ class IngestFolder:
 
     def sweep(self) -> None:
         """Remove what killed writers have left."""
-        for path in [*self.paths.root.glob("*.tmp"), *self.paths.root.glob("chunks/*/*.tmp")]:
+        for path in [path for where in ("", "chunks/*/", "patches/") for path in self.paths.root.glob(f"{where}*.tmp")]:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:

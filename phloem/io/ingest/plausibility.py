@@ -65,7 +65,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
             continue
         for begin in begins[[0, min(180, len(begins) - 1)]]:
             values = read_day(int(begin))
-            _check_sample(series, int(begin), values, names)
+            check_sample(series, int(begin), values, names)
             if key == "rsds" and not np.isnan(values).all():
                 brightest = max(brightest, float(np.nanmax(values)))
     if brightest < DIM:
@@ -82,7 +82,7 @@ def check_plausible(products: Products, domain: Domain, files: OpenFiles) -> Non
             values = np.full((len(chosen), len(some)), np.nan)
             for row, step in zip(values, steps[chosen], strict=True):
                 row[:] = series.read(files, pixels, int(step), int(step) + 1)[0]
-                _check_sample(series, int(step), row[None], names)
+                check_sample(series, int(step), row[None], names)
             if key in FLOORS and wettest >= DRY and is_too_small(values, series.date[steps], FLOORS[key]):
                 raise _too_small(series, int(steps[0]), float(np.nanmax(values)), len(values))
 
@@ -127,7 +127,7 @@ def _check_rain(series: ProductSeries, begins: np.ndarray, read: Read, names: li
         days = np.full((len(chosen), len(names)), np.nan)
         for row, begin in zip(days, chosen, strict=True):
             values = read(int(begin))
-            _check_sample(series, int(begin), values, names)
+            check_sample(series, int(begin), values, names)
             row[:] = values.mean(axis=0)
         floor = FLOORS["pr"]
         if is_too_small(days, series.date[own], floor):
@@ -160,7 +160,15 @@ def _too_small(series: ProductSeries, step: int, most: float, steps: int) -> Inp
     )
 
 
-def _check_sample(series: ProductSeries, step: int, values: np.ndarray, names: list[str]) -> None:
+def check_sample(series: ProductSeries, step: int, values: np.ndarray, names: list[str]) -> None:
+    """Refuse a step of which more than one in a hundred values are impossible.
+
+    Args:
+        series: the variable.
+        step: of it, for the message.
+        values: (steps, cells).
+        names: of the cells.
+    """
     quantity = series.quantity
     wrong = (values < quantity.lowest - quantity.slack) | (values > quantity.highest)
     if wrong.sum() <= 0.01 * np.sum(~np.isnan(values)):

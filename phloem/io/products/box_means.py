@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from phloem.errors import InputError
-from phloem.io.grids.file_grid import Axis, overlaps
+from phloem.io.grids.file_grid import ROUND
+from phloem.io.products.lattice_means import PIXELS_AT_ONCE, means_of_lattice, place_intervals
 from phloem.io.products.layouts import VariableLayout
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.products.series import ProductSeries
@@ -17,9 +18,10 @@ from phloem.io.products.series import ProductSeries
 TILE = 10.0
 """Degrees that are read at once: ESA CCI Biomass stores chunks of 11,250 x 11,250 pixels, which are 10 x 10 degrees."""
 
+_A_BOX = 64.0
+"""Bytes a box of a lattice while its means are made."""
+
 _SMALLER = (TILE, 5.0, 2.5, 1.0, 0.5)
-_ROWS_AT_ONCE = 4_000_000
-"""Pixels that are unpacked at once."""
 
 
 def box_means(
@@ -41,7 +43,7 @@ def box_means(
     Raises:
         InputError: storage chunks that do not fit into the budget.
     """
-    return layout_means(series.layouts[0], files, south, west, size, max(_tile(series, budget), size))
+    return layout_means(series.layouts[0], files, south, west, size, max(_tile(series, budget, size), size))
 
 
 def layout_means(
@@ -76,8 +78,8 @@ def layout_means(
     return values
 
 
-def _tile(series: ProductSeries, budget: int) -> float:
-    """Degrees of a tile whose pixels fit into the budget beside one storage chunk."""
+def _tile(series: ProductSeries, budget: int, size: float) -> float:
+    """Degrees of a tile whose pixels fit into the budget beside one storage chunk: the Earth, where all of them do."""
     layout = series.layouts[0]
     room = budget - layout.chunk_bytes
     if room < layout.chunk_bytes:
@@ -85,6 +87,9 @@ def _tile(series: ProductSeries, budget: int) -> float:
             f"{layout.path}: storage chunks of {layout.chunk_bytes / 1e6:.0f} MB do not fit; raise store.memory_gb by "
             f"{(2 * layout.chunk_bytes - budget) / 1e9:.1f}"
         )
+    pixels = layout.grid.latitude.length * layout.grid.longitude.length
+    if 2.0 * pixels * layout.itemsize + _A_BOX * ROUND**2 / (2.0 * size**2) <= room:
+        return ROUND  # a map that is compressed as a whole is unpacked for each tile
     for tile in _SMALLER:
         if 2.0 * (tile / layout.grid.latitude.step) ** 2 * layout.itemsize <= room:
             return tile
@@ -96,8 +101,8 @@ def _lattice(
 ) -> np.ndarray:
     souths, row = np.unique(np.round(south, 9), return_inverse=True)
     wests, column = np.unique(np.round(west, 9), return_inverse=True)
-    rows, tall, inside_row = _placed(layout.grid.latitude, souths, size)
-    columns, wide, inside_column = _placed(layout.grid.longitude, wests, size)
+    rows, tall, inside_row = place_intervals(layout.grid.latitude, souths, size)
+    columns, wide, inside_column = place_intervals(layout.grid.longitude, wests, size)
     values = np.full((len(souths), len(wests)), np.nan)
     if not (tall > 0).any() or not (wide > 0).any():
         return values[row, column]
@@ -109,50 +114,11 @@ def _lattice(
     raw = layout.arrange(files.read(layout.path, layout.name, layout.piece(slice(0, 1), window)))[0]
     rows, columns = rows - window[0].start, columns - window[1].start
     rows[tall <= 0], columns[wide <= 0] = 0, 0
-    group = max(1, _ROWS_AT_ONCE // (rows.shape[1] * raw.shape[1]))
+    group = max(1, PIXELS_AT_ONCE // (rows.shape[1] * raw.shape[1]))
     for first in range(0, len(souths), group):
         some = slice(first, min(first + group, len(souths)))
-        values[some], filled = _sums(layout, raw, rows[some], tall[some], columns, wide)
+        values[some], filled = means_of_lattice(layout, raw, rows[some], tall[some], columns, wide)
         if least > 0:
             filled *= inside_row[some, None] * inside_column
             values[some] = np.where(filled >= least * (1.0 - 1e-9), values[some], np.nan)
     return values[row, column]
-
-
-def _placed(axis: Axis, low: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places in the file and weights of what each interval overlaps, and the share of it that lies in the file.
-
-    A single place has weight 1, so that its value stays.
-    """
-    numbers, weights = overlaps(axis, low, size)
-    places = axis.places(numbers)
-    total = weights.sum(axis=1)
-    weights = np.where(places >= 0, weights, 0.0)
-    inside = np.divide(weights.sum(axis=1), total, out=np.zeros(len(low)), where=total > 0)
-    single = (weights > 0).sum(axis=1) == 1
-    weights[single] = (weights[single] > 0).astype(float)
-    return places, weights, inside
-
-
-def _sums(
-    layout: VariableLayout, raw: np.ndarray, rows: np.ndarray, tall: np.ndarray, columns: np.ndarray, wide: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means over a lattice (rows, columns) of boxes: first along latitude, then along longitude, in order.
-
-    Beside them the share of each box's area in the file that has values.
-    """
-    above = np.zeros((len(rows), raw.shape[1]))
-    below = np.zeros_like(above)
-    for term in range(rows.shape[1]):
-        values = layout.packing.unpack(raw[rows[:, term]])
-        there = ~np.isnan(values)
-        values[~there] = 0.0
-        above += values * tall[:, term, None]
-        below += there * tall[:, term, None]
-    num, den = np.zeros((len(rows), len(columns))), np.zeros((len(rows), len(columns)))
-    for term in range(columns.shape[1]):
-        num += above[:, columns[:, term]] * wide[:, term]
-        den += below[:, columns[:, term]] * wide[:, term]
-    area = tall.sum(axis=1)[:, None] * wide.sum(axis=1)
-    filled = np.divide(den, area, out=np.zeros(den.shape), where=area > 0)
-    return np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0), filled

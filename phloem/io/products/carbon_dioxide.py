@@ -1,8 +1,9 @@
-"""Atmospheric CO2 by year, from published tables."""
+"""Atmospheric CO2 by year or by month, from published tables."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,66 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
     Raises:
         InputError: another layout, a value that cannot be, a year that is missing or incomplete.
     """
+    table = _read_table(path, years)
+    table.refuse_holes(years, 12 if table.monthly else 1)
+    means = np.array(
+        [np.mean([table.values[year][month] for month in sorted(table.values[year])]) for year in _all(years)]
+    )
+    return means, f"{table.columns}{', mean of twelve months' if table.monthly else ''}"
+
+
+def read_monthly_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """Return CO2 of each month, ppm, float64 (12 x years,), and how the table was understood.
+
+    Args:
+        path: a monthly table, as `read_co2` takes it.
+        years: first and last that are due.
+
+    Raises:
+        InputError: as of `read_co2`; a table of years.
+    """
+    table = _read_table(path, years)
+    if not table.monthly:
+        raise InputError(f"{path}: a table of years; one of months is due, as NOAA's co2_mm_gl.csv")
+    table.refuse_holes(years, 12)
+    months = [table.values[year][month] for year in _all(years) for month in range(1, 13)]
+    return np.array(months), table.columns
+
+
+def _all(years: tuple[int, int]) -> range:
+    return range(years[0], years[1] + 1)
+
+
+@dataclass(frozen=True)
+class _Co2Table:
+    """A table as read.
+
+    Attributes:
+        path: the file.
+        values: ppm by year and month; of a table of years all months are 1.
+        monthly: whether it is of months.
+        columns: which were read, in words.
+    """
+
+    path: Path
+    values: dict[int, dict[int, float]]
+    monthly: bool
+    columns: str
+
+    def refuse_holes(self, years: tuple[int, int], due: int) -> None:
+        """Refuse years that have other than so many values."""
+        values = self.values
+        wrong = [year for year in _all(years) if len(values.get(year, {})) != due]
+        if wrong:
+            what = f"{due} months" if self.monthly else "one value"
+            raise InputError(
+                f"{self.path}: a hole in time: {what} a year are due; {', '.join(str(y) for y in wrong[:10])} "
+                f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(values.get(y, {}))) for y in wrong[:10])} "
+                f"(the table goes from {min(values)} to {max(values)})"
+            )
+
+
+def _read_table(path: Path, years: tuple[int, int]) -> _Co2Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -75,18 +136,7 @@ def read_co2(path: Path, years: tuple[int, int]) -> tuple[np.ndarray, str]:
         if month in values.setdefault(year, {}):
             raise InputError(f"{path}: row {line}: {when} stands twice")
         values[year][month] = value
-    due = 12 if monthly else 1
-    wanted = range(years[0], years[1] + 1)
-    wrong = [year for year in wanted if len(values.get(year, {})) != due]
-    if wrong:
-        what = f"{due} months" if monthly else "one value"
-        raise InputError(
-            f"{path}: a hole in time: {what} a year are due; {', '.join(str(y) for y in wrong[:10])} "
-            f"{'has' if len(wrong) == 1 else 'have'} {', '.join(str(len(values.get(y, {}))) for y in wrong[:10])} "
-            f"(the table goes from {min(values)} to {max(values)})"
-        )
-    means = np.array([np.mean([values[year][month] for month in sorted(values[year])]) for year in wanted])
-    return means, f"{expected}{', mean of twelve months' if monthly else ''}"
+    return _Co2Table(path, values, monthly, expected)
 
 
 def _is_number(text: str) -> bool:

@@ -16,6 +16,7 @@ from phloem.io.drivers.variables import VARIABLES, Variable, unit_table
 from phloem.io.files.time_axis import StampsAt
 
 SIX_HOURS, DAY, EIGHT_DAYS, TEN_DAYS, STATIC = "6 hours", "day", "8 days", "10 days", "static"
+MONTH, YEAR = "month", "year"
 """Time steps of products."""
 
 _JOULES = unit_table(
@@ -106,8 +107,8 @@ class Product:
         scale: factor of packed values (whole numbers) where no attribute gives one.
         degrees: cell size of a global grid whose files carry no coordinates, from 180 W and from north to south; 0
             where they do.
-        stamp: regular expression of the date in file names: `year`, perhaps `doy`; it counts where the file has no
-            time axis with a unit.
+        stamp: regular expression of the date in file names: `year`, perhaps `doy` or `month`; it counts where the file
+            has no time axis with a unit.
     """
 
     key: str
@@ -341,7 +342,7 @@ class Choice:
         variables: the file's own names of variables, by the names they have here.
         units: what the values are, by the names they have here, where the file itself gives no unit or a wrong one.
         signs: -1 where the files count the other way, by the same names.
-        layers: name -> coordinate along a further dimension, for static layers.
+        layers: name -> coordinate or name along a further dimension, for static layers.
         stamps: where stamps stand in their steps if a file has no time bounds.
     """
 
@@ -351,5 +352,5 @@ class Choice:
     variables: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     signs: Mapping[str, int] = field(default_factory=dict)
-    layers: Mapping[str, float] = field(default_factory=dict)
+    layers: Mapping[str, float | str] = field(default_factory=dict)
     stamps: StampsAt = "begin"

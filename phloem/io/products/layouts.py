@@ -15,6 +15,7 @@ from phloem.io.files.units import of_steps
 from phloem.io.grids.axis_names import horizontal_word
 from phloem.io.grids.file_grid import Axis, FileGrid, GridError, read_axis
 from phloem.io.products.catalogue import DAY, SIX_HOURS, STATIC, Choice, Field, any_layer
+from phloem.io.products.levels import labels
 from phloem.io.products.raw_files import Header, RawFile
 
 _PER_STEP = {SIX_HOURS: "6h-1", DAY: "d-1"}
@@ -111,7 +112,7 @@ def read_layout(
     key: str,
     field: Field,
     choice: Choice,
-    layer: float | None = None,
+    layer: float | str | None = None,
     chosen: Mapping[str, int] | None = None,
 ) -> VariableLayout:
     """Read the layout of a variable of a file.
@@ -123,7 +124,7 @@ def read_layout(
         key: its name here.
         field: what it is.
         choice: the product.
-        layer: coordinate along a further dimension, for static layers.
+        layer: coordinate or name along a further dimension, for static layers.
         chosen: index along further dimensions, by their names.
 
     Raises:
@@ -192,8 +193,9 @@ def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Cho
             raise InputError(f"{path}: {error}") from error
     if choice.product.degrees and len(header.shape) >= 2:
         step = choice.product.degrees
-        place = len(header.shape) - (1 if circular else 2)
         due = round((360.0 if circular else 180.0) / step)
+        alike = [place for place, length in enumerate(header.shape) if length == due]
+        place = alike[0] if len(alike) == 1 else len(header.shape) - (1 if circular else 2)
         if header.shape[place] != due:
             raise InputError(f"{path}: {header.shape[place]} cells of {word}; a grid of {step:g} degrees has {due}")
         return place, Axis(round(360.0 / step), 0.0, 0, due, circular, circular)
@@ -206,21 +208,27 @@ def _axis(file: RawFile, path: Path, header: Header, circular: bool, choice: Cho
     )
 
 
-def _check_layered(file: RawFile, path: Path, name: str, header: Header, plane: set[int], layer: float) -> None:
+def _check_layered(file: RawFile, path: Path, name: str, header: Header, plane: set[int], layer: float | str) -> None:
     """Refuse a layer of a map that has none: without a further dimension but for one of this very coordinate."""
     further = [place for place in range(len(header.shape)) if place not in plane]
     if any(header.shape[place] > 1 for place in further):
         return
     named = [header.dimensions[place] for place in further if header.dimensions[place] in file.names()]
-    if any(float(np.asarray(file.read(one, (slice(None),))).reshape(-1)[0]) == layer for one in named):
+    if any(np.asarray(file.read(one, (slice(None),))).reshape(-1)[0] == layer for one in named):
         return
+    shown = layer if isinstance(layer, str) else f"{layer:g}"
     raise InputError(
-        f"{path}: variable {name} has no further dimension ({', '.join(header.dimensions)}), so no layer {layer:g}; "
+        f"{path}: variable {name} has no further dimension ({', '.join(header.dimensions)}), so no layer {shown}; "
         "leave out layers = ..."
     )
 
 
-def _layer_index(file: RawFile, path: Path, dimension: str, length: int, layer: float) -> int:
+def _layer_index(file: RawFile, path: Path, dimension: str, length: int, layer: float | str) -> int:
+    if isinstance(layer, str):
+        names = labels(file, dimension)
+        if layer not in names:
+            raise InputError(f"{path}: {dimension} has no {layer!r}; it has {', '.join(names) or 'no names'}")
+        return names.index(layer)
     values = np.arange(length) if dimension not in file.names() else file.read(dimension, (slice(None),))
     found = np.flatnonzero(np.asarray(values, np.float64) == layer)
     if not len(found):

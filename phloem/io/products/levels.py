@@ -24,11 +24,18 @@ def labels(file: RawFile, dimension: str) -> list[str]:
     for name in candidates:
         if name not in file.names() or file.header(name).dimensions[:1] != (dimension,):
             continue
-        values = np.asarray(file.read(name, (slice(None),) * len(file.header(name).shape)))
-        if values.dtype.kind == "S" and values.ndim == 2:
-            return [b"".join(row.tolist()).decode(errors="replace").strip("\x00 ") for row in values]
-        if values.dtype.kind in "OUS" and values.ndim == 1:
-            return [str(value) for value in values.tolist()]
+        if found := texts_of(file, name):
+            return found
+    return []
+
+
+def texts_of(file: RawFile, name: str) -> list[str]:
+    """Return the texts of a variable, of strings or of rows of characters; empty where it has none."""
+    values = np.asarray(file.read(name, (slice(None),) * len(file.header(name).shape)))
+    if values.dtype.kind == "S" and values.ndim == 2:
+        return [b"".join(row.tolist()).decode(errors="replace").strip("\x00 ") for row in values]
+    if values.dtype.kind in "OUS" and values.ndim == 1:
+        return [str(value) for value in values.tolist()]
     return []
 
 

@@ -20,6 +20,9 @@ from phloem.io.files.time_axis import (
 )
 from phloem.io.products.raw_files import RawFile, decoded
 
+_YEARS = ("year", "years", "yr")
+"""Names, and units, of an axis of years."""
+
 _MONTH_ENDS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
@@ -114,7 +117,7 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
         path: of the file.
         dimension: name of the time dimension; empty where the variable has none.
         length: steps along it.
-        pattern: of the product's file names, with `year` and perhaps `doy`; may be empty.
+        pattern: of the product's file names, with `year` and perhaps `doy` or `month`; may be empty.
         known: calendar that the product's number of steps implies where no axis says so.
 
     Raises:
@@ -129,12 +132,23 @@ def read_stamps(file: RawFile, path: Path, dimension: str, length: int, pattern:
             date, hour = decode_dates(decoded(file, path, name).reshape(-1), units, stated, where)
             bounds = bounds_name(header.text("bounds"), name, file.names())
             return Stamps(date, hour, calendar, _edges(file, bounds, units, stated, path))
+        if name.lower() in _YEARS or units.lower() in _YEARS:
+            return _years(file, path, name)
     match = re.search(pattern, path.name) if pattern else None
     if match is None:
         raise InputError(
             f"{path}: no time axis with units such as 'days since 2001-01-01', and no date in the file's name"
         )
     return _named(file, path, name, length, match, known)
+
+
+def _years(file: RawFile, path: Path, name: str) -> Stamps:
+    """Middles of the years along an axis of whole years."""
+    values = decoded(file, path, name).reshape(-1)
+    if not ((values == np.round(values)) & (values >= 1000) & (values <= 9999)).all():
+        raise InputError(f"{path}: variable {name}: whole years are due, or units such as 'days since 2001-01-01'")
+    dates = np.array([f"{int(year):04d}-07-01" for year in values], "datetime64[D]")
+    return Stamps(dates, np.zeros(len(dates)), "standard", note=f"{name} (years)")
 
 
 def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> np.ndarray | None:
@@ -149,13 +163,23 @@ def _edges(file: RawFile, name: str, units: str, calendar: str, path: Path) -> n
 
 
 def _named(file: RawFile, path: Path, axis: str, length: int, match: re.Match[str], known: str) -> Stamps:
-    """Dates from a file's name: a composite's own date, days of the year along an axis, or a year of equal steps."""
+    """Dates from a file's name: a composite's or a month's own, days of the year along an axis, or a year of steps."""
     parts = match.groupdict()
     new_year = np.datetime64(f"{parts['year']}-01-01")
     if parts.get("doy"):
         if length != 1:
             raise InputError(f"{path}: {length} steps in a file whose name is the date of one")
         return Stamps(np.array([new_year + (int(parts["doy"]) - 1)]), np.zeros(1), "standard", note="file names")
+    if parts.get("month"):
+        if length != 1:
+            raise InputError(f"{path}: {length} steps in a file whose name is the month of one")
+        middle = np.datetime64(f"{parts['year']}-{parts['month']}-15")
+        return Stamps(np.array([middle]), np.zeros(1), "standard", note="file names")
+    numbers = np.asarray(file.read(axis, (slice(None),)), np.float64) if axis else np.arange(length)
+    if length == len(_MONTH_ENDS) - 1 and np.array_equal(numbers - numbers[0], np.arange(length)) and numbers[0] <= 1:
+        months = new_year.astype("datetime64[M]") + np.arange(length)
+        dates = months.astype("datetime64[D]") + 14
+        return Stamps(dates, np.zeros(length), "standard", note="file names and twelve steps")
     if axis:
         values = np.asarray(file.read(axis, (slice(None),)), np.float64)
         if len(values) and values.min() >= 1 and values.max() <= 366 and (np.diff(values) > 0).all():

@@ -160,7 +160,7 @@ def open_source(
     """
     file, header = _header(files, path, variable)
     latitude, longitude = np.asarray(latitude, float), (np.asarray(longitude, float) + 180.0) % 360.0 - 180.0
-    where = _listed(file, header)
+    where = listed_places(file, header)
     if where is not None:
         return _Sites(files, Path(path), variable, where, latitude, longitude, step, names)
     return _Plane(files, Path(path), variable, latitude, longitude, step, method)
@@ -254,8 +254,8 @@ class _Sites:
         return np.where(self.place >= 0, values[np.maximum(self.place, 0)], np.nan)
 
 
-def _listed(file: RawFile, header: Header) -> tuple[str, str, str] | None:
-    """The dimension along which places are listed, and its latitudes and longitudes; None where there is none."""
+def listed_places(file: RawFile, header: Header) -> tuple[str, str, str] | None:
+    """Return the dimension along which places are listed, their latitudes and longitudes; None where there is none."""
     names = file.names()
     found = []
     words = {n: horizontal_word(n, *(file.header(n).text(key) for key in ("standard_name", "units"))) for n in names}

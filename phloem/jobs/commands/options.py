@@ -79,6 +79,7 @@ class What(StrEnum):
 
     DRIVERS = "drivers"
     MONTHLY = "monthly"
+    PATCHES = "patches"
     FLUXNET = "fluxnet"
     LEAF_ECONOMICS = "leaf-economics"
     GROWTH_CURVES = "growth-curves"

@@ -14,7 +14,7 @@ from phloem.io.drivers.store import STATICS
 from phloem.io.files.own_variables import OwnVariable
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.grids.placed_cells import DEFAULT_STEP
-from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, layer, product_of
+from phloem.io.products.catalogue import DEFAULT_KIND, PRODUCTS, Choice, Product, layer, product_of
 from phloem.jobs.config.own_variables import Variables, own_variables
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import load_toml
@@ -75,13 +75,12 @@ class StoreSection(Section):
         return self
 
 
-class ProductSection(Section):
-    """One product: its files, and what is not as published.
+class FilesSection(Section):
+    """The files of one product, and what their variables are.
 
     `variable` is the file's own name of a product's only variable, `units` says what its values are where the file
     itself does not, or is wrong, and `sign` is -1 where they count the other way; `variables` says the same of several,
-    as a name or as a table of name, units and sign; `layers` takes layers along a further dimension by its coordinate;
-    `stamps` says where stamps stand in their steps if the files have no time bounds.
+    as a name or as a table of name, units and sign.
     """
 
     path: str | Annotated[list[str], Field(min_length=1)]
@@ -90,6 +89,15 @@ class ProductSection(Section):
     variables: Variables = Field(default_factory=dict)
     units: str = ""
     sign: Literal[1, -1] = 1
+
+
+class ProductSection(FilesSection):
+    """One product: its files, and what is not as published.
+
+    `layers` takes layers along a further dimension by its coordinate; `stamps` says where stamps stand in their steps
+    if the files have no time bounds.
+    """
+
     layers: dict[str, int | float] = Field(default_factory=dict)
     stamps: StampsAt = "begin"
 
@@ -186,7 +194,7 @@ def choices(file: IngestFile, base: Path) -> dict[str, Choice]:
     return chosen
 
 
-def paths_of(section: ProductSection, base: Path) -> tuple[str, ...]:
+def paths_of(section: FilesSection, base: Path) -> tuple[str, ...]:
     """Return the files or globs of a product, absolute."""
     given = [section.path] if isinstance(section.path, str) else section.path
     return tuple(str(expand_path(text, base)) for text in given)
@@ -212,6 +220,24 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         raise InputError(f"[products.{name}]: kind = {kind!r}; valid are {', '.join(valid) or 'none'}")
     if section.layers:
         raise InputError(f"[products.{name}]: layers go with static layers of your own, such as [products.pft]")
+    return choice_of(name, product, patterns, section, section.stamps)
+
+
+def choice_of(
+    name: str, product: Product, patterns: tuple[str, ...], section: FilesSection, stamps: StampsAt
+) -> Choice:
+    """Return the choice of a product whose variables are known.
+
+    Args:
+        name: of the table.
+        product: its kind.
+        patterns: its files or globs, absolute.
+        section: the table.
+        stamps: where stamps stand.
+
+    Raises:
+        InputError: something is said of a variable that it does not have.
+    """
     fields = product.fields
     unknown = sorted(set(section.variables) - set(fields))
     if unknown:
@@ -232,7 +258,7 @@ def _choice(name: str, section: ProductSection, base: Path) -> Choice:
         variables={key: one.name for key, one in said.items() if one.name},
         units={key: one.units for key, one in said.items() if one.units},
         signs={key: one.sign for key, one in said.items()},
-        stamps=section.stamps,
+        stamps=stamps,
     )
 
 

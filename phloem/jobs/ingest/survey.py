@@ -27,7 +27,7 @@ from phloem.io.products.forcing import find_forcing
 from phloem.io.products.observations import STREAM_PRODUCTS, find_stream
 from phloem.io.products.raw_files import OpenFiles, expand
 from phloem.io.products.series import ProductSeries, scan
-from phloem.jobs.config.ingest_file import IngestFile, choices, paths_of
+from phloem.jobs.config.ingest_file import FilesSection, IngestFile, choices, paths_of
 from phloem.jobs.progress import ProgressBar, say
 
 
@@ -103,10 +103,12 @@ def survey(file: IngestFile, base: Path, files: OpenFiles) -> Survey:
     store, choice, notes = file.store, choices(file, base), []
     years = (store.years[0], store.years[1])
     forcing = find_forcing(choice["forcing"], years, files)
-    notes += [_note(one) for one in forcing.series.values()]
+    notes += [note_of(one) for one in forcing.series.values()]
     notes += [f"  {note}" for note in forcing.notes]
     tables = {
-        name: _table(file, name, base) for name in ("co2", "growth") if name in file.products and name not in choice
+        name: one_table(file.products[name], name, base)
+        for name in ("co2", "growth")
+        if name in file.products and name not in choice
     }
     means, how = read_co2(tables["co2"], years)
     notes.append(f"co2: {tables['co2'].name}: {how}, constant within a year")
@@ -116,7 +118,7 @@ def survey(file: IngestFile, base: Path, files: OpenFiles) -> Survey:
         if key in choice:
             stream = streams[key] = find_stream(key, choice[key], forcing.days, observed, files)
             ends = [forcing.days.date(int(stream.day[place])) for place in (0, -1)]
-            notes.append(_note(stream.series))
+            notes.append(note_of(stream.series))
             notes += [f"  {note}" for note in (*stream.notes, f"{len(stream.steps)} steps, {ends[0]} to {ends[1]}")]
     if "et" in streams and "potential_et" not in streams:
         notes.append("no potential_et: the evaporative fraction stays empty")
@@ -124,21 +126,31 @@ def survey(file: IngestFile, base: Path, files: OpenFiles) -> Survey:
     for name, layers in maps.items():
         if not layers:
             raise InputError(f"[products.{name}]: {', '.join(choice[name].patterns)}: nothing in them")
-        notes += [_note(one) for one in layers.values()]
+        notes += [note_of(one) for one in layers.values()]
     co2 = means[forcing.days.year - years[0]].astype(np.float32)
     products = Products(forcing, co2, streams, store.step)
     return Survey(file, products, maps, tables.get("growth"), tables["co2"], notes)
 
 
-def _table(file: IngestFile, name: str, base: Path) -> Path:
-    found = expand(paths_of(file.products[name], base), f"[products.{name}]")
+def one_table(section: FilesSection, name: str, base: Path) -> Path:
+    """Return the one file of a product that is a table.
+
+    Args:
+        section: of the ingest file.
+        name: of the section.
+        base: folder from which its path counts.
+
+    Raises:
+        InputError: none, or several.
+    """
+    found = expand(paths_of(section, base), f"[products.{name}]")
     if len(found) != 1:
         raise InputError(f"[products.{name}]: {len(found)} files; one table is due")
     return found[0]
 
 
-def _note(series: ProductSeries) -> str:
-    """A product in one line."""
+def note_of(series: ProductSeries) -> str:
+    """Return a product in one line."""
     layout = series.layouts[0]
     same = series.choice.product.key == "layer" or layout.unit == series.quantity.unit
     unit = layout.unit if same else f"{layout.unit} -> {series.quantity.unit}"

@@ -214,17 +214,34 @@ def make_globe(root: Path, choice: Globe) -> PatchStore:
             return _make(folder, earth)
 
 
-def globe_lines(store: PatchStore) -> list[str]:
-    """Return what a synthetic Earth has, for people."""
-    best = store.facts["ceiling"]
-    lines = [
-        f"{len(store)} patches, {sum(store.table['cells'])} cells, {store.months} months from "
-        f"{store.facts['first_month']}: {store.paths.root}",
-        f"held out: {len(store.facts['test'])} patches; the best score there, of the truth itself, by stream:",
-    ]
-    for stream in store.streams:
-        lines.append(f"{stream}: {store.count_labels(stream)} labels, {best.get(stream, float('nan')):.3f}")
-    return [*lines, f"the truth: {store.paths.truth}"]
+@dataclass(frozen=True, eq=False)
+class MadeGlobe:
+    """A synthetic Earth that was made.
+
+    Attributes:
+        store: its patches.
+    """
+
+    store: PatchStore
+
+    def lines(self) -> list[str]:
+        """Say what it has."""
+        store, best = self.store, self.store.facts["ceiling"]
+        lines = [
+            f"{len(store)} patches, {sum(store.table['cells'])} cells, {store.months} months from "
+            f"{store.facts['first_month']}: {store.paths.root}",
+            f"held out: {len(store.facts['test'])} patches; the best score there, of the truth itself, by stream:",
+        ]
+        for stream in store.streams:
+            lines.append(f"{stream}: {store.count_labels(stream)} labels, {best.get(stream, float('nan')):.3f}")
+        return [*lines, f"the truth: {store.paths.truth}"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same as a JSON object, with what the store says of itself."""
+        store = self.store
+        labels = {stream: store.count_labels(stream) for stream in store.streams}
+        counts = {"patches": len(store), "cells": sum(store.table["cells"]), "labels": labels}
+        return {"directory": str(store.paths.root), **counts, **store.facts}
 
 
 def _make(folder: GlobeFolder, earth: GlobeLand) -> PatchStore:

@@ -22,7 +22,7 @@ from phloem.io.patches.predictor_moments import mean_and_deviation
 from phloem.io.patches.splits import held_out
 from phloem.io.patches.stored_patch import LABEL_STREAMS, StoredPatch
 from phloem.jobs.config.globe_file import Globe
-from phloem.jobs.synthetic.globe_store import globe_lines, make_globe
+from phloem.jobs.synthetic.globe_store import MadeGlobe, make_globe
 from phloem.jobs.synthetic.globe_truth import ceiling, true_quantities
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS, UNKNOWNS
 from phloem.kernels.models.dalec_monthly.records import CARBON
@@ -250,7 +250,7 @@ class TestPlausible:
         assert shares["vod_wood"] == pytest.approx(0, abs=1e-9)
 
     def test_summary_says_how_high_scores_can_be(self, store: PatchStore) -> None:
-        text = "\n".join(globe_lines(store))
+        text = "\n".join(MadeGlobe(store).lines())
         assert f"lai: {store.count_labels('lai')} labels, {store.facts['ceiling']['lai']:.3f}" in text
         assert "truth.nc" in text
 
