@@ -67,5 +67,5 @@ def score_set_up(
             done += 1
             report(done)
     return evaluated_set_up(
-        patches.set_up, patches.scored, patches.runs, [one.scores() for one in sums], ensemble.scores()
+        patches.set_up, patches.scored, patches.runs, (one.scores() for one in sums), ensemble.scores()
     )
