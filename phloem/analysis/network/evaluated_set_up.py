@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from phloem.analysis.benchmark.skill_scores import finite
-from phloem.analysis.network.held_out_scores import OF_PLACES, StreamScores, member_scores
+from phloem.analysis.network.held_out_scores import OF_PLACES, StreamScores
 from phloem.analysis.network.tower_scores import TowerScores
 
 LEVELS = (
@@ -98,26 +98,35 @@ def evaluated_set_up(
     set_up: str,
     scored: Sequence[str],
     runs: Sequence[Sequence[int]],
-    scores: Sequence[Mapping[str, StreamScores]],
+    scores: Iterable[Mapping[str, StreamScores]],
     ensemble: Mapping[str, StreamScores],
 ) -> EvaluatedSetUp:
     """Reduce the scores of a set-up's networks; streams without any pair are left out.
 
-    Raises:
-        InputError: networks that were scored at different places of a stream.
+    Args:
+        set_up: its name.
+        scored: names of what was scored.
+        runs: of each.
+        scores: of each; taken one after the other, since those of all places of all networks fill a memory.
+        ensemble: of the networks' mean.
     """
     streams = [name for name, one in ensemble.items() if one.pooled.pairs]
-    same = all(
-        np.array_equal(one[name].places, ensemble[name].places) for one in scores for name in streams
-    )  # of dev and training patches, each run has its own
+    documents, same = [], True
+    r2: dict[str, list[np.ndarray]] = {name: [] for name in streams}
+    for one in scores:
+        documents.append({name: one[name].to_json() for name in streams})
+        # Of dev and training patches, each run has its own.
+        same = same and all(np.array_equal(one[name].places, ensemble[name].places) for name in streams)
+        for name in streams:
+            r2[name].append(one[name].temporal["r2_pearson"].astype(np.float32))
     return EvaluatedSetUp(
         set_up=set_up,
         scored=tuple(scored),
         runs=tuple(tuple(one) for one in runs),
-        scores=tuple({name: one[name].to_json() for name in streams} for one in scores),
+        scores=tuple(documents),
         ensemble={name: ensemble[name].to_json() for name in streams},
         places={name: ensemble[name].places for name in streams} if same else {},
-        r2={name: member_scores(scores, name)[1].astype(np.float32) for name in streams} if same else {},
+        r2={name: np.stack(values) for name, values in r2.items()} if same else {},
     )
 
 

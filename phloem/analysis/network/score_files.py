@@ -123,7 +123,7 @@ def _figures(
     widest = max(set_ups, key=lambda one: len(one.set_up.split("+")))
     for stream, towers in widest.towers.items():
         if towers.sites:
-            found[f"{stream}.png"] = to_png(sites_figure(towers, UNITS[stream][0]), dpi=150)
+            found[f"{stream}.png"] = to_png(sites_figure(towers, UNITS[stream][0]), dpi=100)
     return found
 
 

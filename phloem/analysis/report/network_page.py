@@ -23,7 +23,7 @@ Found = tuple[Path, Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Tile:
+class SummaryTile:
     """A number with what it counts.
 
     Attributes:
@@ -57,7 +57,7 @@ class NetworkContents:
 
     title: str
     facts: CampaignFacts
-    tiles: Sequence[Tile]
+    tiles: Sequence[SummaryTile]
     learning: Figure
     learning_words: str
     maps: Figure | None

@@ -11,6 +11,7 @@ from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.network_scores import picture, stream_words
 from phloem.analysis.report.sections import ReportSection, refuse_malformed, render
 from phloem.analysis.style.wording import fixed
+from phloem.errors import some
 
 RESULT = "attribution.json"
 FEW = 5
@@ -98,6 +99,9 @@ def shares_section(found: tuple[Path, Mapping[str, Any]] | None, files: ReportFi
             left_out=left_out or ([] if shared else [line for line in document["left_out"] if "shares" in line]),
             maps=[one for one in pictures if one],
             mixed=", ".join(mixed),
+            constant="; ".join(
+                f"{stream_words(one['stream'])} of {some(one['constant'])}" for one in shared if one["constant"]
+            ),
         )
     return ReportSection("shares", title, body, warn=not shared)
 

@@ -29,7 +29,10 @@ def attribute(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; default: DIR/attribution.")] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the [attribution] table; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value of the [attribution] table; of networks table.key=value too; repeatable."
+        ),
     ] = None,
     template: Annotated[
         Path | None,

@@ -18,6 +18,7 @@ KIND = "attribution file of networks"
 QUANTITIES = ("ce", "lcma", "uwue", "cue", "leaf_lifespan", "gpp_root")
 """Traits that are explained where no others are named."""
 
+Method = Literal["kernel", "permutation", "exact"]
 Share = Annotated[float, Field(gt=50, le=100)]
 Limit = Annotated[float, Field(gt=0)]
 Map = Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")]
@@ -48,8 +49,8 @@ class ShapSection(Section):
     """The [shap] table.
 
     Attributes:
-        method: `kernel`, as published but without the regularisation that zeroes predictors; `permutation`; or
-            `exact` for set-ups of at most 16 predictors.
+        method: `permutation`; `kernel`, as published but without the regularisation that zeroes predictors; or `exact`
+            for set-ups of at most 16 predictors.
         set_up: whose networks are explained; empty: the one that sees most.
         quantities: traits and parameters.
         components: leading principal components that are explained too.
@@ -61,15 +62,15 @@ class ShapSection(Section):
         share: per cent of a cell's area that a type covers there, at least.
     """
 
-    method: Literal["kernel", "permutation", "exact"] = "kernel"
+    method: Method = "permutation"
     set_up: str = ""
     quantities: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(QUANTITIES))
     components: Annotated[int, Field(ge=0, le=13)] = 3
     cells: Annotated[int, Field(ge=0)] = 1000
     background: Positive = 100
-    pairs: Positive = 150
+    pairs: Positive = 20
     plant_types: list[str] = Field(default_factory=list)
-    cells_of_type: Annotated[int, Field(ge=0)] = 200
+    cells_of_type: Annotated[int, Field(ge=0)] = 100
     share: Share = 80.0
 
     @field_validator("plant_types")
@@ -96,7 +97,7 @@ class CurvesSection(Section):
         default_factory=lambda: ["MAT", "MAP", "canopy_height"]
     )
     cells: Positive = 400
-    method: Literal["kernel", "permutation", "exact"] = "permutation"
+    method: Method = "permutation"
     pairs: Positive = 20
 
 

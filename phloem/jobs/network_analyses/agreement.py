@@ -15,7 +15,7 @@ from phloem.io.merge.member_statistics import LEAST_MEMBERS
 from phloem.jobs.config.network_attribution_file import SharesSection
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.ensembles import SCREENED, ensemble_of, groups_of, trained
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 
 
 def even_draw(count: int, most: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def screened_set_ups(networks: TrainedNetworks) -> list[str]:
 
 
 def agreements(
-    networks: TrainedNetworks, cells: StoreCells, choice: SharesSection, report: Callable[[int], None]
+    networks: TrainedNetworks, cells: PredictorCells, choice: SharesSection, report: Callable[[int], None]
 ) -> tuple[list[MemberAgreement], dict[str, str]]:
     """Screen the quantities of some set-ups.
 

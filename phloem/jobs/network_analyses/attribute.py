@@ -24,8 +24,8 @@ from phloem.jobs.network_analyses.benchmark import benchmark_networks
 from phloem.jobs.network_analyses.ensembles import trained
 from phloem.jobs.network_analyses.explanations import Explanations, curves, explanations, types_wanted
 from phloem.jobs.network_analyses.partition import partitions
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells, read_cells
 from phloem.jobs.network_analyses.projection import projection, read_delta
-from phloem.jobs.network_analyses.store_cells import StoreCells, read_cells
 from phloem.jobs.progress import ProgressBar, say
 
 FOLDER = "attribution"
@@ -119,7 +119,7 @@ def see_to_scores(campaign: Campaign) -> tuple[Path, dict[str, Any]]:
 
 def _found(
     networks: TrainedNetworks,
-    cells: StoreCells,
+    cells: PredictorCells,
     file: NetworkAttributionFile,
     set_up: str,
     scores: tuple[Path, dict[str, Any]] | str,

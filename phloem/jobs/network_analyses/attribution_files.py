@@ -34,7 +34,7 @@ from phloem.jobs.config.network_attribution_file import NetworkAttributionFile
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.explanations import Explanations
 from phloem.jobs.network_analyses.partition import StreamPartition
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 from phloem.version import VERSION
 
 RESULT = "attribution.json"
@@ -59,7 +59,7 @@ class NetworkAttribution:
     """
 
     networks: TrainedNetworks
-    cells: StoreCells
+    cells: PredictorCells
     file: NetworkAttributionFile
     scores: dict[str, Any] | str
     shares: list[StreamPartition]

@@ -17,8 +17,8 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.network_benchmark_file import NetworkBenchmarkSection, load_network_benchmark
 from phloem.jobs.network.trained_networks import TrainedNetworks, chosen_set_ups, read_networks
 from phloem.jobs.network_analyses.held_out import score_set_up
+from phloem.jobs.network_analyses.predictor_cells import read_cells
 from phloem.jobs.network_analyses.scored_patches import ScoredPatches, scored_patches
-from phloem.jobs.network_analyses.store_cells import read_cells
 from phloem.jobs.network_analyses.towers import score_towers, tower_groups
 from phloem.jobs.progress import ProgressBar, say
 

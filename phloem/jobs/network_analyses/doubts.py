@@ -14,7 +14,7 @@ from phloem.io.campaign.tile_schema import good_lanes
 from phloem.jobs.network.trained_networks import SPLIT, TrainedNetworks
 from phloem.jobs.network.training_units import unit_name
 from phloem.jobs.network_analyses.ensembles import groups_of
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 from phloem.kernels.network.set_ups import CONTROLS, GROUPS
 from phloem.names import STATUS
 
@@ -25,7 +25,7 @@ MOSTLY = 0.5
 """Share of the cells at a bound from which a quantity is named."""
 
 
-def doubts(networks: TrainedNetworks, cells: StoreCells, attribution: Mapping[str, Any] | None) -> list[str]:
+def doubts(networks: TrainedNetworks, cells: PredictorCells, attribution: Mapping[str, Any] | None) -> list[str]:
     """Return what is not to be relied on.
 
     Args:
@@ -70,6 +70,8 @@ def _networks(networks: TrainedNetworks) -> Iterator[str]:
 
 def _dev_losses(networks: TrainedNetworks) -> Iterator[str]:
     """Set-ups whose dev loss has risen again."""
+    if networks.table.choose == "best-dev":  # what came after the best look is not in the weights
+        return
     rising, counted = [], 0
     for place, name in enumerate(networks.set_ups):
         dev = networks.dev_loss[place][networks.kept[place]]
@@ -89,7 +91,7 @@ def _dev_losses(networks: TrainedNetworks) -> Iterator[str]:
         yield "No dev loss was looked at twice: whether networks were trained too long is not known."
 
 
-def _edges(networks: TrainedNetworks, cells: StoreCells) -> Iterator[str]:
+def _edges(networks: TrainedNetworks, cells: PredictorCells) -> Iterator[str]:
     """Held-out cells with a predictor beyond what networks were trained in."""
     seen = [
         name for group, names in {**GROUPS, **CONTROLS}.items() for name in names

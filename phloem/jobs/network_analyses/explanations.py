@@ -28,7 +28,7 @@ from phloem.errors import InputError
 from phloem.jobs.config.network_attribution_file import CurvesSection, ShapSection
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.ensembles import AGNOSTIC, AWARE, ensemble_of, groups_of, trained
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 from phloem.names import PREDICTOR_GROUPS
 
 
@@ -88,7 +88,7 @@ def types_wanted(choice: ShapSection, set_up: str) -> list[str]:
     return choice.plant_types or list(PREDICTOR_GROUPS["PFT"])
 
 
-def covering_types(cells: StoreCells, seen: np.ndarray, share: float) -> tuple[list[str], list[str]]:
+def covering_types(cells: PredictorCells, seen: np.ndarray, share: float) -> tuple[list[str], list[str]]:
     """Return the plant types that cover enough cells to be explained apart, and the others.
 
     Args:
@@ -107,7 +107,7 @@ def covering_types(cells: StoreCells, seen: np.ndarray, share: float) -> tuple[l
 
 def explanations(
     networks: TrainedNetworks,
-    cells: StoreCells,
+    cells: PredictorCells,
     set_up: str,
     choice: ShapSection,
     axes: Axes | None,
@@ -161,7 +161,7 @@ def explanations(
 
 
 def curves(
-    networks: TrainedNetworks, cells: StoreCells, choice: CurvesSection, shap: ShapSection, seed: int
+    networks: TrainedNetworks, cells: PredictorCells, choice: CurvesSection, shap: ShapSection, seed: int
 ) -> TraitEnvironment | str:
     """Return traits against climate and height, or why there are none.
 

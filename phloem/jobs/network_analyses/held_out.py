@@ -10,8 +10,8 @@ from phloem.analysis.network.evaluated_set_up import EvaluatedSetUp, evaluated_s
 from phloem.analysis.network.held_out_scores import HeldOutSums
 from phloem.analysis.network.patch_pairs import LIVE_POOLS, SIMULATED, PairRules, live_biomass, patch_pairs
 from phloem.jobs.config.network_benchmark_file import NetworkBenchmarkSection
-from phloem.jobs.network.patch_source import cells_of
 from phloem.jobs.network.predict import predicted
+from phloem.jobs.network.stored_cells import cells_of
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.scored_patches import ScoredPatches
 
@@ -67,5 +67,5 @@ def score_set_up(
             done += 1
             report(done)
     return evaluated_set_up(
-        patches.set_up, patches.scored, patches.runs, [one.scores() for one in sums], ensemble.scores()
+        patches.set_up, patches.scored, patches.runs, (one.scores() for one in sums), ensemble.scores()
     )

@@ -27,11 +27,8 @@ from phloem.io.files.sealed_json import read_sealed
 from phloem.jobs.config.network_attribution_file import SharesSection
 from phloem.jobs.network.table import JOIN, all_names
 from phloem.jobs.network.trained_networks import TrainedNetworks
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 from phloem.names import PREDICTOR_GROUPS
-
-TRUTH = "truth_partition.json"
-"""Of a synthetic Earth, in its patch store: how much each group explains of the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +41,7 @@ class PlacePartition:
         dominant: which group explains most of each.
         intervals: of the fractions, over draws of networks.
         mixed_cover: correlation of the share of PFT with how mixed the land cover is; None for patches.
+        constant: share of networks and places where a network gives the same at all times.
     """
 
     places: PlaceScores
@@ -51,6 +49,7 @@ class PlacePartition:
     dominant: Dominance
     intervals: DominanceIntervals
     mixed_cover: RankCorrelation | None
+    constant: float
 
     def to_json(self) -> dict[str, Any]:
         """Return fractions with intervals."""
@@ -59,6 +58,7 @@ class PlacePartition:
             **self.dominant.to_json(),
             "intervals": self.intervals.to_json(),
             "mixed_cover": self.mixed_cover.to_json() if self.mixed_cover else None,
+            "constant": finite(self.constant),
         }
 
 
@@ -72,6 +72,7 @@ class StreamPartition:
         refused: why; else empty.
         by_place: place by place; None where it cannot be.
         by_place_refused: why; else empty.
+        constant: networks that give the same everywhere at all times: set-up, and what was scored.
         truth: shares of the groups in the truth of a synthetic Earth, None where they are not known.
     """
 
@@ -80,6 +81,7 @@ class StreamPartition:
     refused: str
     by_place: PlacePartition | None
     by_place_refused: str
+    constant: tuple[str, ...] = ()
     truth: Mapping[str, float | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +92,7 @@ class StreamPartition:
             "refused": self.refused or None,
             "by_place": self.by_place.to_json() if self.by_place else None,
             "by_place_refused": self.by_place_refused or None,
+            "constant": list(self.constant),
             "truth": dict(self.truth) if self.truth is not None else None,
         }
 
@@ -101,7 +104,7 @@ def missing_set_ups(document: Mapping[str, Any]) -> list[str]:
 
 
 def partitions(
-    networks: TrainedNetworks, cells: StoreCells, folder: Path, document: Mapping[str, Any], choice: SharesSection
+    networks: TrainedNetworks, cells: PredictorCells, folder: Path, document: Mapping[str, Any], choice: SharesSection
 ) -> list[StreamPartition]:
     """Share out every stream that was scored.
 
@@ -121,10 +124,11 @@ def partitions(
     for stream in streams:
         pooled, refused = None, _why_not(document)
         by_place, by_place_refused = None, refused
+        constant: list[str] = []
         if not refused:
             try:
                 pooled = partition_with_intervals(
-                    _pooled_scores(document, stream), stream, draws=choice.draws, seed=choice.seed
+                    _pooled_scores(document, stream, constant), stream, draws=choice.draws, seed=choice.seed
                 )
             except InputError as error:
                 refused = str(error)
@@ -132,7 +136,9 @@ def partitions(
                 by_place = _by_place(networks, cells, read_places(folder, document, stream), choice)
             except InputError as error:
                 by_place_refused = str(error)
-        found.append(StreamPartition(stream, pooled, refused, by_place, by_place_refused, truth.get(stream)))
+        found.append(
+            StreamPartition(stream, pooled, refused, by_place, by_place_refused, tuple(constant), truth.get(stream))
+        )
     return found
 
 
@@ -146,32 +152,44 @@ def _why_not(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _pooled_scores(document: Mapping[str, Any], stream: str) -> dict[Sequence[str], np.ndarray]:
+def _pooled_scores(document: Mapping[str, Any], stream: str, constant: list[str]) -> dict[Sequence[str], np.ndarray]:
+    """Return r2 of every network; of one that is constant 0, since it explains nothing, and its name is noted."""
     found: dict[Sequence[str], np.ndarray] = {}
     for one in document["set_ups"]:
-        values = (one["streams"].get(stream) or {}).get("pooled_of_each", {}).get("r2_pearson", [])
-        if not values or any(value is None for value in values):
-            pairs = (one["streams"].get(stream) or {"pairs": 0})["pairs"]
-            raise InputError(
-                f"a network of {one['set_up']} has no correlation over its {pairs} pairs: too few, or "
-                "it gives a constant"
-            )
         groups = tuple(one["set_up"].split(JOIN))
-        if set(groups) <= set(NAMES):
-            found[groups] = np.array(values, float)
-    return found
+        if not set(groups) <= set(NAMES):
+            continue
+        values = (one["streams"].get(stream) or {}).get("pooled_of_each", {}).get("r2_pearson", [])
+        if not values:
+            raise InputError(f"{one['set_up']} has no pairs")
+        found[groups] = np.array(values, float)
+    if not any(np.isfinite(values).any() for values in found.values()):
+        pairs = next(one["streams"][stream]["pairs"] for one in document["set_ups"] if stream in one["streams"])
+        raise InputError(f"no network has a correlation over its {pairs} pairs")
+    for one in document["set_ups"]:
+        values = found.get(tuple(one["set_up"].split(JOIN)), np.empty(0))
+        constant += [f"{one['set_up']}, {one['scored'][n]}" for n in np.flatnonzero(~np.isfinite(values))]
+    return {groups: np.where(np.isfinite(values), values, 0.0) for groups, values in found.items()}
 
 
 def _by_place(
-    networks: TrainedNetworks, cells: StoreCells, places: PlaceScores | None, choice: SharesSection
+    networks: TrainedNetworks, cells: PredictorCells, places: PlaceScores | None, choice: SharesSection
 ) -> PlacePartition:
     if places is None:
         raise InputError("networks were scored at different places")
     scores: dict[Sequence[str], np.ndarray] = {
         groups: values for name, values in places.r2.items() if set(groups := tuple(name.split(JOIN))) <= set(NAMES)
     }
-    if not any(np.isfinite(values).all(0).any() for values in scores.values()):
+    # All networks are compared with the same labels: where one has a correlation the labels vary, and a network
+    # without one is constant there. It explains nothing of them.
+    varying = np.any([np.isfinite(values).any(0) for values in scores.values()], axis=0)
+    if not varying.any():
         raise InputError("no place has pairs enough for a correlation of its own")
+    lacking = [~np.isfinite(values) & varying for values in scores.values()]
+    constant = sum(int(one.sum()) for one in lacking) / sum(len(one) * int(varying.sum()) for one in lacking)
+    scores = {
+        groups: np.where(none, 0.0, values) for (groups, values), none in zip(scores.items(), lacking, strict=True)
+    }
     parts = partition_of_set_ups(scores)
     area = None if places.of_patches else cells.area(networks)[places.ids]
     dominant = dominance(parts, area)
@@ -180,7 +198,7 @@ def _by_place(
         cover = np.stack([cells.table.column(name)[places.ids] for name in PREDICTOR_GROUPS["PFT"]], 1)
         mixed = mixed_cover_correlation(dominant.share[PFT], cover)
     intervals = dominance_intervals(scores, choice.draws_of_maps, choice.seed)
-    return PlacePartition(places, parts, dominant, intervals, mixed)
+    return PlacePartition(places, parts, dominant, intervals, mixed, constant)
 
 
 def read_truth(networks: TrainedNetworks) -> dict[str, dict[str, float | None]]:
@@ -191,7 +209,7 @@ def read_truth(networks: TrainedNetworks) -> dict[str, dict[str, float | None]]:
     Raises:
         InputError: the file is damaged.
     """
-    path = networks.store.paths.root / TRUTH
+    path = networks.store.paths.truth_partition
     if not path.is_file() or networks.table.folds or not networks.store.facts.get("test"):
         return {}
     try:

@@ -14,10 +14,10 @@ from phloem.jobs.config.network_attribution_file import ProjectionSection
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.network.trained_networks import SPLIT, TrainedNetworks
 from phloem.jobs.network_analyses.ensembles import AGNOSTIC, AWARE, ensemble_of, trained
-from phloem.jobs.network_analyses.store_cells import StoreCells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells
 
 
-def read_delta(networks: TrainedNetworks, cells: StoreCells, choice: ProjectionSection, base: Path) -> ClimateDelta:
+def read_delta(networks: TrainedNetworks, cells: PredictorCells, choice: ProjectionSection, base: Path) -> ClimateDelta:
     """Return the change of climate at the cells.
 
     Args:
@@ -47,7 +47,7 @@ def read_delta(networks: TrainedNetworks, cells: StoreCells, choice: ProjectionS
     return ClimateDelta(at_cells("warming", choice.warming), at_cells("rain_ratio", choice.rain_ratio))
 
 
-def training_range(networks: TrainedNetworks, cells: StoreCells, runs: list[int]) -> dict[str, tuple[float, float]]:
+def training_range(networks: TrainedNetworks, cells: PredictorCells, runs: list[int]) -> dict[str, tuple[float, float]]:
     """Return the smallest and largest MAT and MAP of the cells that any of some runs was trained on."""
     learned = (networks.split[runs] == SPLIT["train"]).any(0)[cells.patch]
     found = {}
@@ -58,7 +58,7 @@ def training_range(networks: TrainedNetworks, cells: StoreCells, runs: list[int]
 
 
 def projection(
-    networks: TrainedNetworks, cells: StoreCells, choice: ProjectionSection, delta: ClimateDelta
+    networks: TrainedNetworks, cells: PredictorCells, choice: ProjectionSection, delta: ClimateDelta
 ) -> ClimateResponse | str:
     """Return the change of traits by networks with and without plant types, or why there is none."""
     missing = [name for name in (AGNOSTIC, AWARE) if not trained(networks, name)]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from phloem.analysis.interpret.explained_quantity import explained_quantities
 from phloem.analysis.interpret.trait_maps_figure import trait_maps_figure
 from phloem.analysis.network.score_figures import learning_curves_figure
-from phloem.analysis.report.network_page import NetworkContents, Tile, write_network_report
+from phloem.analysis.report.network_page import NetworkContents, SummaryTile, write_network_report
 from phloem.analysis.style.wording import duration
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.jobs.analyse.report import found_in
@@ -26,7 +26,7 @@ from phloem.jobs.network_analyses.attribute import attribute_networks
 from phloem.jobs.network_analyses.benchmark import benchmark_networks
 from phloem.jobs.network_analyses.doubts import doubts
 from phloem.jobs.network_analyses.ensembles import ensemble_of, trained
-from phloem.jobs.network_analyses.store_cells import StoreCells, read_cells
+from phloem.jobs.network_analyses.predictor_cells import PredictorCells, read_cells
 
 TRAITS = (*QUANTITIES, "gpp_foliar", "gpp_wood")
 """Traits whose maps are drawn."""
@@ -64,7 +64,7 @@ def report_networks(campaign: Campaign, as_is: bool = False) -> Path:
     contents = NetworkContents(
         title=campaign.configuration.campaign.name,
         facts=facts,
-        tiles=[*_tiles(networks), Tile(duration(facts.wall_seconds), "wall time")],
+        tiles=[*_tiles(networks), SummaryTile(duration(facts.wall_seconds), "wall time")],
         learning=_learning(networks),
         learning_words=_learning_words(networks),
         maps=maps,
@@ -83,17 +83,17 @@ def _costs(campaign: Campaign) -> Counter[str]:
     return Counter({"networks drawn anew": int((redraws > 0).sum()), "steps of training": int(steps.sum())})
 
 
-def _tiles(networks: TrainedNetworks) -> list[Tile]:
+def _tiles(networks: TrainedNetworks) -> list[SummaryTile]:
     good, kept, store = good_lanes(networks.status), networks.kept, networks.store
     sizes = {part: [len(networks.patches(part, run)) for run in range(len(networks.split))]
              for part in ("train", "dev", "test")}  # fmt: skip
     return [
-        Tile(str(len(networks.set_ups)), "set-ups of predictors"),
-        Tile(f"{int(good.sum())} / {good.size}", "networks trained to their end", not good.all()),
-        Tile(f"{int(kept.sum())}", f"networks that count (up to {networks.table.keep} a set-up)"),
-        Tile(f"{len(store):,}", f"patches, {sum(store.table['cells']):,} cells, {store.months} months"),
-        Tile(" / ".join(str(max(one)) for one in sizes.values()), "patches to train on / to watch / held out"),
-        Tile(str(networks.table.epochs), "epochs"),
+        SummaryTile(str(len(networks.set_ups)), "set-ups of predictors"),
+        SummaryTile(f"{int(good.sum())} / {good.size}", "networks trained to their end", not good.all()),
+        SummaryTile(f"{int(kept.sum())}", f"networks that count (up to {networks.table.keep} a set-up)"),
+        SummaryTile(f"{len(store):,}", f"patches, {sum(store.table['cells']):,} cells, {store.months} months"),
+        SummaryTile(" / ".join(str(max(one)) for one in sizes.values()), "patches to train on / to watch / held out"),
+        SummaryTile(str(networks.table.epochs), "epochs"),
     ]
 
 
@@ -103,6 +103,8 @@ def _notes(networks: TrainedNetworks) -> list[str]:
         notes.append(f"Not trained on, though the patches have labels: {', '.join(table.leave_out)}.")
     if table.folds:
         notes.append(f"Run after run holds out another of {table.folds} parts of the patches.")
+    if table.choose == "best-dev":
+        notes.append("Each network has the weights that met its dev patches best, and is compared on other patches.")
     if table.mode == "compat":
         notes.append("Trained with the arithmetic of the public code (`compat`), its known faults included.")
     return notes
@@ -130,7 +132,7 @@ def _learning_words(networks: TrainedNetworks) -> str:
     )
 
 
-def _maps(networks: TrainedNetworks, cells: StoreCells) -> tuple[Figure | None, str]:
+def _maps(networks: TrainedNetworks, cells: PredictorCells) -> tuple[Figure | None, str]:
     counting = [name for name in networks.set_ups if trained(networks, name)]
     if not counting:
         return None, "No network counts: there are no maps."

@@ -13,7 +13,7 @@ from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.network.predict import quantities_of_members
 from phloem.jobs.network.trained_networks import read_networks
 from phloem.jobs.network_analyses.ensembles import ensemble_of
-from phloem.jobs.network_analyses.store_cells import read_cells
+from phloem.jobs.network_analyses.predictor_cells import read_cells
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.evaluated_trainings import COVERING, TRUTH, small_choices
 
@@ -64,6 +64,26 @@ def test_parts_of_each_place_add_up_and_the_largest_is_the_label(document: dict,
         assert 0 <= low <= high <= 1
 
 
+def test_network_that_is_constant_explains_nothing_and_is_named(document: dict, evaluated: Path) -> None:
+    benchmark = json.loads((evaluated / "benchmark" / "benchmark.json").read_text())
+    for one in document["partition"]:
+        found = {
+            f"{scored['set_up']}, {name}"
+            for scored in benchmark["set_ups"]
+            for name, value in zip(
+                scored["scored"], scored["streams"][one["stream"]]["pooled_of_each"]["r2_pearson"], strict=True
+            )
+            if value is None
+        }
+        if one["pooled"]:
+            assert set(one["constant"]) == found
+            for row in one["pooled"]["scores"]:
+                name = "+".join(row["groups"])
+                each = next(scored for scored in benchmark["set_ups"] if scored["set_up"] == name)["streams"]
+                values = each[one["stream"]]["pooled_of_each"]["r2_pearson"]
+                assert row["score"] == pytest.approx(np.mean([value or 0.0 for value in values]), abs=1e-6)
+
+
 def test_shares_stand_beside_those_of_the_truth(document: dict) -> None:
     assert of_stream(document, "lai")["truth"] == {group: TRUTH["share"][group]["lai"] for group in GROUPS}
     assert of_stream(document, "nbe")["truth"] is None
@@ -72,7 +92,7 @@ def test_shares_stand_beside_those_of_the_truth(document: dict) -> None:
 def test_streams_that_cannot_be_shared_out_say_why(document: dict) -> None:
     biomass = of_stream(document, "biomass")
     assert biomass["pooled"] is None
-    assert "no correlation over its" in biomass["refused"]
+    assert "no network has a correlation over its" in biomass["refused"]
     assert any("biomass" in line for line in document["left_out"])
 
 

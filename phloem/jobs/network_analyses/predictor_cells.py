@@ -17,7 +17,7 @@ from phloem.names import PREDICTORS
 
 
 @dataclass(frozen=True, eq=False)
-class StoreCells:
+class PredictorCells:
     """Cells of a store, patch after patch.
 
     Attributes:
@@ -51,7 +51,7 @@ class StoreCells:
         return networks.split[runs][:, self.patch] != SPLIT["test"]
 
 
-def read_cells(networks: TrainedNetworks, report: Callable[[int], None] = lambda done: None) -> StoreCells:
+def read_cells(networks: TrainedNetworks, report: Callable[[int], None] = lambda done: None) -> PredictorCells:
     """Read the predictors of all cells.
 
     Args:
@@ -74,4 +74,4 @@ def read_cells(networks: TrainedNetworks, report: Callable[[int], None] = lambda
     columns = dict(zip(PREDICTORS, np.concatenate(predictors, 1), strict=True))
     table = predictor_table(north, {**columns, "latitude": north, "longitude": east})
     of = np.repeat(np.arange(len(store)), store.table["cells"])
-    return StoreCells(list(chain(*names)), north, east, of, table)
+    return PredictorCells(list(chain(*names)), north, east, of, table)
