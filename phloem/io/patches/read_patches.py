@@ -69,7 +69,7 @@ def read_patches(
         InputError: a damaged file.
     """
     found = PatchValues(patches, valid.cells_of(patches))
-    reader = _Reader(products, valid, found, files, budget, tell)
+    reader = _BandReader(products, valid, found, files, budget, tell)
     for key, parts in products.forcing.items():
         found.values[key] = reader.cells(key, parts)
     if products.moisture is not None:
@@ -109,7 +109,7 @@ def _add_herbs(products: PatchProducts, valid: ValidCells, found: PatchValues, g
     found.values["biomass"] += herbs.astype(np.float32)
 
 
-class _Reader:
+class _BandReader:
     """Reads variables at the cells of some patches."""
 
     def __init__(
