@@ -12,7 +12,9 @@ from phloem.names import PREDICTORS
 Moments = Mapping[str, tuple[int, float, float]]
 """Count, mean and sum of squared deviations, by column."""
 
-COLUMNS = ("hemisphere", *PREDICTORS, "latitude", "longitude")
+HEMISPHERE = "hemisphere"
+
+COLUMNS = (HEMISPHERE, *PREDICTORS, "latitude", "longitude")
 """Columns of all set-ups, in the order of a network's inputs."""
 
 
@@ -64,6 +66,9 @@ def add_moments(parts: Iterable[Moments]) -> dict[str, tuple[int, float, float]]
 def mean_and_deviation(moments: Moments, columns: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return mean and population standard deviation of some columns.
 
+    The hemisphere may be the same everywhere, as in a region of the north alone: it has the deviation 1 then, and acts
+    as a bias.
+
     Raises:
         InputError: a predictor that is the same in all cells, or that no cell has; it is named.
     """
@@ -73,7 +78,9 @@ def mean_and_deviation(moments: Moments, columns: Sequence[str]) -> dict[str, tu
         if not count:
             raise InputError(f"predictor {name}: no cell has a value; leave its group out of experiment.set_ups")
         deviation = float(np.sqrt(squares / count))
-        if not deviation > 1e-9 * abs(mean):
+        if not deviation > 1e-9 * abs(mean) and name == HEMISPHERE:
+            deviation = 1.0
+        elif not deviation > 1e-9 * abs(mean):
             raise InputError(
                 f"predictor {name}: {mean:g} in all training cells, so nothing can be learned from it; leave its group "
                 "out of experiment.set_ups"

@@ -113,13 +113,15 @@ class NetworkTable(ExperimentTable):
     @field_validator("set_ups")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
-        from phloem.kernels.network.set_ups import columns
+        from phloem.kernels.network.set_ups import CONTROLS, columns
 
         ordered = []
         for name in names:
             groups = [part.strip() for part in name.split(JOIN)]
             columns(groups)
-            known = [group for group in (*PREDICTOR_GROUPS, "LATLON") if group in groups]
+            known = [group for group in (*PREDICTOR_GROUPS, *CONTROLS) if group in groups]
+            if "CONTROL" in known and len(known) > 1:
+                raise ValueError(f"set-up {name}: CONTROL, which sees nothing, stands alone")
             ordered.append(set_up_name(known))
         if twice := sorted({name for name in ordered if ordered.count(name) > 1}):
             raise ValueError(f"set-up {twice[0]} stands there twice")

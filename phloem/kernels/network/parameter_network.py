@@ -100,7 +100,7 @@ def first_weights(key: Array, predictors: int, dtype: jnp.dtype | type = jnp.flo
     layers, structure = jax.tree.flatten(shapes(predictors), is_leaf=_is_layer)
     keys = jax.random.split(key, len(layers))
     drawn = [
-        Layer(draw(one, layer.w, dtype), jnp.full(layer.b, BIAS, dtype))
+        Layer(draw(one, layer.w, dtype) if layer.w[0] else jnp.zeros(layer.w, dtype), jnp.full(layer.b, BIAS, dtype))
         for one, layer in zip(keys, layers, strict=True)
     ]
     return jax.tree.unflatten(structure, drawn)

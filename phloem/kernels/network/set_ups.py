@@ -13,8 +13,8 @@ from phloem.names import PREDICTOR_GROUPS
 GROUPS = PREDICTOR_GROUPS
 """Groups of predictors in the order of their columns; behind the hemisphere, which every set-up has."""
 
-CONTROLS: dict[str, tuple[str, ...]] = {"LATLON": ("latitude", "longitude")}
-"""Set-ups beside those of groups: places alone."""
+CONTROLS: dict[str, tuple[str, ...]] = {"LATLON": ("latitude", "longitude"), "CONTROL": ()}
+"""Set-ups beside those of groups: places alone, and nothing, which is one set of quantities for each hemisphere."""
 
 HEMISPHERE = "hemisphere"
 

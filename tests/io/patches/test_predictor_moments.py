@@ -21,6 +21,11 @@ def test_moments_put_together_are_those_of_all_values(parts: list[list[float]]) 
         np.testing.assert_allclose(squares, ((values - values.mean()) ** 2).sum(), rtol=1e-9, atol=1e-5)
 
 
+def test_region_of_one_hemisphere_has_a_hemisphere_that_acts_as_a_bias() -> None:
+    north = moments_of({"hemisphere": 1 / (1 + np.exp(-np.linspace(40.0, 60.0, 9)))})
+    assert mean_and_deviation(north, ["hemisphere"])["hemisphere"] == (pytest.approx(1.0), 1.0)
+
+
 def test_predictor_that_is_the_same_everywhere_is_refused_by_name() -> None:
     moments = moments_of({"sand": np.full(9, 43.7), "clay": np.arange(9.0), "silt": np.full(9, np.nan)})
     assert mean_and_deviation(moments, ["clay"])["clay"] == (4.0, pytest.approx(np.arange(9.0).std()))

@@ -207,3 +207,12 @@ def test_strong_decay_draws_networks_to_one_set_of_quantities(store: PatchStore)
 def test_best_look_needs_dev_patches() -> None:
     with pytest.raises(ValueError, match="needs dev patches"):
         _table(choose="best-dev", train_on="train+dev")
+
+
+def test_control_gives_cells_of_one_hemisphere_the_same_quantities(store: PatchStore) -> None:
+    table = _table(set_ups=["CONTROL", "PFT"], epochs=1)
+    found = _train(TileTraining(table, SEED, _units(store, table)))
+    assert found["status"][:, 0].tolist() == [STATUS["calibrated"]] * 2
+    first_layer = found["weights"][:, 0, : 22 * 32]
+    np.testing.assert_array_equal(first_layer[0], 0)
+    assert first_layer[1].any()

@@ -119,7 +119,8 @@ def _refused(folder: Path, *more: str, **sections: dict) -> str:
 
 def test_what_cannot_be_trained_is_refused_when_it_is_planned(tmp_path: Path) -> None:
     said = _refused(tmp_path, experiment={"set_ups": ["PFT+CLIME"]})
-    assert "group of predictors 'CLIME': valid are PFT, CLIM, AGE, SOIL, LATLON. Did you mean 'CLIM'?" in said
+    assert "group of predictors 'CLIME': valid are PFT, CLIM, AGE, SOIL, LATLON, CONTROL. Did you mean 'CLIM'?" in said
+    assert "CONTROL, which sees nothing, stands alone" in _refused(tmp_path, experiment={"set_ups": ["PFT+CONTROL"]})
     assert "stands there twice" in _refused(tmp_path, experiment={"set_ups": ["PFT+CLIM", "CLIM+PFT"]})
     assert "stream 'gpp': valid are sif, nbe" in _refused(tmp_path, experiment={"leave_out": ["gpp"]})
     everything = ["sif", "nbe", "lai", "water_storage", "biomass", "fire", "soil_carbon", "tower_gpp", "et"]
