@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from phloem.io.drivers.humidity import saturation_pressure
-from phloem.io.patches.published_layout import PREDICTOR_NAMES
+from phloem.io.published.published_layout import PREDICTOR_NAMES
 from phloem.names import PERIOD
 
 STEP, SOUTH, WEST = 1.0, -2.0, 0.0

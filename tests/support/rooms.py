@@ -24,13 +24,13 @@ LONG = {
     "jobs/config/test_parameters_file.py",
     "jobs/experiments",
     "jobs/ingest",
-    "jobs/network/test_predict.py",
-    "jobs/network/test_products.py",
+    "jobs/network",
+    "jobs/network_products",
     "jobs/network_analyses",
     "jobs/notebook",
     "jobs/run",
-    "jobs/synthetic/test_globe_partition.py",
-    "jobs/synthetic/test_globe_store.py",
+    "jobs/synthetic/globe/test_globe_partition.py",
+    "jobs/synthetic/globe/test_globe_store.py",
     "jobs/synthetic/test_transect.py",
     "jobs/test_single_cell.py",
     "jobs/test_own_model.py",
@@ -53,7 +53,7 @@ LONG = {
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""
 
-RAY = ("test_ray_engine", "test_ray_campaign", "test_equality", "test_soak")
+RAY = ("test_training", "test_ray_engine", "test_ray_campaign", "test_equality", "test_soak")
 """Modules that start Ray; some look at all that Ray has left on the machine, so that one goes after the other."""
 
 

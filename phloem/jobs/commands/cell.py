@@ -93,7 +93,7 @@ def simulate(
     if not networks and (set_up or outputs):
         raise InputError("--set-up and --outputs go with the directory of a campaign that trains networks")
     if directory is not None and networks:
-        from phloem.jobs.network.simulate_networks import PredictionChoice, write_predictions
+        from phloem.jobs.network_products.simulate_networks import PredictionChoice, write_predictions
 
         refused = {
             "--model": model is not ModelChoice.DALEC_DAILY,
@@ -177,7 +177,7 @@ def parameters(
     if trains_networks(root):
         if cell is not None:
             raise InputError("--cell goes with a campaign that calibrates cells; of networks --cells names some")
-        from phloem.jobs.network.parameter_maps import MapChoice, write_parameter_maps
+        from phloem.jobs.network_products.parameter_maps import MapChoice, write_parameter_maps
 
         print(write_parameter_maps(root, out, MapChoice(set_ups, members or "mean", cells)))
         return

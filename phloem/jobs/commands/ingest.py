@@ -146,11 +146,11 @@ def _tower_patches(source: Path, out: Path) -> Made:
 
 def _globe(source: Path | None, out: Path, partition: bool) -> Made:
     from phloem.jobs.config.globe_file import load_globe_file
-    from phloem.jobs.synthetic.globe_store import MadeGlobe, make_globe
+    from phloem.jobs.synthetic.globe.globe_store import MadeGlobe, make_globe
 
     store = make_globe(out, load_globe_file(source))
     if partition:
-        from phloem.jobs.synthetic.globe_partition import make_truth_partition
+        from phloem.jobs.synthetic.globe.globe_partition import make_truth_partition
 
         make_truth_partition(store)
     return MadeGlobe(store)

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from phloem.errors import InputError
 from phloem.io.files.time_axis import StampsAt
-from phloem.io.patches.boxes import BoxGrid
-from phloem.io.patches.patch_catalogue import (
+from phloem.io.global_products.boxes import BoxGrid
+from phloem.io.global_products.patch_catalogue import (
     FORCING_FIELDS,
     FORCING_PRODUCT,
     LATER,
@@ -20,9 +20,9 @@ from phloem.io.patches.patch_catalogue import (
     PLANT_TYPE_KINDS,
     SOIL_CARBON,
 )
-from phloem.io.patches.patch_products import FORCING_TABLES
-from phloem.io.patches.tower_records import FLUXES
-from phloem.io.patches.valid_cells import Limits
+from phloem.io.global_products.patch_products import FORCING_TABLES
+from phloem.io.global_products.tower_records import FLUXES
+from phloem.io.global_products.valid_cells import Limits
 from phloem.io.products.catalogue import MONTH, Choice, Product
 from phloem.jobs.config.ingest_file import FilesSection, Region, choice_of, paths_of
 from phloem.jobs.config.toml_file import load_toml

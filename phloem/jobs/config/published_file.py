@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from phloem.errors import InputError
-from phloem.io.patches.published_layout import LABEL_CHOICES, PublishedChoice, PublishedPaths
 from phloem.io.products.raw_files import expand
+from phloem.io.published.published_layout import LABEL_CHOICES, PublishedChoice, PublishedPaths
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import load_toml
 from phloem.names import PREDICTOR_GROUPS

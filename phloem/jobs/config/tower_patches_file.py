@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from phloem.errors import InputError
-from phloem.io.patches.tower_patches import TOWER_LABELS, TowerRules
+from phloem.io.clustered_towers.tower_patches import TOWER_LABELS, TowerRules
 from phloem.jobs.config.monthly_file import MonthlyFile
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import load_toml

@@ -10,10 +10,10 @@ from typing import Any
 from phloem.io.ingest.ingest_folder import stamp
 from phloem.io.patches.patch_ingest import PatchIngest, begun_ingest
 from phloem.io.patches.patch_store import PatchStore
-from phloem.io.patches.published_layout import BOX, PublishedSurvey
-from phloem.io.patches.published_patches import box_names, read_published, split_facts
-from phloem.io.patches.published_statistics import differences, read_statistics
-from phloem.io.patches.published_survey import survey_published
+from phloem.io.published.published_layout import BOX, PublishedSurvey
+from phloem.io.published.published_patches import box_names, read_published, split_facts
+from phloem.io.published.published_statistics import differences, read_statistics
+from phloem.io.published.published_survey import survey_published
 from phloem.jobs.config.published_file import PublishedFile
 from phloem.jobs.progress import ProgressBar
 

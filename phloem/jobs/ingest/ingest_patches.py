@@ -11,21 +11,21 @@ import numpy as np
 
 from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import FULL_DISK, CorruptFile
-from phloem.io.ingest.cell_records import INCOMPLETE
-from phloem.io.ingest.ingest_folder import Dropped, IngestFolder, stamp
-from phloem.io.patches.boxes import NumberedPatches
-from phloem.io.patches.make_patch import patch_from
-from phloem.io.patches.patch_store import PatchStorePaths, seal_patches, write_patch
-from phloem.io.patches.read_patches import PatchValues, arrays_a_cell, read_patches
-from phloem.io.patches.sample_of_products import check_products
-from phloem.io.patches.tower_labels import PlacedTowers, place_towers
-from phloem.io.patches.valid_cells import (
+from phloem.io.global_products.boxes import NumberedPatches
+from phloem.io.global_products.make_patch import patch_from
+from phloem.io.global_products.read_patches import PatchValues, arrays_a_cell, read_patches
+from phloem.io.global_products.sample_of_products import check_products
+from phloem.io.global_products.tower_labels import PlacedTowers, place_towers
+from phloem.io.global_products.valid_cells import (
     ValidCells,
     dropped_box,
     find_valid_cells,
     load_valid_cells,
     save_valid_cells,
 )
+from phloem.io.ingest.cell_records import INCOMPLETE
+from phloem.io.ingest.ingest_folder import Dropped, IngestFolder, stamp
+from phloem.io.patches.patch_store import PatchStorePaths, seal_patches, write_patch
 from phloem.io.products.raw_files import OpenFiles
 from phloem.jobs.config.patches_file import PatchesFile, load_patches_file
 from phloem.jobs.ingest.ingest_products import BASE_BYTES

@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from phloem.io.clustered_towers.tower_patches import TowerPatches, tower_patches
+from phloem.io.clustered_towers.tower_predictors import read_site_predictors
 from phloem.io.ingest.ingest_folder import stamp
 from phloem.io.monthly.monthly_cells import monthly_cells
 from phloem.io.monthly.several_files import monthly_paths, read_monthly_files
 from phloem.io.patches.patch_ingest import begun_ingest
-from phloem.io.patches.tower_patches import TowerPatches, tower_patches
-from phloem.io.patches.tower_predictors import read_site_predictors
 from phloem.jobs.config.own_variables import own_variables
 from phloem.jobs.config.tower_patches_file import TowerPatchesFile
 from phloem.jobs.ingest.import_published import ImportedPatches

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from phloem.io.global_products.valid_cells import TOO_FEW
 from phloem.io.patches.patch_store import PatchStore
 from phloem.io.patches.stored_patch import LABEL_STREAMS
-from phloem.io.patches.valid_cells import TOO_FEW
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from phloem.io.files.time_axis import StampsAt
-from phloem.io.patches.months_of_series import MonthlySeries, StoreMonths, months_of_years
-from phloem.io.patches.patch_catalogue import MAPS, MONTHLY
-from phloem.io.patches.patch_products import (
+from phloem.io.global_products.months_of_series import MonthlySeries, StoreMonths, months_of_years
+from phloem.io.global_products.patch_catalogue import MAPS, MONTHLY
+from phloem.io.global_products.patch_products import (
     FORCING_TABLES,
     PatchProducts,
     find_maps,
@@ -20,8 +20,8 @@ from phloem.io.patches.patch_products import (
     find_weather,
     refuse_holes,
 )
-from phloem.io.patches.refusals import Refusals
-from phloem.io.patches.tower_records import TowerRecords, read_tower_file, read_tower_tables
+from phloem.io.global_products.refusals import Refusals
+from phloem.io.global_products.tower_records import TowerRecords, read_tower_file, read_tower_tables
 from phloem.io.products.carbon_dioxide import read_monthly_co2
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.products.series import ProductSeries

@@ -11,8 +11,8 @@ from phloem.errors import InputError, some
 from phloem.io.grids.placed_cells import DEFAULT_STEP
 from phloem.io.patches.patch_store import PatchStore, open_patches
 from phloem.io.patches.predictor_moments import COLUMNS, mean_and_deviation
-from phloem.io.patches.published_patches import published_split
 from phloem.io.patches.splits import Split, held_out, split_of
+from phloem.io.published.published_patches import published_split
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
 from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
 from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
@@ -151,7 +151,7 @@ class MadeUpPatches:
 
     def units(self, root: Path) -> Units:
         """Make the patches, and return the networks."""
-        from phloem.jobs.synthetic.globe_store import make_globe
+        from phloem.jobs.synthetic.globe.globe_store import make_globe
 
         store = make_globe(root / "patches", self.configuration.data.earth)
         return checked_store(self.configuration, store).units(root)

@@ -15,7 +15,6 @@ from phloem.errors import InputError, WorkError, unreadable
 from phloem.io.files.whole_folder import check_replaceable
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.network_attribution_file import NetworkAttributionFile, load_network_attribution
-from phloem.jobs.network.predict import fullest_set_up
 from phloem.jobs.network.trained_networks import TrainedNetworks, read_networks
 from phloem.jobs.network_analyses.agreement import agreements, components, screened_set_ups
 from phloem.jobs.network_analyses.attribution_files import RESULT, NetworkAttribution, write_attribution
@@ -26,6 +25,7 @@ from phloem.jobs.network_analyses.explanations import Explanations, curves, expl
 from phloem.jobs.network_analyses.partition import partitions
 from phloem.jobs.network_analyses.predictor_cells import PredictorCells, read_cells
 from phloem.jobs.network_analyses.projection import projection, read_delta
+from phloem.jobs.network_products.predict import fullest_set_up
 from phloem.jobs.progress import ProgressBar, say
 
 FOLDER = "attribution"

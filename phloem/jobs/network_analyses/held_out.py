@@ -10,10 +10,10 @@ from phloem.analysis.network.evaluated_set_up import EvaluatedSetUp, evaluated_s
 from phloem.analysis.network.held_out_scores import HeldOutSums
 from phloem.analysis.network.patch_pairs import LIVE_POOLS, SIMULATED, PairRules, live_biomass, patch_pairs
 from phloem.jobs.config.network_benchmark_file import NetworkBenchmarkSection
-from phloem.jobs.network.predict import predicted
 from phloem.jobs.network.stored_cells import cells_of
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.scored_patches import ScoredPatches
+from phloem.jobs.network_products.predict import predicted
 
 OUTPUTS = tuple(
     dict.fromkeys([*(name for names in SIMULATED.values() for name in names if name != "biomass"), *LIVE_POOLS])

@@ -20,13 +20,13 @@ from phloem.jobs.analyse.report_facts import campaign_facts
 from phloem.jobs.analyse.report_parts import see_to_part
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.network_attribution_file import QUANTITIES
-from phloem.jobs.network.predict import fullest_set_up
 from phloem.jobs.network.trained_networks import TrainedNetworks, read_networks
 from phloem.jobs.network_analyses.attribute import attribute_networks
 from phloem.jobs.network_analyses.benchmark import benchmark_networks
 from phloem.jobs.network_analyses.doubts import doubts
 from phloem.jobs.network_analyses.ensembles import ensemble_of, trained
 from phloem.jobs.network_analyses.predictor_cells import PredictorCells, read_cells
+from phloem.jobs.network_products.predict import fullest_set_up
 
 TRAITS = (*QUANTITIES, "gpp_foliar", "gpp_wood")
 """Traits whose maps are drawn."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from phloem.analysis.network.patch_pairs import SIMULATED
 from phloem.analysis.network.tower_scores import TowerScores, tower_scores
-from phloem.jobs.network.predict import predicted
 from phloem.jobs.network.stored_cells import cells_of
 from phloem.jobs.network.trained_networks import TrainedNetworks
 from phloem.jobs.network_analyses.scored_patches import Groups, ScoredPatches
+from phloem.jobs.network_products.predict import predicted
 
 TOWERS = ("tower_gpp", "tower_reco", "tower_et")
 OUTPUTS = ("gpp", "nee", "et")

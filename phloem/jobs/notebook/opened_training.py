@@ -13,10 +13,10 @@ from phloem.io.drivers.tower_arrays import TIME_UNITS
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.parameters_file import ALL_MEMBERS
 from phloem.jobs.evaluation import Evaluation
-from phloem.jobs.network.output_names import QUANTITIES
-from phloem.jobs.network.predict import chosen_members, fullest_set_up, predicted, quantities_of_members
-from phloem.jobs.network.product_places import ProductPlaces, places_of
 from phloem.jobs.network.trained_networks import TrainedNetworks, read_networks
+from phloem.jobs.network_products.output_names import QUANTITIES
+from phloem.jobs.network_products.predict import chosen_members, fullest_set_up, predicted, quantities_of_members
+from phloem.jobs.network_products.product_places import ProductPlaces, places_of
 from phloem.jobs.notebook.named_cells import require_product
 from phloem.jobs.notebook.opened_campaign import OpenedCampaign
 from phloem.jobs.notebook.parameter_arrays import labelled

@@ -18,7 +18,7 @@ import xarray as xr
 from phloem.errors import InputError
 from phloem.io.patches.patch_ingest import PatchIngest
 from phloem.io.patches.patch_store import PatchStore, open_patches
-from phloem.io.patches.published_patches import published_order, published_split
+from phloem.io.published.published_patches import published_order, published_split
 from phloem.jobs.config.published_file import PublishedFile, load_published_file
 from phloem.jobs.ingest.import_published import import_published
 from tests.support.published_files import INDEX, MISSING, RUNS, values_of, write_published

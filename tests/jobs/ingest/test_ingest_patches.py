@@ -20,8 +20,8 @@ import pytest
 
 from phloem.errors import InputError, WorkError
 from phloem.io.drivers.humidity import saturation_pressure
+from phloem.io.global_products.patch_catalogue import IGBP
 from phloem.io.ingest.ingest_folder import IngestFolder
-from phloem.io.patches.patch_catalogue import IGBP
 from phloem.io.patches.patch_store import PatchStorePaths, open_patches
 from phloem.io.patches.stored_patch import StoredPatch
 from phloem.jobs.commands.ingest import PATCHES_TEMPLATE

@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 
 from phloem.errors import InputError
+from phloem.io.clustered_towers.tower_clusters import great_circle_km
 from phloem.io.drivers.humidity import saturation_pressure
 from phloem.io.patches.patch_ingest import PatchIngest
 from phloem.io.patches.patch_store import PatchStore, open_patches
-from phloem.io.patches.tower_clusters import great_circle_km
 from phloem.jobs.config.tower_patches_file import TowerPatchesFile, load_tower_patches_file
 from phloem.jobs.ingest.ingest_tower_patches import ingest_tower_patches
 from phloem.names import PREDICTOR_GROUPS

@@ -10,10 +10,10 @@ import xarray as xr
 
 from phloem.analysis.interpret.explained_quantity import explained_quantities
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.network.predict import quantities_of_members
 from phloem.jobs.network.trained_networks import read_networks
 from phloem.jobs.network_analyses.ensembles import ensemble_of
 from phloem.jobs.network_analyses.predictor_cells import read_cells
+from phloem.jobs.network_products.predict import quantities_of_members
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.evaluated_trainings import COVERING, TRUTH, small_choices
 

@@ -10,11 +10,11 @@ import pytest
 
 from phloem.analysis.network.patch_pairs import live_biomass
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.network.predict import predicted
 from phloem.jobs.network.stored_cells import cells_of
 from phloem.jobs.network.table import all_names
 from phloem.jobs.network.trained_networks import read_networks
 from phloem.jobs.network_analyses.held_out import OUTPUTS
+from phloem.jobs.network_products.predict import predicted
 from tests.support.campaigns.campaigns import command, succeed
 from tests.support.campaigns.evaluated_trainings import CEILING, HELD_OUT, MONTHS, RUNS, write_evaluated
 

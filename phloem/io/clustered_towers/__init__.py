@@ -1,0 +1,1 @@
+"""Towers as patches: those near each other together."""

@@ -1,0 +1,1 @@
+"""What is made of trained networks: maps of parameters and monthly predictions."""

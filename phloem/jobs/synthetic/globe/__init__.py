@@ -1,0 +1,1 @@
+"""A synthetic Earth with a known truth, as a patch store."""
