@@ -1,4 +1,4 @@
-"""Networks trained on Ray, on MPI and on SLURM are those that are trained in this process, to the bit."""
+"""Networks trained on Ray and on MPI are those that are trained by local workers, to the bit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.campaigns.campaigns import succeed
 from tests.support.campaigns.network_campaigns import networks, write_training
-from tests.support.engines.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.engine
 
@@ -24,11 +23,4 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_networks_have_the_bits_of_local_ones(local: Path, tmp_path: Path, engine: str) -> None:
     path = write_training(tmp_path, tiles={"cells": 2}, engine={"workers": 2})
     succeed("run", path, "--out", "made", "--engine", engine, folder=tmp_path)
-    assert networks(tmp_path / "made") == networks(local)
-
-
-def test_networks_of_slurm_have_the_bits_of_local_ones(slurm: SlurmCluster, local: Path, tmp_path: Path) -> None:
-    path = write_training(tmp_path, engine={"cpus_per_task": 1, "workers": 0})
-    succeed("run", path, "--out", "made", "--engine", "slurm", folder=tmp_path)
-    slurm.wait_until_empty()
     assert networks(tmp_path / "made") == networks(local)
