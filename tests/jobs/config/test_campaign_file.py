@@ -216,7 +216,8 @@ def test_every_key_is_one_or_the_other() -> None:
     towers = {("data", "kind"), ("data", "path"), ("data", "sites"), ("data", "quality"), ("data", "reference")}
     towers |= {("data", "on_bad"), ("data", "variables"), ("data", "stamps")}
     every = {(section, key) for section, keys in configuration().model_dump().items() for key in keys}
-    assert every == listed | only_choice | towers
+    of_networks = {("data", "globe")}  # tests/jobs/network/test_table.py
+    assert every == listed | only_choice | towers | of_networks
     fast = {("optimiser", key) for key in configuration(FAST).model_dump()["optimiser"]}
     assert fast == {(section, key) for section, key, _ in OF_FAST} | {("optimiser", "name")}
 

@@ -153,7 +153,8 @@ class DalecExperiment(Calibration):
         """Refuse a store where towers are due, and the other way round."""
         if self.tower_years is not None and kind != "tower":
             raise ValueError('calibration_years goes with the grid experiments, or with data.kind = "tower"')
-        if self.reads_store != (kind == "grid" or (kind == "synthetic" and domain == "boreal")):
+        made = "boreal" if self.reads_store else "transect"
+        if kind != ("grid" if self.reads_store else "tower") and (kind, domain) != ("synthetic", made):
             raise ValueError(
                 f'experiment.name = "{self.name}" goes with '
                 + (
