@@ -105,8 +105,8 @@ def test_what_is_no_training_is_refused(experiment: dict, data: dict | None, mes
         configuration(data, **experiment)
 
 
-@pytest.mark.parametrize("name", ["site", "baseline"])
+@pytest.mark.parametrize(("name", "edc7"), [("site", {}), ("baseline", {"edc7": False})])
 @pytest.mark.parametrize("data", [{"kind": "patches", "path": "x"}, {"kind": "synthetic", "domain": "globe"}])
-def test_patches_are_refused_by_calibrations(name: str, data: dict[str, Any]) -> None:
+def test_patches_are_refused_by_calibrations(name: str, edc7: dict[str, Any], data: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f'"{name}" goes with data.kind'):
-        configuration_of({"campaign": {"name": "made"}, "data": data, "experiment": {"name": name}})
+        configuration_of({"campaign": {"name": "made"}, "data": data, "experiment": {"name": name, **edc7}})
