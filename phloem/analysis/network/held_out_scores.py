@@ -13,10 +13,9 @@ import numpy as np
 
 from phloem.analysis.benchmark.skill_scores import NO_PAIRS, Metrics, finite, metrics
 from phloem.analysis.network.departures import monthly_anomalies, yearly_anomalies
-from phloem.analysis.network.patch_pairs import StreamPairs
+from phloem.analysis.network.patch_pairs import COMPARED, StreamPairs
 from phloem.analysis.network.place_moments import PlaceMoments
 from phloem.errors import InputError
-from phloem.kernels.network.patch_labels import STREAMS
 from phloem.kernels.network.patch_loss import YEAR
 
 LEAST_MONTHS = 12
@@ -161,7 +160,7 @@ class HeldOutSums:
 
     def scores(self) -> dict[str, StreamScores]:
         """Return the scores of every stream, whatever the order in which the patches came."""
-        return {stream: self._scores(stream) for stream in STREAMS}
+        return {stream: self._scores(stream) for stream in COMPARED}
 
     def _scores(self, stream: str) -> StreamScores:
         parts = [self.patches[patch][stream] for patch in sorted(self.patches) if stream in self.patches[patch]]

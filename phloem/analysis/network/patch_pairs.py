@@ -30,6 +30,12 @@ SIMULATED: dict[str, tuple[str, ...]] = {
 }
 """Outputs whose sum is compared with a stream; `biomass` is that of `LIVE_POOLS`."""
 
+NET_EXCHANGE = "tower_nee"
+"""Net ecosystem exchange at towers: no label of its own, but the difference of two, where both are there."""
+
+COMPARED = (*STREAMS, NET_EXCHANGE)
+"""Streams that have scores."""
+
 LIVE_POOLS = ("labile", "foliar", "root", "wood")
 """Pools of which live biomass consists, below ground too, as its label does."""
 
@@ -118,7 +124,7 @@ def patch_pairs(
         rules: how; by default strict, without the first 24 months.
 
     Returns:
-        By stream, those that have labels given, in the order of `STREAMS`.
+        By stream, those that have labels given, in the order of `COMPARED`; net exchange where both its parts have.
 
     Raises:
         InputError: an unknown stream, no more months than are left out, an output that is not there or of another
@@ -140,6 +146,10 @@ def patch_pairs(
             weight = _weights(name, label, weights.get(name))
             x = _simulated(name, simulated, weight, rules.warm_up)
             pairs[name] = _pairs(name, x, np.where(weight > 0, label, 0.0), weight, rules)
+    if {"tower_gpp", "tower_reco"} <= set(pairs):
+        gpp, reco = pairs["tower_gpp"], pairs["tower_reco"]
+        both = reco.simulated - gpp.simulated, reco.observed - gpp.observed
+        pairs[NET_EXCHANGE] = _paired(NET_EXCHANGE, *both, "cell", "month")
     return pairs
 
 

@@ -11,7 +11,7 @@ from scipy.stats import pearsonr
 from phloem.analysis.benchmark.skill_scores import metrics
 from phloem.analysis.network.departures import monthly_anomalies, year_means, yearly_anomalies
 from phloem.analysis.network.held_out_scores import HeldOutSums, member_scores
-from phloem.analysis.network.patch_pairs import STREAMS, patch_pairs
+from phloem.analysis.network.patch_pairs import COMPARED, STREAMS, patch_pairs
 from phloem.errors import InputError
 from tests.support.analysis.network_patches import labels_near, random_outputs
 
@@ -111,7 +111,7 @@ def test_a_patch_that_comes_twice_is_refused() -> None:
 
 def test_no_patch_at_all_gives_none_everywhere() -> None:
     found = HeldOutSums().scores()
-    assert tuple(found) == STREAMS
+    assert tuple(found) == COMPARED
     for scores in found.values():
         document = json.loads(json.dumps(scores.to_json(), allow_nan=False))
         for part in ("pooled", "spatial", "temporal_median", "anomalies", "interannual", "interannual_median"):

@@ -167,3 +167,16 @@ def test_a_simulated_value_that_is_not_finite_matters_only_where_there_is_a_labe
     outputs["et"][30, 1] = np.nan
     labels["et"][30, 1] = labels["tower_et"][30, 1] = np.nan
     assert np.isnan(patch_pairs(outputs, labels)["et"].simulated).sum() == 1
+
+
+def test_net_exchange_at_towers_is_the_difference_of_labels_where_both_are_there() -> None:
+    months, gone = 36, np.nan
+    gpp, reco = np.full((months, 2), 3.0), np.full((months, 2), 2.0)
+    gpp[30, 0], reco[31, 1] = gone, gone
+    simulated = {"gpp": np.full((months, 2), 4.0), "nee": np.full((months, 2), -1.5)}
+    pairs = patch_pairs(simulated, {"tower_gpp": gpp, "tower_reco": reco})["tower_nee"]
+    there = np.isfinite(pairs.observed)
+    assert there.sum() == 2 * 12 - 2
+    np.testing.assert_array_equal(pairs.observed[there], -1.0)
+    np.testing.assert_array_equal(pairs.simulated[there], -1.5)
+    assert "tower_nee" not in patch_pairs(simulated, {"tower_gpp": gpp})
