@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import r2_score
 
 from phloem.analysis.network.held_out_scores import HeldOutSums, StreamScores
-from phloem.analysis.network.patch_pairs import STREAMS, PairRules, live_biomass, patch_pairs
+from phloem.analysis.network.patch_pairs import COMPARED, PairRules, live_biomass, patch_pairs
 from phloem.errors import InputError
 from phloem.kernels.network.patch_cells import MonthAxis, PatchCells, patch_of_cells
 from phloem.kernels.network.set_ups import GROUPS
@@ -56,7 +56,7 @@ def test_g11_results_are_json() -> None:
     labels["vod"][:] = np.nan
     text = json.dumps({name: one.to_json() for name, one in scored((outputs, labels)).items()}, allow_nan=False)
     read = json.loads(text)
-    assert tuple(read) == STREAMS
+    assert tuple(read) == COMPARED
     assert read["vod"]["pooled"]["nse"] is None
     assert isinstance(read["lai"]["pooled"]["pairs"], int)
 
