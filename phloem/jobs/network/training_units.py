@@ -191,8 +191,12 @@ def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPat
     if not labelled:
         raise InputError(f"{path}: no label of any stream is left to train on (it has {some(store.streams)})")
     for run in range(configuration.campaign.members):
-        for set_up in table.set_ups[:1]:
-            training_input(table, store, configuration.campaign.seed, set_up, run)
+        one = training_input(table, store, configuration.campaign.seed, table.set_ups[0], run)
+        if table.choose == "best-dev" and not one.split.dev:
+            raise InputError(
+                f'experiment.choose = "best-dev": run {run} watches none of the {len(store)} patches of {path}; a '
+                'larger experiment.dev_share, or choose = "last"'
+            )
     return CheckedPatches(configuration, store)
 
 

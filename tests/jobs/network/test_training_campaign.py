@@ -129,6 +129,8 @@ def test_what_cannot_be_trained_is_refused_when_it_is_planned(tmp_path: Path) ->
     assert "greater than or equal to 0" in _refused(tmp_path, experiment={"weights": {"lai": -1.0}})
     assert "experiment.epoch" in _refused(tmp_path, "--set", "experiment.epoch=3")
     assert "goes with data.kind" in _refused(tmp_path, data={"kind": "grid"})
+    watched = {"choose": "best-dev", "dev_share": 0.05}
+    assert "run 0 watches none of the 8 patches" in _refused(tmp_path, experiment=watched)
     assert "no patch store here" in _refused(tmp_path, data={"path": "elsewhere"})
 
 
