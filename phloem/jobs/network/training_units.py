@@ -186,6 +186,8 @@ def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPat
             f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
             f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
         )
+    if table.folds > len(store):
+        raise InputError(f"experiment.folds = {table.folds}: {path} has {len(store)} patches, fewer than parts")
     _check_columns(table, store)
     labelled = [name for name in store.streams if name not in table.leave_out]
     if not labelled:
@@ -244,14 +246,27 @@ def _refuse_other(unit: PlannedUnit, store: PatchStore) -> None:
         )
 
 
+def planned_store(campaign: Campaign, unit: PlannedUnit) -> PatchStore:
+    """Open the patches over which a network was planned.
+
+    Raises:
+        InputError: they are not there, or the store is not what it was when the campaign was planned.
+    """
+    folder, root = expand_path(unit.source, campaign.paths.root), campaign.paths.root
+    if not folder.exists():
+        raise InputError(f"{folder}: the patches of {root} are not there; phloem run {root} --set data.path=NEW/PLACE")
+    store = open_patches(folder)
+    _refuse_other(unit, store)
+    return store
+
+
 def read_training(campaign: Campaign, unit: PlannedUnit) -> TrainingInput:
     """Open the patches of a network again.
 
     Raises:
         InputError: the store is not what it was when the campaign was planned.
     """
-    store = open_patches(expand_path(unit.source, campaign.paths.root))
-    _refuse_other(unit, store)
+    store = planned_store(campaign, unit)
     set_up, _, run = unit.name.rpartition(".")
     return training_input(
         table_of(campaign.configuration), store, campaign.configuration.campaign.seed, set_up, int(run)
