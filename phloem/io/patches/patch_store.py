@@ -214,6 +214,16 @@ class PatchStore:
             for place in sorted(positions)
         )
 
+    def is_whole(self) -> bool:
+        """Tell whether the files of all patches are what the table says."""
+        try:
+            return all(
+                checksum(read_bytes(self.paths.patch(name))) == digest
+                for name, digest in zip(self.names, self.table["sha256"], strict=True)
+            )
+        except OSError:
+            return False
+
     def read(self, position: int) -> StoredPatch:
         """Read a patch and prove it by its checksum.
 

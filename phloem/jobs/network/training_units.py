@@ -151,10 +151,13 @@ class MadeUpPatches:
 
     def units(self, root: Path) -> Units:
         """Make the patches, and return the networks."""
+        return checked_store(self.configuration, self.patches(root)).units(root)
+
+    def patches(self, root: Path) -> PatchStore:
+        """Make the patches that are not there yet, or not what they were."""
         from phloem.jobs.synthetic.globe.globe_store import make_globe
 
-        store = make_globe(root / "patches", self.configuration.data.earth)
-        return checked_store(self.configuration, store).units(root)
+        return make_globe(root / "patches", self.configuration.data.earth)
 
 
 def check_patches(configuration: Configuration, base: Path) -> CheckedInput:
@@ -224,10 +227,14 @@ def _check_columns(table: NetworkTable, store: PatchStore) -> None:
 def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Units | None:
     """Return the networks with their patches in another folder; None where they are where they were.
 
+    A synthetic Earth that is damaged is made again.
+
     Raises:
         InputError: the store there is another.
     """
     if wanted.data.kind == "synthetic":
+        if not _are_whole(expand_path(campaign.cells[0].source, campaign.paths.root)):
+            MadeUpPatches(wanted).patches(campaign.paths.root)
         return None
     folder = expand_path(str(wanted.data.path), base)
     if folder == expand_path(str(campaign.configuration.data.path), campaign.paths.root):
@@ -235,6 +242,14 @@ def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Unit
     store = open_patches(folder)
     _refuse_other(campaign.cells[0], store)
     return CheckedPatches(wanted, store).units(campaign.paths.root)
+
+
+def _are_whole(folder: Path) -> bool:
+    """Tell whether a patch store is there, with all its patches."""
+    try:
+        return open_patches(folder).is_whole()
+    except InputError:
+        return False
 
 
 def _refuse_other(unit: PlannedUnit, store: PatchStore) -> None:
