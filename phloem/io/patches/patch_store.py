@@ -6,6 +6,7 @@ last and makes the folder a store.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from phloem.io.patches.predictor_moments import COLUMNS, Moments, add_moments, c
 from phloem.io.patches.stored_patch import LABEL_STREAMS, StoredPatch, arrays_of, patch_of
 
 FORMAT = 1
+
+SPLIT_FACTS = ("test", "published_splits", "published_index")
+"""What a store says of its split: which patches a training learns from depends on it as on their bytes."""
 
 COLUMNS_OF_TABLE = ("name", "cells", "south", "west", "sha256", "bytes", "labels", "moments")
 """Columns of the table of patches."""
@@ -192,8 +196,10 @@ class PatchStore:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over the checksums of all patches and what they share."""
+        """SHA-256 over the checksums of all patches, what they share, and how the store itself splits them."""
         text = "\n".join([*self.table["sha256"], str(self.facts["first_month"]), repr(self.co2.tolist())])
+        if own := {key: self.facts[key] for key in SPLIT_FACTS if self.facts.get(key)}:
+            text += "\n" + json.dumps(own, sort_keys=True)
         return checksum(text.encode())
 
     def count_labels(self, stream: str) -> int:
@@ -207,6 +213,16 @@ class PatchStore:
             {name: (int(one[0]), one[1], one[2]) for name, one in zip(COLUMNS, rows[place], strict=True)}
             for place in sorted(positions)
         )
+
+    def is_whole(self) -> bool:
+        """Tell whether the files of all patches are what the table says."""
+        try:
+            return all(
+                checksum(read_bytes(self.paths.patch(name))) == digest
+                for name, digest in zip(self.names, self.table["sha256"], strict=True)
+            )
+        except OSError:
+            return False
 
     def read(self, position: int) -> StoredPatch:
         """Read a patch and prove it by its checksum.

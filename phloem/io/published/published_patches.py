@@ -200,19 +200,20 @@ def split_facts(survey: PublishedSurvey, store_names: Collection[str]) -> dict[s
     return {"test": test, "published_splits": splits, "published_index": index}
 
 
-def published_order(store: PatchStore, run: int) -> list[int]:
+def published_order(store: PatchStore, run: int, *, watching: bool = False) -> list[int]:
     """Return the positions of a run's training patches in the order in which the public code takes them.
 
     Args:
         store: that was imported from its files.
         run: number of the run, from 1.
+        watching: with the patches that watch, by their numbers too.
 
     Raises:
         InputError: the store has no such split.
     """
     own, dev = _split(store, run)
     positions = {name: place for place, name in enumerate(store.names)}
-    return [positions[name] for name in sorted(own, key=own.__getitem__) if name not in dev]
+    return [positions[name] for name in sorted(own, key=own.__getitem__) if watching or name not in dev]
 
 
 def published_split(store: PatchStore, run: int) -> Split:

@@ -76,8 +76,8 @@ class NetworkTable(ExperimentTable):
         folds: 0: the same test patches for all runs; else run after run holds out another of so many parts.
         split: `hashed` by a seed, or `published` where the store brings one.
         split_seed: of the test patches.
-        weight_decay: share of the weights that a step of the full learning rate takes off; biases keep theirs, so that
-            networks are drawn to one set of quantities for all cells.
+        weight_decay: times the learning rate, the share of the weights that a step takes off; biases keep theirs, so
+            that networks are drawn to one set of quantities for all cells.
         choose: weights of the `last` step, or those of the look with the least loss on the dev patches, `best-dev`.
         keep: networks of each set-up that count: those of the least loss in the last epoch.
         leave_out: streams that are not trained on.

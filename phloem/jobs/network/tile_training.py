@@ -14,6 +14,7 @@ import numpy as np
 
 from phloem.arithmetic import ceil_div
 from phloem.io.patches.predictor_moments import COLUMNS
+from phloem.io.published.published_patches import published_order
 from phloem.jobs.campaign.kind_of_work import Arrays, Lane
 from phloem.jobs.network.patch_source import PatchSource
 from phloem.jobs.network.table import JOIN, NetworkTable
@@ -220,7 +221,7 @@ class TileTraining:
         per_epoch, step = self._steps_an_epoch(first), int(self._progress.step[lanes[0]])
         epoch, inside = divmod(step, per_epoch)
         taken = min(steps, per_epoch - inside)
-        order = epoch_order(self.table, self.seed, first.run, epoch, first.split.train)
+        order = self._order(first, epoch)
         walking, losses = np.ones(len(lanes), bool), []
         dealt = list(parallel.batches.steps(np.array(order)))[inside : inside + taken]
         for placed in source.ahead(dealt, partial(_placed, parallel, source)):
@@ -233,6 +234,12 @@ class TileTraining:
         if inside + taken == per_epoch:
             self._end_epoch(epoch)
         return taken
+
+    def _order(self, unit: TrainingInput, epoch: int) -> list[int]:
+        """Return the training patches of an epoch in their order, which a published split brings along."""
+        if self.table.order == "fixed" and self.table.split == "published":
+            return published_order(unit.store, unit.run + 1, watching=self.table.train_on == "train+dev")
+        return epoch_order(self.table, self.seed, unit.run, epoch, unit.split.train)
 
     def crew(self) -> Crew:
         """Return the networks that go side by side next."""
@@ -274,6 +281,8 @@ class TileTraining:
             found = [np.asarray(parallel.to_host(parallel.losses(networks, one)), float).sum(0) for one in placed]
             self._keep_best(here, self._looks.index(epoch + 1), np.sum(found, axis=0), state)
         last = epoch + 1 == self.table.epochs
+        if last and self._progress.best.size:  # no look was a number: there are no weights of a best one
+            finite &= np.isfinite(self._progress.best_dev[here])
         if finite.all() and not last:
             return
         self._from_device()

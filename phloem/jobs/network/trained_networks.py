@@ -9,11 +9,10 @@ import netCDF4
 import numpy as np
 
 from phloem.errors import InputError, WorkError
-from phloem.io.patches.patch_store import PatchStore, open_patches
+from phloem.io.patches.patch_store import PatchStore
 from phloem.jobs.campaign.campaign import Campaign
-from phloem.jobs.config.paths import expand_path
 from phloem.jobs.network.table import NetworkTable
-from phloem.jobs.network.training_units import table_of
+from phloem.jobs.network.training_units import planned_store, table_of
 
 SPLIT = {"train": 0, "dev": 1, "test": 2}
 """What a patch is to a run."""
@@ -119,20 +118,12 @@ def read_networks(campaign: Campaign) -> TrainedNetworks:
             kept = np.asarray(file["kept"][:]) == 1
     except (OSError, IndexError, AttributeError) as error:
         raise WorkError(f"{path}: not readable ({error}); make it again with: phloem merge {root}") from error
-    store = _store(campaign)
+    store = planned_store(campaign, campaign.cells[0])
     if list(texts["patch"]) != store.names:
         raise InputError(f"{store.paths.index}: other patches than those of {path}")
     return TrainedNetworks(
         campaign, store, texts["set_up"], texts["column"], kept=kept, looks=arrays.pop("look"), **arrays
     )
-
-
-def _store(campaign: Campaign) -> PatchStore:
-    unit = campaign.cells[0]
-    store = open_patches(expand_path(unit.source, campaign.paths.root))
-    if store.checksum != unit.checksum:
-        raise InputError(f"{store.paths.index}: not the patch store over which {campaign.paths.root} was planned")
-    return store
 
 
 def _numbers(variable: netCDF4.Variable) -> np.ndarray:

@@ -151,10 +151,13 @@ class MadeUpPatches:
 
     def units(self, root: Path) -> Units:
         """Make the patches, and return the networks."""
+        return checked_store(self.configuration, self.patches(root)).units(root)
+
+    def patches(self, root: Path) -> PatchStore:
+        """Make the patches that are not there yet, or not what they were."""
         from phloem.jobs.synthetic.globe.globe_store import make_globe
 
-        store = make_globe(root / "patches", self.configuration.data.earth)
-        return checked_store(self.configuration, store).units(root)
+        return make_globe(root / "patches", self.configuration.data.earth)
 
 
 def check_patches(configuration: Configuration, base: Path) -> CheckedInput:
@@ -186,13 +189,19 @@ def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPat
             f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
             f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
         )
+    if table.folds > len(store):
+        raise InputError(f"experiment.folds = {table.folds}: {path} has {len(store)} patches, fewer than parts")
     _check_columns(table, store)
     labelled = [name for name in store.streams if name not in table.leave_out]
     if not labelled:
         raise InputError(f"{path}: no label of any stream is left to train on (it has {some(store.streams)})")
     for run in range(configuration.campaign.members):
-        for set_up in table.set_ups[:1]:
-            training_input(table, store, configuration.campaign.seed, set_up, run)
+        one = training_input(table, store, configuration.campaign.seed, table.set_ups[0], run)
+        if table.choose == "best-dev" and not one.split.dev:
+            raise InputError(
+                f'experiment.choose = "best-dev": run {run} watches none of the {len(store)} patches of {path}; a '
+                'larger experiment.dev_share, or choose = "last"'
+            )
     return CheckedPatches(configuration, store)
 
 
@@ -218,10 +227,14 @@ def _check_columns(table: NetworkTable, store: PatchStore) -> None:
 def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Units | None:
     """Return the networks with their patches in another folder; None where they are where they were.
 
+    A synthetic Earth that is damaged is made again.
+
     Raises:
         InputError: the store there is another.
     """
     if wanted.data.kind == "synthetic":
+        if not _are_whole(expand_path(campaign.cells[0].source, campaign.paths.root)):
+            MadeUpPatches(wanted).patches(campaign.paths.root)
         return None
     folder = expand_path(str(wanted.data.path), base)
     if folder == expand_path(str(campaign.configuration.data.path), campaign.paths.root):
@@ -229,6 +242,14 @@ def moved_patches(campaign: Campaign, wanted: Configuration, base: Path) -> Unit
     store = open_patches(folder)
     _refuse_other(campaign.cells[0], store)
     return CheckedPatches(wanted, store).units(campaign.paths.root)
+
+
+def _are_whole(folder: Path) -> bool:
+    """Tell whether a patch store is there, with all its patches."""
+    try:
+        return open_patches(folder).is_whole()
+    except InputError:
+        return False
 
 
 def _refuse_other(unit: PlannedUnit, store: PatchStore) -> None:
@@ -240,14 +261,27 @@ def _refuse_other(unit: PlannedUnit, store: PatchStore) -> None:
         )
 
 
+def planned_store(campaign: Campaign, unit: PlannedUnit) -> PatchStore:
+    """Open the patches over which a network was planned.
+
+    Raises:
+        InputError: they are not there, or the store is not what it was when the campaign was planned.
+    """
+    folder, root = expand_path(unit.source, campaign.paths.root), campaign.paths.root
+    if not folder.exists():
+        raise InputError(f"{folder}: the patches of {root} are not there; phloem run {root} --set data.path=NEW/PLACE")
+    store = open_patches(folder)
+    _refuse_other(unit, store)
+    return store
+
+
 def read_training(campaign: Campaign, unit: PlannedUnit) -> TrainingInput:
     """Open the patches of a network again.
 
     Raises:
         InputError: the store is not what it was when the campaign was planned.
     """
-    store = open_patches(expand_path(unit.source, campaign.paths.root))
-    _refuse_other(unit, store)
+    store = planned_store(campaign, unit)
     set_up, _, run = unit.name.rpartition(".")
     return training_input(
         table_of(campaign.configuration), store, campaign.configuration.campaign.seed, set_up, int(run)

@@ -116,7 +116,7 @@ def _differences(
     names: Sequence[str], campaigns: Sequence[Campaign], scores: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return every key in which the trainings differ, with the value of each."""
-    flat = [dict(_flat("experiment", table_of(one.configuration).science())) for one in campaigns]
+    flat = [dict(_flat("experiment", table_of(one.configuration).model_dump())) for one in campaigns]
     for one, document, keys in zip(campaigns, scores, flat, strict=True):
         keys["campaign.seed"] = one.configuration.campaign.seed
         keys["campaign.members"] = one.configuration.campaign.members

@@ -59,8 +59,8 @@ class OneNetwork:
         learning_rate: of Adam, at first.
         schedule: `constant`, or `cosine` down to nothing at the last step.
         total_steps: of a network.
-        weight_decay: share of a matrix of weights that a step of the full learning rate takes off, 0 for plain Adam;
-            biases keep what they have, so that a network decays to one set of quantities for all cells.
+        weight_decay: times the learning rate of a step, the share of a matrix of weights that it takes off, 0 for plain
+            Adam; biases keep what they have, so that a network decays to one set of quantities for all cells.
     """
 
     loss: TrainingLoss

@@ -33,6 +33,25 @@ def test_store_counts_labels_and_names_streams(tmp_path: Path) -> None:
     assert "nbe" in store.streams
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"test": ["N00E005"]}),
+        ({"test": ["N00E005"]}, {"test": ["N00E000"]}),
+        ({"published_splits": {"1": {"dev": []}}}, {"published_splits": {"1": {"dev": ["N00E005"]}}}),
+        ({"published_index": {"1": {"N00E000": 3}}}, {"published_index": {"1": {"N00E000": 4}}}),
+    ],
+)
+def test_store_that_holds_out_other_patches_is_another_store(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """A training that goes on over the same patches with another split would be scored on what it has learned from."""
+    made = made_store(tmp_path, patches=3)
+    one, same, other = (replace(made, facts={**made.facts, **facts}) for facts in (before, before, after))
+    assert one.checksum == same.checksum != other.checksum
+    assert replace(made, facts={**made.facts, "sources": {"lai": "x"}}).checksum == made.checksum
+
+
 def test_moments_of_any_patches_are_those_of_their_cells(tmp_path: Path) -> None:
     store = made_store(tmp_path, patches=4)
     values = np.concatenate([store.read(n).predictors["MAT"] for n in (0, 2, 3)])

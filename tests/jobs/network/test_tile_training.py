@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phloem.io.patches.patch_store import PatchStore
+from phloem.io.patches.patch_store import PatchStore, PatchStorePaths, seal_patches, write_patch
 from phloem.jobs.campaign.kind_of_work import Lane
 from phloem.jobs.network import tile_training
+from phloem.jobs.network.patch_source import PatchSource
 from phloem.jobs.network.table import NetworkTable
 from phloem.jobs.network.tile_training import TileTraining, epoch_order, looks
 from phloem.jobs.network.training_units import TrainingInput, training_input
+from phloem.kernels.network.training_loss import Patch
 from phloem.kernels.network.training_step import Trainer, Training
 from phloem.names import STATUS
 from tests.support.patches import made_store
@@ -157,6 +160,34 @@ def test_orders_of_epochs_are_those_of_seed_run_and_epoch() -> None:
     assert epoch_order(fixed, 1, 0, 7, patches) == epoch_order(fixed, 1, 0, 0, patches) == first
 
 
+@pytest.mark.parametrize("train_on", ["train", "train+dev"])
+def test_fixed_order_of_a_published_split_is_that_of_its_numbers(
+    store: PatchStore, monkeypatch: pytest.MonkeyPatch, train_on: str
+) -> None:
+    numbers = {name: number for number, name in zip((60, 20, 50, 10, 40, 30), store.names, strict=False)}
+    published = {
+        "test": [store.names[6]],
+        "published_index": {"1": numbers},
+        "published_splits": {"1": {"dev": [store.names[0]]}},
+    }
+    brought = replace(store, facts={**store.facts, **published})
+    table = _table(set_ups=["PFT"], epochs=2, split="published", order="fixed", train_on=train_on)
+    read, taken = PatchSource.read, []
+
+    def noted(self: PatchSource, position: int) -> Patch:
+        taken.append(position)
+        return read(self, position)
+
+    monkeypatch.setattr(PatchSource, "read", noted)
+    work = TileTraining(table, SEED, _units(brought, table))
+    due = [3, 1, 5, 4, 2, *([0] if train_on == "train+dev" else [])]
+    work.advance(len(due))
+    assert taken[: len(due)] == due
+    del taken[:]
+    work.advance(len(due))
+    assert taken[: len(due)] == due
+
+
 def test_last_epoch_is_looked_at_whatever_the_interval() -> None:
     assert looks(_table(epochs=199, dev_every=10))[-2:] == [190, 199]
     assert looks(_table(epochs=3, dev_every=10)) == [3]
@@ -207,6 +238,24 @@ def test_strong_decay_draws_networks_to_one_set_of_quantities(store: PatchStore)
 def test_best_look_needs_dev_patches() -> None:
     with pytest.raises(ValueError, match="needs dev patches"):
         _table(choose="best-dev", train_on="train+dev")
+
+
+def test_network_whose_dev_losses_are_no_numbers_is_begun_anew_and_not_without_weights(tmp_path: Path) -> None:
+    """A label of 1e30 has an infinite square in single precision; it stands in the patch that watches."""
+    plain = made_store(tmp_path / "plain", patches=7, cells=4, months=12)
+    table = _table(set_ups=["PFT"], epochs=1, choose="best-dev")
+    (watched,) = _units(plain, table)[0].split.dev
+    paths, rows = PatchStorePaths(tmp_path / "beyond"), []
+    for place in range(len(plain)):
+        patch = plain.read(place)
+        if place == watched:
+            patch = replace(patch, labels={**patch.labels, "lai": np.full(patch.labels["lai"].shape, 1e30)})
+        rows.append(write_patch(paths, patch, plain.table["south"][place], plain.table["west"][place]))
+    beyond = seal_patches(tmp_path / "beyond", plain.facts, rows)
+    found = _train(TileTraining(table, SEED, _units(beyond, table)))
+    assert np.isfinite(found["loss_of_epochs"]).all()
+    assert found["redraws"].tolist() == [[tile_training.MAX_REDRAWS]]
+    assert found["status"].tolist() == [[STATUS["diverged"]]]
 
 
 def test_control_gives_cells_of_one_hemisphere_the_same_quantities(store: PatchStore) -> None:

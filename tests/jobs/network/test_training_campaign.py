@@ -129,6 +129,9 @@ def test_what_cannot_be_trained_is_refused_when_it_is_planned(tmp_path: Path) ->
     assert "greater than or equal to 0" in _refused(tmp_path, experiment={"weights": {"lai": -1.0}})
     assert "experiment.epoch" in _refused(tmp_path, "--set", "experiment.epoch=3")
     assert "goes with data.kind" in _refused(tmp_path, data={"kind": "grid"})
+    assert "has 8 patches, fewer than parts" in _refused(tmp_path, experiment={"folds": 9})
+    watched = {"choose": "best-dev", "dev_share": 0.05}
+    assert "run 0 watches none of the 8 patches" in _refused(tmp_path, experiment=watched)
     assert "no patch store here" in _refused(tmp_path, data={"path": "elsewhere"})
 
 
@@ -141,6 +144,19 @@ def test_patches_that_are_others_than_planned_are_refused(trained: Path, tmp_pat
         one.write_bytes(one.read_bytes()[:-8])
     (folder / "made" / "tiles" / "tile_00000.h5").unlink()
     (folder / "made" / "merged.nc").unlink()
-    done = command("run", "made", folder=folder)
+    done = command("run", "made", "--set", f"data.path={folder / 'patches'}", folder=folder)
     assert done.returncode == 1
     assert "not what patches.json says" in done.stderr
+
+
+def test_patches_that_were_moved_are_asked_for_with_the_command_that_says_where(trained: Path, tmp_path: Path) -> None:
+    path = write_training(tmp_path)
+    succeed("run", path, "--out", "made", folder=tmp_path)
+    (tmp_path / "patches").rename(tmp_path / "moved")
+    done = command("parameters", "made", "--out", "maps.nc", folder=tmp_path)
+    assert done.returncode == 2
+    assert "phloem run made --set data.path=" in done.stderr
+    assert not (tmp_path / "maps.nc").exists()
+    succeed("run", "made", "--set", f"data.path={tmp_path / 'moved'}", folder=tmp_path)
+    succeed("parameters", "made", "--out", "maps.nc", folder=tmp_path)
+    assert networks(tmp_path / "made") == networks(trained)

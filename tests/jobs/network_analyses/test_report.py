@@ -48,7 +48,7 @@ def test_page_of_the_same_campaign_has_the_same_bytes(attributed: Path) -> None:
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One network of one set-up, that sees nothing of the climate, without patches to watch it by."""
     folder = tmp_path_factory.mktemp("single")
-    experiment = {"set_ups": ["PFT"], "dev_share": 0.0, "leave_out": ["et"]}
+    experiment = {"set_ups": ["PFT"], "dev_share": 0.0, "leave_out": ["et"], "keep": 1}
     succeed("run", write_evaluated(folder, experiment=experiment, campaign={"members": 1}), "--out", "made",
             folder=folder)  # fmt: skip
     return folder / "made"
@@ -85,6 +85,7 @@ def test_trainings_side_by_side_say_how_they_differ(attributed: Path, single: Pa
     keys = {row["key"]: row["values"] for row in found["differences"]}
     names = [one["name"] for one in found["campaigns"]]
     assert keys["experiment.leave_out"] == {names[0]: [], names[1]: ["et"]}
+    assert keys["experiment.keep"] == {names[0]: 10, names[1]: 1}
     assert keys["campaign.members"] == {names[0]: 3, names[1]: 1}
     assert any("different patches" in line for line in found["warnings"])
     scores = {one: json.loads((one / "benchmark" / "benchmark.json").read_text()) for one in (attributed, single)}

@@ -28,7 +28,7 @@ from phloem.jobs.config.globe_file import Globe
 from phloem.jobs.progress import ProgressBar
 from phloem.jobs.synthetic.globe.globe_labels import SeenPatch, true_streams
 from phloem.jobs.synthetic.globe.globe_run import simulate, tables_of
-from phloem.jobs.synthetic.globe.globe_truth import WARM_UP, true_quantities
+from phloem.jobs.synthetic.globe.globe_truth import scored_pairs, true_quantities
 from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
 from phloem.kernels.network.patch_cells import MonthAxis
 from phloem.kernels.network.set_ups import HEMISPHERE, all_set_ups, columns
@@ -148,10 +148,7 @@ def _add(sums: np.ndarray, ours: dict[str, np.ndarray], patch: StoredPatch) -> N
     for row, stream in enumerate(STREAMS):
         if stream not in patch.labels or stream not in ours:
             continue
-        begin = 0 if stream == "soil_carbon" else WARM_UP
-        label, model = np.asarray(patch.labels[stream], float)[begin:], ours[stream][begin:]
-        there = np.isfinite(label)
-        x, y = model[there], label[there]
+        y, x = scored_pairs(stream, patch.labels[stream], ours[stream])
         sums[row] += len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()
 
 

@@ -184,6 +184,8 @@ class GlobeFolder:
 def make_globe(root: Path, choice: Globe) -> PatchStore:
     """Make the patch store of a synthetic Earth; run again after a kill, it goes on and ends with the same bytes.
 
+    Of a store that was finished and is damaged all patches are made again, to the same bytes.
+
     Args:
         root: folder of the store.
         choice: what is made.
@@ -207,8 +209,8 @@ def make_globe(root: Path, choice: Globe) -> PatchStore:
             folder.ingest.compare(plan)
         else:
             folder.ingest.begin(plan)
-        if folder.paths.index.is_file():
-            return open_patches(folder.root)
+        if folder.paths.index.is_file() and (store := open_patches(folder.root)).is_whole():
+            return store
         # Sums of matrix products end in other last bits on two threads than on one.
         with threadpool_limits(1, "blas"):
             return _make(folder, earth)

@@ -12,16 +12,18 @@ from typing import Any
 import netCDF4
 import numpy as np
 
+from phloem.analysis.network.patch_pairs import OF_PATCHES
 from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf
 from phloem.io.patches.patch_store import PatchStore
 from phloem.io.patches.stored_patch import LABEL_STREAMS, UNITS
 from phloem.kernels.models.dalec_monthly.parameters import UNKNOWNS
+from phloem.names import STATIC_STREAMS
 
 WARM_UP = 24
 """First months that no score counts (Fang et al.)."""
 
 PAIR_SUMS = ("count", "label", "label_squared", "error_squared")
-"""Sums over the labels of a patch from the 25th month on: of 1, y, y^2 and (y - truth)^2."""
+"""Sums over the pairs of a patch, as of `scored_pairs`: of 1, y, y^2 and (y - truth)^2."""
 
 MEANS = {
     "gpp": ("g m-2 d-1", "gross primary production, carbon"),
@@ -55,12 +57,30 @@ def pair_sums(truth: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray])
     for row, stream in enumerate(LABEL_STREAMS):
         if stream not in labels:
             continue
-        first = 0 if stream == "soil_carbon" else WARM_UP
-        label, true = np.asarray(labels[stream], float)[first:], truth[stream][first:]
-        there = np.isfinite(label)
-        y, error = label[there], label[there] - true[there]
+        y, true = scored_pairs(stream, labels[stream], truth[stream])
+        error = y - true
         found[row] = len(y), y.sum(), (y**2).sum(), (error**2).sum()
     return found
+
+
+def scored_pairs(stream: str, label: np.ndarray, simulated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and what is simulated as networks are scored by them, (pairs,) each.
+
+    They are those from the 25th month on; of fire the means over the cells of the patch that have labels.
+
+    Args:
+        stream: its name.
+        label: as a stored patch has it, NaN where missing.
+        simulated: of the same shape.
+    """
+    first = 0 if stream in STATIC_STREAMS else WARM_UP
+    y, x = np.asarray(label, float)[first:], np.asarray(simulated, float)[first:]
+    there = np.isfinite(y)
+    if stream in OF_PATCHES and y.ndim == 2:
+        count = there.sum(1)
+        y, x = (np.where(there, one, 0.0).sum(1)[count > 0] / count[count > 0] for one in (y, x))
+        return y, x
+    return y[there], x[there]
 
 
 def best_scores(sums: np.ndarray) -> dict[str, float]:

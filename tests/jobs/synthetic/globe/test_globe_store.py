@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,16 @@ class TestBytes:
         before = files(store.paths.root)
         assert make_globe(store.paths.root, SMALL).checksum == store.checksum
         assert files(store.paths.root) == before
+
+    @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-8]), Path.unlink])
+    def test_finished_store_that_is_damaged_is_made_again_to_the_same_files(
+        self, clean: PatchStore, tmp_path: Path, damage: Callable[[Path], object]
+    ) -> None:
+        shutil.copytree(clean.paths.root, tmp_path / "store")
+        damage(tmp_path / "store" / "patches" / f"{clean.names[1]}.h5")
+        assert not open_patches(tmp_path / "store").is_whole()
+        assert make_globe(tmp_path / "store", CLEAN).is_whole()
+        assert files(tmp_path / "store") == files(clean.paths.root)
 
     def test_patches_do_not_depend_on_their_number(self, store: PatchStore, tmp_path: Path) -> None:
         """First and last are in any even choice; towers are drawn among all cells, and differ."""
