@@ -166,7 +166,7 @@ def simulate_constant(
         loss: its mode and backend.
     """
     work = _Work(store, fit or ConstantFit(), loss or TrainingLoss())
-    cells = cells_of(store.read(position), store.co2)
+    cells = work.cells(position)
     return work.outputs(raw, work.patch(cells), len(cells))
 
 
@@ -188,9 +188,13 @@ class _Work:
     def patches(self, positions: Sequence[int]) -> list[Patch]:
         """Patches of one shape: all cells together where the loss is a sum over cells, else patch after patch."""
         if any(self.store.count_labels(stream) for stream in COUPLED):
-            return [self.patch(cells_of(self.store.read(place), self.store.co2)) for place in positions]
-        together = cells_together([self.store.read(place) for place in positions], self.store.co2)
+            return [self.patch(self.cells(place)) for place in positions]
+        together = cells_together([self.store.read(place) for place in positions], self.store.co2, self.loss.mode)
         return [self.patch(together, len(together))]
+
+    def cells(self, place: int) -> PatchCells:
+        """Cells of a patch, in the arithmetic of the loss's mode."""
+        return cells_of(self.store.read(place), self.store.co2, self.loss.mode)
 
     def patch(self, cells: PatchCells, rows: int = 0) -> Patch:
         months = MonthAxis(self.store.first_month, self.store.months)
@@ -214,7 +218,7 @@ class _Work:
         """Simulated and observed months of all cells of some patches."""
         found: dict[str, list[Pairs]] = {}
         for place in positions:
-            cells = cells_of(self.store.read(place), self.store.co2)
+            cells = self.cells(place)
             outputs = self.outputs(raw, self.patch(cells), len(cells))
             for name, values in _observed(cells.labels).items():
                 found.setdefault(name, []).append((outputs[name].ravel(), values.ravel()))

@@ -45,12 +45,13 @@ def cells_of(patch: StoredPatch, co2: np.ndarray, mode: str = "strict", leave_ou
     )
 
 
-def cells_together(patches: Sequence[StoredPatch], co2: np.ndarray) -> PatchCells:
+def cells_together(patches: Sequence[StoredPatch], co2: np.ndarray, mode: str = "strict") -> PatchCells:
     """Return the cells of several patches as those of one; their loss is the sum of the patches' losses.
 
     Args:
         patches: of a store, without labels of whole patches.
         co2: ppm, (months,).
+        mode: as of `cells_of`.
 
     Raises:
         ValueError: a patch has labels of `COUPLED`, whose loss is no sum over cells.
@@ -58,7 +59,7 @@ def cells_together(patches: Sequence[StoredPatch], co2: np.ndarray) -> PatchCell
     coupled = sorted({stream for one in patches for stream in one.labels} & set(COUPLED))
     if coupled:
         raise ValueError(f"labels {', '.join(coupled)} are compared as means of a patch: take patch after patch")
-    parts = [cells_of(one, co2) for one in patches]
+    parts = [cells_of(one, co2, mode) for one in patches]
     streams = sorted({stream for one in parts for stream in one.labels})
     weighted = sorted({stream for one in parts for stream in one.weights})
     first = parts[0]

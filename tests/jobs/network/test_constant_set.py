@@ -119,6 +119,17 @@ def test_store_with_labels_of_patches_is_fitted_patch_after_patch(tmp_path: Path
     assert {"sif", "et", "lai", "tower_gpp"} <= set(found.scores.test)
 
 
+def test_constant_set_has_the_loss_of_a_network_in_compat_too(twin: PatchStore) -> None:
+    """Whose year has 365.22 days in the reference precipitation."""
+    loss, axis, none = TrainingLoss("compat"), MonthAxis(twin.first_month, twin.months), {"hemisphere": (0.0, 1.0)}
+    fit = ConstantFit(steps=0, starts=1, precision="float64")
+    network, due = constant_network(jnp.zeros(40, "float64")), 0.0
+    for place in (0, 2):
+        cells = cells_of(twin.read(place), twin.co2, "compat")
+        due += float(loss.value(network, patch_of_cells(cells, axis, none, 5, mode="compat", dtype=np.float64)))
+    assert constant_baseline(twin, [0, 2], [1], fit, loss).losses[0] == pytest.approx(due, rel=1e-10)
+
+
 def test_slope_is_that_of_the_loss(twin: PatchStore) -> None:
     """By central differences along a random direction."""
     axis, cells = MonthAxis(twin.first_month, twin.months), cells_of(twin.read(0), twin.co2)
