@@ -22,6 +22,7 @@ from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.write_merged import merge_again
 from phloem.io.patches.predictor_moments import COLUMNS
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.network.table import NetworkTable
 from phloem.jobs.network.tile_training import looks
 from phloem.jobs.network.trained_networks import SPLIT
 from phloem.jobs.network.training_units import read_training, run_split, table_of, unit_name
@@ -111,6 +112,26 @@ def _empty(like: np.ndarray, count: int) -> np.ndarray:
     return np.full((count, *like.shape[1:]), missing, like.dtype)
 
 
+def kept_networks(losses: np.ndarray, table: NetworkTable) -> np.ndarray:
+    """Tell which networks count: those of the least loss, with folds within each, whose losses are of other patches.
+
+    Args:
+        losses: of the last epoch, (set-ups, members), NaN of networks that do not count.
+        table: of the training.
+
+    Returns:
+        bool, (set-ups, members).
+    """
+    kept = np.zeros(losses.shape, bool)
+    for fold in range(max(table.folds, 1)):
+        members = np.arange(fold, losses.shape[1], max(table.folds, 1))
+        if len(members):
+            best = best_members(losses[:, members], table.groups, max(1, table.keep // max(table.folds, 1)))
+            for place, chosen in enumerate(best.kept):
+                kept[place, members[list(chosen)]] = True
+    return kept
+
+
 def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
     table, seed, members = table_of(campaign.configuration), campaign.configuration.campaign.seed, campaign.runs
     units = {name: place for place, name in enumerate(campaign.cells.names)}
@@ -147,9 +168,7 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
     file["status"].setncatts(flags)
     two = ("set_up", "member")
     losses = np.where(good_lanes(by_set_up["status"]), by_set_up["loss"], np.nan)
-    kept = np.zeros(losses.shape, bool)
-    for place, chosen in enumerate(best_members(losses, table.groups, table.keep).kept):
-        kept[place, list(chosen)] = True
+    kept = kept_networks(losses, table)
     _put(file, "kept", two, kept.astype(np.int8), "1", f"1 where the network is one of the {table.keep} that count")
     _put(file, "tile", two, by_set_up["tile"], "1", "tile that it was trained in")
     _put(file, "attempt", two, by_set_up["attempt"], "1", "attempt that committed that tile")

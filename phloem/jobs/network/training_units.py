@@ -166,11 +166,27 @@ def check_patches(configuration: Configuration, base: Path) -> CheckedInput:
     Raises:
         InputError: what no training over it could use; nothing is computed.
     """
+    _check_choices(configuration)
     if configuration.data.kind == "synthetic":
         return MadeUpPatches(configuration)
     path = expand_path(str(configuration.data.path), base)
     data = configuration.data.model_copy(update={"path": str(path)})
     return checked_store(configuration.model_copy(update={"data": data}), open_patches(path))
+
+
+def _check_choices(configuration: Configuration) -> None:
+    """Refuse what no store could make right, before one is made or read."""
+    table, members = table_of(configuration), configuration.campaign.members
+    if configuration.engine.devices > table.patches_per_step:
+        raise InputError(
+            f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
+            f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
+        )
+    if table.folds > members:
+        raise InputError(
+            f"experiment.folds = {table.folds}, and campaign.members = {members}: a run holds out one part, so that "
+            "some parts would never be unseen; at least as many runs are due"
+        )
 
 
 def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPatches:
@@ -183,11 +199,6 @@ def checked_store(configuration: Configuration, store: PatchStore) -> CheckedPat
     if store.months % 12 or store.first_month.astype(int) % 12:
         raise InputError(
             f"{path}: {store.months} months from {store.first_month} on: whole years from a January on are due"
-        )
-    if configuration.engine.devices > table.patches_per_step:
-        raise InputError(
-            f"engine.devices = {configuration.engine.devices}, and experiment.patches_per_step = "
-            f"{table.patches_per_step}: devices share the patches of a step, and some would have none"
         )
     if table.folds > len(store):
         raise InputError(f"experiment.folds = {table.folds}: {path} has {len(store)} patches, fewer than parts")

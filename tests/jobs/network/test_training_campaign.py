@@ -128,8 +128,11 @@ def test_what_cannot_be_trained_is_refused_when_it_is_planned(tmp_path: Path) ->
     assert "brings no split" in _refused(tmp_path, experiment={"split": "published"})
     assert "greater than or equal to 0" in _refused(tmp_path, experiment={"weights": {"lai": -1.0}})
     assert "experiment.epoch" in _refused(tmp_path, "--set", "experiment.epoch=3")
+    assert "a run holds out one part" in _refused(tmp_path, experiment={"folds": 3})
+    assert "some would have none" in _refused(tmp_path, engine={"devices": 2})
     assert "goes with data.kind" in _refused(tmp_path, data={"kind": "grid"})
-    assert "has 8 patches, fewer than parts" in _refused(tmp_path, experiment={"folds": 9})
+    many = {"campaign": {"members": 9}, "experiment": {"folds": 9}}
+    assert "has 8 patches, fewer than parts" in _refused(tmp_path, **many)
     watched = {"choose": "best-dev", "dev_share": 0.05}
     assert "run 0 watches none of the 8 patches" in _refused(tmp_path, experiment=watched)
     assert "no patch store here" in _refused(tmp_path, data={"path": "elsewhere"})
