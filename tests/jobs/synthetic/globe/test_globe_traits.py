@@ -19,7 +19,7 @@ from phloem.jobs.synthetic.globe.smooth_fields import smooth_field, smooth_serie
 from phloem.kernels.models.dalec_monthly.parameters import PARAMETERS
 from phloem.names import PERIOD, PREDICTORS
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 
 
 def test_table_has_every_parameter_in_the_order_of_the_model() -> None:
