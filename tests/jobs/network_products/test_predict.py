@@ -109,7 +109,7 @@ def test_rows_of_a_full_patch_change_no_output(networks: TrainedNetworks, tmp_pa
     ((_, narrow),) = predicted(networks, FULL, [0], [3], tuple(QUANTITIES))
     ((_, wide),) = predicted(networks, FULL, [0], [3], tuple(QUANTITIES), wider)
     for name, values in narrow.items():
-        np.testing.assert_allclose(wide[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(wide[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_balance_of_carbon_closes_in_what_is_predicted(networks: TrainedNetworks) -> None:
