@@ -142,7 +142,7 @@ def describe(document: Mapping[str, Any]) -> list[str]:
         f"{document['months']} months"
     ]
     streams = list(dict.fromkeys(name for one in document["set_ups"] for name in one["streams"]))
-    lines.append(f"{'NSE of all pairs':22}" + "".join(f"{name[:12]:>14}" for name in streams))
+    lines.append(f"{'NSE of all pairs':22}" + "".join(f"{name[:13]:>14}" for name in streams))
     if document["ceiling"]:
         lines.append(f"{'the truth itself':22}" + "".join(_cell(document["ceiling"].get(name)) for name in streams))
     for one in document["set_ups"]:
