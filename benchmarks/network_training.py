@@ -46,7 +46,7 @@ def measure(folder: Path, patches: int) -> dict[str, float]:
     from tests.support.patches import made_store
 
     store = made_store(folder, patches, ROWS, MONTHS)
-    table = NetworkTable.model_validate({"backend": "cpu", "epochs": 2, "dev_every": 2})
+    table = NetworkTable.model_validate({"backend": "cpu", "epochs": 2, "dev_every": 1})
     units = [training_input(table, store, 0, set_up, 0) for set_up in table.set_ups]
     work = TileTraining(table, 0, units)
     steps = len(units[0].split.train)

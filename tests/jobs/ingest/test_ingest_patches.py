@@ -24,7 +24,8 @@ from phloem.io.global_products.patch_catalogue import IGBP
 from phloem.io.ingest.ingest_folder import IngestFolder
 from phloem.io.patches.patch_store import PatchStorePaths, open_patches
 from phloem.io.patches.stored_patch import StoredPatch
-from phloem.jobs.commands.ingest import PATCHES_TEMPLATE
+from phloem.jobs.commands.ingest import OWN_TEMPLATES
+from phloem.jobs.commands.options import What
 from phloem.jobs.config.patches_file import load_patches_file, patch_choices
 from phloem.jobs.config.toml_file import copy_template
 from phloem.jobs.ingest import ingest_patches as job
@@ -455,7 +456,7 @@ class TestRefusals:
             ingest_patches(other, tmp_path / "store")
 
     def test_the_template_is_valid_and_names_every_product(self, tmp_path):
-        path = copy_template(PATCHES_TEMPLATE, tmp_path / "global.toml")
+        path = copy_template(OWN_TEMPLATES[What.PATCHES], tmp_path / "global.toml")
         file = load_patches_file(path)
         assert file.grid.cells == 320
         assert set(patch_choices(file, tmp_path)) | {"co2", "towers"} == set(file.products)
