@@ -88,15 +88,20 @@ class IngestFolder:
             path.suffix == ".tmp" and path.name.startswith(tuple(f"{name}." for name in plans))
         )
 
-    def check_place(self) -> None:
-        """Refuse a folder below something that is no folder.
+    def check_place(self, kind: str = "ingest") -> None:
+        """Refuse a folder below something that is no folder, and one that holds something else.
+
+        Args:
+            kind: what is made there, for messages.
 
         Raises:
-            InputError: which file stands in the way.
+            InputError: which file stands in the way, or that another folder is due.
         """
         above = next((path for path in self.paths.root.absolute().parents if path.exists()), None)
         if above is not None and not above.is_dir():
             raise InputError(f"{self.paths.root}: {above} is a file, not a folder; name another folder with --out")
+        if not self.is_begun() and not self.is_free():
+            raise InputError(f"{self.paths.root}: exists and holds no {kind}; name another folder with --out")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

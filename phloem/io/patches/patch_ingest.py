@@ -116,8 +116,6 @@ def begun_ingest(root: Path, plan: Mapping[str, Any]) -> Iterator[PatchIngest]:
     folder.check_place()
     if folder.is_begun():
         folder.compare(plan)
-    elif not folder.is_free():
-        raise InputError(f"{root}: exists and holds no ingest; name another folder with --out")
     with folder.held():
         folder.sweep()
         for path in root.glob("patches/*.tmp"):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from phloem.hpc.apart import ProcessEnded, run_apart
-from phloem.io.files.disk_space import not_written
 from phloem.io.grids.placed_cells import PlacedCells, place_cells
 from phloem.io.merge.read_cells import read_merged
-from phloem.io.merge.write_merged import merge_again, merge_tiles
+from phloem.io.merge.write_merged import merge_tiles
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
-from phloem.jobs.progress import ProgressBar
+from phloem.jobs.campaign.merge_apart import merge_in_process
 from phloem.names import STATUS
 
 
@@ -22,17 +19,7 @@ def merge_cells(campaign: Campaign, allow_holes: bool = False) -> Path:
     Raises:
         WorkError: a tile is missing or damaged, and holes were not asked for; or the file cannot be written.
     """
-    started: list[int] = []
-    work = campaign.paths.root, allow_holes
-    try:
-        with ProgressBar("merging", len(campaign.tiles)) as bar:
-            path: Path = run_apart(f"{__name__}:merge_apart", work, bar.update, started.append)
-    except ProcessEnded as error:
-        raise not_written(campaign.paths.merged, error, merge_again(campaign.paths)) from error
-    finally:
-        for process in started:
-            campaign.paths.merged_temporary(socket.gethostname(), process).unlink(missing_ok=True)
-    return path
+    return merge_in_process(f"{__name__}:merge_apart", campaign, allow_holes)
 
 
 def merge_apart(work: tuple[Path, bool], report: Callable[[int], None]) -> Path:

@@ -110,8 +110,6 @@ def ingest_monthly(
     paths = monthly_paths(path)
     folder = IngestFolder(StorePaths(out))
     folder.check_place()
-    if not folder.is_begun() and not folder.is_free():
-        raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
     content: dict[str, Any] = {"what": "monthly", "rain": rain, "light": light} | (
         {"stamps": stamps} if stamps != "begin" else {}
     )

@@ -61,8 +61,6 @@ def ingest_patches(path: Path, out: Path) -> PatchesSummary:
     file = load_patches_file(path)
     folder = IngestFolder(NumberedPatches(out, file.grid))
     folder.check_place()
-    if not folder.is_begun() and not folder.is_free():
-        raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
     with OpenFiles() as files:
         try:
             return _PatchIngest(file, path.resolve().parent, folder, files).run()

@@ -99,8 +99,6 @@ def ingest(path: Path, out: Path) -> IngestSummary:
     file = load_ingest_file(path)
     folder = IngestFolder(StorePaths(out))
     folder.check_place()
-    if not folder.is_begun() and not folder.is_free():
-        raise InputError(f"{out}: exists and holds no ingest; name another folder with --out")
     with OpenFiles() as files:
         return _Ingest(file, path.resolve().parent, folder, files).run()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 
 from phloem.analysis.network.best_members import best_members
 from phloem.errors import WorkError, some
-from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.atomic import CorruptFile
@@ -22,11 +20,11 @@ from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.write_merged import merge_again
 from phloem.io.patches.predictor_moments import COLUMNS
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.campaign.merge_apart import merge_in_process
 from phloem.jobs.network.table import NetworkTable
 from phloem.jobs.network.tile_training import looks
 from phloem.jobs.network.trained_networks import SPLIT
 from phloem.jobs.network.training_units import read_training, run_split, table_of, unit_name
-from phloem.jobs.progress import ProgressBar
 from phloem.names import STATUS
 
 Rows = dict[str, np.ndarray]
@@ -38,18 +36,7 @@ def merge_networks(campaign: Campaign, allow_holes: bool = False) -> Path:
     Raises:
         WorkError: a tile is missing or damaged, and holes were not asked for; or the file cannot be written.
     """
-    started: list[int] = []
-    try:
-        with ProgressBar("merging", len(campaign.tiles)) as bar:
-            path: Path = run_apart(
-                f"{__name__}:merge_apart", (campaign.paths.root, allow_holes), bar.update, started.append
-            )
-    except ProcessEnded as error:
-        raise not_written(campaign.paths.merged, error, merge_again(campaign.paths)) from error
-    finally:
-        for process in started:
-            campaign.paths.merged_temporary(socket.gethostname(), process).unlink(missing_ok=True)
-    return path
+    return merge_in_process(f"{__name__}:merge_apart", campaign, allow_holes)
 
 
 def merge_apart(work: tuple[Path, bool], report: Callable[[int], None]) -> Path:

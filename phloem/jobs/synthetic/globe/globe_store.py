@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from phloem.errors import InputError
 from phloem.io.drivers.grid_cell import cell_name
 from phloem.io.drivers.store import StorePaths
 from phloem.io.files.atomic import CorruptFile, checksum, hdf5_image, read_hdf5, write_atomically
@@ -196,9 +195,7 @@ def make_globe(root: Path, choice: Globe) -> PatchStore:
         WorkError: another run is at work in the folder.
     """
     folder = GlobeFolder(Path(root))
-    folder.ingest.check_place()
-    if not folder.ingest.is_begun() and not folder.ingest.is_free():
-        raise InputError(f"{root}: exists and holds no store in the making; name another folder with --out")
+    folder.ingest.check_place("store in the making")
     data = data_root()
     places = land(choice, data)
     earth = GlobeLand(choice, places, boxes(places, choice))
