@@ -1,0 +1,1 @@
+"""Monthly tables of eddy-covariance towers: readers, quality control, provenance."""
