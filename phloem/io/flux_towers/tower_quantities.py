@@ -67,7 +67,8 @@ OF_SITE = {
 """Numbers of a place that do not change with time."""
 
 IGBP = (
-    "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT",
+    "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV",
+    "WAT",
 )  # fmt: skip
 """Plant classes of the International Geosphere-Biosphere Programme, in the order of their numbers from 1 on."""
 
