@@ -64,6 +64,7 @@ KINDS = {
     "calibration": "phloem.jobs.kinds.calibration:Calibrations",
     "simulation": "phloem.jobs.kinds.simulation:Simulations",
     "training": "phloem.jobs.kinds.training:Trainings",
+    "upscaling": "phloem.jobs.kinds.upscaling:Upscalings",
 }
 """Module and class of each kind, by the name that experiments give."""
 
