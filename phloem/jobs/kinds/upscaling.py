@@ -1,4 +1,4 @@
-"""Upscaling of tower fluxes: a flux with what is left out is a unit, each member of its ensemble a lane (docs/upscaling.md).
+"""Upscaling of tower fluxes: a flux with what is left out is a unit, each member a lane (docs/upscaling.md).
 
 What computes is imported when it is asked for: `status` needs no trees.
 """
@@ -128,9 +128,10 @@ class Upscalings(KindOfWork):
 
     def after_run(self, campaign: Campaign, merged: Path) -> list[str]:
         """Return the scores at towers never seen."""
+        from phloem.jobs.upscaling.fit_units import table_of
         from phloem.jobs.upscaling.tower_scores import describe_scores
 
-        return describe_scores(campaign.paths.root)
+        return describe_scores(campaign.paths.root, table_of(campaign.configuration))
 
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Project hours from the pace of a fit."""

@@ -15,7 +15,7 @@ from phloem.analysis.upscaling.member_model import Prepared, prepare
 from phloem.errors import InputError, some
 from phloem.io.files.atomic import checksum, read_bytes
 from phloem.io.flux_towers.cf_tower_table import read_tower_table
-from phloem.io.flux_towers.quality_rules import GoodMonths, QualityRules, good_months
+from phloem.io.flux_towers.quality_rules import GoodMonths, flux_rows
 from phloem.io.flux_towers.tower_quantities import FLUXES
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
 from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
@@ -111,11 +111,6 @@ class FitInput:
     data: TowerData
 
 
-def quality_rules(table: UpscalingTable) -> QualityRules:
-    """Return the rules by which months count."""
-    return QualityRules(**table.quality.model_dump())
-
-
 def read_towers(path: Path, table: UpscalingTable, seed: int) -> TowerData:
     """Read a table of tower months, and prepare what all units share.
 
@@ -127,13 +122,13 @@ def read_towers(path: Path, table: UpscalingTable, seed: int) -> TowerData:
     Raises:
         InputError: the table is damaged, lacks what is asked for, or nothing of it is good enough.
     """
-    good = good_months(read_tower_table(path), quality_rules(table))
+    good = flux_rows(read_tower_table(path), table.quality.rules())
     rows = FluxRows.of(good)
     left_out = {
         scheme: leave_out(rows, scheme, table.folds if scheme in ("row", "block") else 0, table.block_degrees, seed)
         for scheme in table.cv
     }
-    return TowerData(good, rows, prepare(rows, table.settings(), path.name), left_out)
+    return TowerData(good, rows, prepare(rows, table.settings()), left_out)
 
 
 @lru_cache(maxsize=1)
@@ -200,12 +195,13 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
     path = expand_path(str(configuration.data.path), base)
     if path.is_dir():
         raise InputError(
-            f"{path} is a folder; a table of tower months is due: phloem ingest towers.toml --what towers --out TABLE.nc"
+            f"{path} is a folder; a table of tower months is due, as phloem ingest --what towers makes it of the files "
+            "in it"
         )
     data = read_towers(path, table, configuration.campaign.seed)
     names = _units(table, data)
     configuration = configuration.model_copy(update={"data": configuration.data.model_copy(update={"path": str(path)})})
-    return CheckedTowers(configuration, path, names, tuple(data.good.notes))
+    return CheckedTowers(configuration, path, names, tuple(data.good.lines()))
 
 
 def _units(table: UpscalingTable, data: TowerData) -> list[str]:
@@ -216,9 +212,10 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
     """
     fluxes = [JOINT] if table.learner == "network" else list(table.fluxes)
     for flux in table.fluxes:
-        count = int(np.isfinite(data.rows.observed[flux]).sum())
+        count = int(np.isfinite(data.rows.observed[flux]).sum()) if flux in data.rows.observed else 0
         if count < LEAST_ROWS:
-            there = [name for name in FLUXES if np.isfinite(data.rows.observed[name]).sum() >= LEAST_ROWS]
+            known = {name: np.isfinite(values).sum() for name, values in data.rows.observed.items()}
+            there = [name for name in FLUXES if known.get(name, 0) >= LEAST_ROWS]
             raise InputError(
                 f"{FLUXES[flux]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
                 f"experiment.fluxes, which could have {some(there)}, or ask less of experiment.quality"

@@ -52,8 +52,23 @@ class TreesSection(Section):
 class QualitySection(Section):
     """Months that count; as of `QualityRules`."""
 
-    carbon: _Part = 0.8
-    water: _Part = 0.8
+    carbon_share: _Part = 0.8
+    heat_share: _Part = 0.8
+    carbon_unknown: bool = False
+    heat_unknown: bool = True
+    partitioning: Literal["night", "day"] = "night"
+    corrected_heat: bool = False
+    closure: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    outlier: Annotated[float, Field(ge=0)] = 8.0
+    outlier_years: Annotated[int, Field(ge=3)] = 5
+    bounds: bool = True
+
+    def rules(self) -> QualityRules:
+        """Return the rules."""
+        from phloem.io.flux_towers.quality_rules import QualityRules
+
+        chosen = self.model_dump(exclude={"closure"})
+        return QualityRules(**chosen, closure=None if self.closure is None else (self.closure[0], self.closure[1]))
 
 
 class UpscalingTable(ExperimentTable):

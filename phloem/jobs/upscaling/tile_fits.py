@@ -129,7 +129,8 @@ class TileFits:
         unit, member = lane.unit, lane.member
         arrays = self._arrays
         for place, way in enumerate(all_ways(self.table)):
-            arrays["predicted"][unit, member, 0, place, : len(rows)] = fit.predicted[way]
+            values = fit.baseline if way == BASELINE else fit.predicted[way]
+            arrays["predicted"][unit, member, 0, place, : len(rows)] = values
         arrays["blend"][unit, member, 0] = fit.blend
         arrays["loss"][unit, member] = fit.loss
         arrays["steps"][unit, member] = 1
