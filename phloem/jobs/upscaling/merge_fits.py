@@ -76,7 +76,7 @@ def fitted_models(campaign: Campaign, data: TowerData, found: LeftOutPredictions
     way, prepared = table.applied_way, data.prepared
     members = {flux: [MemberModel.from_bytes(one) for one in models] for flux, models in found.models.items()}
     importance = np.zeros(len(prepared.predictors))
-    for flux, models in members.items():
+    for models in members.values():
         rise = permutation_importance(
             prepared, models[:IMPORTANCE_MEMBERS], way, IMPORTANCE_ROWS, campaign.configuration.campaign.seed
         )
@@ -127,9 +127,10 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, data: TowerData, found: Lef
     observed = np.stack([rows.observed[flux] for flux in found.fluxes])
     _put(file, "observed", ("flux", "row"), observed.astype(np.float32), "", f"observed flux ({units})")
     axes = ("scheme", "way", "flux")
-    means = np.stack([
-        [[found.mean(scheme, way, flux) for flux in found.fluxes] for way in found.ways] for scheme in found.schemes
-    ]).astype(np.float32) if found.schemes else np.empty((0, len(found.ways), len(found.fluxes), len(rows)), np.float32)  # fmt: skip
+    means = np.empty((len(found.schemes), len(found.ways), len(found.fluxes), len(rows)), np.float32)
+    for places in np.ndindex(means.shape[:3]):
+        names = zip((found.schemes, found.ways, found.fluxes), places, strict=True)
+        means[places] = found.mean(*(named[place] for named, place in names))
     _put(file, "predicted", (*axes, "row"), means, "", f"mean over members ({units})")
     _put(file, "predicted_of_members", (*axes, "member", "row"), found.members, "", f"prediction ({units})")
     _put(file, "blend", ("scheme", "flux", "member"), found.blend, "1", "weight of the residual in the blend, mean")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from phloem.io.flux_towers.tower_quantities import FLUXES
 from phloem.typed_tables import Above, ExperimentTable, Section
 
 if TYPE_CHECKING:
     from phloem.analysis.upscaling.upscaling_settings import UpscalingSettings
+    from phloem.io.flux_towers.quality_rules import QualityRules
 
 Flux = Literal["gpp", "reco", "nee", "le"]
 Scheme = Literal["tower", "row", "block", "year"]
@@ -24,6 +24,18 @@ FITS_OF_A_TILE = 240
 
 MEMBERS = 10
 """Members that the size of a tile is reckoned for."""
+
+
+def _all_fluxes() -> list[Flux]:
+    return ["gpp", "reco", "nee", "le"]
+
+
+def _all_ways() -> list[Way]:
+    return ["residual", "direct", "blend"]
+
+
+def _usual_schemes() -> list[Scheme]:
+    return ["tower", "row"]
 
 
 class BaselinesSection(Section):
@@ -95,12 +107,12 @@ class UpscalingTable(ExperimentTable):
     names: ClassVar[tuple[str, ...]] = ("upscaling",)
 
     name: Literal["upscaling"] = "upscaling"
-    learn: Annotated[list[Way], Field(min_length=1)] = Field(default_factory=lambda: ["residual", "direct", "blend"])
+    learn: Annotated[list[Way], Field(min_length=1)] = Field(default_factory=_all_ways)
     use: Way | None = None
     learner: Literal["xgboost", "histogram", "cascade", "network"] = "xgboost"
-    fluxes: Annotated[list[Flux], Field(min_length=1)] = Field(default_factory=lambda: list(FLUXES))
+    fluxes: Annotated[list[Flux], Field(min_length=1)] = Field(default_factory=_all_fluxes)
     predictors: list[str] = Field(default_factory=list)
-    cv: list[Scheme] = Field(default_factory=lambda: ["tower", "row"])
+    cv: list[Scheme] = Field(default_factory=_usual_schemes)
     folds: Annotated[int, Field(ge=2, le=1000)] = 10
     block_degrees: Annotated[float, Field(gt=0, le=90)] = 10.0
     draws: Literal["tower", "row"] = "tower"
@@ -145,10 +157,10 @@ class UpscalingTable(ExperimentTable):
 
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse data that are no table of towers."""
-        if kind != "flux-towers":
+        if kind != "flux-towers" and (kind, domain) != ("synthetic", "flux-towers"):
             raise ValueError(
                 'experiment.name = "upscaling" goes with data.kind = "flux-towers", a table of tower months as '
-                "`phloem ingest --what towers` makes it"
+                '`phloem ingest --what towers` makes it, or "synthetic" with domain = "flux-towers"'
             )
 
     def settings(self) -> UpscalingSettings:
