@@ -1,8 +1,8 @@
 """Floors, ceilings, roots and quotients whose derivatives stay finite at their edges, and through which NaN passes.
 
-A branch that is not taken is evaluated all the same, and its derivative times 0 is NaN where it is infinite: what a branch
-is given is made harmless before it (the "double where"). Comparisons are written so that NaN takes the branch that keeps
-it.
+A branch that is not taken is evaluated all the same, and its derivative times 0 is NaN where it is infinite: what a
+branch is given is made harmless before it (the "double where"). Comparisons are written so that NaN takes the branch
+that keeps it.
 """
 
 from __future__ import annotations

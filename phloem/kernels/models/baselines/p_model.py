@@ -52,7 +52,7 @@ VPD_FLOOR = 1.0
 """Pa: our choice."""
 
 YIELD_RESPONSE = {"c3": (0.352, 0.022, -0.00034), "c4": (-0.064, 0.03, -0.000464)}
-"""Temperature response of the quantum yield, in ascending powers of degC; Bernacchi et al. 2003, Cai and Prentice 2020."""
+"""Temperature response of the quantum yield, powers of degC ascending; Bernacchi et al. 2003, Cai and Prentice 2020."""
 
 PATHWAYS = tuple(YIELD_RESPONSE)
 JMAX = ("wang17", "none")
@@ -72,7 +72,7 @@ class PModel(NamedTuple):
         xi: sensitivity of chi to vapour pressure deficit, Pa0.5.
         chi: partial pressure of CO2 in leaves over that in air, 1.
         ci: partial pressure of CO2 in leaves, Pa.
-        mj: CO2 limitation of light-limited assimilation, 1.
+        mj: CO2 limitation of light-limited assimilation, 1; below 0 where ca is below gammastar, which counts as 0.
         f_v: limitation by electron transport, 1; 0 where mj <= 0.41.
         g_temp: temperature response of the quantum yield, 1; at least 0.
         kphio: quantum yield, mol mol-1.
@@ -130,7 +130,7 @@ def p_model(
     require_choice("viscosity", viscosity, VISCOSITY)
     if cost_ratio is None:
         cost_ratio = COST_RATIO_C3 if pathway == "c3" else COST_RATIO_C4
-    ta, vpd, co2, pa = jnp.broadcast_arrays(*floats(ta, vpd, co2, pa))
+    ta, vpd, co2, pa, phi_ref, cost_ratio = jnp.broadcast_arrays(*floats(ta, vpd, co2, pa, phi_ref, cost_ratio))
     ca = 1e-6 * co2 * pa
     gammastar = GAMMASTAR_25 * (pa / STANDARD_PRESSURE) * _arrhenius(ta, ACTIVATION["gammastar"])
     kmm = KC_25 * _arrhenius(ta, ACTIVATION["kc"]) * (1.0 + OXYGEN * pa / (KO_25 * _arrhenius(ta, ACTIVATION["ko"])))
@@ -139,16 +139,15 @@ def p_model(
         ns_star = water_viscosity(ta, pa) / water_viscosity(jnp.full_like(ta, 25.0), STANDARD_PRESSURE)
     xi = jnp.sqrt(cost_ratio * (kmm + gammastar) / (1.6 * ns_star))
     share = xi / (xi + jnp.sqrt(at_least(vpd, VPD_FLOOR)))
-    chi = gammastar / ca + (1.0 - gammastar / ca) * share
-    ci = chi * ca
+    ci = gammastar + (ca - gammastar) * share
     mj = (ci - gammastar) / (ci + 2.0 * gammastar) if pathway == "c3" else jnp.ones_like(ta)
     f_v = _electron_transport(mj) if jmax == "wang17" else jnp.ones_like(ta)
     constant, linear, square = YIELD_RESPONSE[pathway]
     g_temp = at_least(constant + linear * ta + square * ta**2, 0.0)
     kphio = phi_ref * g_temp
     return PModel(
-        ca, gammastar, kmm, ns_star, xi, chi, ci, mj, f_v, g_temp, kphio,
-        lue=kphio * CARBON_MASS * mj * f_v,
+        ca, gammastar, kmm, ns_star, xi, ci / ca, ci, mj, f_v, g_temp, kphio,
+        lue=kphio * CARBON_MASS * at_least(mj, 0.0) * f_v,
         iwue=0.625 * (ca - ci) / (1e-6 * pa),
     )  # fmt: skip
 

@@ -73,8 +73,8 @@ def pt_jpl(
         g: ground heat flux, W m-2.
         topt: temperature at which plants do best, degC (`optimum_temperature`); at least ta and 0.1 degC is taken.
         fapar_max: greatest fAPAR of the place, 1 (of `fapar_of_savi`).
-        mode: "strict"; or "compat", the public code: vapour pressure deficit from a saturation pressure of 1 kPa at least,
-            and NaN where NDVI is 0.05 or less (there the canopy has no radiation, so `strict` has bare soil).
+        mode: "strict"; or "compat", the public code: vapour pressure deficit from a saturation pressure of 1 kPa at
+            least, and NaN where NDVI is 0.05 or less (there the canopy has no radiation: `strict` has bare soil).
 
     Raises:
         InputError: for another mode.
@@ -89,7 +89,8 @@ def pt_jpl(
         green = jnp.where(fipar == 0, jnp.nan, green)
     wet = jnp.where(rh < DRY_RH, LEAST_WET, at_least(rh**4, LEAST_WET))
     best = jnp.where(topt <= ta, ta, topt)
-    heat = jnp.exp(-(((ta - at_least(best, LEAST_TOPT)) / at_least(best, LEAST_TOPT)) ** 2))
+    best = at_least(best, LEAST_TOPT)
+    heat = jnp.exp(-(((ta - best) / best) ** 2))
     moist_canopy = within(quotient(fapar, fapar_max, 0.0), 0.0, 1.0)
     moist_soil = _power(rh, _deficit(ta, rh, compat))
     slope = 4098.0 * 610.8 * jnp.exp(17.27 * ta / (ta + 237.7)) / (ta + 237.3) ** 2

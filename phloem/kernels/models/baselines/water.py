@@ -43,7 +43,7 @@ FINITE_DENSITY = (
     (0.0, 0.0, 0.0, 0.0, 0.00872102, 0.0),
     (0.0, 0.0, 0.0, -0.00435673, 0.0, -0.000593264),
 )
-"""H of Huber et al. 2009: rows in powers of reduced density less 1, columns in powers of its inverse temperature less 1."""
+"""H of Huber et al. 2009: rows are powers of reduced density less 1, columns of inverse reduced temperature less 1."""
 
 
 def density(ta: ArrayLike, pa: ArrayLike) -> Array:
