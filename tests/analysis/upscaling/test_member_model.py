@@ -132,7 +132,12 @@ def test_member_in_another_process_has_the_same_bits() -> None:
     )
     runs = {
         subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **threads},
+            cwd=ROOT,
         ).stdout
         for threads in ({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "4"})
     }
