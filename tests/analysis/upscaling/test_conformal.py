@@ -75,9 +75,12 @@ def test_interval_of_a_tower_does_not_change_with_its_own_observations() -> None
 
 
 def test_scaled_interval_is_narrower_on_average_than_a_constant_one_where_errors_grow_with_the_flux() -> None:
-    rows = towers_of_one_population(np.random.default_rng(8), 120)
-    scaled, constant = (leave_tower_out_coverage(*rows, method=method) for method in ("scaled", "constant"))
-    assert scaled.mean_width < 0.9 * constant.mean_width
+    ratios = []
+    for seed in range(5):
+        rows = towers_of_one_population(np.random.default_rng(seed), 120, (3, 12))
+        scaled, constant = (leave_tower_out_coverage(*rows, method=method) for method in ("scaled", "constant"))
+        ratios.append(scaled.mean_width / constant.mean_width)
+    assert np.mean(ratios) < 0.92
 
 
 def test_quantile_by_hand_is_that_of_tower_weights() -> None:
