@@ -45,6 +45,7 @@ def test_measured_coverage_of_towers_of_one_population_is_near_the_level_where_m
     assert np.mean([one.tower_share for one in found]) == pytest.approx(0.9, abs=0.01)
     assert max(one.ensemble_share for one in found) < 0.6
     assert all(set(one.by_tower) == set(range(100)) for one in found)
+    assert all(one.held.mean() == one.share for one in found)
 
 
 def test_months_that_count_alike_hold_too_little_where_long_records_are_the_good_ones() -> None:
@@ -140,6 +141,7 @@ def test_towers_predicted_exactly_give_a_finite_interval() -> None:
         ({"level": 1.0}, "not between 0 and 1"),
         ({"method": "bootstrap"}, "scaled, constant, pooled"),
         ({"level": 0.95}, "19 or more"),
+        ({"level": 0.4, "tower": np.zeros(12, int)}, "1 towers cannot hold 0.4 at a new one; 2 or more"),
         ({"spread": np.full(12, -1.0)}, "negative"),
         ({"tower": np.arange(11)}, "must be"),
     ],
