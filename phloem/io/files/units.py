@@ -108,7 +108,14 @@ def _symbol(word: str) -> tuple[Fraction, Powers] | None:
 
 def _parse(unit: str) -> tuple[Fraction, Powers] | None:
     """Size in SI, exact, and powers of a unit, None where it is not understood."""
-    text = _LATEX.sub(r"\1\2", bare_unit(unit)).replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
+    text = (
+        _LATEX.sub(r"\1\2", bare_unit(unit))
+        .replace("µ", "u")
+        .replace("μ", "u")
+        .replace("**", "")
+        .replace("^", "")
+        .replace("−", "-")
+    )
     if text in _PLAIN:
         return _TEN**0, _NONE
     text = re.sub(r"/\s*\(([^)]*)\)", lambda group: " ".join("/" + word for word in group[1].split()), text)

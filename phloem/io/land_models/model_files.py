@@ -74,7 +74,9 @@ def find_models(folder: Path, experiment: str = "S3") -> list[ModelFiles]:
         InputError: no such folder, or no file `PREFIX_S3_VARIABLE.nc` below it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; land models are due, as MODEL/{experiment}/PREFIX_{experiment}_gpp.nc")
+        raise InputError(
+            f"{folder}: no such folder; land models are due, as MODEL/{experiment}/PREFIX_{experiment}_gpp.nc"
+        )
     groups: dict[str, list[tuple[re.Match[str], Path]]] = {}
     others: set[str] = set()
     for path in sorted(folder.rglob("*.nc*")):

@@ -141,7 +141,9 @@ class ModelVariable:
 
 
 @contextlib.contextmanager
-def open_variable(path: Path, quantity: str, options: ReadingOptions, *, monthly_steps: int = 0) -> Iterator[ModelVariable]:
+def open_variable(
+    path: Path, quantity: str, options: ReadingOptions, *, monthly_steps: int = 0
+) -> Iterator[ModelVariable]:
     """Open a variable of a land model.
 
     Args:
@@ -198,8 +200,13 @@ def _open(
         )
     grid, findings = read_rectilinear(file[axes[LATITUDE]][:], file[axes[LONGITUDE]][:], str(path))
     found = list(findings)
-    if any(axes[word].lower().endswith(_SUFFIXES) for word in (LATITUDE, LONGITUDE)) or axes.get("time", "time") != "time":
-        found.append(f"axes are called {', '.join(axes[word] for word in ('time', LATITUDE, LONGITUDE) if word in axes)}")
+    if (
+        any(axes[word].lower().endswith(_SUFFIXES) for word in (LATITUDE, LONGITUDE))
+        or axes.get("time", "time") != "time"
+    ):
+        found.append(
+            f"axes are called {', '.join(axes[word] for word in ('time', LATITUDE, LONGITUDE) if word in axes)}"
+        )
     steps = None
     if "time" in axes:
         axis = file[axes["time"]]

@@ -36,7 +36,7 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
     path, root = fitted_path(campaign.paths.root), campaign.paths.root
     if interval_scheme(table) is None:
         raise InputError(
-            f'{root}: nothing tells how far its models are off at places never seen: experiment.cv has {some(table.cv)}, '
+            f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has {some(table.cv)}, "
             'and "tower" or "block" is due'
         )
     try:
