@@ -19,7 +19,7 @@ from phloem.io.files.stored_dataset import as_the_user_says, decoded_values, ope
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.files.units import convert, of_month, of_steps
-from phloem.io.flux_towers.tower_months import TowerMonths
+from phloem.io.flux_towers.tower_months import TowerMonths, in_half_turns
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, OF_SITE, QUANTITIES
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.ingest.cf_grid_file import dated
@@ -187,7 +187,7 @@ class _TableReader:
             if wrong.any():
                 lost = [f"{self.sites[n]} ({made[name][n]:g})" for n in np.flatnonzero(wrong)]
                 raise self._error(self.names[name], f"{least:g} to {most:g} degrees are due; not so at {some(lost)}")
-        made["lon"] = (made["lon"] + 180.0) % 360.0 - 180.0
+        made["lon"] = in_half_turns(made["lon"])
         if "koppen" in made:
             made["koppen"] = np.where(made["koppen"] >= 1.0, made["koppen"], np.nan)
         return made
