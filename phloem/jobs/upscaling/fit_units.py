@@ -207,7 +207,7 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
     Raises:
         InputError: what no model could be fitted to; nothing is computed.
     """
-    table = table_of(configuration)
+    table_of(configuration)
     if configuration.data.kind == "synthetic":
         return MadeUpTowers(configuration)
     path = expand_path(str(configuration.data.path), base)
