@@ -217,7 +217,7 @@ def fit_member(
     eligible = ~held & np.isfinite(observed)
     if not eligible.any():
         raise InputError(f"no row has {flux} outside of the fold that is left out")
-    drawn = _drawn_rows(rows.site, eligible, settings, draw)
+    drawn = drawn_rows(rows.site, eligible, settings, draw)
     count = max(1, round(settings.predictor_share * len(prepared.predictors)))
     chosen = np.sort(draw.choice(len(prepared.predictors), count, replace=False))
     tree_seed = int(draw.integers(2**31))
@@ -241,7 +241,7 @@ def fit_member(
     return MemberFit(by_way, baseline[held].astype(np.float32), model.blend, loss, model)
 
 
-def _drawn_rows(
+def drawn_rows(
     site: np.ndarray, eligible: np.ndarray, settings: UpscalingSettings, draw: np.random.Generator
 ) -> np.ndarray:
     """Return the rows that a member is fitted to, bool (rows,): of a share of the towers, or a share of the rows."""
