@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from phloem.errors import InputError
 
@@ -165,6 +165,6 @@ def opened(file: ArchivedFile) -> Iterator[IO[bytes]]:
             for name in outer:
                 archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(archive.open(name))))
             # Lines of a member alone come four times slower: they are looked for in small pieces.
-            yield io.BufferedReader(stack.enter_context(archive.open(last)), BUFFER)
+            yield io.BufferedReader(cast(io.RawIOBase, stack.enter_context(archive.open(last))), BUFFER)
     except (OSError, EOFError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{file.where}: not readable ({error})") from error
