@@ -113,7 +113,9 @@ class LandModel:
             InputError: no file, or one that cannot be used; it is refused from then on.
         """
         if not self.has(quantity):
-            raise InputError(f"{self.name}: no {quantity}; {self.findings.refused.get(quantity, 'there is no such file')}")
+            raise InputError(
+                f"{self.name}: no {quantity}; {self.findings.refused.get(quantity, 'there is no such file')}"
+            )
         path = self.files.files[quantity]
         try:
             how = self._how(quantity)

@@ -15,6 +15,9 @@ FLUXES = ("gpp", "ra", "rh", "npp", "nbp")
 STOCKS = ("cVeg", "cLeaf", "cWood", "cRoot", "cLitter", "cSoil")
 """Carbon stocks, read as gC m-2."""
 
+RECO = "reco"
+"""Ecosystem respiration, which upscaled products have and archives of land models do not."""
+
 COVER = "landCoverFrac"
 """Share of each plant type, by which densities of plant types are weighted."""
 
@@ -32,6 +35,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "cRoot": ("croot", "croottotal"),
     "cLitter": ("clitter", "clittertotal"),
     "cSoil": ("csoil", "csoiltotal"),
+    RECO: ("reco", "ter"),
     COVER: ("landcoverfrac", "landcover"),
 }
 """Names of files and variables, in lower case; the first is the protocol's own."""
@@ -74,7 +78,9 @@ def find_models(folder: Path, experiment: str = "S3") -> list[ModelFiles]:
         InputError: no such folder, or no file `PREFIX_S3_VARIABLE.nc` below it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; land models are due, as MODEL/{experiment}/PREFIX_{experiment}_gpp.nc")
+        raise InputError(
+            f"{folder}: no such folder; land models are due, as MODEL/{experiment}/PREFIX_{experiment}_gpp.nc"
+        )
     groups: dict[str, list[tuple[re.Match[str], Path]]] = {}
     others: set[str] = set()
     for path in sorted(folder.rglob("*.nc*")):

@@ -107,7 +107,9 @@ def _index(values: np.ndarray, where: str, year: int, annual: bool, findings: li
         findings.append("times are years without units")
         return values * 12.0
     if not np.allclose(np.diff(values), 1.0):
-        raise InputError(f"{where}: no units, and values that are neither an index nor dates; say since when they count")
+        raise InputError(
+            f"{where}: no units, and values that are neither an index nor dates; say since when they count"
+        )
     findings.append(f"time is an index without units: taken as {'years' if annual else 'months'} from {year} on")
     return year * 12.0 + np.arange(len(values)) * (12.0 if annual else 1.0) + 0.5
 
@@ -149,8 +151,9 @@ def _since(
         months = years * 12.0 + (moments - 1) + (days - 1 + hours / 24.0) / 31.0
         # A run begins in January: months that begin in February, at its first midnight, are those before.
         firsts = (days == 1).all() and (hours == 0.0).all()
-        ending = ending or bool(firsts and len(values) % 12 == 0 and len(values) > 1 and moments[0] == 2
-                                and moments[1] == 3)
+        ending = ending or bool(
+            firsts and len(values) % 12 == 0 and len(values) > 1 and moments[0] == 2 and moments[1] == 3
+        )
     if ending:
         findings.append("stamps stand at the ends of the steps")
         return months - 1e-3
@@ -170,6 +173,7 @@ def _steps(months: np.ndarray, where: str, single: bool, findings: list[str], le
     if (np.abs(steps - due) > (1 if annual else 0)).any():
         place = int(np.argmax(np.abs(steps - due) > (1 if annual else 0)))
         raise InputError(
-            f"{where}: {steps[place]} months between steps {place} and {place + 1}, where {due} are due; a step is missing"
+            f"{where}: {steps[place]} months between steps {place} and {place + 1}, where {due} are due; "
+            "a step is missing"
         )
     return ModelSteps(whole // 12, np.zeros_like(whole) if annual else whole % 12 + 1, tuple(findings), leap)
