@@ -11,6 +11,7 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc.tasks import EngineError
+from phloem.jobs.commands.apply import apply
 from phloem.jobs.commands.attribute import attribute
 from phloem.jobs.commands.benchmark import benchmark
 from phloem.jobs.commands.campaign import finish, merge, new, normalise, plan, retry, run, status, work
@@ -47,7 +48,7 @@ def _root(
 
 VISIBLE: tuple[Callable[..., None], ...] = (
     new, doctor, plan, run, status, retry, merge, forward, experiments, attribute, benchmark, report, parameters,
-    simulate, evaluate, demo, normalise, ingest,
+    simulate, evaluate, apply, demo, normalise, ingest,
 )  # fmt: skip
 """The commands, in the order of `--help`."""
 

@@ -157,6 +157,11 @@ class CfDrivers:
                 counts[rows] = seen.reshape(-1, self.places.columns).sum(axis=1)
         return counts
 
+    def number(self, name: str, rows: slice) -> np.ndarray:
+        """Return a number of all places of some rows; see `DriverSource`."""
+        with OpenFiles() as files:
+            return self._static(files, name, rows)
+
     def read(self, rows: slice, names: Sequence[str], needed: Sequence[str]) -> DriverBand:
         """Return the drivers of some rows; see `DriverSource`."""
         count = (rows.stop - rows.start) * self.places.columns

@@ -39,13 +39,17 @@ STATIC_NAMES: dict[str, tuple[str, ...]] = {
     "elevation": ("orog", "z", "height"),
     "koppen": ("koeppen",),
     "igbp": ("IGBP", "landcover"),
+    "land_fraction": ("sftlf", "landfrac"),
 }
 """The same of numbers of a place."""
 
 LATITUDE, LONGITUDE = "lat", "lon"
 """Every place has them."""
 
-STATICS = tuple(name for name in OF_SITE if name not in (LATITUDE, LONGITUDE)) + ("igbp",)
+LAND = "land_fraction"
+"""Share of a cell that is land, for totals; no model reads it."""
+
+STATICS = (*(name for name in OF_SITE if name not in (LATITUDE, LONGITUDE)), "igbp", LAND)
 """Numbers of a place that are read, those of the axes apart."""
 
 DRIVERS = tuple(
@@ -95,7 +99,7 @@ def usual_names(driver: str) -> tuple[str, ...]:
 
 def unit_of(driver: str) -> str:
     """Return the unit of a driver."""
-    return "1" if driver == "igbp" else {**QUANTITIES, **OF_SITE}[driver].unit
+    return "1" if driver in ("igbp", LAND) else {**QUANTITIES, **OF_SITE}[driver].unit
 
 
 def _mean(low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -55,6 +55,9 @@ class DriverSource(Protocol):
     def known(self, name: str) -> np.ndarray:
         """Return how many places of each row seem to have a driver, by a few months, int64 (rows,)."""
 
+    def number(self, name: str, rows: slice) -> np.ndarray:
+        """Return a number of all places of some rows that there is, float64 (places,), NaN where unknown."""
+
     def read(self, rows: slice, names: Sequence[str], needed: Sequence[str]) -> DriverBand:
         """Return the drivers of some rows.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from phloem.errors import InputError, some
 from phloem.io.flux_drivers.driver_places import DriverPlaces
-from phloem.io.flux_drivers.driver_recipes import STATICS, unit_of, usual_names
+from phloem.io.flux_drivers.driver_recipes import LAND, STATICS, unit_of, usual_names
 from phloem.io.flux_towers.tower_quantities import IGBP
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.references.maps import read_map
@@ -63,7 +63,7 @@ class StaticLayers:
         """
         latitude, longitude = places.coordinates(rows)
         averaged = places.gridded and name not in CLASSES
-        units = unit_of(name) if unit_of(name) != "1" else ""
+        units = unit_of(name) if name == LAND or unit_of(name) != "1" else ""
         found = read_map(
             self.path,
             self.names[name],

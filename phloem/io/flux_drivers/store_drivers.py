@@ -68,6 +68,17 @@ class StoreDrivers:
         counts: np.ndarray = (self.position >= 0).sum(axis=1)
         return counts
 
+    def number(self, name: str, rows: slice) -> np.ndarray:
+        """Return a number of all places of some rows; see `DriverSource`."""
+        if name not in self._statics:
+            assert self.layers is not None
+            return self.layers.read(name, self.places, rows)
+        position = self.position[rows].reshape(-1)
+        found = np.full(len(position), np.nan)
+        there = np.flatnonzero(position >= 0)
+        found[there] = [float(cell.statics[name]) for cell in self.store.read(position[there].tolist())]
+        return found
+
     def read(self, rows: slice, names: Sequence[str], needed: Sequence[str]) -> DriverBand:
         """Return the drivers of some rows; see `DriverSource`."""
         position = self.position[rows].reshape(-1)
