@@ -162,12 +162,17 @@ class MemberFit:
 
     Attributes:
         predicted: by way, float32 (held rows,).
+        baseline: with the member's constants, float32 (held rows,).
         blend: share of "residual" in "blend"; NaN without that way.
+        loss: mean square error of the last way over rows that were neither drawn nor held out, over their variance; 0
+            where there are none.
         model: the member.
     """
 
     predicted: Mapping[str, np.ndarray]
+    baseline: np.ndarray
     blend: float
+    loss: float
     model: MemberModel
 
 
@@ -231,7 +236,9 @@ def fit_member(
     if "blend" in settings.ways:
         model = _with_blend(model, prepared.table[rest][:, chosen], baseline[rest], observed[rest])
     predicted = model.predict_table(prepared.table[held][:, chosen], baseline[held])
-    return MemberFit({way: values.astype(np.float32) for way, values in predicted.items()}, model.blend, model)
+    by_way = {way: values.astype(np.float32) for way, values in predicted.items()}
+    loss = _unseen_error(model, prepared.table[rest][:, chosen], baseline[rest], observed[rest])
+    return MemberFit(by_way, baseline[held].astype(np.float32), model.blend, loss, model)
 
 
 def _drawn_rows(
@@ -299,3 +306,13 @@ def _with_blend(model: MemberModel, table: np.ndarray, baseline: np.ndarray, obs
     square = float(apart[known] @ apart[known])
     share = 0.5 if square == 0.0 else float(apart[known] @ (observed - both["direct"])[known]) / square
     return replace(model, blend=float(np.clip(share, 0.0, 1.0)))
+
+
+def _unseen_error(model: MemberModel, table: np.ndarray, baseline: np.ndarray, observed: np.ndarray) -> float:
+    """Return the error of a member's last way at rows that it was not fitted to, over their variance."""
+    if not len(observed):
+        return 0.0
+    predicted = model.predict_table(table, baseline)[model.ways[-1]]
+    known = np.isfinite(predicted)
+    variance = float(np.var(observed[known])) if known.any() else 0.0
+    return float(np.mean((predicted - observed)[known] ** 2)) / variance if variance else 0.0

@@ -21,6 +21,7 @@ class TowerMonths:
         igbp: plant class of each tower, as DBF; empty where unknown.
         provenance: one row a tower, of texts by column.
         notes: what was seen and dropped, in words.
+        checksum: SHA-256 of the file they were read from, in hexadecimal; empty where there is no one file.
     """
 
     sites: tuple[str, ...]
@@ -30,3 +31,4 @@ class TowerMonths:
     igbp: tuple[str, ...]
     provenance: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    checksum: str = ""

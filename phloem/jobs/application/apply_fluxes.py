@@ -11,7 +11,7 @@ from typing import Any
 
 from phloem.errors import InputError, WorkError
 from phloem.io.files.time_axis import StampsAt
-from phloem.jobs.application.fitted_models import OF_CAMPAIGN, fitted_models, models_checksum
+from phloem.jobs.application.fitted_models import fitted_models, models_checksum
 from phloem.jobs.application.table import ApplicationTable
 from phloem.jobs.campaign.campaign import is_campaign, open_campaign
 from phloem.jobs.campaign.planning import take_up
@@ -44,7 +44,6 @@ def apply_fluxes(
     choice: ApplyChoice,
     assignments: Sequence[str] = (),
     workers: int = 0,
-    opener: str = OF_CAMPAIGN,
 ) -> Path | None:
     """Write the fluxes of all places and months of drivers as one CF-NetCDF file.
 
@@ -57,7 +56,6 @@ def apply_fluxes(
         choice: what they are applied to.
         assignments: `engine.key=value` texts, and `data.variables.TA=...` of what the drivers' files call a variable.
         workers: processes; 0: as the engine says.
-        opener: what opens the models, `module:function` of a directory.
 
     Returns:
         The file; None where it was submitted and others write it.
@@ -76,22 +74,20 @@ def apply_fluxes(
         "name": ApplicationTable.names[0],
         "campaign": str(directory.resolve()),
         "models": checksum,
-        "opener": opener,
         "drivers": str(choice.drivers.resolve()),
         "out": str(out.resolve()),
         "spread": choice.spread,
         "stamps": choice.stamps,
-        "fluxes": list(fitted_models(str(directory.resolve()), opener).fluxes),
+        "fluxes": list(fitted_models(str(directory.resolve())).fluxes),
     }
     if choice.static is not None:
         chosen["static"] = str(choice.static.resolve())
-    source_engine = open_campaign(directory).configuration.engine.model_dump(exclude_none=True) if is_campaign(directory) else {}
     tables = {
         "campaign": {"name": "application", "seed": 0, "members": 1},
         "data": {"kind": "tower", "path": str(choice.drivers.resolve())},
         "experiment": chosen,
         "tiles": {"cells": 1},
-        "engine": source_engine,
+        "engine": open_campaign(directory).configuration.engine.model_dump(exclude_none=True),
     }
     parts = out.with_name(f"{out.name}.parts")
     begun = time.time()

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from phloem.analysis.upscaling.applied import FittedFluxes
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
 from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS
@@ -71,9 +71,9 @@ def table_of(configuration: Configuration) -> ApplicationTable:
     return configuration.experiment
 
 
-def models_of(table: ApplicationTable) -> FittedFluxes:
+def models_of(table: ApplicationTable) -> FittedUpscaling:
     """Return the models that are applied."""
-    return fitted_models(table.campaign, table.opener)
+    return fitted_models(table.campaign)
 
 
 def source_of(configuration: Configuration) -> DriverSource:
@@ -84,19 +84,19 @@ def source_of(configuration: Configuration) -> DriverSource:
     """
     table = table_of(configuration)
     own = tuple((name, one.name, one.units, one.sign) for name, one in configuration.data.variables.items())
-    return _opened(table.campaign, table.opener, table.drivers, table.static or "", table.stamps, own)
+    return _opened(table.campaign, table.drivers, table.static or "", table.stamps, own)
 
 
 @lru_cache(maxsize=1)
 def _opened(
-    campaign: str, opener: str, drivers: str, static: str, stamps: str, own: tuple[tuple[str, str, str, int], ...]
+    campaign: str, drivers: str, static: str, stamps: str, own: tuple[tuple[str, str, str, int], ...]
 ) -> DriverSource:
     from phloem.jobs.config.own_variables import VariableSection
 
     said = own_variables(
         {name: VariableSection.model_validate({"name": called, "units": units, "sign": sign}) for name, called, units, sign in own}
     )
-    needed = fitted_models(campaign, opener).needed
+    needed = fitted_models(campaign).needed
     source = open_drivers(
         Path(drivers), Path(static) if static else None, stamps, MappingProxyType(said), needed  # type: ignore[arg-type]
     )
@@ -104,7 +104,7 @@ def _opened(
     return source
 
 
-def wanted_columns(models: FittedFluxes, source: DriverSource) -> tuple[list[str], list[str]]:
+def wanted_columns(models: FittedUpscaling, source: DriverSource) -> tuple[list[str], list[str]]:
     """Return the columns that are read of a source, and those of them that are needed."""
     readable = (*DRIVERS, *STATICS)
     needed = [name for name in models.needed if name in readable]

@@ -3,55 +3,41 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 
-from phloem.analysis.upscaling.applied import FittedFluxes
-from phloem.errors import InputError, WorkError
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.errors import WorkError
 from phloem.io.files.atomic import checksum
-from phloem.jobs.campaign.campaign import is_campaign, open_campaign
-
-OF_CAMPAIGN = f"{__name__}:open_fitted"
-"""Opener of the models of a campaign of this program."""
-
-
-def open_fitted(directory: Path) -> FittedFluxes:
-    """Return the models of a merged campaign.
-
-    Raises:
-        InputError: no campaign, or one that has no models of fluxes.
-        WorkError: it is not merged.
-    """
-    campaign = open_campaign(directory)
-    return campaign.kind.fitted_fluxes(campaign)
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.upscaling.fit_units import table_of
+from phloem.jobs.upscaling.fitted_file import fitted_path, open_fitted
 
 
 @lru_cache(maxsize=1)
-def fitted_models(directory: str, opener: str) -> FittedFluxes:
-    """Return the models of a directory, read once a process.
+def fitted_models(directory: str) -> FittedUpscaling:
+    """Return the models of a merged campaign, read once a process.
 
     Args:
-        directory: of the models.
-        opener: `module:function`.
+        directory: of the campaign.
+
+    Raises:
+        InputError: no campaign, or one that fits no models of fluxes.
+        WorkError: it is not merged.
     """
-    module, _, name = opener.partition(":")
-    found: FittedFluxes = getattr(import_module(module), name)(Path(directory))
-    return found
+    return open_fitted(open_campaign(Path(directory)))
 
 
 def models_checksum(directory: Path) -> str:
-    """Return the checksum of what models are read from: a campaign's product, else all files of the directory.
+    """Return the checksum of the file that holds a campaign's models.
 
     Raises:
-        InputError: no such directory.
-        WorkError: the campaign is not merged.
+        InputError: no campaign, or one that fits no models of fluxes.
+        WorkError: it is not merged, or has no models that can be applied.
     """
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory")
-    if is_campaign(directory):
-        merged = open_campaign(directory).paths.merged
-        if not merged.is_file():
-            raise WorkError(f"{directory}: not merged yet: run `phloem run {directory}`, or `phloem merge {directory}`")
-        return checksum(merged.read_bytes())
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return checksum("".join(f"{path.name} {checksum(path.read_bytes())}\n" for path in files).encode())
+    campaign = open_campaign(directory)
+    table_of(campaign.configuration)
+    path = fitted_path(directory)
+    if not path.is_file():
+        why = "has no models to apply: its cv leaves out no towers" if campaign.paths.merged.is_file() else "is not merged"
+        raise WorkError(f"{directory} {why} (no {path.name}); make it with: phloem run {directory}")
+    return checksum(path.read_bytes())

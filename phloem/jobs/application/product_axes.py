@@ -13,7 +13,7 @@ from phloem.io.files.netcdf import CONVENTIONS, FILL, UNSTRUCTURED, put_texts
 from phloem.io.flux_drivers.driver_places import DriverPlaces
 from phloem.jobs.application.table import ApplicationTable
 from phloem.jobs.calibration.run_dates import month_starts
-from phloem.jobs.campaign.campaign import Campaign, is_campaign, open_campaign
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
 
 CHUNK_BYTES = 2**20
 """Bytes of a chunk, about."""
@@ -158,12 +158,13 @@ def _define_time(file: netCDF4.Dataset, months: np.ndarray) -> None:
 
 def _put_attributes(file: netCDF4.Dataset, table: ApplicationTable, campaign: Campaign, axes: ProductAxes) -> None:
     models = Path(table.campaign)
-    planned = open_campaign(models).configuration if is_campaign(models) else None
+    planned = open_campaign(models).configuration
     facts = {
         "Conventions": CONVENTIONS,
-        "title": f"monthly fluxes by the models of {planned.campaign.name if planned else models.name}",
+        "title": f"monthly fluxes by the models of {planned.campaign.name}",
         "source": f"phloem {campaign.version}",
         "institution": "unknown",
+        "configuration_hash": planned.fingerprint(),
         "models_sha256": table.models,
         "drivers": Path(table.drivers).name,
         "drivers_sha256": campaign.cells.columns["checksum"][0],
@@ -171,8 +172,6 @@ def _put_attributes(file: netCDF4.Dataset, table: ApplicationTable, campaign: Ca
         "negative here; intervals hold 90 % of the months of towers that had no part in the models, the spread of the "
         "members does not",
     }
-    if planned is not None:
-        facts["configuration_hash"] = planned.fingerprint()
     if not axes.places.gridded:
         facts["featureType"] = "timeSeries"
     file.setncatts(facts)

@@ -14,7 +14,6 @@ class ApplicationTable(ExperimentTable):
     Attributes:
         campaign: directory of the models, absolute.
         models: checksum of what they are read from.
-        opener: what opens them, `module:function` of a directory.
         drivers: file, folder of files or driver store, absolute.
         static: file of numbers of the places, absolute; None: only those that the drivers bring.
         stamps: where stamps of months stand in files without time bounds.
@@ -29,7 +28,6 @@ class ApplicationTable(ExperimentTable):
     name: Literal["application"] = "application"
     campaign: str
     models: str
-    opener: str
     drivers: str
     static: str | None = None
     stamps: StampsAt = "begin"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phloem.analysis.upscaling.applied import FittedFluxes
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
 from phloem.io.campaign.application_schema import value_names
 from phloem.io.flux_drivers.driver_source import DriverBand
 from phloem.jobs.application.blocks import ROWS, Block, wanted_columns
@@ -22,7 +22,7 @@ class TileApplication:
         in_flight: rows to which models are applied at once.
     """
 
-    def __init__(self, models: FittedFluxes, blocks: Sequence[Block], spread: bool) -> None:
+    def __init__(self, models: FittedUpscaling, blocks: Sequence[Block], spread: bool) -> None:
         """Begin with the first block.
 
         Args:

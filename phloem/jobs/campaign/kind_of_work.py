@@ -23,7 +23,6 @@ from phloem.jobs.config.campaign_file import Configuration
 from phloem.names import STATUS
 
 if TYPE_CHECKING:
-    from phloem.analysis.upscaling.applied import FittedFluxes
     from phloem.jobs.campaign.campaign import Campaign
 
 Arrays = dict[str, np.ndarray]
@@ -66,6 +65,7 @@ KINDS = {
     "calibration": "phloem.jobs.kinds.calibration:Calibrations",
     "simulation": "phloem.jobs.kinds.simulation:Simulations",
     "training": "phloem.jobs.kinds.training:Trainings",
+    "upscaling": "phloem.jobs.kinds.upscaling:Upscalings",
 }
 """Module and class of each kind, by the name that experiments give."""
 
@@ -308,15 +308,6 @@ class KindOfWork(ABC):
             InputError: bad choices; or a kind that has no attribution.
         """
         raise InputError(f"{request.directory}: a {self.name} has no attribution")
-
-    def fitted_fluxes(self, campaign: Campaign) -> FittedFluxes:
-        """Return the models of fluxes that a merged campaign has fitted, for `phloem apply`.
-
-        Raises:
-            InputError: a kind that fits none.
-            WorkError: the campaign is not merged.
-        """
-        raise InputError(f"{campaign.paths.root}: a {self.name} has no models of fluxes to apply")
 
     def describe(self, campaign: Campaign) -> list[str]:
         """Return what a first run says of the campaign before it begins; nothing is computed."""

@@ -72,6 +72,7 @@ class Kind(StrEnum):
     SYNTHETIC = "synthetic"
     GRID = "grid"
     NETWORK = "network"
+    UPSCALING = "upscaling"
 
 
 class What(StrEnum):

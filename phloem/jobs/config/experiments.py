@@ -23,6 +23,7 @@ SIDE_BY_SIDE = ("baseline", "single-year", "growth-curve")
 EXPERIMENTS = {
     **dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC),
     "network": "phloem.jobs.network.table:NetworkTable",
+    "upscaling": "phloem.jobs.upscaling.table:UpscalingTable",
 }
 """The experiments of this package: module and class of each."""
 
