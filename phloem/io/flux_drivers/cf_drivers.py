@@ -15,7 +15,7 @@ from phloem.io.files.stored_values import StoredValues, stored_values
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.files.units import convert, of_month, of_steps
 from phloem.io.flux_drivers.driver_places import DriverPlaces
-from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS, Recipe, find_recipe, unit_of
+from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS, Part, Recipe, find_recipe, unit_of
 from phloem.io.flux_drivers.driver_source import SLAB, BandInTheMaking, DriverBand
 from phloem.io.flux_drivers.file_frame import FileFrame, read_frame
 from phloem.io.flux_drivers.static_layers import StaticLayers, checked_class
@@ -97,8 +97,9 @@ class CfDrivers:
         own = self.own.get(driver, AS_USUAL).name
         if own:
             if own not in self.pieces:
-                raise InputError(f"{self.paths[0]}: variable {driver}: there is no {own!r} (variables.{driver}); {self.there()}")
-            return (Recipe(find_recipe(driver, [driver])[0].parts), (own,)) if own in have else None  # type: ignore[index]
+                said = f"there is no {own!r} (variables.{driver})"
+                raise InputError(f"{self.paths[0]}: variable {driver}: {said}; {self.there()}")
+            return (Recipe((Part((own,), unit_of(driver)),)), (own,)) if own in have else None
         found = find_recipe(driver, have)
         if found is not None and timed and not any(piece.placed for name in found[1] for piece in self.pieces[name]):
             return found if driver == "CO2" else None
@@ -112,8 +113,9 @@ class CfDrivers:
                 months = np.concatenate([piece.frame.months for piece in self.pieces[variable]])
                 unique, counts = np.unique(months, return_counts=True)
                 if (counts > 1).any():
-                    twice = [str(p.frame.path) for p in self.pieces[variable] if unique[counts > 1][0] in p.frame.months]
-                    raise InputError(f"variable {variable}: month {unique[counts > 1][0]} is in {' and in '.join(twice)}")
+                    month = unique[counts > 1][0]
+                    twice = [str(p.frame.path) for p in self.pieces[variable] if month in p.frame.months]
+                    raise InputError(f"variable {variable}: month {month} is in {' and in '.join(twice)}")
                 each.append(unique)
         if not each:
             raise InputError(f"{self.paths[0]}: no driver with months; {self.there()}")
@@ -271,7 +273,7 @@ def _common_places(frames: Sequence[FileFrame]) -> DriverPlaces:
     placed = [frame for frame in frames if frame.places is not None]
     if not placed:
         raise InputError(
-            f"{frames[0].path}: no places: latitude and longitude along dimensions of their own, or along one of sites, are due"
+            f"{frames[0].path}: no places: latitude and longitude are due, along dimensions of their own or of sites"
         )
     first = placed[0]
     assert first.places is not None
@@ -296,4 +298,3 @@ def driver_files(path: Path) -> list[Path]:
     if not found:
         raise InputError(f"--drivers {path}: no NetCDF file in this folder ({', '.join(KINDS)})")
     return found
-

@@ -17,7 +17,7 @@ class DriverPlaces:
     Attributes:
         latitude, longitude: of sites (sites,); of the rows and of the columns of a grid, degrees.
         names: of sites; empty of a grid.
-        latitude_bounds, longitude_bounds: edges of a grid's rows and columns, (rows, 2) and (columns, 2); None of sites.
+        latitude_bounds, longitude_bounds: edges of a grid's rows and columns, (rows, 2), (columns, 2); None of sites.
         coarsest: degrees of a cell, the larger of its sides; of a site what it stands for.
     """
 

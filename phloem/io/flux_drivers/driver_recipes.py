@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phloem.io.drivers.humidity import saturation_pressure
-from phloem.io.drivers.moisture import MOISTURES
+from phloem.io.drivers.moisture import MOISTURES, Moisture
 from phloem.io.flux_towers.tower_quantities import FLUXES, OF_SITE, QUANTITIES
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
@@ -118,18 +118,21 @@ def _deficits() -> list[Recipe]:
     for moisture in MOISTURES:
         wet = Part(moisture.names, moisture.variable.unit)
         pressure = (Part(usual_names("PA"), "hPa"),) if moisture.pressure else ()
-        for air in _air():
-
-            def combine(
-                values: np.ndarray, *rest: np.ndarray, way: Recipe = air, vapour: Callable[..., np.ndarray] = moisture.vapour
-            ) -> np.ndarray:
-                count = len(way.parts)
-                mean = way.combine(*rest[:count])
-                lacking: np.ndarray = saturation_pressure(mean) - vapour(values, mean, rest[-1])
-                return np.maximum(lacking, 0.0)
-
-            made.append(Recipe((wet, *air.parts, *pressure), combine, f"{moisture.variable.long_name} and temperature"))
+        said = f"{moisture.variable.long_name} and temperature"
+        made += [Recipe((wet, *air.parts, *pressure), _deficit_of(moisture, air), said) for air in _air()]
     return made
+
+
+def _deficit_of(moisture: Moisture, air: Recipe) -> Callable[..., np.ndarray]:
+    """The deficit, hPa, as a function of the moisture, the parts of the temperature, and the pressure if it is due."""
+    count = len(air.parts)
+
+    def deficit(values: np.ndarray, *rest: np.ndarray) -> np.ndarray:
+        mean = air.combine(*rest[:count])
+        lacking: np.ndarray = saturation_pressure(mean) - moisture.vapour(values, mean, rest[-1])
+        return np.maximum(lacking, 0.0)
+
+    return deficit
 
 
 def recipes_of(driver: str) -> list[Recipe]:

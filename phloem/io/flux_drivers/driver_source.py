@@ -40,7 +40,7 @@ class DriverSource(Protocol):
     months: np.ndarray
     """datetime64[M], ascending, (months,)."""
 
-    notes: Sequence[str]
+    notes: list[str]
     """What was seen, in words."""
 
     def has(self, name: str) -> bool:
@@ -95,7 +95,7 @@ class BandInTheMaking:
         if needed:
             known = np.isfinite(values)
             self.complete &= known if values.ndim == 2 else known[:, None]
-            self._keep(self.complete.any(axis=1))
+            self._keep(np.asarray(self.complete.any(axis=1)))
 
     def _keep(self, some: np.ndarray) -> None:
         if some.all():

@@ -43,9 +43,8 @@ class StaticLayers:
             name: found for name in STATICS if (found := next((n for n in usual_names(name) if n in have), ""))
         }
         if not self.names:
-            raise InputError(
-                f"--static {path}: none of {', '.join(STATICS)}; the file has {some(sorted(have), most=40) or 'nothing'}"
-            )
+            there = some(sorted(have), most=40) or "nothing"
+            raise InputError(f"--static {path}: none of {', '.join(STATICS)}; the file has {there}")
 
     def has(self, name: str) -> bool:
         """Return whether a layer is there."""

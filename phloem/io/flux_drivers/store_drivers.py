@@ -9,9 +9,9 @@ import numpy as np
 
 from phloem.io.drivers.grid_cell import GridCell
 from phloem.io.drivers.store import open_store
+from phloem.io.drivers.variables import VARIABLES
 from phloem.io.files.atomic import checksum
 from phloem.io.files.units import conversion
-from phloem.io.drivers.variables import VARIABLES
 from phloem.io.flux_drivers.driver_places import DriverPlaces, grid_places
 from phloem.io.flux_drivers.driver_recipes import STATICS
 from phloem.io.flux_drivers.driver_source import BandInTheMaking, DriverBand
@@ -33,7 +33,8 @@ class StoreDrivers:
         """Open a store; arguments and errors as of `open_drivers`."""
         self.store, self.layers = open_store(root), layers
         self.notes: list[str] = []
-        columns, first, last = self.store.columns, int(self.store.facts["first_year"]), int(self.store.facts["last_year"])
+        columns, facts = self.store.columns, self.store.facts
+        first, last = int(facts["first_year"]), int(facts["last_year"])
         self.months = np.arange(f"{first:04d}-01", f"{last + 1:04d}-01", dtype="datetime64[M]")
         north, east = np.array(columns["latitude"], float), np.array(columns["longitude"], float)
         if self.store.step is None:

@@ -69,16 +69,17 @@ def apply_fluxes(
         raise InputError(f"--drivers {choice.drivers}: not there")
     if choice.static is not None and not choice.static.is_file():
         raise InputError(f"--static {choice.static}: not there")
-    checksum = models_checksum(directory)
+    models = fitted_models(str(directory.resolve()))
     chosen: dict[str, Any] = {
         "name": ApplicationTable.names[0],
         "campaign": str(directory.resolve()),
-        "models": checksum,
+        "models": models_checksum(directory),
         "drivers": str(choice.drivers.resolve()),
         "out": str(out.resolve()),
         "spread": choice.spread,
         "stamps": choice.stamps,
-        "fluxes": list(fitted_models(str(directory.resolve())).fluxes),
+        "fluxes": list(models.fluxes),
+        "needed": list(models.needed),
     }
     if choice.static is not None:
         chosen["static"] = str(choice.static.resolve())

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
+from phloem.io.files.own_variables import OwnVariable
+from phloem.io.files.time_axis import StampsAt
 from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS
 from phloem.io.flux_drivers.driver_source import DriverSource
 from phloem.io.flux_drivers.open_drivers import open_drivers, require_drivers
@@ -83,23 +84,15 @@ def source_of(configuration: Configuration) -> DriverSource:
         InputError: they are not there, not readable, or lack what the models need.
     """
     table = table_of(configuration)
-    own = tuple((name, one.name, one.units, one.sign) for name, one in configuration.data.variables.items())
-    return _opened(table.campaign, table.drivers, table.static or "", table.stamps, own)
+    own = tuple(own_variables(configuration.data.variables).items())
+    return _opened(table.drivers, table.static or "", table.stamps, own, tuple(table.needed))
 
 
 @lru_cache(maxsize=1)
 def _opened(
-    campaign: str, drivers: str, static: str, stamps: str, own: tuple[tuple[str, str, str, int], ...]
+    drivers: str, static: str, stamps: StampsAt, own: tuple[tuple[str, OwnVariable], ...], needed: tuple[str, ...]
 ) -> DriverSource:
-    from phloem.jobs.config.own_variables import VariableSection
-
-    said = own_variables(
-        {name: VariableSection.model_validate({"name": called, "units": units, "sign": sign}) for name, called, units, sign in own}
-    )
-    needed = fitted_models(campaign).needed
-    source = open_drivers(
-        Path(drivers), Path(static) if static else None, stamps, MappingProxyType(said), needed  # type: ignore[arg-type]
-    )
+    source = open_drivers(Path(drivers), Path(static) if static else None, stamps, dict(own), needed)
     require_drivers(source, needed)
     return source
 

@@ -38,6 +38,7 @@ def models_checksum(directory: Path) -> str:
     table_of(campaign.configuration)
     path = fitted_path(directory)
     if not path.is_file():
-        why = "has no models to apply: its cv leaves out no towers" if campaign.paths.merged.is_file() else "is not merged"
+        lacks = "has no models to apply: its cv leaves out no towers"
+        why = lacks if campaign.paths.merged.is_file() else "is not merged"
         raise WorkError(f"{directory} {why} (no {path.name}); make it with: phloem run {directory}")
     return checksum(path.read_bytes())

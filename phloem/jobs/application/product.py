@@ -1,4 +1,4 @@
-"""The product of an application: a CF-NetCDF file, (site, time) or (time, lat, lon), written by rows, and its totals."""
+"""The product of an application: a CF-NetCDF file, (site, time) or (time, lat, lon), written by rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from phloem.hpc.apart import ProcessEnded, run_apart
 from phloem.io.campaign.application_schema import value_names
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.disk_space import not_written
-from phloem.io.files.netcdf import FILL
+from phloem.io.files.netcdf import FILL, filled
 from phloem.io.files.replaced_netcdf import file_aside, replaced_netcdf
-from phloem.jobs.application.blocks import models_of, source_of, table_of
+from phloem.jobs.application.blocks import source_of, table_of
 from phloem.jobs.application.product_axes import ProductAxes, define_product
 from phloem.jobs.application.product_totals import ProductTotals
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
@@ -60,13 +60,13 @@ def write_apart(root: Path, report: Callable[[int], None]) -> Path:
     """
     campaign = open_campaign(root)
     table = table_of(campaign.configuration)
-    source, models = source_of(campaign.configuration), models_of(table)
-    names = value_names(models.fluxes, table.spread)
+    source = source_of(campaign.configuration)
+    names = value_names(table.fluxes, table.spread)
     places, months = source.places, source.months
     each = 4 * (len(names) + 1) * places.columns * len(months)
-    band = max(1, min(MOST_ROWS if places.gridded else places.rows, HELD_BYTES // max(1, each)))
+    band = max(1, min(places.rows, MOST_ROWS if places.gridded else places.rows, HELD_BYTES // max(1, each)))
     axes = ProductAxes(places, months, band)
-    totals = ProductTotals(source, models.fluxes)
+    totals = ProductTotals(source, table.fluxes)
     out = Path(table.out)
     with replaced_netcdf(out, _AGAIN) as file:
         define_product(file, axes, table, names, campaign)
@@ -128,7 +128,7 @@ class _RowBands:
         at = arrays["place"][which] - first * columns, arrays["month"][which]
         for name in self.names:
             values = arrays[name][which]
-            held[name][at] = np.where(np.isnan(values), np.float32(FILL), values) if values.dtype.kind == "f" else values
+            held[name][at] = filled(values)
 
 
 def _write(file: netCDF4.Dataset, axes: ProductAxes, rows: WholeRows) -> None:

@@ -132,6 +132,8 @@ def _define_places(file: netCDF4.Dataset, places: DriverPlaces) -> None:
             variable.setncatts({"units": units, "standard_name": standard, "long_name": standard})
             variable[:] = values
         return
+    assert places.latitude_bounds is not None
+    assert places.longitude_bounds is not None
     each = (places.latitude, places.latitude_bounds), (places.longitude, places.longitude_bounds)
     for (name, units, standard, axis), (values, bounds) in zip(axes, each, strict=True):
         file.createDimension(name, len(values))

@@ -20,6 +20,7 @@ class ApplicationTable(ExperimentTable):
         out: the file to write, absolute.
         spread: whether 5 and 95 % of the members are kept too.
         fluxes: of the models.
+        needed: drivers without which they say nothing.
     """
 
     kind_of_work: ClassVar[str] = "application"
@@ -34,3 +35,4 @@ class ApplicationTable(ExperimentTable):
     out: str
     spread: bool = False
     fluxes: list[str]
+    needed: list[str]

@@ -15,6 +15,7 @@ from phloem.jobs.campaign.kind_of_work import Arrays
 POSITIVE = ("gpp", "reco", "le")
 """Fluxes that are never negative in products."""
 
+
 class TileApplication:
     """Blocks of one tile under way.
 
@@ -82,7 +83,7 @@ class TileApplication:
         columns = rows.columns(first, stop)
         found = self.models.apply(columns)
         count = stop - first
-        kept = {"inside": np.asarray(found.inside)[:count].astype(np.int8)}
+        kept: Arrays = {"inside": np.asarray(found.inside)[:count].astype(np.int8)}
         kept["place"], kept["month"] = rows.positions(first, stop)
         for flux in self.models.fluxes:
             ends = {flux: found.mean[flux], f"{flux}_lower": found.lower[flux], f"{flux}_upper": found.upper[flux]}
