@@ -165,11 +165,9 @@ def _put_attributes(file: netCDF4.Dataset, table: ApplicationTable, campaign: Ca
         "Conventions": CONVENTIONS,
         "title": f"monthly fluxes by the models of {planned.campaign.name}",
         "source": f"phloem {campaign.version}",
-        "institution": "unknown",
         "configuration_hash": planned.fingerprint(),
         "models_sha256": table.models,
         "drivers": Path(table.drivers).name,
-        "drivers_sha256": campaign.cells.columns["checksum"][0],
         "comment": "missing: places and months that lack a driver which the models need; gpp, reco and le are never "
         "negative here; intervals hold 90 % of the months of towers that had no part in the models, the spread of the "
         "members does not",

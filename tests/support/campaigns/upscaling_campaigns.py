@@ -10,13 +10,13 @@ import tomli_w
 from tests.support.drivers.flux_towers import made_towers
 
 
-def write_upscaling(folder: Path, **experiment: Any) -> Path:
+def write_upscaling(folder: Path, members: int = 2, **experiment: Any) -> Path:
     """Write a campaign of two members of small trees over 24 made towers; keys override its experiment."""
     folder.mkdir(exist_ok=True)
     if not (folder / "towers.nc").exists():
         made_towers(folder / "towers.nc")
     tree = {
-        "campaign": {"name": "upscaled", "members": 2},
+        "campaign": {"name": "upscaled", "members": members},
         "data": {"kind": "flux-towers", "path": "towers.nc"},
         "experiment": {
             "name": "upscaling",
