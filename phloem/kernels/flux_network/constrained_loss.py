@@ -53,8 +53,8 @@ class TermSums(NamedTuple):
         below: sums of the weights of rows that count in them, (8,).
     """
 
-    above: Float[Array, "8"]
-    below: Float[Array, "8"]
+    above: Float[Array, 8]
+    below: Float[Array, 8]
 
 
 @dataclass(frozen=True)
@@ -138,4 +138,3 @@ class ConstrainedLoss:
     ) -> Float[Array, ""]:
         """Return the loss on rows."""
         return self.total(self.sums(weights, statistics, batch, row_weights[None])[0])
-

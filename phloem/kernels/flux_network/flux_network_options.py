@@ -79,5 +79,5 @@ class FluxNetworkOptions:
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} = {getattr(self, name)}: a positive number is due")
         for name in ("penalty_share", "validation_share"):
-            if not 0 <= getattr(self, name) <= 1 or getattr(self, name) == 1 and name == "validation_share":
+            if not 0 <= getattr(self, name) <= 1 or (getattr(self, name) == 1 and name == "validation_share"):
                 raise InputError(f"{name} = {getattr(self, name)}: a share from 0 to below 1 is due")

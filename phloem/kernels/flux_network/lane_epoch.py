@@ -151,9 +151,7 @@ def epoch_of_lanes(
 
     block = len(lanes.steps)
     nothing = TermSums(*(jnp.zeros((block, 2, 8), jnp.float32),) * 2)
-    moments = optax.ScaleByAdamState(
-        jnp.asarray(lanes.steps), tree(lanes.first_moment), tree(lanes.second_moment)
-    )
+    moments = optax.ScaleByAdamState(jnp.asarray(lanes.steps), tree(lanes.first_moment), tree(lanes.second_moment))
     (weights, moments, seen), _ = lax.scan(step, (tree(lanes.weights), moments, nothing), order)
     flat = jax.vmap(flat_flux_weights)
     own, validation = (jax.vmap(loss.total)(TermSums(seen.above[:, n], seen.below[:, n])) for n in range(2))

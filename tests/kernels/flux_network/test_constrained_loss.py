@@ -105,9 +105,7 @@ def plain_terms(
 
     units = [1, 1, 1, options.le_unit]
     errors = ((fluxes - np.asarray(batch.observed)) / units) ** 2
-    terms = {
-        name: mean(errors[:, n], np.isfinite(errors[:, n]) & stands[:, n]) for n, name in enumerate(TERMS[:4])
-    }
+    terms = {name: mean(errors[:, n], np.isfinite(errors[:, n]) & stands[:, n]) for n, name in enumerate(TERMS[:4])}
     gpp, reco, nee, _ = fluxes.T
     terms["mass"] = mean(np.abs(nee - (reco - gpp)), whole)
     terms["sign"] = mean(np.maximum(0, -gpp) + np.maximum(0, -reco), whole)
