@@ -205,7 +205,10 @@ def network_targets(
     options: FluxNetworkOptions, observed: Float[np.ndarray, "rows 4"], baselines: Float[np.ndarray, "rows 4"]
 ) -> Float[np.ndarray, "rows 4"]:
     """Return what the last layer stands for: fluxes, or what the baselines leave over; NaN where missing."""
-    return observed - baselines if options.head == "residual" else observed
+    if options.head != "residual":
+        return observed
+    both = np.isfinite(observed) & np.isfinite(baselines)
+    return np.subtract(observed, baselines, out=np.full_like(observed, np.nan), where=both)
 
 
 def known_fluxes(options: FluxNetworkOptions, baselines: Bool[Array, "rows 4"]) -> Bool[Array, "rows 4"]:

@@ -1,15 +1,15 @@
-"""Training of many networks of fluxes at once: folds and members as lanes, in blocks, over the devices of a mesh."""
+"""Training of many networks of fluxes at once: folds and members as lanes, in blocks, over devices."""
 
 from __future__ import annotations
 
 import functools
+import queue
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
 from jaxtyping import Float
 
 from phloem.arithmetic import ceil_div
@@ -21,7 +21,6 @@ from phloem.kernels.flux_network.flux_predictor import FluxPredictor
 from phloem.kernels.flux_network.lane_epoch import FluxLanes, FluxTable, LaneRows, epoch_of_lanes, first_flux_lanes
 from phloem.kernels.flux_network.lane_statistics import LaneStatistics, lane_statistics, stack
 from phloem.kernels.flux_network.validation_towers import validation_towers
-from phloem.sharding.lanes.device_rounds import AXIS, BY_LANE, REPLICATED, global_arrays
 
 
 class FluxNetworkTraining:
@@ -60,7 +59,7 @@ class FluxNetworkTraining:
             weight: of each row in each lane, 0 where it is left out, (lanes, rows).
             keys: random key of each lane, uint32 (lanes, 2), as of `lane_keys`.
             options: how they are trained.
-            devices: on which lanes are dealt out; one by default.
+            devices: on which blocks of lanes are dealt out, such as those of a mesh; one by default.
 
         Raises:
             InputError: shapes that do not fit, TA or SWIN absent, weights that are no weights, a lane without rows.
@@ -106,27 +105,42 @@ class FluxNetworkTraining:
         if epochs < 1 or not len(running):
             return 0
         lanes = FluxLanes(*(np.array(part) for part in self.lanes))
-        mesh = Mesh(np.array(self._devices), (AXIS,))
-        table = jax.device_put(self._table, NamedSharding(mesh, REPLICATED))
-        program = epoch_program(self._loss, mesh)
         width = self.options.lanes_per_block
-        before = lanes.epoch.copy()
-        round_lanes = width * len(self._devices)
+        blocks = []
         # Lanes of one epoch see one order of rows.
-        for epoch in np.unique(before[running]):
-            together = running[before[running] == epoch]
-            for first in range(0, len(together), round_lanes):
-                chosen = together[first : first + round_lanes]
-                places = np.resize(chosen, round_lanes)
-                placed, rows = self._place(mesh, lanes, places), self._place(mesh, self._lane_rows, places)
-                for number in range(epochs):
-                    placed = program(placed, rows, table, self.order(int(epoch) + number))
-                    if not np.asarray(placed.running).any():
-                        break
-                for part, found in zip(lanes, jax.device_get(placed), strict=True):
-                    part[chosen] = found[: len(chosen)]
+        for epoch in np.unique(lanes.epoch[running]):
+            together = running[lanes.epoch[running] == epoch]
+            blocks += [(int(epoch), together[first : first + width]) for first in range(0, len(together), width)]
+        free: queue.SimpleQueue[tuple[jax.Device, FluxTable]] = queue.SimpleQueue()
+        for device in self._devices[: len(blocks)]:
+            free.put((device, jax.device_put(self._table, device)))
+
+        def train(block: tuple[int, np.ndarray]) -> FluxLanes:
+            seat = free.get()
+            try:
+                return self._train(block[1], range(block[0], block[0] + epochs), *seat)
+            finally:
+                free.put(seat)
+
+        with ThreadPoolExecutor(min(len(self._devices), len(blocks))) as threads:
+            for (_, chosen), found in zip(blocks, threads.map(train, blocks), strict=True):
+                for part, moved in zip(lanes, found, strict=True):
+                    part[chosen] = moved[: len(chosen)]
+        taken = int((lanes.epoch - self.lanes.epoch).max())
         self.lanes = lanes
-        return int((lanes.epoch - before).max())
+        return taken
+
+    def _train(self, chosen: np.ndarray, epochs: range, device: jax.Device, table: FluxTable) -> FluxLanes:
+        """Return some lanes after epochs on a device, the places that they leave in their block behind them."""
+        places = np.resize(chosen, self.options.lanes_per_block)
+        rows = LaneRows(self.statistics, self._weight, self._held)
+        lanes, rows = jax.device_put(jax.tree.map(lambda leaf: leaf[places], (self.lanes, rows)), device)
+        for epoch in epochs:
+            lanes = epoch_program(self._loss)(lanes, rows, table, jax.device_put(self.order(epoch), device))
+            if not np.asarray(lanes.running).any():
+                break
+        found: FluxLanes = jax.device_get(lanes)
+        return found
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the rows of each minibatch of an epoch, the same for all lanes, int32 (minibatches, rows of one).
@@ -138,15 +152,6 @@ class FluxNetworkTraining:
         drawn = np.random.default_rng([self.options.seed, epoch]).permutation(rows)
         filled = np.pad(drawn, (0, size * ceil_div(rows, size) - rows), constant_values=rows)
         return filled.astype(np.int32).reshape(-1, size)
-
-    @property
-    def _lane_rows(self) -> LaneRows:
-        return LaneRows(self.statistics, self._weight, self._held)
-
-    def _place(self, mesh: Mesh, tree: Any, places: np.ndarray) -> Any:
-        """Copy lanes to the devices, a block each."""
-        parts = np.split(places, len(self._devices))
-        return global_arrays(mesh, BY_LANE, [jax.tree.map(lambda leaf, at=at: leaf[at], tree) for at in parts])
 
     def saved(self) -> dict[str, np.ndarray]:
         """Return everything that a checkpoint must hold beside the arguments of the constructor, lanes first."""
@@ -190,11 +195,12 @@ class FluxNetworkTraining:
 
 
 @functools.cache
-def epoch_program(loss: ConstrainedLoss, mesh: Mesh) -> Callable[..., FluxLanes]:
-    """Return the program (lanes, rows, table, order) -> lanes: `epoch_of_lanes` on each device, without collectives."""
-    specs = (BY_LANE, BY_LANE, REPLICATED, REPLICATED)
-    shard = functools.partial(epoch_of_lanes, loss)
-    return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False))
+def epoch_program(loss: ConstrainedLoss) -> Callable[..., FluxLanes]:
+    """Return the program (lanes, rows, table, order) -> lanes: `epoch_of_lanes` of one block on one device.
+
+    Each device has its own call of it: as one program over two devices (`shard_map`), lanes had other last bits.
+    """
+    return jax.jit(functools.partial(epoch_of_lanes, loss))
 
 
 def _named(lane: int, function: Callable[..., LaneStatistics], *arguments: Any) -> LaneStatistics:

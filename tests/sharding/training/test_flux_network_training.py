@@ -65,7 +65,7 @@ def test_rows_of_weight_0_change_no_bit_of_a_lane(absurd: float, head: str) -> N
         np.testing.assert_array_equal(one, same)
     assert not np.asarray(other.lanes.failed).any()
     mark = {name: np.array(part) for name, part in TABLE.items()}
-    mark["observed"][TABLE["tower"] == 1] = 5
+    mark["observed"][TABLE["tower"] == int(np.flatnonzero(~of._held[0])[1])] = 5
     seen = training(mark, 1, head=head)
     seen.advance(2)
     assert (seen.lanes.weights != of.lanes.weights).any()
@@ -99,11 +99,11 @@ def test_lanes_stop_after_their_patience_and_leave_the_others_alone() -> None:
 def test_two_devices_and_any_number_of_threads_equal_one() -> None:
     words = [sys.executable, "-m", "tests.support.sharding.flux_networks_on_devices"]
     digests = []
-    for devices, threads, numbers in ((2, 2, "1,2"), (1, 1, "1"), (3, 4, "3")):
+    for devices, threads, numbers in ((2, 4, "1,2"), (1, 1, "1")):
         given = {**os.environ, "PYTHONPATH": str(ROOT), **device_environment(devices), "NPROC": str(threads)}
         done = subprocess.run([*words, numbers], env=given, cwd=ROOT, capture_output=True, text=True, check=True)
         digests += done.stdout.split()
-    assert len(digests) == 4
+    assert len(digests) == 3
     assert len(set(digests)) == 1
 
 
