@@ -157,7 +157,8 @@ def check_mass(
     if why:
         left_out.append(f"stock closure: {why}")
     if not checked and why:
-        raise InputError("nothing to check: " + "; ".join(left_out))
+        path = next(iter(fields.series.values())).paths[0]
+        raise InputError(f"{path}: nothing to check: {'; '.join(left_out)}")
     sums = {name: _Sums() for name in checked}
     rests, totals = [], np.zeros((2, len(years)))
     for rows, values in fields.bands(band_bytes):

@@ -19,13 +19,12 @@ import numpy as np
 
 from phloem.errors import InputError, some
 from phloem.io.files.units import conversion
-from phloem.io.products.box_means import TILE
 from phloem.io.products.catalogue import Choice, layer
-from phloem.io.products.lattice_means import PIXELS_AT_ONCE, means_of_lattice, place_intervals
 from phloem.io.products.layouts import VariableLayout, read_layout
 from phloem.io.products.levels import units_of
 from phloem.io.products.raw_files import OpenFiles, RawFile
 from phloem.io.products.times import read_stamps
+from phloem.io.references.fine_map_means import coarse_means
 from phloem.io.references.growth_curves import GRAMS_PER_AREA
 
 CARBON_FRACTION = 0.47
@@ -141,12 +140,15 @@ def read_cci_biomass(
         for n, year in enumerate(years):
             parts = [one for one in biomass if one.year == year]
             _refuse_overlaps(parts)
-            means, covered[n] = _means(parts, files, latitude, longitude, step, non_forest)
+            layouts, zeros = [one.layout for one in parts], non_forest == "zero"
+            means, covered[n] = coarse_means(layouts, files, latitude, longitude, step, zeros_count=zeros)
             carbon[n] = to_carbon(means)
             spreads = [one for one in found if one.is_spread and one.year == year]
             if spreads:
                 _refuse_overlaps(spreads)
-                spread[n] = to_carbon(_means(spreads, files, latitude, longitude, step, non_forest)[0])
+                layouts = [one.layout for one in spreads]
+                means, _ = coarse_means(layouts, files, latitude, longitude, step, zeros_count=zeros)
+                spread[n] = to_carbon(means)
     has_spread = any(one.is_spread for one in found)
     versions = tuple(sorted({_version(one.layout.path) for one in biomass}))
     return BiomassMaps(
@@ -230,66 +232,3 @@ def _refuse_overlaps(parts: Sequence[_Map]) -> None:
             ):
                 paths = [parts[k].layout.path for k in (m, n)]
                 raise InputError(f"{paths[0]} and {paths[1]}: both hold {parts[n].year} of the same place; give one")
-
-
-def _means(
-    parts: Sequence[_Map],
-    files: OpenFiles,
-    latitude: np.ndarray,
-    longitude: np.ndarray,
-    step: float,
-    non_forest: NonForest,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return means in Mg ha-1 over the cells of a grid, and the share of each that is covered, (rows, columns)."""
-    total, counted, covered = (np.zeros((len(latitude), len(longitude))) for _ in range(3))
-    south, west = latitude - 0.5 * step, longitude - 0.5 * step
-    side = max(TILE, step)
-    row_tile = np.floor((south + 90.0) / side + 1e-9)
-    column_tile = np.floor((west + 180.0) / side + 1e-9)
-    for one in parts:
-        layout = _without_zeros(one.layout) if non_forest == "missing" else one.layout
-        for high in np.unique(row_tile):
-            for wide in np.unique(column_tile):
-                rows, columns = np.flatnonzero(row_tile == high), np.flatnonzero(column_tile == wide)
-                found = _tile(layout, files, south[rows], west[columns], step)
-                if found is None:
-                    continue
-                means, filled, inside = found
-                at = np.ix_(rows, columns)
-                share = filled * inside
-                total[at] += np.where(share > 0, means, 0.0) * share
-                counted[at] += share if non_forest == "missing" else inside
-                covered[at] += inside
-    covered = np.minimum(covered, 1.0)
-    return np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0), covered
-
-
-def _tile(
-    layout: VariableLayout, files: OpenFiles, south: np.ndarray, west: np.ndarray, size: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return means, the share with values of what the file covers of each box, and the share that it covers."""
-    rows, tall, inside_row = place_intervals(layout.grid.latitude, south, size)
-    columns, wide, inside_column = place_intervals(layout.grid.longitude, west, size)
-    if not (tall > 0).any() or not (wide > 0).any():
-        return None
-    window = tuple(
-        slice(int(places[weights > 0].min()), int(places[weights > 0].max()) + 1)
-        for places, weights in ((rows, tall), (columns, wide))
-    )
-    raw = layout.arrange(files.read(layout.path, layout.name, layout.piece(slice(0, 1), (window[0], window[1]))))[0]
-    rows, columns = rows - window[0].start, columns - window[1].start
-    rows[tall <= 0], columns[wide <= 0] = 0, 0
-    shape = len(south), len(west)
-    means, filled = np.empty(shape), np.empty(shape)
-    group = max(1, PIXELS_AT_ONCE // max(1, rows.shape[1] * raw.shape[1]))
-    for first in range(0, len(south), group):
-        part = slice(first, first + group)
-        means[part], filled[part] = means_of_lattice(layout, raw, rows[part], tall[part], columns, wide)
-    return means, filled, inside_row[:, None] * inside_column
-
-
-def _without_zeros(layout: VariableLayout) -> VariableLayout:
-    """Return a layout that takes pixels without biomass as missing."""
-    stored = layout.packing.stored
-    zero = stored.kind.type(-stored.offset / stored.scale)
-    return replace(layout, packing=replace(layout.packing, stored=replace(stored, fills=(*stored.fills, zero))))

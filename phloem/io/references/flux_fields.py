@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phloem.errors import InputError, some
+from phloem.errors import InputError
 from phloem.io.files.units import conversion
 from phloem.io.grids.file_grid import FileGrid
 from phloem.io.grids.placed_cells import EARTH_RADIUS
@@ -18,9 +18,12 @@ from phloem.io.products.series import ProductSeries, scan
 
 FLUXES = ("gpp", "reco", "nee", "nep", "npp", "ra", "rh")
 STOCKS = ("cVeg", "cLitter", "cSoil")
-"""Stocks whose sum is all carbon; the cLeaf, cWood and cRoot of other files are parts of cVeg."""
+"""Stocks whose sum is all carbon."""
 
-UNITS = dict.fromkeys(FLUXES, "gC m-2 d-1") | dict.fromkeys(STOCKS, "gC m-2")
+PARTS = ("cLeaf", "cWood", "cRoot")
+"""Parts of cVeg."""
+
+UNITS = dict.fromkeys(FLUXES, "gC m-2 d-1") | dict.fromkeys((*STOCKS, *PARTS), "gC m-2")
 
 BAND_BYTES = 200_000_000
 """Of all fields of a band of rows, unpacked."""
@@ -32,8 +35,8 @@ class FluxFields:
 
     Attributes:
         series: by the names in `UNITS`.
-        months: months since 1970-01 of the fluxes, int64 ascending (months,).
-        stock_months: likewise of the stocks; of annual stocks the month that their stamp lies in; empty without any.
+        months: months since 1970-01 of the fluxes, int64 ascending (months,); empty without any.
+        stock_months: likewise of the stocks and their parts; of annual ones the month that their stamp lies in.
         days: of each month of the fluxes by the files' calendar, (months,).
         grid: of all of them.
         files: open.
@@ -132,15 +135,16 @@ def open_flux_fields(
                 )
         if one.grid != first.grid:
             raise InputError(f"{where}: {one.grid}; {first.paths[0].name} has {first.grid}")
-    by_kind = [_shared_months({name: one for name, one in series.items() if name in kind}) for kind in (FLUXES, STOCKS)]
-    if not len(by_kind[0]):
-        raise InputError(f"{some(list(paths))}: no flux; due are some of {', '.join(FLUXES)}")
-    _refuse_gaps(by_kind[0], series)
-    edges = (by_kind[0][:, None] + [0, 1]).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    months, stock_months = (
+        _shared_months({name: one for name, one in series.items() if (name in FLUXES) == is_flux})
+        for is_flux in (True, False)
+    )
+    _refuse_gaps(months, series)
+    edges = (months[:, None] + [0, 1]).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     days = (edges[:, 1] - edges[:, 0]).astype(float)
-    if first.calendar == "noleap":
-        days = np.where(by_kind[0] % 12 == 1, 28.0, days)
-    return FluxFields(series, by_kind[0], by_kind[1], days, first.grid, files)
+    if any(one.calendar == "noleap" for name, one in series.items() if name in FLUXES):
+        days = np.where(months % 12 == 1, 28.0, days)
+    return FluxFields(series, months, stock_months, days, first.grid, files)
 
 
 def _shared_months(series: Mapping[str, ProductSeries]) -> np.ndarray:

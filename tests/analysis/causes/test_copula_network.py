@@ -92,12 +92,12 @@ def test_intervals_by_year_hold_the_truth_about_as_often_as_they_say() -> None:
     graph = graph_of_arcs([("x", "y")])
     truth = assemble_network(graph, {("x", "y"): 0.5})
     held = 0
-    for seed in range(60):
+    for seed in range(40):
         series = series_of(truth.sample(20 * 12, rng), ("x", "y"))
-        low, high = rank_correlation_intervals(series, graph, draws=100, seed=seed)["x", "y"]
+        low, high = rank_correlation_intervals(series, graph, draws=80, seed=seed)["x", "y"]
         assert low < high
         held += low <= 0.5 <= high
-    assert 45 <= held <= 60
+    assert 30 <= held <= 40
 
 
 def test_intervals_of_years_that_hang_together_are_wider_than_those_of_single_months() -> None:

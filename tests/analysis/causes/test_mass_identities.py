@@ -194,7 +194,7 @@ def test_what_lacks_is_said(path: Path) -> None:
     ("damage", "words"),
     [
         (lambda w: w[["gpp"]], "nothing to check"),
-        (lambda w: w[["cVeg"]], "no flux; due are some of gpp"),
+        (lambda w: w[["cVeg"]], r"product.nc: nothing to check: nep \+ nee: no nep, nee"),
         (lambda w: w.rename({name: f"x{name}" for name in w.data_vars}), "no variable gpp or reco"),
         (lambda w: w.isel(time=[*range(5), *range(6, 48)]), "month 2001-06 is missing"),
         (lambda w: w.assign(gpp=w["gpp"].assign_attrs(units="K")), "variable gpp: unit 'K'; due is gC m-2 d-1"),
