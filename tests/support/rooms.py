@@ -38,6 +38,7 @@ LONG = {
     "jobs/tile",
     "kernels/models/dalec_daily/test_grid_operators.py",
     "kernels/calibrations",
+    "kernels/flux_network/test_constrained_loss.py",
     "kernels/network/test_patch_outputs.py",
     "kernels/optimise/test_adam.py",
     "kernels/optimise/test_lanes.py",
@@ -49,6 +50,7 @@ LONG = {
     "kernels/time_loop/test_odd_models.py",
     "sharding/lanes",
     "sharding/training/test_data_parallel.py",
+    "sharding/training/test_flux_network_training.py",
     "test_support.py",
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""
