@@ -135,6 +135,10 @@ def epoch_of_lanes(
         sums = loss.sums(weights, statistics, batch, sets)
         return loss.total(sums[0]), jax.tree.map(lambda *parts: jnp.stack(parts), *sums)
 
+    def moved_by(w: Array, change: Array) -> Array:
+        decay = loss.options.weight_decay if w.ndim > 2 else 0.0  # lanes first: a matrix has three
+        return w - loss.options.learning_rate * (change + decay * w if decay else change)
+
     def step(carry: tuple[Any, Any, TermSums], chosen: Array) -> tuple[tuple[Any, Any, TermSums], None]:
         weights, moments, seen = carry
         batch = FluxBatch(*(jnp.asarray(part)[chosen] for part in table.batch))
@@ -144,7 +148,7 @@ def epoch_of_lanes(
         slope_of = jax.vmap(jax.grad(loss_of, has_aux=True), in_axes=(0, 0, None, 0))
         slope, sums = slope_of(weights, rows.statistics, batch, sets)
         change, moments = jax.vmap(adam.update)(slope, moments)
-        weights = jax.tree.map(lambda w, c: w - loss.options.learning_rate * c, weights, change)
+        weights = jax.tree.map(moved_by, weights, change)
         return (weights, moments, jax.tree.map(jnp.add, seen, sums)), None
 
     block = len(lanes.steps)
