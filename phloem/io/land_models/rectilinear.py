@@ -42,6 +42,11 @@ class Rectilinear:
         """Rows and columns."""
         return len(self.latitude), len(self.longitude)
 
+    def __str__(self) -> str:
+        way = "south to north" if self.latitude[1] > self.latitude[0] else "north to south"
+        first = f"the first at {self.latitude[0]:g}, {self.longitude[0]:g}"
+        return f"{self.shape[0]} x {self.shape[1]} cells, rows from {way}, {first}"
+
     def areas(self) -> np.ndarray:
         """Return areas of the cells, m2, (rows, columns)."""
         tall = np.sin(np.deg2rad(self.north)) - np.sin(np.deg2rad(self.south))

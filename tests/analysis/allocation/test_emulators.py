@@ -62,7 +62,9 @@ def test_years_of_a_cell_and_cells_of_a_block_are_left_out_together(scheme: str)
 def test_blocked_skill_is_lower_where_only_neighbours_tell_and_equal_where_a_cause_is_known() -> None:
     rows = made()
     found = {
-        scheme: skill(rows, RatioMode.STRICT, cross_validated(rows, RatioMode.STRICT, scheme, QUICK), include_ocean=False)
+        scheme: skill(
+            rows, RatioMode.STRICT, cross_validated(rows, RatioMode.STRICT, scheme, QUICK), include_ocean=False
+        )
         for scheme in ("random", "blocked")
     }
     ratios = {scheme: one["mean"]["ratios"] for scheme, one in found.items()}

@@ -58,7 +58,11 @@ def test_months_of_every_dialect_are_those_from_2003_to_2005(values: np.ndarray,
         ([1, 2, 3], {}, 36),
         ([109260, 109620, 109980], {"units": "days since 1700-01-01", "calendar": "360_day"}, 0),
         ([2647272, 2656056, 2664816], {"units": "hours since 1701-07-01", "calendar": "proleptic_gregorian"}, 0),
-        ([731095, 731460, 731825], {"units": "days since 0001-01-01", "calendar": "noleap", "long_name": "end of it"}, 0),
+        (
+            [731095, 731460, 731825],
+            {"units": "days since 0001-01-01", "calendar": "noleap", "long_name": "end of it"},
+            0,
+        ),
     ],
 )
 def test_years_of_every_dialect_are_2003_to_2005(values: list[float], attributes: dict[str, Any], monthly: int) -> None:

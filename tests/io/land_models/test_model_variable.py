@@ -105,7 +105,9 @@ def test_other_dimensions_are_refused(
 
 def test_a_file_of_another_variable_is_refused_with_what_it_has(tmp_path: Path) -> None:
     path = write(tmp_path / "gpp.nc", np.zeros((24, 9, 12)), name="burned", units="1")
-    with pytest.raises(InputError, match="0 variables that are gpp; one is due. The file has lat, lon, time, burned|burned"):
+    with pytest.raises(
+        InputError, match="0 variables that are gpp; one is due. The file has lat, lon, time, burned|burned"
+    ):
         first_month(path)
 
 
@@ -133,7 +135,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
         file["time"].units = "months since 1901-01-01"
         file.createVariable("lat", "f8", ("lat",))[:] = np.arange(-87.5, 90, 5)
         file.createVariable("lon", "f8", ("lon",))[:] = np.arange(3.0, 360, 6)
-        variable = file.createVariable("gpp", "f4", ("time", "PFT", "lat", "lon"), chunksizes=(1, 10, 36, 60), zlib=True)
+        variable = file.createVariable(
+            "gpp", "f4", ("time", "PFT", "lat", "lon"), chunksizes=(1, 10, 36, 60), zlib=True
+        )
         variable.units = "gC m-2 d-1"
         for step in range(600):
             variable[step] = 0.1
