@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from threadpoolctl import threadpool_limits
 
 from phloem.analysis.allocation.model_statistics import STATISTICS
