@@ -12,9 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from phloem.errors import InputError
-
-EARTH_RADIUS = 6.371e6
-"""m; IUGG mean radius, rounded as land models do."""
+from phloem.io.grids.placed_cells import EARTH_RADIUS
 
 _ROUND = 360.0
 
