@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.io.flux_towers.quality_rules import GoodMonths
+
 Columns = Mapping[str, np.ndarray]
 """Drivers of rows, each row a month of a place: float64 (rows,) by the names in `tower_quantities.QUANTITIES` and
 `OF_SITE`, in their units, NaN where missing; and `igbp`, number in `tower_quantities.IGBP` counted from 1, NaN where
@@ -29,6 +31,15 @@ class FluxRows:
     site: np.ndarray
     columns: Columns
     observed: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, good: GoodMonths) -> FluxRows:
+        """Return the rows of months that count by their quality.
+
+        Args:
+            good: as `quality_rules.flux_rows` gives them.
+        """
+        return cls(good.sites, good.site, good.columns, good.observed)
 
     def __len__(self) -> int:
         return len(self.site)

@@ -21,6 +21,7 @@ class TowerMonths:
         igbp: plant class of each tower, as DBF; empty where unknown.
         provenance: one row a tower, of texts by column.
         notes: what was seen and dropped, in words.
+        checksum: SHA-256 of the file they were read from, in hexadecimal; empty where there is no one file.
     """
 
     sites: tuple[str, ...]
@@ -30,3 +31,9 @@ class TowerMonths:
     igbp: tuple[str, ...]
     provenance: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    checksum: str = ""
+
+
+def in_half_turns(longitude: np.ndarray) -> np.ndarray:
+    """Return longitudes of -180 to 360 degrees east in -180 to 180; those that are there keep their bits."""
+    return np.where(longitude >= 180.0, longitude - 360.0, longitude)

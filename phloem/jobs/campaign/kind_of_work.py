@@ -61,9 +61,11 @@ class Near(NamedTuple):
 
 
 KINDS = {
+    "application": "phloem.jobs.kinds.application:Applications",
     "calibration": "phloem.jobs.kinds.calibration:Calibrations",
     "simulation": "phloem.jobs.kinds.simulation:Simulations",
     "training": "phloem.jobs.kinds.training:Trainings",
+    "upscaling": "phloem.jobs.kinds.upscaling:Upscalings",
 }
 """Module and class of each kind, by the name that experiments give."""
 

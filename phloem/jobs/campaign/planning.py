@@ -18,7 +18,7 @@ from phloem.jobs.config.campaign_file import Configuration, load_configuration
 from phloem.jobs.config.toml_file import TEMPLATES
 from phloem.jobs.progress import INTERRUPTS
 
-KINDS = ("tower", "synthetic", "grid", "network")
+KINDS = ("tower", "synthetic", "grid", "network", "upscaling")
 """What `phloem new` can write."""
 
 MARKER = ".planning"

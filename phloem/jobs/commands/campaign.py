@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def new(
     path: Annotated[Path, typer.Argument(help="Campaign file to write.")],
     kind: Annotated[
-        Kind, typer.Option("--kind", help="Of its data: tower files, a driver store, or made ones.")
+        Kind, typer.Option("--kind", help="Tower files, a driver store, made ones; networks; fluxes of towers.")
     ] = Kind.TOWER,
 ) -> None:
     """Write a commented campaign file to start from.

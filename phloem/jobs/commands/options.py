@@ -72,6 +72,7 @@ class Kind(StrEnum):
     SYNTHETIC = "synthetic"
     GRID = "grid"
     NETWORK = "network"
+    UPSCALING = "upscaling"
 
 
 class What(StrEnum):
@@ -85,6 +86,7 @@ class What(StrEnum):
     GROWTH_CURVES = "growth-curves"
     PUBLISHED_PATCHES = "published-patches"
     TOWER_PATCHES = "tower-patches"
+    TOWERS = "towers"
     GLOBE = "globe"
 
 

@@ -30,6 +30,13 @@ EXAMPLE = "optimiser.iterations=2500"
 """Of what the command line sets."""
 
 
+_WHOLE = {
+    "patches": "the patch store that `phloem ingest --what patches` made",
+    "flux-towers": "the table of tower months that `phloem ingest --what towers` made",
+}
+"""Data that are taken whole, and what `data.path` is then."""
+
+
 class CampaignSection(Section):
     """Name, seed and restarts."""
 
@@ -42,8 +49,9 @@ class Data(Section):
     """Source of drivers and observations.
 
     `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `patches` a patch store
-    (`phloem ingest --what patches`), `synthetic` is made when the campaign
-    is planned: a transect of towers, or a `boreal` domain, which is a driver store.
+    (`phloem ingest --what patches`), `flux-towers` a table of tower months (`phloem ingest --what towers`), `synthetic`
+    is made when the campaign is planned: a transect of towers, or a `boreal` domain, which is a driver store, or months
+    of `flux-towers`.
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
     `on_bad` says what happens where some cells cannot be used: all are named and refused, or they are left out.
@@ -52,7 +60,7 @@ class Data(Section):
     `stamps` where stamps stand in their days, if a grid file has no time bounds.
     """
 
-    kind: Literal["tower", "grid", "patches", "synthetic"]
+    kind: Literal["tower", "grid", "patches", "flux-towers", "synthetic"]
     path: str | None = None
     sites: Annotated[list[str], Field(min_length=1)] | None = None
     quality: Literal["repair", "keep", "refuse"] = "repair"
@@ -60,7 +68,7 @@ class Data(Section):
     on_bad: Literal["refuse", "drop"] = "refuse"
     variables: Variables = Field(default_factory=dict)
     stamps: StampsAt = "begin"
-    domain: Literal["transect", "boreal", "globe"] = "transect"
+    domain: Literal["transect", "boreal", "globe", "flux-towers"] = "transect"
     globe: Globe | None = None
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4
@@ -71,8 +79,8 @@ class Data(Section):
             raise ValueError('data.path is needed for kind = "tower": the folder that holds the tower files')
         if self.kind == "grid" and self.path is None:
             raise ValueError('data.path is needed for kind = "grid": the driver store that `phloem ingest` made')
-        if self.kind == "patches":
-            self._check_patches()
+        if self.kind in _WHOLE:
+            self._check_whole()
         if self.globe is not None and (self.kind, self.domain) != ("synthetic", "globe"):
             raise ValueError('[data.globe] goes with kind = "synthetic" and domain = "globe"')
         if self.kind == "synthetic" and (self.path or self.sites or self.reference):
@@ -85,11 +93,10 @@ class Data(Section):
             raise ValueError('data.variables and data.stamps go with kind = "tower" or "grid"')
         return self
 
-    def _check_patches(self) -> None:
+    def _check_whole(self) -> None:
+        """Refuse keys that say of towers and cells what a file that is taken whole says itself."""
         if self.path is None:
-            raise ValueError(
-                'data.path is needed for kind = "patches": the patch store that `phloem ingest --what patches` made'
-            )
+            raise ValueError(f'data.path is needed for kind = "{self.kind}": {_WHOLE[self.kind]}')
         if given := [name for name in ("sites", "reference", "variables") if getattr(self, name)]:
             raise ValueError(f'data.{given[0]} goes with kind = "tower" or "grid"')
 
@@ -201,7 +208,7 @@ class Configuration(Section):
             science["data"]["globe"] = self.data.earth.model_dump()
         if self.data.kind == "tower":
             science["data"] = {"kind": "tower", "quality": self.data.quality}
-        elif self.data.kind in ("grid", "patches"):
+        elif self.data.kind in ("grid", *_WHOLE):
             science["data"] = {"kind": self.data.kind}
         if self.data.variables:
             science["data"]["variables"] = self.data.model_dump(include={"variables"})["variables"]

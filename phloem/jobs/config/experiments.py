@@ -23,10 +23,14 @@ SIDE_BY_SIDE = ("baseline", "single-year", "growth-curve")
 EXPERIMENTS = {
     **dict.fromkeys(("site", *SIDE_BY_SIDE), _DALEC),
     "network": "phloem.jobs.network.table:NetworkTable",
+    "upscaling": "phloem.jobs.upscaling.table:UpscalingTable",
 }
 """The experiments of this package: module and class of each."""
 
-WRITTEN_BY_COMMANDS = {"simulation": "phloem.jobs.simulation.table:SimulationTable"}
+WRITTEN_BY_COMMANDS = {
+    "application": "phloem.jobs.application.table:ApplicationTable",
+    "simulation": "phloem.jobs.simulation.table:SimulationTable",
+}
 """Those that a command writes, as `phloem simulate`, and nobody by hand."""
 
 

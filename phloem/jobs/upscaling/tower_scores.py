@@ -1,0 +1,138 @@
+"""Scores of an upscaling at what its models had not seen, and how much its intervals hold: DIR/scores.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phloem.analysis.upscaling.conformal import Conformal, calibrate, leave_tower_out_coverage
+from phloem.analysis.upscaling.fitted_upscaling import SPREAD
+from phloem.analysis.upscaling.flux_scores import score_document, score_table
+from phloem.errors import WorkError
+from phloem.jobs.upscaling.fit_units import TowerData
+from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
+from phloem.jobs.upscaling.table import UpscalingTable
+from phloem.jobs.upscaling.tile_fits import BASELINE
+
+HEADLINE = "tower"
+"""Scheme that tells of places never seen."""
+
+MEANINGS = {
+    "tower": "towers never seen",
+    "row": "months of towers that were seen, as published",
+    "block": "boxes of degrees never seen",
+    "year": "years never seen",
+}
+"""What each scheme tells."""
+
+
+def scores_path(root: Path) -> Path:
+    """Return the file of a campaign's scores."""
+    return root / "scores.json"
+
+
+def interval_scheme(table: UpscalingTable) -> str | None:
+    """Return the scheme whose residuals calibrate intervals: towers, else boxes, which no model had seen either."""
+    return next((scheme for scheme in ("tower", "block") if scheme in table.cv), None)
+
+
+def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictions) -> dict[str, Any]:
+    """Return what scores.json holds.
+
+    By way, where several are learned, and by scheme: the scores of each flux. Beside them `baseline`, the process
+    models alone, `coverage` of the intervals by way and flux, and `meaning` of the schemes.
+    """
+    schemes = found.schemes
+    predicted = {
+        way: {scheme: {flux: found.mean(scheme, way, flux) for flux in found.fluxes} for scheme in schemes}
+        for way in found.ways
+    }
+    baseline = predicted.pop(BASELINE)
+    document = score_document(data.rows, predicted)
+    document["baseline"] = {scheme: score_table(data.rows, fluxes) for scheme, fluxes in baseline.items()}
+    document["meaning"] = {scheme: MEANINGS[scheme] for scheme in schemes}
+    scheme = interval_scheme(table)
+    if scheme is not None:
+        document["coverage"] = {
+            way: {flux: coverage_of(table, data, found, scheme, way, flux) for flux in found.fluxes}
+            for way in table.learn
+        }
+    return document
+
+
+def coverage_of(
+    table: UpscalingTable, data: TowerData, found: LeftOutPredictions, scheme: str, way: str, flux: str
+) -> dict[str, Any]:
+    """Return which share of months intervals hold at towers that had no part in them."""
+    members = found.of(scheme, way, flux)
+    observed = np.asarray(data.rows.observed[flux])
+    mean, spread = found.mean(scheme, way, flux), member_spread(members)
+    low, high = member_band(members)
+    coverage = leave_tower_out_coverage(observed, mean, spread, data.rows.site, table.level, band=(low, high))
+    return coverage.to_json()
+
+
+def calibrated(
+    table: UpscalingTable, data: TowerData, found: LeftOutPredictions, scheme: str, way: str, flux: str
+) -> Conformal:
+    """Return the intervals of a flux, from all towers that were left out."""
+    spread = member_spread(found.of(scheme, way, flux))
+    mean = found.mean(scheme, way, flux)
+    return calibrate(np.asarray(data.rows.observed[flux]), mean, spread, data.rows.site, table.level)
+
+
+def member_spread(members: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of members, NaN where any is missing, (rows,)."""
+    spread: np.ndarray = members.std(0)
+    return spread
+
+
+def member_band(members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 5th and 95th percentile of members, (rows,) each."""
+    low, high = np.quantile(members, SPREAD, axis=0)
+    return low, high
+
+
+def read_scores(root: Path) -> dict[str, Any]:
+    """Return the scores of a merged campaign.
+
+    Raises:
+        WorkError: they are not there, or not readable.
+    """
+    path = scores_path(root)
+    try:
+        scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WorkError(f"{path}: not there; make it with: phloem merge {root}") from error
+    except (OSError, ValueError) as error:
+        raise WorkError(f"{path}: not readable ({error}); make it again with: phloem merge {root}") from error
+    return scores
+
+
+def scores_by_way(scores: Mapping[str, Any], learn: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the scores of each way, as they are kept apart where several are learned."""
+    return {way: scores[way] for way in learn} if len(learn) > 1 else {learn[0]: scores}
+
+
+def describe_scores(root: Path, table: UpscalingTable) -> list[str]:
+    """Return the headline of each scheme and way, line by line."""
+    scores, lines = read_scores(root), []
+    for scheme in table.cv:
+        lines.append(f"{MEANINGS[scheme]} ({scheme}), nse:")
+        by_way = {BASELINE: scores[BASELINE], **scores_by_way(scores, table.learn)}
+        for way, of_way in by_way.items():
+            each = [f"{flux} {_text(of_way[scheme][flux]['nse'])}" for flux in table.fluxes]
+            lines.append(f"  {way:9s} {'  '.join(each)}")
+    coverage = scores.get("coverage", {}).get(table.applied_way)
+    if coverage:
+        held = "  ".join(f"{flux} {100 * one['share']:.0f} %" for flux, one in coverage.items())
+        lines.append(f"{100 * table.level:.0f} % intervals hold at towers never seen: {held}")
+    return lines
+
+
+def _text(value: float | None) -> str:
+    return "  -  " if value is None else f"{value:5.2f}"

@@ -1,0 +1,1 @@
+"""Process baselines of upscaling: light-use efficiency, respiration, evaporation; pure functions of arrays."""
