@@ -29,6 +29,7 @@ from phloem.jobs.upscaling_analyses.left_out_scores import (
     Compared,
     compared,
     coverage_document,
+    net_exchange_document,
     pairs_of,
     scores_document,
     tower_places,
@@ -82,6 +83,7 @@ def benchmark_upscaling(
                     **_facts(upscaling, chosen, file),
                     **scores,
                     "coverage": coverage,
+                    "net_exchange": net_exchange_document(upscaling, chosen),
                     "products": checked,
                     "notes": [*notes, *failed],
                 }
