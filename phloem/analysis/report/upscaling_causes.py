@@ -50,8 +50,8 @@ def _importance(folder: Path, document: Mapping[str, Any], files: ReportFiles) -
         files.keep(DATA, "upscaling_importance.csv", (folder / "importance.csv").read_bytes())
     first = document["fluxes"][0]
     lines = [
-        f"{first['share'][0].upper()}{first['share'][1:]}, of the {first['members']} models a flux that maps are made by "
-        f"({document['learner']}), at {first['rows']:,} months of towers. "
+        f"{first['share'][0].upper()}{first['share'][1:]}, of the {first['members']} models a flux that maps are made "
+        f"by ({document['learner']}), at {first['rows']:,} months of towers. "
         + "; ".join(f"{way}: {one['explains']}" for way, one in first["ways"].items())
         + ".",
         "These are ways of the models, not causes: predictors that go together share their importance as it fell.",
@@ -89,10 +89,10 @@ def _causes(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Re
     if causes is None:
         return pictures_section("causes", title, why or ["No region was asked for."], [], warn=bool(why))
     lines = [
-        "Monthly means of a region's towers. Headline: the rank correlation of an arc's two ends under a Gaussian-copula "
-        "network, which is what the published figures label arcs with. It is no causal effect: what two series share "
-        "through the season is in it. Direct and total effects are those of a linear-Gaussian network, in standard "
-        "deviations, causal as far as the graph is right.",
+        "Monthly means of a region's towers. Headline: the rank correlation of an arc's two ends under a "
+        "Gaussian-copula network, which is what the published figures label arcs with. It is no causal effect: what two "
+        "series share through the season is in it. Direct and total effects are those of a linear-Gaussian network, in "
+        "standard deviations, causal as far as the graph is right.",
         *(["The mean of each calendar month was taken off before."] if causes["deseasonalised"] else []),
         *why,
     ]
@@ -134,7 +134,8 @@ def _region(folder: Path, region: Mapping[str, Any], level: float, files: Report
         off = region["printed"]["mean_absolute_difference"]
         note += (
             f" Mean absolute difference from the {len(printed)} values that Zhu et al. 2026 print: rank correlation "
-            f"{text(off['rank_correlation'])}, direct effects {text(off['direct'])}, total effects {text(off['total'])}."
+            f"{text(off['rank_correlation'])}, direct effects {text(off['direct'])}, total effects "
+            f"{text(off['total'])}."
         )
     note = " ".join([note, *(f"{line[0].upper()}{line[1:]}." for line in region["notes"])])
     return picture_part(region["region"], note, [drawn], is_open, plain_table(columns, rows))

@@ -126,16 +126,18 @@ def _quality(contents: UpscalingContents, files: ReportFiles) -> ReportSection:
         [one.of, one.rule, f"{one.months:,}", str(one.towers)] for one in contents.quality if one.offered is None
     ]
     lines = [
-        "Months of the towers' table that count, and what each rule dropped of those that the rules before it left."
+        "Months of the towers' table that count, and what each rule dropped of those that the rules before it left.",
+        *(f"{note[0].upper()}{note[1:].rstrip('.')}." for note in contents.quality_notes if note),
     ]
+    heads = ["flux", "months in the table", "months that count", "towers"]
     parts = [
-        picture_part("", "", [], table=plain_table(["flux", "months in the table", "months that count", "towers"], kept)),
+        picture_part("", "", [], table=plain_table(heads, kept)),
         picture_part(
             "Dropped", "" if dropped else "Nothing was dropped.", [],
             table=plain_table(["of", "rule", "months", "towers"], dropped, 2) if dropped else None,
         ),
     ]  # fmt: skip
-    return pictures_section("quality", "Quality control", [*lines, *contents.quality_notes], parts)
+    return pictures_section("quality", "Quality control", lines, parts)
 
 
 def _provenance(contents: UpscalingContents, files: ReportFiles) -> ReportSection:

@@ -78,10 +78,11 @@ def _exchange(folder: Path, exchange: Mapping[str, Any] | None, files: ReportFil
     if exchange is None:
         return None
     note = (
-        f"NEE as it was learned against RECO − GPP of the same product, {exchange['pairs']:,} cells and months, weighted "
-        f"by area: r² (Pearson) {text(exchange['r2_pearson'])}, NSE {text(exchange['nse'])}, slope of NEE on RECO − GPP "
-        f"{text(exchange['slope_obs_on_pred'])}, bias of RECO − GPP {small(exchange['bias'])} gC m⁻² d⁻¹ (printed r² about "
-        "0.7, slope about 1). Three models that know nothing of each other do not add up by themselves."
+        f"NEE as it was learned against RECO − GPP of the same product, {exchange['pairs']:,} cells and months, "
+        f"weighted by area: r² (Pearson) {text(exchange['r2_pearson'])}, NSE {text(exchange['nse'])}, slope of NEE on "
+        f"RECO − GPP {text(exchange['slope_obs_on_pred'])}, bias of RECO − GPP {small(exchange['bias'])} gC m⁻² d⁻¹ "
+        "(printed r² about 0.7, slope about 1). Three models that know nothing of each other do not add up by "
+        "themselves."
     )
     drawn = picture(folder, "net_exchange.png", "difference of both ways to NEE on maps", files, "benchmark")
     return picture_part("Net exchange, direct and indirect", note, [drawn])

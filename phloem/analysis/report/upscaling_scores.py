@@ -49,12 +49,20 @@ SCHEME_WORDS = {
     ),
     "row": (
         "Months of towers that were seen (cv = row)",
-        "Months were left out at random, so that every tower had part in every fit by its other months. This reproduces "
-        "what was published. Nobody may read these numbers as skill at places without a tower.",
+        "Months were left out at random, so that every tower had part in every fit by its other months. This "
+        "reproduces what was published. Nobody may read these numbers as skill at places without a tower.",
         True,
     ),
 }
 """Heading of each scheme, what it tells, and whether it is likely to be misread."""
+
+WAY_WORDS = {
+    "baseline": "the process baselines",
+    "residual": "baseline and learned residual",
+    "direct": "direct learning",
+    "blend": "blends of residual and direct learning",
+}
+"""Ways of learning in words."""
 
 
 def upscaling_scores_sections(found: Found, files: ReportFiles) -> list[ReportSection]:
@@ -118,11 +126,9 @@ def _printed(row: Mapping[str, Any]) -> str:
 
 def _pairs(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
     drawn = picture(folder, "observed_predicted.png", "observed against predicted fluxes", files, "benchmark")
-    ways = {"baseline": "the process baselines", "residual": "baseline and learned residual", "direct": "direct learning",
-            "blend": "blends of residual and direct learning"}  # fmt: skip
     lines = [
-        f"Monthly means by {ways[document['way']]}, by which maps are made; colours count months on a logarithmic scale; "
-        "dashed: 1:1. A column is a cross-validation: only towers and boxes never seen tell of places without a tower.",
+        f"Monthly means by {WAY_WORDS[document['way']]}; colours count months on a logarithmic scale; dashed: 1:1. A "
+        "column is a cross-validation: only towers and boxes never seen tell of places without a tower.",
     ]
     return pictures_section("pairs", "Observed against predicted", lines, [picture_part("", "", [drawn])])
 
@@ -179,8 +185,8 @@ def _intervals(folder: Path, document: Mapping[str, Any], files: ReportFiles) ->
                "width of intervals", "width of the band", "unit"]  # fmt: skip
     drawn = picture(folder, "coverage.png", "months held by intervals and by the ensemble's band", files, "benchmark")
     lines = [
-        f"Conformal intervals of {100 * level:.0f} % from residuals of what was left out, measured at towers that had no "
-        "part in them. The band between 5 and 95 % of the members is a spread and no interval: it holds far less.",
+        f"Conformal intervals of {100 * level:.0f} % from residuals of what was left out, measured at towers that had "
+        "no part in them. The band between 5 and 95 % of the members is a spread and no interval: it holds far less.",
         "The intervals hold on the mean over towers; in single classes, climates and towers they may hold less.",
     ]
     off = any(abs(one["share"] - level) > 0.05 for one in coverage["fluxes"].values())
@@ -218,8 +224,10 @@ def _towers(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Re
     )  # fmt: skip
     nse = picture(folder, "towers_nse.png", "NSE of each tower on a map", files, "benchmark")
     bias = picture(folder, "towers_bias.png", "bias of each tower on a map", files, "benchmark")
-    lines = [f"{SCHEME_WORDS[scheme][0]}, by {way}: each tower by the models that had not seen it. NSE of a tower's own "
-             "months, against its own mean; bias: predicted less observed."]  # fmt: skip
+    lines = [
+        f"{SCHEME_WORDS[scheme][0]}, by {way}. NSE of a tower's own months, against its own mean; bias: predicted less "
+        "observed."
+    ]
     parts = [
         picture_part("NSE", "", [nse]),
         picture_part("Bias", "", [bias]),

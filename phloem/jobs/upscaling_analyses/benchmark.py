@@ -11,7 +11,7 @@ import numpy as np
 
 from phloem.analysis.attribution.result_files import plain, to_csv
 from phloem.analysis.style.plot_style import to_png
-from phloem.analysis.style.wording import fixed
+from phloem.analysis.style.wording import fixed, typeset
 from phloem.analysis.upscaling.left_out_figures import (
     coverage_figure,
     group_scores_figure,
@@ -152,7 +152,7 @@ def _draw(
         values = {}
         for flux in chosen.fluxes:
             found = [of_tower.get((flux, tower), {}).get(key) for tower in places.names]
-            title = flux.upper() if score else f"{flux.upper()}, {document['units'][flux]}"
+            title = flux.upper() if score else f"{flux.upper()}, {typeset(document['units'][flux])}"
             values[title] = np.array([np.nan if one is None else one for one in found])
         words = "NSE of the tower's months" if score else "predicted less observed"
         try:

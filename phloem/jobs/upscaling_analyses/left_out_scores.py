@@ -86,7 +86,8 @@ def tower_places(upscaling: MergedUpscaling) -> TowerPlaces:
     numbers = np.asarray(rows.columns["igbp"])[first]
     return TowerPlaces(
         tuple(rows.sites[number] for number in there.tolist()),
-        *(np.asarray(rows.columns[name], float)[first] for name in ("lat", "lon")),
+        np.asarray(rows.columns["lat"], float)[first],
+        np.asarray(rows.columns["lon"], float)[first],
         tuple(IGBP[int(number) - 1] if np.isfinite(number) else "" for number in numbers),
     )
 
@@ -118,8 +119,8 @@ def coverage_document(upscaling: MergedUpscaling, chosen: Compared) -> tuple[dic
     scheme = interval_scheme(table)
     if scheme is None:
         return None, [
-            "no intervals: neither towers nor boxes were left out (experiment.cv), so that nothing tells how far models "
-            "are off at places never seen"
+            "no intervals: neither towers nor boxes were left out (experiment.cv), so that nothing tells how far "
+            "models are off at places never seen"
         ]
     groups: list[dict[str, Any]] = []
     fluxes: dict[str, Any] = {}

@@ -121,8 +121,8 @@ def _notes(campaign: Campaign, table: UpscalingTable, document: Mapping[str, Any
         )
     if "row" in table.cv and "tower" in table.cv:
         notes.append(
-            "Two cross-validations are shown. That of towers never seen (`tower`) is the skill at places without a tower; "
-            "that of random months (`row`) is how the literature's figures came about, and is no such thing."
+            "Two cross-validations are shown. That of towers never seen (`tower`) is the skill at places without a "
+            "tower; that of random months (`row`) is how the literature's figures came about, and is no such thing."
         )
     return notes
 

@@ -56,8 +56,8 @@ def _fits(root: Path, status: np.ndarray, units: list[str]) -> Iterator[str]:
         yield f"{len(lost)} of {good.size} fits are missing: {some(lost)}. `phloem run {root}` goes on."
     if status.shape[1] < FEW_MEMBERS:
         yield (
-            f"{status.shape[1]} members: the spread between them, and what intervals take from it, are of too few; more "
-            "are `campaign.members`."
+            f"{status.shape[1]} members: the spread between them, and what intervals take from it, are of too few; "
+            "more are `campaign.members`."
         )
 
 
@@ -107,8 +107,8 @@ def _skill(document: Mapping[str, Any]) -> Iterator[str]:
         ]
         if gaps:
             yield (
-                f"Scores of random rows are of towers that were seen, and no skill elsewhere: NSE of rows against that of "
-                f"{document['meaning'][scheme]}: {', '.join(gaps)}."
+                f"Scores of random rows are of towers that were seen, and no skill elsewhere: NSE of rows against that "
+                f"of {document['meaning'][scheme]}: {', '.join(gaps)}."
             )
 
 
@@ -129,8 +129,8 @@ def _coverage(document: Mapping[str, Any]) -> Iterator[str]:
         ]
         if short:
             yield (
-                f"{flux.upper()}: intervals of {fixed(100 * level, 0)} % hold less than {fixed(100 * (level - SHORT), 0)} "
-                f"% in {', '.join(short)}."
+                f"{flux.upper()}: intervals of {fixed(100 * level, 0)} % hold less than "
+                f"{fixed(100 * (level - SHORT), 0)} % in {', '.join(short)}."
             )
 
 
@@ -167,8 +167,8 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     if poor:
         each = ", ".join(f"{flux.upper()} {fixed(nse, 2)}" for flux, nse in poor.items())
         yield (
-            f"Departures from the mean cycle of the year are hardly predicted (NSE {each}): trends and variability between "
-            "years of maps are to be read with care."
+            f"Departures from the mean cycle of the year are hardly predicted (NSE {each}): trends and variability "
+            "between years of maps are to be read with care."
         )
 
 
@@ -176,10 +176,10 @@ def _net_exchange(document: Mapping[str, Any]) -> Iterator[str]:
     found = document["net_exchange"]
     if found is not None and found["between"]["nse"] is not None:
         yield (
-            f"NEE that is learned and RECO − GPP are not one and the same: at {document['meaning'][document['headline']]} "
-            f"r² (Pearson) {fixed(found['between']['r2_pearson'], 2)} and NSE {fixed(found['between']['nse'], 2)} between "
-            f"them; against observed NEE the first has NSE {_text(found['direct']['nse'])}, the second "
-            f"{_text(found['indirect']['nse'])}."
+            "NEE that is learned and RECO − GPP are not one and the same: at "
+            f"{document['meaning'][document['headline']]} r² (Pearson) {_text(found['between']['r2_pearson'])} and NSE "
+            f"{_text(found['between']['nse'])} between them; against observed NEE the first has NSE "
+            f"{_text(found['direct']['nse'])}, the second {_text(found['indirect']['nse'])}."
         )
 
 
@@ -189,7 +189,8 @@ def _products(document: Mapping[str, Any]) -> Iterator[str]:
         return
     outside = products.get("outside")
     if outside:
-        yield f"{fixed(100 * outside, 0)} % of the product's months lie outside of the area of applicability (`inside` = 0)."
+        share = fixed(100 * outside, 0)
+        yield f"{share} % of the product's months lie outside of the area of applicability (`inside` = 0)."
     if products["mass"] is None:
         return
     open_ones = {
