@@ -90,8 +90,8 @@ def _causes(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Re
         return pictures_section("causes", title, why or ["No region was asked for."], [], warn=bool(why))
     lines = [
         "Monthly means of a region's towers. Headline: the rank correlation of an arc's two ends under a "
-        "Gaussian-copula network, which is what the published figures label arcs with. It is no causal effect: what two "
-        "series share through the season is in it. Direct and total effects are those of a linear-Gaussian network, in "
+        "Gaussian-copula network, which is what the published figures label arcs with. It is no causal effect: what "
+        "two series share through the season is in it. Direct and total effects are those of a linear-Gaussian network, in "
         "standard deviations, causal as far as the graph is right.",
         *(["The mean of each calendar month was taken off before."] if causes["deseasonalised"] else []),
         *why,

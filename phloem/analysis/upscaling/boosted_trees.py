@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from phloem.analysis.upscaling.upscaling_settings import TreeOptions
 from phloem.errors import InputError
+from phloem.kernels.trees.coded_trees import CodedTrees, TreeNodes, can_compile, code_trees
 
 KIND = "kind"
 """Array of a saved model that names the class of trees."""
+
+
+MANY_ROWS = 4096
+"""Rows from which on trees are brought to the form in which they take an eighth of the time."""
 
 
 class FittedTrees(Protocol):
@@ -39,8 +46,17 @@ class GradientTrees:
         self.booster = booster
         booster.set_param({"nthread": 1})
 
+    @cached_property
+    def coded(self) -> CodedTrees | None:
+        """The same trees in the form that very many rows are predicted by, with the same bits; None where they have no
+        such form or there is no compiler.
+        """
+        return coded_booster(self.booster) if can_compile() else None
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return predictions, float32 (rows,)."""
+        if len(x) >= MANY_ROWS and self.coded is not None:
+            return self.coded.predict(x)
         return np.asarray(self.booster.inplace_predict(np.ascontiguousarray(x, dtype=np.float32)), dtype=np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -59,6 +75,30 @@ class GradientTrees:
     def to_bytes(self) -> bytes:
         """Return the model as bytes."""
         return packed({KIND: np.asarray(self.kind), **self.arrays()})
+
+
+def coded_booster(booster: Any) -> CodedTrees | None:
+    """Return the trees of a booster in coded form; None where they have none.
+
+    Args:
+        booster: `xgboost.Booster` of squared errors.
+    """
+    model = json.loads(bytes(booster.save_raw("json")))["learner"]
+    trees = model["gradient_booster"]["model"]["trees"]
+    if any(tree["categories"] for tree in trees):
+        return None
+    nodes = [
+        TreeNodes(
+            left=np.array(tree["left_children"]),
+            right=np.array(tree["right_children"]),
+            feature=np.array(tree["split_indices"]),
+            value=np.array(tree["split_conditions"], np.float32),
+            missing_left=np.array(tree["default_left"], bool),
+        )
+        for tree in trees
+    ]
+    start = np.float32(model["learner_model_param"]["base_score"].strip("[]"))
+    return code_trees(nodes, booster.num_features(), float(start))
 
 
 class HistogramTrees:

@@ -50,6 +50,44 @@ def variable_of(column: str) -> str:
     return match["variable"] if match else column
 
 
+def explainable_trees(model: Any) -> Any:
+    """Return what the explainer takes: xgboost's booster, or the tables of scikit-learn's histogram trees.
+
+    Args:
+        model: an estimator of either library, a model with a `booster`, or one with `start`, `nodes` and `lengths`:
+            the prediction before any tree, nodes of all trees one below the other in scikit-learn's layout, and how
+            many each has.
+
+    Raises:
+        InputError: a cascade, whose later layers see predictions of the former, so that shares of drivers are not
+            defined by its trees.
+    """
+    booster = getattr(model, "booster", None)  # the name of a booster in xgboost's own estimators
+    if hasattr(booster, "save_raw"):
+        return booster
+    if hasattr(model, "nodes") and hasattr(model, "lengths"):
+        trees = [_tree_table(nodes) for nodes in np.split(model.nodes, np.cumsum(model.lengths)[:-1])]
+        return {"trees": trees, "base_offset": float(model.start), "input_dtype": np.float64}
+    if getattr(model, "kind", "") == "cascade":
+        raise InputError("importance: a cascade's trees are not explained; fit one boosted model")
+    return model
+
+
+def _tree_table(nodes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return one tree of scikit-learn's histogram trees in the explainer's words."""
+    leaf = nodes["is_leaf"].astype(bool)
+    left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
+    return {
+        "children_left": left,
+        "children_right": right,
+        "children_default": np.where(nodes["missing_go_to_left"].astype(bool), left, right),
+        "features": np.where(leaf, -2, nodes["feature_idx"].astype(np.int64)),
+        "thresholds": nodes["num_threshold"].astype(np.float64),
+        "values": nodes["value"].astype(np.float64)[:, None],
+        "node_sample_weight": nodes["count"].astype(np.float64),
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class VariableEffects:
     """What each variable of each row adds to the prediction of each model.
@@ -74,12 +112,13 @@ def variable_effects(
     cancels as it does in the prediction.
 
     Args:
-        models: trees of xgboost or scikit-learn, the members of an ensemble.
+        models: trees of xgboost or scikit-learn, the members of an ensemble; their own, or those that
+            `explainable_trees` takes.
         x: what is explained, (rows, columns); missing values go as the models take them.
         names: of the columns; where members see different ones, the names of each.
 
     Raises:
-        InputError: no models or rows, or names that do not fit the columns.
+        InputError: no models or rows, names that do not fit the columns, or a model whose trees are not explained.
     """
     if not len(models) or not len(x):
         raise InputError(f"importance: {len(models)} models and {len(x)} rows; at least one of each is due")
@@ -91,7 +130,9 @@ def variable_effects(
     variables = list(dict.fromkeys(variable_of(name) for name in all_names))
     effects, expected = np.zeros((len(models), len(x), len(variables))), np.zeros(len(models))
     for number, (model, own) in enumerate(zip(models, of_models, strict=True)):
-        phi, expected[number] = explain(model, x[:, np.array([all_names.index(name) for name in own])])
+        phi, expected[number] = explain(
+            explainable_trees(model), x[:, np.array([all_names.index(name) for name in own])]
+        )
         for column, name in enumerate(own):
             effects[number, :, variables.index(variable_of(name))] += phi[:, column]
     return VariableEffects(tuple(variables), effects, expected)

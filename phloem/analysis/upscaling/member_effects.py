@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.analysis.upscaling.explained_trees import explainable
+from phloem.analysis.upscaling.boosted_trees import GradientTrees, HistogramTrees
 from phloem.analysis.upscaling.flux_importance import VariableEffects, variable_effects
 from phloem.analysis.upscaling.member_model import FITTED, MemberModel
 
@@ -67,8 +67,8 @@ def member_effects(
     for way in FITTED:
         if way not in members[0].trees:
             continue
-        models = [explainable(one.trees[way]) for one in members]
-        if any(model is None for model in models):
+        models = [one.trees[way] for one in members]
+        if not all(isinstance(model, GradientTrees | HistogramTrees) for model in models):
             return None
         found = variable_effects(models, x, names)
         by_way[way] = found

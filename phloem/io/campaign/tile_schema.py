@@ -12,6 +12,9 @@ from phloem.names import POOR_BASIN_GAP, STATUS
 
 SCHEMA_VERSION = 1
 
+MAY_BE_EMPTY = ("trace", "value")
+"""Dimensions along which a tile may have nothing: no loss is traced, no month of a block has drivers."""
+
 SUCCESSES = (STATUS["calibrated"], STATUS["calibrated_after_redraw"], STATUS["budget"])
 """Values of status whose lanes count: one that ran out of steps no more than POOR_BASIN_GAP above the best is as good
 as the others."""
@@ -171,7 +174,7 @@ class TileSchema:
         if values.ndim != len(variable.dimensions):
             raise ValueError(f"variable {name!r}: shape {values.shape}, dimensions {variable.dimensions}")
         for dimension, length in zip(variable.dimensions, values.shape, strict=True):
-            if lengths.setdefault(dimension, length) != length or (length == 0 and dimension != "trace"):
+            if lengths.setdefault(dimension, length) != length or (length == 0 and dimension not in MAY_BE_EMPTY):
                 raise ValueError(f"variable {name!r}: {length} along {dimension!r}, where {lengths[dimension]} are due")
         if variable.dtypes == ("str",):
             if values.dtype.kind not in "UTO":

@@ -7,13 +7,14 @@ itself writes.
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from phloem.errors import InputError
 
@@ -22,6 +23,9 @@ RESOLUTIONS = ("HH", "HR", "DD", "MM")
 
 SITE = re.compile(r"(?<![A-Za-z])([A-Z]{2}-[A-Za-z0-9]{3})(?![A-Za-z0-9])")
 """A tower's name in the name of a file."""
+
+BUFFER = 1 << 20
+"""Bytes of a member of an archive that are unpacked at once."""
 
 _WITHIN = "!/"
 _OTHER = re.compile(r"(ERAI|ERA5|AUX[A-Z]*|BIF[A-Z]*|VARINFO|SITEINFO|INSTRUMENTS?|METADATA)$")
@@ -160,6 +164,7 @@ def opened(file: ArchivedFile) -> Iterator[IO[bytes]]:
             *outer, last = file.inside.split(_WITHIN)
             for name in outer:
                 archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(archive.open(name))))
-            yield stack.enter_context(archive.open(last))
+            # Lines of a member alone come four times slower: they are looked for in small pieces.
+            yield io.BufferedReader(cast(io.RawIOBase, stack.enter_context(archive.open(last))), BUFFER)
     except (OSError, EOFError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{file.where}: not readable ({error})") from error

@@ -33,7 +33,8 @@ class NumberTable:
         """Read the header.
 
         Args:
-            stream: the file, at its beginning; UTF-8 with or without a byte order mark, any line ends.
+            stream: the file, at its beginning; UTF-8 with or without a byte order mark, lines
+                that end as on Unix or Windows.
             where: file, for messages.
 
         Raises:

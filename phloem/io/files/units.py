@@ -1,8 +1,9 @@
 """Units as files write them, and the factors between them.
 
 A unit is a product of powers: `kg m-2 s-1`, `MgC ha-1`, `mm/d`, `g C m**-2 year-1`. The C behind a mass says of what it
-is and changes nothing; powers may be written as LaTeX has them, `m$^{-2}$`. A year has 365.25 days and a month is its twelfth. Two bridges are taken where dimensions ask
-for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water weighs 1 kg m-2.
+is and changes nothing; powers may be written as LaTeX has them, `m$^{-2}$`. A year has 365.25 days and a month is its
+twelfth. Two bridges are taken where dimensions ask for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water
+weighs 1 kg m-2.
 """
 
 from __future__ import annotations

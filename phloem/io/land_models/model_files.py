@@ -15,6 +15,9 @@ FLUXES = ("gpp", "ra", "rh", "npp", "nbp")
 STOCKS = ("cVeg", "cLeaf", "cWood", "cRoot", "cLitter", "cSoil")
 """Carbon stocks, read as gC m-2."""
 
+RECO = "reco"
+"""Ecosystem respiration, which upscaled products have and archives of land models do not."""
+
 COVER = "landCoverFrac"
 """Share of each plant type, by which densities of plant types are weighted."""
 
@@ -32,6 +35,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "cRoot": ("croot", "croottotal"),
     "cLitter": ("clitter", "clittertotal"),
     "cSoil": ("csoil", "csoiltotal"),
+    RECO: ("reco", "ter"),
     COVER: ("landcoverfrac", "landcover"),
 }
 """Names of files and variables, in lower case; the first is the protocol's own."""

@@ -173,6 +173,7 @@ def _steps(months: np.ndarray, where: str, single: bool, findings: list[str], le
     if (np.abs(steps - due) > (1 if annual else 0)).any():
         place = int(np.argmax(np.abs(steps - due) > (1 if annual else 0)))
         raise InputError(
-            f"{where}: {steps[place]} months between steps {place} and {place + 1}, where {due} are due; a step is missing"
+            f"{where}: {steps[place]} months between steps {place} and {place + 1}, where {due} are due; "
+            "a step is missing"
         )
     return ModelSteps(whole // 12, np.zeros_like(whole) if annual else whole % 12 + 1, tuple(findings), leap)

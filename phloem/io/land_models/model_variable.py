@@ -23,7 +23,7 @@ from phloem.errors import InputError
 from phloem.io.files.stored_values import FILLS, UNDECLARED, StoredValues, stored_values
 from phloem.io.files.units import conversion
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
-from phloem.io.land_models.model_files import COVER, FLUXES, quantity_of
+from phloem.io.land_models.model_files import COVER, FLUXES, RECO, quantity_of
 from phloem.io.land_models.model_steps import NAMES_OF_TIME, ModelSteps, read_steps
 from phloem.io.land_models.rectilinear import Rectilinear, read_rectilinear
 
@@ -90,7 +90,7 @@ class ModelVariable:
     @property
     def is_flux(self) -> bool:
         """Whether it is a flux, gC m-2 d-1; else a stock, gC m-2, or a share."""
-        return self.quantity in FLUXES
+        return self.quantity in (*FLUXES, RECO)
 
     def parts(self, year: int | None) -> Iterator[tuple[slice, np.ndarray]]:
         """Give the steps of a year in blocks: places in the year, and float64 (steps, plant types or 1, rows, columns).
@@ -188,15 +188,15 @@ def _open(
     where = f"{path}: variable {variable.name}"
     axes: dict[str, str] = {}
     for dimension in variable.dimensions:
-        word = _axis_word(file, dimension)
+        word = axis_word(file, dimension)
         if word and word in axes:
             raise InputError(f"{where}: both {axes[word]} and {dimension} are {word}")
         axes[word or "plant type"] = dimension
-    lacking = [word for word in (LATITUDE, LONGITUDE) if word not in axes]
+    lacking = [word for word in (LATITUDE, LONGITUDE) if axes.get(word) not in file.variables]
     if lacking or len(axes) != variable.ndim or variable.ndim > 4:
         raise InputError(
-            f"{where}: dimensions ({', '.join(variable.dimensions)}): time, latitude, longitude and perhaps plant types "
-            f"are due{', with a coordinate variable of each' if lacking else ''}"
+            f"{where}: dimensions ({', '.join(variable.dimensions)}): time, latitude, longitude and perhaps plant "
+            f"types are due{', with a coordinate variable of each' if lacking else ''}"
         )
     grid, findings = read_rectilinear(file[axes[LATITUDE]][:], file[axes[LONGITUDE]][:], str(path))
     found = list(findings)
@@ -209,10 +209,12 @@ def _open(
         )
     steps = None
     if "time" in axes:
-        axis = file[axes["time"]]
+        name = axes["time"]
+        length = len(file.dimensions[name])
+        values, attributes = (file[name][:], file[name].__dict__) if name in file.variables else (np.arange(length), {})
         steps = read_steps(
-            axis[:], axis.__dict__, f"{path}: variable {axis.name}", index_year=options.index_year,
-            monthly_steps=monthly_steps, single=quantity not in FLUXES,
+            values, attributes, f"{path}: variable {name}", index_year=options.index_year,
+            monthly_steps=monthly_steps, single=quantity not in (*FLUXES, RECO),
         )  # fmt: skip
         found += steps.findings
     elif quantity != COVER:
@@ -233,8 +235,8 @@ def _open(
     )
 
 
-def _axis_word(file: netCDF4.Dataset, dimension: str) -> str:
-    """Which axis a dimension is: latitude, longitude, time, or empty: of plant types."""
+def axis_word(file: netCDF4.Dataset, dimension: str) -> str:
+    """Return which axis a dimension is: latitude, longitude, time, or empty: another, as of plant types."""
     lower = dimension.lower()
     if lower in NAMES_OF_TIME:
         return "time"
@@ -246,7 +248,7 @@ def _axis_word(file: netCDF4.Dataset, dimension: str) -> str:
 
 
 def _factor(variable: netCDF4.Variable, where: str, quantity: str, findings: list[str]) -> float:
-    due = FLUX_UNIT if quantity in FLUXES else STOCK_UNIT
+    due = FLUX_UNIT if quantity in (*FLUXES, RECO) else STOCK_UNIT
     unit = str(variable.__dict__.get("units", "")).strip()
     if unit in ("", "-", "1", "unknown", "none"):
         findings.append(f"no unit: taken as {_PROTOCOL[due]}, that of the protocol")

@@ -61,6 +61,7 @@ class Near(NamedTuple):
 
 
 KINDS = {
+    "application": "phloem.jobs.kinds.application:Applications",
     "calibration": "phloem.jobs.kinds.calibration:Calibrations",
     "simulation": "phloem.jobs.kinds.simulation:Simulations",
     "training": "phloem.jobs.kinds.training:Trainings",

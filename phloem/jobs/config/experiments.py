@@ -27,7 +27,10 @@ EXPERIMENTS = {
 }
 """The experiments of this package: module and class of each."""
 
-WRITTEN_BY_COMMANDS = {"simulation": "phloem.jobs.simulation.table:SimulationTable"}
+WRITTEN_BY_COMMANDS = {
+    "application": "phloem.jobs.application.table:ApplicationTable",
+    "simulation": "phloem.jobs.simulation.table:SimulationTable",
+}
 """Those that a command writes, as `phloem simulate`, and nobody by hand."""
 
 

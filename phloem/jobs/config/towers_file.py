@@ -25,20 +25,25 @@ class TowersFile(Section):
 
     `path` is a table, an archive or a folder of tables of the ONEFlux family, a CF table of tower months, or a list of
     such; `sites` are tables of places and classes; `resolutions` which tables are read, the first that a tower has;
-    `completeness` the share of a month's steps that a quantity needs; `stamps` and `variables` are of CF tables, as of
-    monthly drivers.
+    `completeness` the share of a month's steps that a quantity needs; `beside` are CF tables of the same towers that
+    fill what is missing, such as vegetation; `stamps` and `variables` are of CF tables, as of monthly drivers.
     """
 
     path: str | Annotated[list[str], Field(min_length=1)]
     sites: str | list[str] = Field(default_factory=list)
     resolutions: Annotated[list[Resolution], Field(min_length=1)] = Field(default_factory=lambda: list(RESOLUTIONS))  # type: ignore[arg-type]
     completeness: Annotated[float, Field(gt=0.0, le=1.0)] = LEAST_OF_MONTH
+    beside: str | list[str] = Field(default_factory=list)
     stamps: StampsAt = "begin"
     variables: Variables = Field(default_factory=dict)
 
     def sources(self, base: Path) -> list[Path]:
         """Return what is read; relative paths count from `base`."""
-        return [expand_path(text, base) for text in ([self.path] if isinstance(self.path, str) else self.path)]
+        return [expand_path(text, base) for text in _listed(self.path)]
+
+    def tables_beside(self, base: Path) -> list[Path]:
+        """Return the tables that fill what is missing; relative paths count from `base`."""
+        return [expand_path(text, base) for text in _listed(self.beside)]
 
     def options(self, base: Path) -> DownloadOptions:
         """Return how downloads are read; relative paths count from `base`.
@@ -46,12 +51,16 @@ class TowersFile(Section):
         Raises:
             InputError: a table of sites is not there.
         """
-        texts = [self.sites] if isinstance(self.sites, str) else self.sites
+        texts = _listed(self.sites)
         paths = tuple(expand_path(text, base) for text in texts)
         for text, path in zip(texts, paths, strict=True):
             if not path.is_file():
                 raise InputError(f"sites = {text!r}: no file {path}")
         return DownloadOptions(tuple(self.resolutions), self.completeness, paths)
+
+
+def _listed(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
 
 
 def load_towers_file(path: Path) -> TowersFile:

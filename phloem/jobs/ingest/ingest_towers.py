@@ -10,6 +10,7 @@ from typing import Any
 
 from phloem.errors import InputError
 from phloem.io.flux_towers.cf_tower_table import read_tower_table, write_tower_table
+from phloem.io.flux_towers.filled_table import filled_from
 from phloem.io.flux_towers.quality_rules import GoodMonths, flux_rows
 from phloem.io.flux_towers.tower_downloads import DownloadOptions, joined_tables, read_tower_downloads
 from phloem.io.flux_towers.tower_months import TowerMonths
@@ -86,8 +87,8 @@ def ingest_towers(file: TowersFile, base: Path, out: Path) -> MadeTowerTable:
     if not out.resolve().parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.resolve().parent}")
     options, own = file.options(base), own_variables(file.variables)
-    sources = file.sources(base)
-    if out.resolve() in [path.resolve() for path in sources]:
+    sources, beside = file.sources(base), file.tables_beside(base)
+    if out.resolve() in [path.resolve() for path in (*sources, *beside)]:
         raise InputError(f"--out {out}: that is a source; name another file")
     tables = []
     for path in sources:
@@ -96,6 +97,8 @@ def ingest_towers(file: TowersFile, base: Path, out: Path) -> MadeTowerTable:
         else:
             tables.append(_downloads(path, options))
     table = joined_tables(tables)
+    for path in beside:
+        table = filled_from(table, read_tower_table(path, stamps=file.stamps, complete=False), path.name)
     write_tower_table(table, out)
     try:
         return MadeTowerTable(out, table, flux_rows(table))

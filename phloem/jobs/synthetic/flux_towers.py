@@ -1,6 +1,4 @@
-"""Made-up eddy-covariance towers: climates from the tropics to the taiga, whose fluxes depart from the process baselines
-in ways that drivers explain in part.
-"""
+"""Made-up eddy-covariance towers, whose fluxes depart from process baselines in ways that drivers explain in part."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
     Raises:
         InputError: what no model could be fitted to; nothing is computed.
     """
-    table = table_of(configuration)
+    table_of(configuration)
     if configuration.data.kind == "synthetic":
         return MadeUpTowers(configuration)
     path = expand_path(str(configuration.data.path), base)
@@ -233,13 +233,13 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
         InputError: a flux of which too few months are there.
     """
     fluxes: list[str] = [JOINT] if table.learner == "network" else list(table.fluxes)
-    for flux in table.fluxes:
-        count = int(np.isfinite(data.rows.observed[flux]).sum()) if flux in data.rows.observed else 0
+    for asked in table.fluxes:
+        count = int(np.isfinite(data.rows.observed[asked]).sum()) if asked in data.rows.observed else 0
         if count < LEAST_ROWS:
             known = {name: np.isfinite(values).sum() for name, values in data.rows.observed.items()}
             there = [name for name in FLUXES if known.get(name, 0) >= LEAST_ROWS]
             raise InputError(
-                f"{FLUXES[flux]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
+                f"{FLUXES[asked]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
                 f"experiment.fluxes, which could have {some(there)}, or ask less of experiment.quality"
             )
     names = []

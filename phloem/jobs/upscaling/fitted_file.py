@@ -36,8 +36,8 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
     path, root = fitted_path(campaign.paths.root), campaign.paths.root
     if interval_scheme(table) is None:
         raise InputError(
-            f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has {some(table.cv)}, "
-            'and "tower" or "block" is due'
+            f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has "
+            f'{some(table.cv)}, and "tower" or "block" is due'
         )
     try:
         arrays, attributes = read_hdf5(path)

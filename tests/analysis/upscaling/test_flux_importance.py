@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xgboost
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from phloem.analysis.trees.boosting import explain
-from phloem.analysis.upscaling.flux_importance import flux_importance, variable_of
+from phloem.analysis.upscaling.flux_importance import explainable_trees, flux_importance, variable_of
 from phloem.errors import InputError
 
 NAMES = ["TA", "SWIN", "igbp_DBF", "igbp_ENF", "noise"]
@@ -82,6 +84,26 @@ def test_histogram_trees_of_scikit_learn_are_explained_too() -> None:
     x, y = table()
     model = HistGradientBoostingRegressor(max_iter=40, random_state=0).fit(x, y)
     assert flux_importance([model], x, NAMES).variables[0] == "TA"
+
+
+def test_trees_kept_as_a_booster_or_as_tables_are_explained_as_their_estimators_are() -> None:
+    """As fitted models of a campaign are kept: `booster`; or `start`, `nodes` and `lengths`."""
+    x, y = table()
+    gradient, histogram = fitted(x, y), HistGradientBoostingRegressor(max_iter=40, random_state=0).fit(x, y)
+    trees = [step[0].nodes for step in histogram._predictors]
+    start = float(np.ravel(histogram._baseline_prediction)[0])
+    kept = SimpleNamespace(start=start, nodes=np.concatenate(trees), lengths=np.array([len(one) for one in trees]))
+    for model, estimator in ((SimpleNamespace(booster=gradient.get_booster()), gradient), (kept, histogram)):
+        phi, expected = explain(explainable_trees(model), x)
+        assert phi.sum(axis=1) + expected == pytest.approx(estimator.predict(x), abs=2e-4)
+        np.testing.assert_allclose(phi, explain(estimator, x)[0], atol=1e-5)
+        assert flux_importance([model], x, NAMES).variables[0] == "TA"
+
+
+def test_a_cascade_is_refused() -> None:
+    x, _ = table(rows=20)
+    with pytest.raises(InputError, match="a cascade's trees are not explained"):
+        flux_importance([SimpleNamespace(kind="cascade")], x, NAMES)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from phloem.analysis.upscaling.baseline_fluxes import fit_constants
-from phloem.analysis.upscaling.conditions import conditions_of
 from phloem.analysis.upscaling.flux_rows import FluxRows
 from phloem.analysis.upscaling.member_model import MemberFit, MemberModel, fit_member, prepare
+from phloem.analysis.upscaling.place_climate import complete_rows
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions, TreeOptions, UpscalingSettings
 from phloem.errors import InputError
 from tests.support.analysis.tower_rows import synthetic_rows
@@ -90,7 +90,8 @@ def test_member_from_its_bytes_predicts_the_same_bits(learner: str) -> None:
     read = MemberModel.from_bytes(fit.model.to_bytes())
     held = rows.site == HELD
     columns = {name: values[held] for name, values in rows.columns.items()}
-    predicted = read.predict(columns, conditions_of(columns, settings.baselines))
+    complete = complete_rows(columns, np.zeros(held.sum(), np.int64), settings.baselines)
+    predicted = read.predict(complete.columns, complete.conditions, complete.fixed)
     assert same_bits({way: values.astype(np.float32) for way, values in predicted.items()}, fit.predicted)
     assert read.to_bytes() == fit.model.to_bytes()
     assert all(values.dtype == np.float64 and np.isfinite(values).all() for values in predicted.values())

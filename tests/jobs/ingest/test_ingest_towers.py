@@ -52,6 +52,18 @@ def test_downloads_and_a_table_of_others_become_one(tmp_path: Path) -> None:
     assert {"of": "gpp", "rule": "NEE_QC is not known", "months": [0, 3, 3]} in shown["dropped"]
 
 
+def test_vegetation_beside_downloads_is_taken_from_a_table_that_has_no_fluxes(tmp_path: Path) -> None:
+    downloads(tmp_path / "downloads")
+    leaves = (("site", "time"), np.arange(6.0).reshape(2, 3))
+    plain(
+        tmp_path / "leaves.nc", site=("site", ["XX-Tes", "XX-Two"]), LAI=leaves, GPP=None, TA=None, SWIN=None,
+        time=("time", np.array(["2003-02-15", "2003-03-15", "2003-04-15"], "datetime64[ns]")),
+    )  # fmt: skip
+    made = ingest_towers(TowersFile(path="downloads", beside="leaves.nc"), tmp_path, tmp_path / "towers.nc")
+    np.testing.assert_array_equal(read_tower_table(tmp_path / "towers.nc").values["LAI"], [[np.nan, 0, 1]])
+    assert "note: LAI: 2 months of 1 towers are of leaves.nc" in made.lines()
+
+
 def test_table_of_which_nothing_counts_is_written_and_said(tmp_path: Path) -> None:
     source = plain(tmp_path / "a.nc")
     made = ingest_towers(TowersFile(path=str(source)), tmp_path, tmp_path / "b.nc")

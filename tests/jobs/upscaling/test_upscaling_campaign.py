@@ -64,6 +64,31 @@ def test_any_tiling_gives_the_same_bits(run: Path, tmp_path: Path, cells: int, w
     assert upscaled(tmp_path / "made") == upscaled(run)
 
 
+NETWORK = {"learner": "network", "network": {"max_epochs": 12}, "fluxes": ["gpp", "reco", "nee", "le"]}
+
+
+def test_networks_of_any_tiling_have_the_same_bits(tmp_path: Path) -> None:
+    for name, cells in (("a", 100), ("b", 5)):
+        path = write_upscaling(tmp_path / name, experiment=NETWORK, tiles={"cells": cells})
+        succeed("run", path, "--out", "made", folder=tmp_path / name)
+    assert upscaled(tmp_path / "a" / "made") == upscaled(tmp_path / "b" / "made")
+
+
+@pytest.mark.parametrize("learner", ["histogram", "cascade"])
+def test_other_trees_learn_too(tmp_path: Path, learner: str) -> None:
+    path = write_upscaling(tmp_path, experiment={"learner": learner, "cv": ["tower"], "learn": "direct"})
+    succeed("run", path, "--out", "made", folder=tmp_path)
+    scores = json.loads((tmp_path / "made" / "scores.json").read_text())
+    assert scores["tower"]["reco"]["nse"] > 0.3
+    assert scores["row" if "row" in scores else "tower"]["gpp"]["n"] > 200
+
+
+def test_networks_whose_constraints_need_what_is_left_out_are_refused(tmp_path: Path) -> None:
+    assert "leave fluxes out" in _refused(tmp_path, experiment={**NETWORK, "fluxes": ["gpp"]})
+    assert "learns one way" in _refused(tmp_path, experiment={**NETWORK, "learn": ["direct", "residual"]})
+    assert "are due among the predictors" in _refused(tmp_path, experiment={**NETWORK, "predictors": ["VPD"]})
+
+
 def test_killed_upscaling_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     science = {"trees": {"trees": 400, "depth": 4}, "fluxes": ["gpp"], "cv": ["row"], "folds": 12}
     plain = write_upscaling(tmp_path / "a", experiment=science)

@@ -1,0 +1,1 @@
+"""Application of fitted models of fluxes to every place and month of drivers (docs/apply.md)."""

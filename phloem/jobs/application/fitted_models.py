@@ -1,0 +1,44 @@
+"""Fitted models of fluxes as an application finds them: opened once a process, known by a checksum."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.errors import WorkError
+from phloem.io.files.atomic import checksum
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.upscaling.fit_units import table_of
+from phloem.jobs.upscaling.fitted_file import fitted_path, open_fitted
+
+
+@lru_cache(maxsize=1)
+def fitted_models(directory: str) -> FittedUpscaling:
+    """Return the models of a merged campaign, read once a process.
+
+    Args:
+        directory: of the campaign.
+
+    Raises:
+        InputError: no campaign, or one that fits no models of fluxes.
+        WorkError: it is not merged.
+    """
+    return open_fitted(open_campaign(Path(directory)))
+
+
+def models_checksum(directory: Path) -> str:
+    """Return the checksum of the file that holds a campaign's models.
+
+    Raises:
+        InputError: no campaign, or one that fits no models of fluxes.
+        WorkError: it is not merged, or has no models that can be applied.
+    """
+    campaign = open_campaign(directory)
+    table_of(campaign.configuration)
+    path = fitted_path(directory)
+    if not path.is_file():
+        lacks = "has no models to apply: its cv leaves out no towers"
+        why = lacks if campaign.paths.merged.is_file() else "is not merged"
+        raise WorkError(f"{directory} {why} (no {path.name}); make it with: phloem run {directory}")
+    return checksum(path.read_bytes())

@@ -1,0 +1,167 @@
+"""The application of models to the blocks of one tile, so many rows at a time, resumable between any two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.io.campaign.application_schema import value_names
+from phloem.io.flux_drivers.driver_source import DriverBand
+from phloem.jobs.application.blocks import ROWS, Block, wanted_columns
+from phloem.jobs.campaign.kind_of_work import Arrays
+
+POSITIVE = ("gpp", "reco", "le")
+"""Fluxes that are never negative in products."""
+
+
+class TileApplication:
+    """Blocks of one tile under way.
+
+    Attributes:
+        in_flight: rows to which models are applied at once.
+    """
+
+    def __init__(self, models: FittedUpscaling, blocks: Sequence[Block], spread: bool) -> None:
+        """Begin with the first block.
+
+        Args:
+            models: that are applied.
+            blocks: of the tile.
+            spread: whether 5 and 95 % of the members are kept.
+        """
+        self.models, self.blocks, self.spread = models, list(blocks), spread
+        self.in_flight = ROWS
+        self.names = value_names(models.fluxes, spread)
+        self._kept: list[Arrays] = []
+        self._block, self._row = 0, 0
+        self._rows: _BlockRows | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a block has rows to go."""
+        return self._block < len(self.blocks)
+
+    @property
+    def stage(self) -> int:
+        """One and the same all along."""
+        return 0
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps so far; those that a block did not need count as taken when it is done."""
+        done = sum(block.steps for block in self.blocks[: self._block])
+        return done + self._row // ROWS
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all blocks, at most."""
+        return sum(block.steps for block in self.blocks)
+
+    def advance(self, steps: int) -> int:
+        """Apply the models up to so many times to the block that is worked on."""
+        rows = self._begun()
+        taken = 0
+        while taken < max(1, steps) and self._row < len(rows):
+            stop = min(self._row + ROWS, len(rows))
+            self._kept.append(self._applied(rows, self._row, stop))
+            self._row = stop
+            taken += 1
+        if self._row >= len(rows):
+            self._block, self._row, self._rows = self._block + 1, 0, None
+        return max(1, taken)
+
+    def _begun(self) -> _BlockRows:
+        if self._rows is None:
+            block = self.blocks[self._block]
+            names, needed = wanted_columns(self.models, block.source)
+            self._rows = _BlockRows(block, block.source.read(slice(block.first, block.stop), names, needed))
+        return self._rows
+
+    def _applied(self, rows: _BlockRows, first: int, stop: int) -> Arrays:
+        columns = rows.columns(first, stop)
+        found = self.models.apply(columns)
+        count = stop - first
+        kept: Arrays = {"inside": np.asarray(found.inside)[:count].astype(np.int8)}
+        kept["place"], kept["month"] = rows.positions(first, stop)
+        for flux in self.models.fluxes:
+            ends = {flux: found.mean[flux], f"{flux}_lower": found.lower[flux], f"{flux}_upper": found.upper[flux]}
+            if self.spread:
+                ends[f"{flux}_spread_lower"] = found.spread_lower[flux]
+                ends[f"{flux}_spread_upper"] = found.spread_upper[flux]
+            for name, values in ends.items():
+                plain = np.asarray(values)[:count].astype(np.float32)
+                kept[name] = np.maximum(plain, np.float32(0)) if flux in POSITIVE else plain
+        kept["dissimilarity"] = np.asarray(found.dissimilarity)[:count].astype(np.float32)
+        return kept
+
+    def halve(self) -> bool:
+        """The rows at once are what no bit may depend on: there is nothing to halve."""
+        return False
+
+    def saved(self) -> Arrays:
+        """Return what has been kept, and where the work stands."""
+        return {"where": np.array([self._block, self._row]), **self._joined()}
+
+    def _joined(self) -> Arrays:
+        kinds = {"place": np.int32, "month": np.int16, "inside": np.int8}
+        names = [*kinds, *self.names]
+        return {
+            name: np.concatenate([np.empty(0, kinds.get(name, np.float32)), *(one[name] for one in self._kept)])
+            for name in names
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go back to what was saved.
+
+        Raises:
+            ValueError: the arrays are not those of these blocks; nothing has changed then.
+        """
+        due = {"where", "place", "month", "inside", *self.names}
+        if set(arrays) != due:
+            raise ValueError("checkpoint does not fit these blocks")
+        self._block, self._row = (int(one) for one in arrays["where"])
+        self._rows = None
+        self._kept = [{name: np.array(values) for name, values in arrays.items() if name != "where"}]
+
+    def arrays(self) -> Arrays:
+        """Return the arrays of the tile's file."""
+        count = len(self.blocks)
+        joined = self._joined()
+        self._kept = []
+        return {
+            "cell": np.array([block.name for block in self.blocks]),
+            "status": np.zeros((count, 1), np.int8),
+            "first": np.array([block.first for block in self.blocks], np.int64),
+            "stop": np.array([block.stop for block in self.blocks], np.int64),
+            **joined,
+        }
+
+
+class _BlockRows:
+    """Months of the places of a block that have all that is needed, as rows."""
+
+    def __init__(self, block: Block, band: DriverBand) -> None:
+        self.block, self.band = block, band
+        self.place, self.month = (one.astype(np.int32) for one in np.nonzero(band.complete))
+        north, east = block.source.places.coordinates(slice(block.first, block.stop))
+        self.latitude, self.longitude = north[band.place], east[band.place]
+        self.months = block.source.months.astype(np.int64).astype(float)
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def columns(self, first: int, stop: int) -> Arrays:
+        """Return the columns of some rows, and of the last one again until there are `ROWS`."""
+        rows = np.minimum(np.arange(first, first + ROWS), stop - 1)
+        place, month = self.place[rows], self.month[rows]
+        found = {name: values[place, month].astype(float) for name, values in self.band.values.items()}
+        found |= {name: values[place].astype(float) for name, values in self.band.statics.items()}
+        return {**found, "lat": self.latitude[place], "lon": self.longitude[place], "month": self.months[month]}
+
+    def positions(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of some rows among those of all blocks, and their months."""
+        offset = self.block.first * self.block.source.places.columns
+        place = offset + self.band.place[self.place[first:stop]]
+        return place.astype(np.int32), self.month[first:stop].astype(np.int16)

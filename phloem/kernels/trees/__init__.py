@@ -1,0 +1,1 @@
+"""Boosted trees applied to very many rows."""
