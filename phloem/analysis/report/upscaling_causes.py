@@ -91,8 +91,8 @@ def _causes(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Re
     lines = [
         "Monthly means of a region's towers. Headline: the rank correlation of an arc's two ends under a "
         "Gaussian-copula network, which is what the published figures label arcs with. It is no causal effect: what "
-        "two series share through the season is in it. Direct and total effects are those of a linear-Gaussian network, in "
-        "standard deviations, causal as far as the graph is right.",
+        "two series share through the season is in it. Direct and total effects are those of a linear-Gaussian "
+        "network, in standard deviations, causal as far as the graph is right.",
         *(["The mean of each calendar month was taken off before."] if causes["deseasonalised"] else []),
         *why,
     ]
