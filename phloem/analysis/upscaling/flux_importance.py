@@ -133,8 +133,6 @@ def variable_effects(
         phi, expected[number] = explain(
             explainable_trees(model), x[:, np.array([all_names.index(name) for name in own])]
         )
-            explainable_trees(model), x[:, np.array([all_names.index(name) for name in own])]
-        )
         for column, name in enumerate(own):
             effects[number, :, variables.index(variable_of(name))] += phi[:, column]
     return VariableEffects(tuple(variables), effects, expected)
