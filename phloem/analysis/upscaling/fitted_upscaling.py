@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.baseline_fluxes import fixed_baselines
+from phloem.analysis.upscaling.baseline_fluxes import fixed_baselines, respiration_factor
 from phloem.analysis.upscaling.conditions import NEEDED, conditions_of
 from phloem.analysis.upscaling.conformal import Conformal
 from phloem.analysis.upscaling.dissimilarity import Applicability
@@ -94,11 +93,14 @@ class FittedUpscaling:
         given = {name: np.full(count, np.nan) for name in self.optional} | dict(columns)
         conditions = conditions_of(given, self.options)
         fixed = fixed_baselines(given, conditions, self.options)
+        factor = respiration_factor(conditions, self.options)
         table = predictor_table(given, conditions, fixed, self.fluxes[0], self.predictors)
         lacking = ~np.all([np.isfinite(given[name]) for name in self.needed], axis=0)
         means, bands, ends = {}, {}, {}
         for flux, members in self.members.items():
-            found = np.stack([self._predict(member, table, given, conditions, fixed) for member in members])
+            found = np.stack(
+                [self._predict(member, table, member.baseline(given, conditions, fixed, factor)) for member in members]
+            )
             found[:, lacking] = np.nan
             means[flux] = found.mean(0)
             bands[flux] = np.quantile(found, SPREAD, axis=0).astype(np.float32)
@@ -115,12 +117,9 @@ class FittedUpscaling:
             inside=np.asarray(self.applicability.applies(index)),
         )
 
-    def _predict(
-        self, member: MemberModel, table: np.ndarray, columns: Columns, conditions: Any, fixed: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
+    def _predict(self, member: MemberModel, table: np.ndarray, baseline: np.ndarray) -> np.ndarray:
         """Return what one member says, (rows,)."""
         chosen = [self.predictors.index(name) for name in member.predictors]
-        baseline = member.baseline(columns, conditions, fixed)
         return member.predict_table(table[:, chosen], baseline)[self.way]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
