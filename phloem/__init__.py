@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phloem.version import VERSION
 
 if TYPE_CHECKING:
+    from phloem import baselines
     from phloem.errors import InputError, WorkError
     from phloem.jobs.evaluation import Evaluation
     from phloem.jobs.notebook.campaign_status import CampaignStatus
@@ -39,6 +40,7 @@ __all__ = [
     "OpenedExperiments",
     "WorkError",
     "__version__",
+    "baselines",
     "evaluate",
     "open_campaign",
     "read_parameters",
@@ -60,8 +62,13 @@ _HOMES = {
 }
 """Modules that public names are in; a new one stands here, in `__all__`, and above for type checkers."""
 
+_MODULES = ("baselines",)
+"""Public names that are modules of this package."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"phloem.{name}")
     for home, names in _HOMES.items():
         if name in names:
             found = globals()[name] = getattr(import_module(home), name)

@@ -129,7 +129,7 @@ def test_jax_is_bounded_below_the_version_that_breaks():
 
 
 def test_every_import_of_the_package_is_a_dependency():
-    called = {"sklearn": "scikit-learn", "pydantic_core": "pydantic"}
+    called = {"sklearn": "scikit-learn", "pydantic_core": "pydantic", "xgboost": "xgboost-cpu"}
     wanted = {canonicalize_name(one.name) for one in _dependencies()}
     imported = set()
     for name in (name for name in CODE if name.startswith("phloem/")):

@@ -11,6 +11,7 @@ import typer
 
 from phloem.errors import InputError, WorkError
 from phloem.hpc.tasks import EngineError
+from phloem.jobs.commands.allocate import allocate
 from phloem.jobs.commands.apply import apply
 from phloem.jobs.commands.attribute import attribute
 from phloem.jobs.commands.benchmark import benchmark
@@ -48,7 +49,7 @@ def _root(
 
 VISIBLE: tuple[Callable[..., None], ...] = (
     new, doctor, plan, run, status, retry, merge, forward, experiments, attribute, benchmark, report, parameters,
-    simulate, evaluate, apply, demo, normalise, ingest,
+    simulate, evaluate, apply, allocate, demo, normalise, ingest,
 )  # fmt: skip
 """The commands, in the order of `--help`."""
 

@@ -21,6 +21,7 @@ CHECKED = (
     "phloem.kernels.time_loop.fold_primitives",
     "phloem.kernels.time_loop.gpu_backend",
     "phloem.kernels.time_loop.run_days",
+    "phloem.kernels.flux_network",
     "phloem.kernels.network",
     "phloem.kernels.objective",
     "phloem.kernels.simulate",

@@ -28,6 +28,7 @@ from phloem.kernels.optimise.adam import AnnealedAdam
 from phloem.kernels.optimise.windowed_bfgs import WindowedBfgs
 from phloem.names import FORCING
 from tests.support.kernels.builders import STATE, G
+from tests.support.science_baselines import BASELINE_TABLES
 from tests.support.science_monthly import MONTHLY_TABLES
 from tests.support.science_tables import number, numbers_of, table, unknowns
 
@@ -298,7 +299,7 @@ TABLES: dict[str, Callable[[], str]] = {
         forcing, pools, parameters, constants, offset, outputs, derived, check,
         switches, streams, settings, numbers, experiments,
     )
-} | MONTHLY_TABLES  # fmt: skip
+} | MONTHLY_TABLES | BASELINE_TABLES  # fmt: skip
 """What stands between the comments of each name."""
 
 

@@ -104,7 +104,9 @@ def _conditions(c: dict[str, Any], ppfd: float) -> dict[str, Any]:
     known = _first(c["FAPAR"], canopy_light.fapar_of_ndvi(c["NDVI"]), canopy_light.fapar_of_lai(c["LAI"]))
     guess = canopy_light.fapar_of_ndvi(c["ndvi_min"] + ndvi_range * jnp.clip(c["TA"] / LEAF_ON, 0.0, 1.0))
     fapar = _first(known, guess)
-    ndvi = _first(c["NDVI"], c["ndvi_min"] + ndvi_range * jnp.clip(fapar / c["fapar_max"], 0.0, 1.0))
+    ndvi = _first(
+        c["NDVI"], c["ndvi_min"] + ndvi_range * jnp.clip(fapar / _first(c["fapar_max"], jnp.ones_like(fapar)), 0.0, 1.0)
+    )
     pa = _first(100.0 * c["PA"], air.pressure_of_elevation(c["elevation"]))
     middle = (jnp.mod(c["month"], 12.0) + 0.5) * PERIOD / 12.0
     vpd = 100.0 * c["VPD"]

@@ -16,14 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from phloem.errors import InputError
 
-BLOCK_BYTES = 16 << 20
-"""Memory of a block of squared distances: larger ones leave the cache and took twice the time a row."""
-
-COVER_TOLERANCE = 0.05
-"""Radius of the cover of the training rows, as a share of the threshold."""
+BLOCK_BYTES = 4 << 20
+"""Memory of a block of squared distances: blocks of 40 MB left the cache and took twice the time a row."""
 
 CONSTANT = 1e-9
 """Deviation, as a share of the mean, below which a predictor is constant but for rounding."""
@@ -57,7 +55,8 @@ class Applicability:
     def index(self, x: np.ndarray) -> np.ndarray:
         """Return the dissimilarity index, float32 (rows,).
 
-        Takes memory for a block of distances (`BLOCK_BYTES`) and nothing of the size of rows x training rows.
+        Takes memory for a block of distances (`BLOCK_BYTES`) and nothing of the size of rows x training rows; one
+        thread, as tiles share a machine's cores.
 
         Args:
             x: predictors, (rows, predictors), NaN where missing, in the training rows' order and units.
@@ -73,12 +72,14 @@ class Applicability:
         index = np.empty(len(x), np.float32)
         size = max(BLOCK_BYTES // (4 * len(kept)), 1)
         product = np.empty((min(size, len(x)), len(kept)), np.float32)
-        for start in range(0, len(x), size):
-            part = self._weighed(x[start : start + size])[:, counted]
-            out = product[: len(part)]
-            np.matmul(np.concatenate([part, np.ones((len(part), 1), np.float32)], 1), right, out=out)
-            # again from the differences: in float32 the sum above cancels where a row is close
-            index[start : start + size] = np.sqrt(((part - kept[out.argmin(1)]) ** 2).sum(1)) / self.distance
+        # two threads share a product of 100 rows badly: each waits, and a row took four times the processor time
+        with threadpool_limits(1, "blas"):
+            for start in range(0, len(x), size):
+                part = self._weighed(x[start : start + size])[:, counted]
+                out = product[: len(part)]
+                np.matmul(np.concatenate([part, np.ones((len(part), 1), np.float32)], 1), right, out=out)
+                # again from the differences: in float32 the sum above cancels where a row is close
+                index[start : start + size] = np.sqrt(((part - kept[out.argmin(1)]) ** 2).sum(1)) / self.distance
         return index
 
     def applies(self, index: np.ndarray) -> np.ndarray:
@@ -134,19 +135,19 @@ class Applicability:
             )
 
 
-def applicability(
-    x: np.ndarray, group: np.ndarray, importance: np.ndarray, tolerance: float = COVER_TOLERANCE
-) -> Applicability:
+def applicability(x: np.ndarray, group: np.ndarray, importance: np.ndarray, tolerance: float = 0.0) -> Applicability:
     """Return the index of training rows and its threshold.
 
-    Mean distance and threshold are those of all rows. The rows kept are a greedy cover of them: the farthest from those
-    kept is added until none is farther than the tolerance allows (Gonzalez 1985).
+    Mean distance and threshold are those of all rows. With a tolerance, the rows kept are a greedy cover of them: the
+    farthest from those kept is added until none is farther than the tolerance allows (Gonzalez 1985). Months of towers
+    resemble each other little in 20 predictors: a tolerance of 0.3 kept 58 to 84 % of 9,482, raised indices by 0.5 to 2
+    % of the threshold in the mean, and moved fewer than 0.1 % of places across it.
 
     Args:
         x: predictors, (rows, predictors), NaN where missing.
         group: of each row, its tower or fold, (rows,): a row's nearest row is sought in other groups.
         importance: of each predictor, (predictors,), 0 or more in any unit, such as the gain of trees; below 0 is 0.
-        tolerance: largest radius of the cover as a share of the threshold; 0 keeps all rows.
+        tolerance: largest radius of the cover as a share of the threshold; 0 keeps all rows, and the index is exact.
 
     Raises:
         InputError: shapes that do not fit together, one group alone, or no predictor that counts.
@@ -167,7 +168,7 @@ def applicability(
     rows = _weighed(x, mean, deviation, weight / weight.max())
     distance, nearest = _distances(rows, place)
     threshold = _outlier_removed_maximum(nearest / distance)
-    kept, radius = _cover(rows, tolerance * threshold * distance)
+    kept, radius = _cover(rows, tolerance * threshold * distance) if tolerance > 0 else (np.arange(len(rows)), 0.0)
     return Applicability(
         mean=mean,
         deviation=deviation,
@@ -200,12 +201,13 @@ def _distances(rows: np.ndarray, group: np.ndarray) -> tuple[float, np.ndarray]:
     square, total = (rows**2).sum(1), 0.0
     nearest = np.empty(len(rows))
     size = max(BLOCK_BYTES // (8 * len(rows)), 1)
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        apart = np.sqrt(np.maximum(square[part, None] + square - 2 * rows[part] @ rows.T, 0))
-        total += float(apart.sum())
-        apart[group[part, None] == group] = np.inf
-        nearest[part] = apart.min(1)
+    with threadpool_limits(1, "blas"):
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            apart = np.sqrt(np.maximum(square[part, None] + square - 2 * rows[part] @ rows.T, 0))
+            total += float(apart.sum())
+            apart[group[part, None] == group] = np.inf
+            nearest[part] = apart.min(1)
     return total / (len(rows) * (len(rows) - 1)), nearest
 
 

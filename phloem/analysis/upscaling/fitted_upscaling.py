@@ -14,6 +14,7 @@ from phloem.analysis.upscaling.conformal import Conformal
 from phloem.analysis.upscaling.dissimilarity import Applicability
 from phloem.analysis.upscaling.flux_rows import Columns
 from phloem.analysis.upscaling.member_model import MemberModel
+from phloem.analysis.upscaling.network_member import FittedNetworks
 from phloem.analysis.upscaling.predictor_columns import CLASSES, MEASURED, predictor_table
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions
 from phloem.errors import InputError
@@ -52,7 +53,8 @@ class FittedUpscaling:
         options: of the baselines.
         predictors: that any member sees, in the order of the index of dissimilarity.
         needed: columns without which nothing is predicted.
-        members: models of each flux.
+        members: models of each flux; none where networks predict all fluxes.
+        networks: that predict all fluxes; None where trees do.
         intervals: of each flux, calibrated at towers that were left out.
         applicability: where there are towers like it.
     """
@@ -62,13 +64,14 @@ class FittedUpscaling:
     predictors: tuple[str, ...]
     needed: tuple[str, ...]
     members: Mapping[str, Sequence[MemberModel]]
+    networks: FittedNetworks | None
     intervals: Mapping[str, Conformal]
     applicability: Applicability
 
     @property
     def fluxes(self) -> tuple[str, ...]:
         """Names of the fluxes."""
-        return tuple(self.members)
+        return tuple(self.intervals)
 
     @property
     def optional(self) -> tuple[str, ...]:
@@ -97,10 +100,12 @@ class FittedUpscaling:
         table = predictor_table(given, conditions, fixed, self.fluxes[0], self.predictors)
         lacking = ~np.all([np.isfinite(given[name]) for name in self.needed], axis=0)
         means, bands, ends = {}, {}, {}
-        for flux, members in self.members.items():
-            found = np.stack(
-                [self._predict(member, table, member.baseline(given, conditions, fixed, factor)) for member in members]
-            )
+        together = {} if self.networks is None else self.networks.predict(table, given, conditions)
+        for flux in self.fluxes:
+            found = together[flux] if together else np.stack([
+                self._predict(member, table, member.baseline(given, conditions, fixed, factor))
+                for member in self.members[flux]
+            ])  # fmt: skip
             found[:, lacking] = np.nan
             means[flux] = found.mean(0)
             bands[flux] = np.quantile(found, SPREAD, axis=0).astype(np.float32)
@@ -130,14 +135,18 @@ class FittedUpscaling:
             "predictors": self.predictors,
             "needed": self.needed,
             "members": {flux: len(members) for flux, members in self.members.items()},
+            "fluxes": self.fluxes,
         }
         arrays = {"facts": np.array([json.dumps(facts)])}
+        if self.networks is not None:
+            arrays["networks"] = np.frombuffer(self.networks.to_bytes(), np.uint8)
         for flux, members in self.members.items():
             arrays |= {
                 f"model.{flux}.{number:03d}": np.frombuffer(member.to_bytes(), np.uint8)
                 for number, member in enumerate(members)
             }
-            arrays |= {f"interval.{flux}.{name}": one for name, one in self.intervals[flux].to_arrays().items()}
+        for flux, interval in self.intervals.items():
+            arrays |= {f"interval.{flux}.{name}": one for name, one in interval.to_arrays().items()}
         return arrays | {f"applicability.{name}": one for name, one in self.applicability.to_arrays().items()}
 
     @classmethod
@@ -153,7 +162,8 @@ class FittedUpscaling:
                 flux: [MemberModel.from_bytes(arrays[f"model.{flux}.{n:03d}"].tobytes()) for n in range(count)]
                 for flux, count in facts["members"].items()
             },
-            intervals={flux: Conformal.from_arrays(_within(arrays, f"interval.{flux}.")) for flux in facts["members"]},
+            networks=FittedNetworks.from_bytes(arrays["networks"].tobytes()) if "networks" in arrays else None,
+            intervals={flux: Conformal.from_arrays(_within(arrays, f"interval.{flux}.")) for flux in facts["fluxes"]},
             applicability=Applicability.from_arrays(_within(arrays, "applicability.")),
         )
 

@@ -16,9 +16,10 @@ from phloem.analysis.upscaling.baseline_fluxes import (
     reference_respiration,
     respiration_factor,
 )
-from phloem.analysis.upscaling.conditions import Conditions, conditions_of
+from phloem.analysis.upscaling.conditions import Conditions
 from phloem.analysis.upscaling.flux_rows import Columns, FluxRows
 from phloem.analysis.upscaling.monotone_directions import directions
+from phloem.analysis.upscaling.place_climate import complete_rows
 from phloem.analysis.upscaling.predictor_columns import chosen_predictors, predictor_table
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions, UpscalingSettings
 from phloem.errors import InputError
@@ -32,7 +33,7 @@ class Prepared:
     """Rows with all that no fit changes, computed once for all folds and members.
 
     Attributes:
-        rows: months of towers.
+        rows: months of towers, with what their places' other months tell.
         conditions: of the rows.
         fixed: baselines without fitted constants: gpp, le, iwue, each float64 (rows,).
         factor: respiration by temperature relative to the reference, (rows,).
@@ -76,7 +77,7 @@ class MemberModel:
         """Return the flux by each way, float64 (rows,), in the unit of its observations; negative values stay.
 
         Args:
-            columns: drivers of the rows.
+            columns: drivers of the rows, with those of `place_climate.complete_rows` where the member sees some.
             conditions: of the same rows.
             fixed: of `fixed_baselines`, where it is at hand.
         """
@@ -180,18 +181,18 @@ def prepare(rows: FluxRows, settings: UpscalingSettings) -> Prepared:
     """Compute what all folds and members share.
 
     Args:
-        rows: months of towers.
+        rows: months of towers, all that have drivers: fluxes may be missing.
         settings: predictors and baselines.
 
     Raises:
         InputError: a column is missing, or a predictor is unknown or has no value.
     """
+    complete = complete_rows(rows.columns, rows.site, settings.baselines)
+    rows = replace(rows, columns=complete.columns)
     names = chosen_predictors(rows.columns, settings.predictors)
-    conditions = conditions_of(rows.columns, settings.baselines)
-    fixed = fixed_baselines(rows.columns, conditions, settings.baselines)
-    factor = respiration_factor(conditions, settings.baselines)
-    table = predictor_table(rows.columns, conditions, fixed, settings.fluxes[0], names)
-    return Prepared(rows, conditions, fixed, factor, names, table)
+    factor = respiration_factor(complete.conditions, settings.baselines)
+    table = predictor_table(rows.columns, complete.conditions, complete.fixed, settings.fluxes[0], names)
+    return Prepared(rows, complete.conditions, complete.fixed, factor, names, table)
 
 
 def fit_member(
@@ -217,7 +218,7 @@ def fit_member(
     eligible = ~held & np.isfinite(observed)
     if not eligible.any():
         raise InputError(f"no row has {flux} outside of the fold that is left out")
-    drawn = _drawn_rows(rows.site, eligible, settings, draw)
+    drawn = drawn_rows(rows.site, eligible, settings, draw)
     count = max(1, round(settings.predictor_share * len(prepared.predictors)))
     chosen = np.sort(draw.choice(len(prepared.predictors), count, replace=False))
     tree_seed = int(draw.integers(2**31))
@@ -241,7 +242,7 @@ def fit_member(
     return MemberFit(by_way, baseline[held].astype(np.float32), model.blend, loss, model)
 
 
-def _drawn_rows(
+def drawn_rows(
     site: np.ndarray, eligible: np.ndarray, settings: UpscalingSettings, draw: np.random.Generator
 ) -> np.ndarray:
     """Return the rows that a member is fitted to, bool (rows,): of a share of the towers, or a share of the rows."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from phloem.analysis.upscaling.conditions import conditions_of
 from phloem.analysis.upscaling.member_model import MemberModel, Prepared
+from phloem.analysis.upscaling.network_member import FittedNetworks
 
 
 def permutation_importance(
@@ -38,6 +40,34 @@ def permutation_importance(
             changed[:, place] = x[dealt, place]
             rise[number, column] = _error(member.predict_table(changed, baseline)[way], observed) - before
     return np.asarray(np.maximum(rise.mean(0), 0.0))
+
+
+def network_importance(prepared: Prepared, networks: FittedNetworks, rows: int, seed: int) -> np.ndarray:
+    """Return the same of networks, as the mean over their fluxes of each one's share, (predictors,).
+
+    Args:
+        prepared: months of towers.
+        networks: an ensemble.
+        rows: drawn evenly.
+        seed: of the draws.
+    """
+    draw = np.random.default_rng(seed)
+    chosen = np.sort(draw.choice(len(prepared.rows), min(rows, len(prepared.rows)), replace=False))
+    columns = {name: values[chosen] for name, values in prepared.rows.columns.items()}
+    conditions = conditions_of(columns, networks.baselines)
+    table, dealt = prepared.table[chosen], draw.permutation(len(chosen))
+    before = networks.predict(table, columns, conditions)
+    rise = np.zeros((len(before), len(prepared.predictors)))
+    for column in range(len(prepared.predictors)):
+        changed = table.copy()
+        changed[:, column] = table[dealt, column]
+        after = networks.predict(changed, columns, conditions)
+        for place, flux in enumerate(before):
+            observed = prepared.rows.observed[flux][chosen]
+            known = np.isfinite(observed)
+            errors = [_error(found[flux].mean(0)[known], observed[known]) for found in (before, after)]
+            rise[place, column] = max(0.0, errors[1] - errors[0])
+    return np.asarray((rise / np.maximum(rise.sum(1, keepdims=True), 1e-12)).mean(0))
 
 
 def _error(predicted: np.ndarray, observed: np.ndarray) -> float:

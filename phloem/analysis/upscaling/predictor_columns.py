@@ -8,6 +8,7 @@ import numpy as np
 
 from phloem.analysis.upscaling.conditions import Conditions
 from phloem.analysis.upscaling.flux_rows import Columns
+from phloem.analysis.upscaling.place_climate import PLACE_COLUMNS
 from phloem.errors import InputError, did_you_mean
 from phloem.io.flux_towers.tower_quantities import IGBP
 
@@ -24,16 +25,16 @@ CLASSES = {
     "koppen": tuple(f"koppen_{number}" for number in range(1, KOPPEN_CLASSES + 1)),
 }
 """One predictor a class, 1 where the place is of it; by the name that stands for all classes that occur."""
-VALID = (*MEASURED, *COMPUTED, *(name for names in CLASSES.values() for name in names))
+VALID = (*MEASURED, *PLACE_COLUMNS, *COMPUTED, *(name for names in CLASSES.values() for name in names))
 
 
 def available_predictors(columns: Columns) -> tuple[str, ...]:
     """Return the predictors that some row has a value of, of classes those that occur.
 
     Args:
-        columns: drivers of the rows.
+        columns: drivers of the rows; of `place_climate.complete_rows`, if what places' other months tell shall count.
     """
-    names = [name for name in MEASURED if name in columns and np.isfinite(columns[name]).any()]
+    names = [name for name in (*MEASURED, *PLACE_COLUMNS) if name in columns and np.isfinite(columns[name]).any()]
     computed = [name for name in COMPUTED if name != "baseline_le" or "SWIN" in columns]
     occurring = [
         name for key, names in CLASSES.items() if key in columns for i, name in enumerate(names) if

@@ -52,7 +52,7 @@ NOWHERE = -1
 """Label of a cell that lies in no region of a map."""
 
 MOST = 2.0**60
-"""Sum of a block, in g or kg, that no flux on Earth comes near and whole numbers of 64 bits still hold."""
+"""Sum of a month of a block, in g or kg, that no flux on Earth comes near and whole numbers of 64 bits still hold."""
 
 
 def latitude_band(latitude: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ class FluxTotals:
             added[flux] = known, []
             for member in values:
                 amount = np.where(known, member, 0).astype(float) * weight
-                if np.abs(amount).sum() >= MOST:
+                if np.abs(amount).sum(1).max(initial=0) >= MOST:
                     raise InputError(f"totals: {flux} has values too large for a flux in {unit}")
                 added[flux][1].append(np.rint(amount).astype(np.int64))
         for place, cells in self._members_of_regions(block):

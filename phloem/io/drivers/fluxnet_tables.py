@@ -7,20 +7,15 @@ measured or filled with good quality (`NEE_VUT_REF_QC` of 0 or 1), and ET likewi
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.drivers.oneflux_files import TowerTable, list_files, opened, table_of
 from phloem.io.drivers.variables import EPOCH
-from phloem.io.files.stored_values import UNDECLARED
+from phloem.io.files.number_columns import NumberTable, first_of, require_columns
 
 LEAST_GOOD = 0.5
 """Share of a day's half hours that are measured, or filled with good quality, from which on its flux counts."""
@@ -28,9 +23,7 @@ LEAST_GOOD = 0.5
 GRAMS_OF_CARBON = 12.011e-6 * 86400.0
 """gC m-2 d-1 of one umol m-2 s-1."""
 
-_SITE = re.compile(r"(?<![A-Za-z])([A-Z]{2}-[A-Za-z0-9]{3})(?![A-Za-z0-9])")
-_TABLE = re.compile(r"FLUXNET.*_(HH|HR)_.*\.csv$", re.IGNORECASE)
-_DAYS = re.compile(r"FLUXNET.*_DD_.*\.csv$", re.IGNORECASE)
+STAMP = "TIMESTAMP_START"
 
 COLUMNS = {
     "air": ("TA_F", "TA_F_MDS"),
@@ -66,8 +59,8 @@ class FluxnetDays:
     notes: tuple[str, ...]
 
 
-def list_tables(path: Path) -> list[tuple[Path, str]]:
-    """Return the tables of half hours that there are: files, and for those in a ZIP archive their names in it.
+def list_tables(path: Path) -> list[TowerTable]:
+    """Return the tables of half hours that there are, alone and in ZIP archives.
 
     Args:
         path: a table, an archive as downloaded, or a folder of either.
@@ -75,74 +68,34 @@ def list_tables(path: Path) -> list[tuple[Path, str]]:
     Raises:
         InputError: there is none; where there are tables of days, that says so.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    files = [path] if path.is_file() else sorted(one for one in path.iterdir() if not one.name.startswith("."))
-    found: list[tuple[Path, str]] = []
-    days = ""
-    for file in files:
-        if file.suffix.lower() == ".zip":
-            try:
-                with zipfile.ZipFile(file) as archive:
-                    names = archive.namelist()
-            except (zipfile.BadZipFile, OSError) as error:
-                raise InputError(f"{file}: not a readable ZIP archive ({error})") from error
-        else:
-            names = [file.name] if file.is_file() else []
-        days = days or next((f"{file}: {name}" for name in names if _DAYS.search(name)), "")
-        inside = file.suffix.lower() == ".zip"
-        found += [(file, name if inside else "") for name in names if _TABLE.search(name)]
+    tables = [table for file in list_files(path) if (table := table_of(file)) is not None]
+    found = [table for table in tables if table.resolution in ("HH", "HR")]
     if not found:
+        days = next((table.file.where for table in tables if table.resolution == "DD"), "")
         only = f"; {days} is of days, which have no lowest and highest temperature" if days else ""
-        raise InputError(f"{path}: no table of half hours (..._FLUXNET_..._HH_....csv, or HR), alone or in a ZIP{only}")
+        raise InputError(f"{path}: no table of half hours (XX-Xxx_..._HH_....csv, or HR), alone or in a ZIP{only}")
     return found
 
 
-def read_days(path: Path, inside: str = "") -> FluxnetDays:
+def read_days(table: TowerTable) -> FluxnetDays:
     """Read a table of half hours as days.
 
-    Args:
-        path: the table, or the archive.
-        inside: name of the table in the archive.
-
     Raises:
-        InputError: no site in the file's name, a column that is missing, a line that is no number, days with gaps.
+        InputError: a column that is missing, a line that is no number, days with gaps.
     """
-    where = f"{path}: {inside}" if inside else str(path)
-    named = _SITE.search(inside or path.name)
-    if named is None:
-        raise InputError(f"{where}: no site such as XX-Xxx in the name of the file")
-    with _opened(path, inside) as file:
-        header = file.readline().strip().split(",")
-        columns = {key: next((one for one in names if one in header), "") for key, names in COLUMNS.items()}
-        missing = [" or ".join(COLUMNS[key]) for key in _NEEDED if not columns[key]]
-        if "TIMESTAMP_START" not in header:
-            missing.insert(0, "TIMESTAMP_START")
-        if missing:
-            raise InputError(f"{where}: missing columns: {', '.join(missing)}")
+    where = table.file.where
+    notes: list[str] = []
+    with opened(table.file) as stream:
+        file = NumberTable(stream, where)
+        columns = {key: first_of(file.header, names) for key, names in COLUMNS.items()}
+        require_columns(file.header, [(STAMP,), *(COLUMNS[key] for key in _NEEDED)], where)
         chosen = {key: name for key, name in columns.items() if name}
-        places = [header.index(name) for name in ("TIMESTAMP_START", *chosen.values())]
-        try:
-            table = np.loadtxt(file, delimiter=",", usecols=places, ndmin=2)
-        except ValueError as error:
-            raise InputError(f"{where}: {error}") from error
-    if not len(table):
-        raise InputError(f"{where}: no row below the header")
-    table[table == UNDECLARED] = np.nan
-    return _days(named.group(1), where, table[:, 0], dict(zip(chosen, table[:, 1:].T, strict=True)), chosen)
-
-
-@contextmanager
-def _opened(path: Path, inside: str) -> Iterator[IO[str]]:
-    try:
-        if not inside:
-            with path.open(encoding="utf-8-sig") as file:
-                yield file
-            return
-        with zipfile.ZipFile(path) as archive, archive.open(inside) as raw:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(f"{path}: not readable ({error})") from error
+        read, _ = file.read([STAMP, *chosen.values()], notes)
+    stamps = read[STAMP]
+    if np.isnan(stamps).any():
+        raise InputError(f"{where}: {STAMP} is missing at row {int(np.argmax(np.isnan(stamps))) + 2}")
+    days = _days(table.site, where, stamps, {key: read[name] for key, name in chosen.items()}, chosen)
+    return replace(days, notes=(*days.notes, *notes))
 
 
 def _days(site: str, where: str, stamps: np.ndarray, read: dict[str, np.ndarray], names: dict[str, str]) -> FluxnetDays:

@@ -90,15 +90,19 @@ class Table:
         columns: names in the header.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         """Read a file.
+
+        Args:
+            path: the file.
+            text: what is in it, where it was read already, as from an archive.
 
         Raises:
             InputError: it cannot be read as text, has no header, or a column stands in it twice.
         """
         self.path = Path(path)
         try:
-            self._text = self.path.read_text(encoding="utf-8-sig")
+            self._text = self.path.read_text(encoding="utf-8-sig") if text is None else text.removeprefix("\ufeff")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.path}: not a readable CSV table ({error})") from error
         self.columns = next((tuple(row) for _, row in self._lines()), ())

@@ -77,24 +77,47 @@ def decode_dates(values: np.ndarray, units: str, calendar: str, where: str) -> t
     Raises:
         InputError: a time that is missing, or units that are not understood.
     """
+    year, month, day, hours = decode_moments(values, units, calendar, where)
+    flat = zip(year.ravel(), month.ravel(), day.ravel(), strict=True)
+    try:
+        dates = np.array([f"{y:04d}-{m:02d}-{d:02d}" for y, m, d in flat], "datetime64[D]").reshape(year.shape)
+    except ValueError as error:
+        raise InputError(f"{where}: units {units!r} are not understood ({error})") from error
+    late = hours > 24.0 - 1e-3  # float32 stamps of midnight
+    return dates + late.astype(np.int64), np.where(late, 0.0, np.round(hours, 3))
+
+
+def decode_moments(
+    values: np.ndarray, units: str, calendar: str, where: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return year, month, day (int64) and hours after midnight of the axis' own calendar, which may have 30 February.
+
+    Args:
+        values: as stored, NaN where missing, any shape.
+        units: CF text.
+        calendar: CF name, any that cftime knows; empty: standard.
+        where: file and variable, for messages.
+
+    Raises:
+        InputError: a time that is missing, or units that are not understood.
+    """
     values = np.ascontiguousarray(values, np.float64)
     missing = ~np.isfinite(values)
     if missing.any():
         raise InputError(f"{where}: step {int(np.argwhere(missing)[0][0])}: no time (NaN or missing)")
     try:
-        dates, hours = _decoded(values.tobytes(), units.strip(), calendar.strip().lower() or "standard")
+        numbers = _decoded(values.tobytes(), units.strip(), calendar.strip().lower() or "standard")
     except (ValueError, OverflowError) as error:
         raise InputError(f"{where}: units {units!r} are not understood ({error})") from error
-    return dates.reshape(values.shape), hours.reshape(values.shape)
+    year, month, day = (one.astype(np.int64).reshape(values.shape) for one in numbers[:3])
+    return year, month, day, numbers[3].reshape(values.shape)
 
 
 @lru_cache(maxsize=64)
-def _decoded(data: bytes, units: str, calendar: str) -> tuple[np.ndarray, np.ndarray]:
+def _decoded(data: bytes, units: str, calendar: str) -> np.ndarray:
     moments = cftime.num2date(np.frombuffer(data, np.float64), units, calendar)
-    dates = np.array([f"{m.year:04d}-{m.month:02d}-{m.day:02d}" for m in moments], "datetime64[D]")
-    hours = np.array([m.hour + m.minute / 60.0 + (m.second + m.microsecond * 1e-6) / 3600.0 for m in moments])
-    late = hours > 24.0 - 1e-3  # float32 stamps of midnight
-    return dates + late.astype(np.int64), np.where(late, 0.0, np.round(hours, 3))
+    hours = [m.hour + m.minute / 60.0 + (m.second + m.microsecond * 1e-6) / 3600.0 for m in moments]
+    return np.array([[m.year, m.month, m.day, hour] for m, hour in zip(moments, hours, strict=True)]).reshape(-1, 4).T
 
 
 def days_within(date: np.ndarray, hour: np.ndarray, edges: np.ndarray | None, stamps: StampsAt) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Units as files write them, and the factors between them.
 
 A unit is a product of powers: `kg m-2 s-1`, `MgC ha-1`, `mm/d`, `g C m**-2 year-1`. The C behind a mass says of what it
-is and changes nothing. A year has 365.25 days and a month is its twelfth. Two bridges are taken where dimensions ask
-for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water weighs 1 kg m-2.
+is and changes nothing; powers may be written as LaTeX has them, `m$^{-2}$`. A year has 365.25 days and a month is its
+twelfth. Two bridges are taken where dimensions ask for them: a mole of CO2 holds 12.011 g of carbon, and 1 mm of water
+weighs 1 kg m-2.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ _BRIDGES = ((_WATER, _TEN**3), (_CARBON, Fraction("12.011e-3")))
 """What is multiplied by to come from one dimension to another: density of water, kg m-3; carbon of CO2, kg mol-1."""
 
 
+_LATEX = re.compile(r"\$?\^\{\s*([+-]?\d+)\s*\}\$?|\$\^([+-]?\d+)\$")
 _NAMED = re.compile(r"^[^\[\]]*\[\s*([^\[\]]+?)\s*\]$")
 _EACH = r"(?:/\s*|\bper\s+)?(?<![A-Za-z])(?:{})(?![A-Za-z])\s*(?:\*\*|\^)?(?:-1)?"
 _STEP = re.compile(_EACH.format("time[ _]?steps?"), re.IGNORECASE)
@@ -107,7 +109,14 @@ def _symbol(word: str) -> tuple[Fraction, Powers] | None:
 
 def _parse(unit: str) -> tuple[Fraction, Powers] | None:
     """Size in SI, exact, and powers of a unit, None where it is not understood."""
-    text = bare_unit(unit).replace("µ", "u").replace("μ", "u").replace("**", "").replace("^", "").replace("−", "-")
+    text = (
+        _LATEX.sub(r"\1\2", bare_unit(unit))
+        .replace("µ", "u")
+        .replace("μ", "u")
+        .replace("**", "")
+        .replace("^", "")
+        .replace("−", "-")
+    )
     if text in _PLAIN:
         return _TEN**0, _NONE
     text = re.sub(r"/\s*\(([^)]*)\)", lambda group: " ".join("/" + word for word in group[1].split()), text)

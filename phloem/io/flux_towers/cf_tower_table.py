@@ -19,7 +19,7 @@ from phloem.io.files.stored_dataset import as_the_user_says, decoded_values, ope
 from phloem.io.files.stored_values import StoredValues
 from phloem.io.files.time_axis import StampsAt
 from phloem.io.files.units import convert, of_month, of_steps
-from phloem.io.flux_towers.tower_months import TowerMonths
+from phloem.io.flux_towers.tower_months import TowerMonths, in_half_turns
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, OF_SITE, QUANTITIES
 from phloem.io.grids.axis_names import LATITUDE, LONGITUDE, horizontal_word
 from phloem.io.ingest.cf_grid_file import dated
@@ -35,13 +35,16 @@ _PROVENANCE = "provenance_"
 _VALID = (*QUANTITIES, *OF_SITE)
 
 
-def read_tower_table(path: Path, own: OwnVariables = MappingProxyType({}), stamps: StampsAt = "begin") -> TowerMonths:
+def read_tower_table(
+    path: Path, own: OwnVariables = MappingProxyType({}), stamps: StampsAt = "begin", *, complete: bool = True
+) -> TowerMonths:
     """Read a table of tower months.
 
     Args:
         path: NetCDF with values along (site, time) in either order, and latitude and longitude of each site.
         own: what the user says of its variables, by the names in `tower_quantities`.
         stamps: where stamps stand in their months if the file has no time bounds.
+        complete: whether weather and a flux are due; without them any quantity will do.
 
     Raises:
         InputError: naming file and variable: what is missing of lat, lon, TA, SWIN and at least one flux; a unit that
@@ -51,7 +54,7 @@ def read_tower_table(path: Path, own: OwnVariables = MappingProxyType({}), stamp
     with open_stored(path) as opened:
         said = as_the_user_says(opened.load(), path, own, lambda key: (key,), _VALID)
         stored = storage(said, path)
-        return _TableReader(decoded_values(said, stored), path, stored).read(stamps)
+        return _TableReader(decoded_values(said, stored), path, stored).read(stamps, complete)
 
 
 class _TableReader:
@@ -62,15 +65,12 @@ class _TableReader:
         self.notes = [str(line) for line in str(file.attrs.get("notes", "")).splitlines()]
         self.names = {name: actual for name in _VALID if (actual := self._actual(name))}
 
-    def read(self, stamps: StampsAt) -> TowerMonths:
+    def read(self, stamps: StampsAt, complete: bool) -> TowerMonths:
         """Read all of it."""
-        fluxes = [name for name in FLUXES.values() if name in self.names]
-        if not fluxes:
-            raise self._error("GPP", f"at least one flux is due: {', '.join(FLUXES.values())}; {self._there()}")
-        for name in NEEDED:
-            if name not in self.names:
-                guess = did_you_mean(name, [str(one) for one in self.file.variables])
-                raise self._error(name, f"is missing; needed are {', '.join(NEEDED)}; {self._there()}.{guess}")
+        if complete:
+            self._require_learnable()
+        elif not any(name in self.names for name in QUANTITIES):
+            raise self._error("LAI", f"at least one is due of {', '.join(QUANTITIES)}; {self._there()}")
         self.dimension, self.sites = self._sites()
         months, place = self._months(stamps)
         self.place, self.count = place, len(months)
@@ -86,6 +86,15 @@ class _TableReader:
             notes=tuple(dict.fromkeys([*self.notes, *self._told()])),
             checksum=checksum(self.path.read_bytes()),
         )
+
+    def _require_learnable(self) -> None:
+        """Refuse a table without weather or fluxes."""
+        if not any(name in self.names for name in FLUXES.values()):
+            raise self._error("GPP", f"at least one flux is due: {', '.join(FLUXES.values())}; {self._there()}")
+        for name in NEEDED:
+            if name not in self.names:
+                guess = did_you_mean(name, [str(one) for one in self.file.variables])
+                raise self._error(name, f"is missing; needed are {', '.join(NEEDED)}; {self._there()}.{guess}")
 
     def _actual(self, name: str) -> str:
         """What the file calls a quantity: its name, else the one variable that differs by case or is a coordinate."""
@@ -187,7 +196,7 @@ class _TableReader:
             if wrong.any():
                 lost = [f"{self.sites[n]} ({made[name][n]:g})" for n in np.flatnonzero(wrong)]
                 raise self._error(self.names[name], f"{least:g} to {most:g} degrees are due; not so at {some(lost)}")
-        made["lon"] = (made["lon"] + 180.0) % 360.0 - 180.0
+        made["lon"] = in_half_turns(made["lon"])
         if "koppen" in made:
             made["koppen"] = np.where(made["koppen"] >= 1.0, made["koppen"], np.nan)
         return made
@@ -214,6 +223,7 @@ class _TableReader:
             names = [key.removeprefix(_PROVENANCE) for key in columns]
             return tuple(dict(zip(names, row, strict=True)) for row in rows)
         known = [np.isfinite(values[name]) for name in FLUXES.values() if name in values]
+        known = known or [np.isfinite(one) for one in values.values()]
         fluxes: np.ndarray = np.logical_or.reduce(known)
         used = " ".join(values)
         rows_of = []

@@ -168,14 +168,16 @@ def flux_rows(months: TowerMonths, rules: QualityRules | None = None) -> GoodMon
         rules: what counts; None: the usual rules, of which those on shares are what the public table recommends.
 
     Raises:
-        InputError: the table has no flux that the rules ask for, or no month that counts.
+        InputError: the table has no flux that the rules ask for, or no month that counts; or its NEE counts the other
+            way than GPP and RECO say.
     """
     rules = rules or QualityRules()
     control = _Control(months, rules)
     observed = {flux: control.flux(flux, name) for flux, name in rules.sources().items() if name in months.values}
     if not observed:
         raise InputError(f"no flux: the table has none of {', '.join(rules.sources().values())}")
-    drivers = {name: control.within(name, values) for name, values in months.values.items() if _is_driver(name)}
+    _refuse_turned_sign(observed)
+    drivers = {name: control.within(name, values) for name, values in months.values.items() if is_driver(name)}
     for name in rules.needed:
         there = np.isfinite(drivers[name]) if name in drivers else np.zeros(control.shape, bool)
         for flux in observed:
@@ -201,8 +203,21 @@ def flux_rows(months: TowerMonths, rules: QualityRules | None = None) -> GoodMon
     )
 
 
-def _is_driver(name: str) -> bool:
-    """Whether a quantity may be an input of a model: no flux that is learned, nor what is made of one, nor a share."""
+def _refuse_turned_sign(observed: Mapping[str, np.ndarray]) -> None:
+    """Refuse NEE that is nearer to GPP - RECO than to RECO - GPP."""
+    if not {"gpp", "reco", "nee"} <= observed.keys():
+        return
+    balance, nee = observed["reco"] - observed["gpp"], observed["nee"]
+    as_due, turned = (float(np.nansum(np.abs(nee - sign * balance))) for sign in (1.0, -1.0))
+    if turned < 0.5 * as_due:
+        raise InputError(
+            "variable NEE: it is GPP - RECO in this table, carbon that is taken up counts as positive; due is the "
+            "exchange positive to the atmosphere: say variables.NEE = { sign = -1 }"
+        )
+
+
+def is_driver(name: str) -> bool:
+    """Return whether a quantity may be an input of a model: no flux, nothing made of one, and no share of good data."""
     return name not in _NOT_DRIVERS and not name.endswith("_QC")
 
 

@@ -32,3 +32,8 @@ class TowerMonths:
     provenance: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
     checksum: str = ""
+
+
+def in_half_turns(longitude: np.ndarray) -> np.ndarray:
+    """Return longitudes of -180 to 360 degrees east in -180 to 180; those that are there keep their bits."""
+    return np.where(longitude >= 180.0, longitude - 360.0, longitude)

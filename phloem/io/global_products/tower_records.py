@@ -145,8 +145,8 @@ def read_tower_tables(source: Path, months: StoreMonths) -> TowerRecords:
     kinds = {row.values["SITE_ID"]: row.values["IGBP"] for row in table.rows()}
     names, places, classes = [], [], []
     found: dict[str, list[np.ndarray]] = {stream: [] for stream in FLUXES}
-    for path, inside in tables:
-        days = read_days(path, inside)
+    for tower in tables:
+        path, days = tower.file.path, read_days(tower)
         if days.site in names:
             raise InputError(f"{path}: site {days.site} stands twice: half hours and hours, or two releases")
         if days.site not in kinds:
@@ -165,7 +165,7 @@ def read_tower_tables(source: Path, months: StoreMonths) -> TowerRecords:
             found[stream].append(np.divide(total, count, out=np.full(months.count, np.nan), where=enough))
     latitude, longitude = np.array(places, float).T
     monthly = {stream: np.stack(rows) for stream, rows in found.items()}
-    paths = [*dict.fromkeys(path for path, _ in tables), listed]
+    paths = [*dict.fromkeys(tower.file.path for tower in tables), listed]
     return _records(paths, names, latitude, longitude, classes, monthly, None)
 
 

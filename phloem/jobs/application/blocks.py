@@ -102,7 +102,7 @@ def wanted_columns(models: FittedUpscaling, source: DriverSource) -> tuple[list[
     readable = (*DRIVERS, *STATICS)
     needed = [name for name in models.needed if name in readable]
     optional = [name for name in models.optional if name in readable and name not in needed and source.has(name)]
-    return [*needed, *optional], needed
+    return list(dict.fromkeys([*needed, *optional])), needed
 
 
 def cut_blocks(source: DriverSource, needed: Sequence[str], hands: int) -> list[tuple[int, int]]:

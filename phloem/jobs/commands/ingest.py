@@ -20,6 +20,7 @@ OWN_TEMPLATES = {
     What.PATCHES: TEMPLATES / "patches.toml",
     What.PUBLISHED_PATCHES: TEMPLATES / "published_patches.toml",
     What.TOWER_PATCHES: TEMPLATES / "tower_patches.toml",
+    What.TOWERS: TEMPLATES / "towers.toml",
 }
 """Files to start from, where they are others than that of raw products."""
 
@@ -30,9 +31,9 @@ def ingest(
         typer.Argument(
             help="Ingest file (TOML), also with patches; with monthly a NetCDF file of months, a folder of them "
             "(CARDAMOM's .cbf.nc) or an ingest file that says more of them, with fluxnet a table, a ZIP or a folder "
-            "of them, with published-patches the maps of DifferLand_Global or an ingest file that names them, with "
-            "tower-patches an ingest file, with globe the file of a synthetic Earth or none, with leaf-economics and "
-            "growth-curves a table (CSV)."
+            "of them, with towers the same, a CF table or an ingest file, with published-patches the maps of "
+            "DifferLand_Global or an ingest file that names them, with tower-patches an ingest file, with globe the "
+            "file of a synthetic Earth or none, with leaf-economics and growth-curves a table (CSV)."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the store, or file to write.")] = None,
@@ -66,16 +67,14 @@ def ingest(
 
         written = copy_template(OWN_TEMPLATES.get(what, TEMPLATE), template)
         option = f" --what {what.value}" if what in OWN_TEMPLATES else ""
-        print(f"wrote {written}; edit it, then: phloem ingest {template}{option} --out STORE")
+        print(f"wrote {written}; edit it, then: phloem ingest {template}{option} --out {_NAMED.get(what, 'STORE')}")
         return
     if partition and what is not What.GLOBE:
         raise InputError("--partition goes with --what globe")
     if source is None and what is not What.GLOBE:
         raise InputError("name an ingest file; phloem ingest --template ingest.toml writes one to start from")
     if out is None and what is not What.LEAF_ECONOMICS:
-        raise InputError(
-            f"--out is missing: {'the table (CSV)' if what is What.GROWTH_CURVES else 'the folder'} to write"
-        )
+        raise InputError(f"--out is missing: {_WRITTEN.get(what, 'the folder')} to write")
     made: Made | list[str]
     if what is What.GLOBE:
         made = _globe(source, out or Path(), partition)
@@ -87,6 +86,14 @@ def ingest(
         print("\n".join(made))
     else:
         print(json.dumps(made.as_json(), indent=2) if as_json else "\n".join(made.lines()))
+
+
+_WRITTEN = {What.GROWTH_CURVES: "the table (CSV)", What.TOWERS: "the table (NetCDF)"}
+"""What `--out` names, where it is no folder."""
+
+
+_NAMED = {What.TOWERS: "towers.nc"}
+"""An example of what `--out` names, where it is no store."""
 
 
 class Made(Protocol):
@@ -121,6 +128,14 @@ def _fluxnet(source: Path, out: Path) -> list[str]:
     from phloem.jobs.ingest.ingest_fluxnet import ingest_fluxnet
 
     return ingest_fluxnet(source, out)
+
+
+def _towers(source: Path, out: Path) -> Made:
+    from phloem.jobs.config.towers_file import TowersFile, load_towers_file
+    from phloem.jobs.ingest.ingest_towers import ingest_towers
+
+    file = load_towers_file(source) if source.suffix == ".toml" else TowersFile(path=str(source.resolve()))
+    return ingest_towers(file, source.resolve().parent, out)
 
 
 def _patches(source: Path, out: Path) -> Made:
@@ -174,6 +189,7 @@ _MAKERS: dict[What, Callable[[Path, Any], Made | list[str]]] = {
     What.PATCHES: _patches,
     What.PUBLISHED_PATCHES: _published_patches,
     What.TOWER_PATCHES: _tower_patches,
+    What.TOWERS: _towers,
     What.LEAF_ECONOMICS: _leaf_economics,
     What.GROWTH_CURVES: _growth_curves,
 }

@@ -86,6 +86,7 @@ class What(StrEnum):
     GROWTH_CURVES = "growth-curves"
     PUBLISHED_PATCHES = "published-patches"
     TOWER_PATCHES = "tower-patches"
+    TOWERS = "towers"
     GLOBE = "globe"
 
 

@@ -50,7 +50,8 @@ class Data(Section):
 
     `tower` is a folder of tower files, `grid` a driver store (`phloem ingest`), `patches` a patch store
     (`phloem ingest --what patches`), `flux-towers` a table of tower months (`phloem ingest --what towers`), `synthetic`
-    is made when the campaign is planned: a transect of towers, or a `boreal` domain, which is a driver store.
+    is made when the campaign is planned: a transect of towers, or a `boreal` domain, which is a driver store, or months
+    of `flux-towers`.
     `quality` says what happens to mendable defects: `repair` mends and reports them, `keep` only reports,
     `refuse` stops. `reference` is a file of daily reference values against which towers are checked.
     `on_bad` says what happens where some cells cannot be used: all are named and refused, or they are left out.
@@ -67,7 +68,7 @@ class Data(Section):
     on_bad: Literal["refuse", "drop"] = "refuse"
     variables: Variables = Field(default_factory=dict)
     stamps: StampsAt = "begin"
-    domain: Literal["transect", "boreal", "globe"] = "transect"
+    domain: Literal["transect", "boreal", "globe", "flux-towers"] = "transect"
     globe: Globe | None = None
     cells: Annotated[int, Field(gt=0, le=1000)] = 12
     years: Annotated[int, Field(ge=2, le=60)] = 4

@@ -36,10 +36,12 @@ def ingest_fluxnet(source: Path, out: Path) -> list[str]:
                          "columns SITE_ID, lat, lon are due")  # fmt: skip
     made: dict[str, FluxnetDays] = {}
     with ProgressBar("reading tables", len(tables)) as bar:
-        for count, (path, inside) in enumerate(tables, 1):
-            days = read_days(path, inside)
+        for count, table in enumerate(tables, 1):
+            days = read_days(table)
             if days.site in made:
-                raise InputError(f"{path}: site {days.site} stands twice: half hours and hours, or two releases")
+                raise InputError(
+                    f"{table.file.path}: site {days.site} stands twice: half hours and hours, or two releases"
+                )
             made[days.site] = days
             bar.update(count, days.site)
     places = {site: coordinates_in(listed, site) for site in made}

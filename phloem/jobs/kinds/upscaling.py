@@ -69,12 +69,19 @@ class Upscalings(KindOfWork):
         from phloem.jobs.upscaling.fit_units import table_of
         from phloem.jobs.upscaling.tile_fits import TileFits
 
-        section = configuration.campaign
-        return TileFits(table_of(configuration), section.seed, section.members, units, lanes)
+        section, table = configuration.campaign, table_of(configuration)
+        if table.learner == "network":
+            from phloem.jobs.upscaling.tile_networks import TileNetworks
+
+            return TileNetworks(table, section.seed, section.members, units, lanes, devices)
+        return TileFits(table, section.seed, section.members, units, lanes)
 
     def steps(self, configuration: Configuration) -> int:
-        """A fit is one step."""
-        return 1
+        """A fit of trees is one step, an epoch of a network another."""
+        from phloem.jobs.upscaling.fit_units import table_of
+
+        table = table_of(configuration)
+        return table.network.max_epochs if table.learner == "network" else 1
 
     @property
     def most_redraws(self) -> int:

@@ -19,6 +19,7 @@ from phloem.jobs.network_products.predict import chosen_members, fullest_set_up,
 from phloem.jobs.network_products.product_places import ProductPlaces, places_of
 from phloem.jobs.notebook.named_cells import require_product
 from phloem.jobs.notebook.opened_campaign import OpenedCampaign
+from phloem.jobs.notebook.opened_upscaling import OpenedUpscaling
 from phloem.jobs.notebook.parameter_arrays import labelled
 from phloem.jobs.notebook.plots import CampaignPlots
 from phloem.kernels.models.dalec_monthly.file_names import TABLES
@@ -27,8 +28,8 @@ from phloem.kernels.network.patch_cells import MonthAxis
 
 def opened(campaign: Campaign) -> OpenedCampaign:
     """Return a campaign as a notebook sees it, by what it computes."""
-    trains = campaign.configuration.experiment.kind_of_work == "training"
-    return OpenedTraining(campaign) if trains else OpenedCampaign(campaign)
+    kinds = {"training": OpenedTraining, "upscaling": OpenedUpscaling}
+    return kinds.get(campaign.configuration.experiment.kind_of_work, OpenedCampaign)(campaign)
 
 
 class OpenedTraining(OpenedCampaign):

@@ -25,7 +25,7 @@ def measured_rate(campaign: Campaign) -> float:
     configuration = campaign.configuration
     units = [read_fit(campaign, unit) for unit in campaign.cells[-REPEATS:]]
     work = campaign.kind.begin(configuration, units, None, 1)
-    times = []
+    times: list[float] = []
     while work.running and len(times) <= REPEATS:
         begun = time.process_time()
         steps = work.advance(1)

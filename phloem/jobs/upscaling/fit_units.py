@@ -14,7 +14,7 @@ from phloem.analysis.upscaling.leave_out import LeftOut, leave_out
 from phloem.analysis.upscaling.member_model import Prepared, prepare
 from phloem.errors import InputError, some
 from phloem.io.files.atomic import checksum, read_bytes
-from phloem.io.flux_towers.cf_tower_table import read_tower_table
+from phloem.io.flux_towers.cf_tower_table import read_tower_table, write_tower_table
 from phloem.io.flux_towers.quality_rules import GoodMonths, flux_rows
 from phloem.io.flux_towers.tower_quantities import FLUXES
 from phloem.jobs.campaign.campaign import Campaign, relative_to_campaign
@@ -22,6 +22,7 @@ from phloem.jobs.campaign.kind_of_work import CheckedInput, Units
 from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import expand_path
+from phloem.jobs.synthetic.flux_towers import made_towers
 from phloem.jobs.upscaling.table import UpscalingTable
 
 NOTHING = "all"
@@ -124,7 +125,7 @@ def read_towers(path: Path, table: UpscalingTable, seed: int) -> TowerData:
     """
     good = flux_rows(read_tower_table(path), table.quality.rules())
     rows = FluxRows.of(good)
-    left_out = {
+    left_out: dict[str, LeftOut] = {
         scheme: leave_out(rows, scheme, table.folds if scheme in ("row", "block") else 0, table.block_degrees, seed)
         for scheme in table.cv
     }
@@ -185,23 +186,44 @@ class CheckedTowers:
         return Units(UnitTable.of(planned, NEEDED))
 
 
+@dataclass(frozen=True)
+class MadeUpTowers:
+    """Made-up towers, whose table is written into the campaign."""
+
+    configuration: Configuration
+
+    def units(self, root: Path) -> Units:
+        """Write the table that is not there yet, and return the units."""
+        path = root / "towers.nc"
+        if not path.is_file():
+            data = self.configuration.data
+            write_tower_table(made_towers(data.cells, data.years, self.configuration.campaign.seed), path)
+        return _checked(self.configuration, path).units(root)
+
+
 def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
     """Read and check a table of towers; see `KindOfWork.check`.
 
     Raises:
         InputError: what no model could be fitted to; nothing is computed.
     """
-    table = table_of(configuration)
+    table_of(configuration)
+    if configuration.data.kind == "synthetic":
+        return MadeUpTowers(configuration)
     path = expand_path(str(configuration.data.path), base)
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; a table of tower months is due, as phloem ingest --what towers makes it of the files "
             "in it"
         )
+    data = configuration.data.model_copy(update={"path": str(path)})
+    return _checked(configuration.model_copy(update={"data": data}), path)
+
+
+def _checked(configuration: Configuration, path: Path) -> CheckedTowers:
+    table = table_of(configuration)
     data = read_towers(path, table, configuration.campaign.seed)
-    names = _units(table, data)
-    configuration = configuration.model_copy(update={"data": configuration.data.model_copy(update={"path": str(path)})})
-    return CheckedTowers(configuration, path, names, tuple(data.good.lines()))
+    return CheckedTowers(configuration, path, _units(table, data), tuple(data.good.lines()))
 
 
 def _units(table: UpscalingTable, data: TowerData) -> list[str]:
@@ -210,14 +232,14 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
     Raises:
         InputError: a flux of which too few months are there.
     """
-    fluxes = [JOINT] if table.learner == "network" else list(table.fluxes)
-    for flux in table.fluxes:
-        count = int(np.isfinite(data.rows.observed[flux]).sum()) if flux in data.rows.observed else 0
+    fluxes: list[str] = [JOINT] if table.learner == "network" else list(table.fluxes)
+    for asked in table.fluxes:
+        count = int(np.isfinite(data.rows.observed[asked]).sum()) if asked in data.rows.observed else 0
         if count < LEAST_ROWS:
             known = {name: np.isfinite(values).sum() for name, values in data.rows.observed.items()}
             there = [name for name in FLUXES if known.get(name, 0) >= LEAST_ROWS]
             raise InputError(
-                f"{FLUXES[flux]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
+                f"{FLUXES[asked]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
                 f"experiment.fluxes, which could have {some(there)}, or ask less of experiment.quality"
             )
     names = []
@@ -229,7 +251,7 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
                 "left to fit"
             )
         for flux in fluxes:
-            named = table.fluxes if flux == JOINT else [flux]
+            named: Sequence[str] = table.fluxes if flux == JOINT else [flux]
             known = np.any([np.isfinite(data.rows.observed[one]) for one in named], axis=0)
             names += [
                 unit_name(scheme, name, flux)
@@ -245,6 +267,9 @@ def moved_towers(campaign: Campaign, wanted: Configuration, base: Path) -> Units
     Raises:
         InputError: the table there is another.
     """
+    if wanted.data.kind == "synthetic":
+        MadeUpTowers(wanted).units(campaign.paths.root)
+        return None
     path = expand_path(str(wanted.data.path), base)
     if path == expand_path(str(campaign.configuration.data.path), campaign.paths.root):
         return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
-from phloem.errors import WorkError
+from phloem.errors import InputError, WorkError, some
 from phloem.io.files.atomic import CorruptFile, hdf5_image, read_hdf5, write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.upscaling.fit_units import table_of
+from phloem.jobs.upscaling.tower_scores import interval_scheme
 
 
 def fitted_path(root: Path) -> Path:
@@ -28,11 +29,16 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
     """Read the models of a merged campaign.
 
     Raises:
-        InputError: the campaign is no upscaling.
+        InputError: the campaign is no upscaling, or nothing calibrates its intervals.
         WorkError: it is not merged, or its models are damaged or of another configuration.
     """
-    table_of(campaign.configuration)
+    table = table_of(campaign.configuration)
     path, root = fitted_path(campaign.paths.root), campaign.paths.root
+    if interval_scheme(table) is None:
+        raise InputError(
+            f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has "
+            f'{some(table.cv)}, and "tower" or "block" is due'
+        )
     try:
         arrays, attributes = read_hdf5(path)
     except FileNotFoundError as error:

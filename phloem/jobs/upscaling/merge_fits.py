@@ -12,7 +12,8 @@ import numpy as np
 from phloem.analysis.upscaling.dissimilarity import applicability
 from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling, needed_columns
 from phloem.analysis.upscaling.member_model import MemberModel
-from phloem.analysis.upscaling.permuted_predictors import permutation_importance
+from phloem.analysis.upscaling.network_member import FittedNetworks
+from phloem.analysis.upscaling.permuted_predictors import network_importance, permutation_importance
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf
@@ -20,7 +21,7 @@ from phloem.io.flux_towers.tower_quantities import FLUXES, QUANTITIES
 from phloem.io.merge.write_merged import merge_again
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.merge_apart import merge_in_process
-from phloem.jobs.upscaling.fit_units import TowerData, planned_data, table_of
+from phloem.jobs.upscaling.fit_units import JOINT, TowerData, planned_data, table_of
 from phloem.jobs.upscaling.fitted_file import fitted_path, write_fitted
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions, read_predictions
 from phloem.jobs.upscaling.tower_scores import calibrated, interval_scheme, scores_path, tower_scores
@@ -73,21 +74,27 @@ def fitted_models(campaign: Campaign, data: TowerData, found: LeftOutPredictions
     scheme = interval_scheme(table)
     if scheme is None or not all(found.models.values()):
         return None
-    way, prepared = table.applied_way, data.prepared
-    members = {flux: [MemberModel.from_bytes(one) for one in models] for flux, models in found.models.items()}
-    importance = np.zeros(len(prepared.predictors))
-    for flux, models in members.items():
-        rise = permutation_importance(
-            prepared, models[:IMPORTANCE_MEMBERS], way, IMPORTANCE_ROWS, campaign.configuration.campaign.seed
-        )
-        importance += rise / max(rise.sum(), 1e-12)
+    way, prepared, seed = table.applied_way, data.prepared, campaign.configuration.campaign.seed
+    members: dict[str, list[MemberModel]] = {}
+    networks = None
+    if JOINT in found.models:
+        networks = FittedNetworks.joined([FittedNetworks.from_bytes(one) for one in found.models[JOINT]])
+        importance = network_importance(prepared, networks, IMPORTANCE_ROWS, seed)
+    else:
+        members = {flux: [MemberModel.from_bytes(one) for one in models] for flux, models in found.models.items()}
+        rises = [
+            permutation_importance(prepared, models[:IMPORTANCE_MEMBERS], way, IMPORTANCE_ROWS, seed)
+            for models in members.values()
+        ]
+        importance = sum((rise / max(rise.sum(), 1e-12) for rise in rises), np.zeros(len(prepared.predictors)))
     return FittedUpscaling(
         way=way,
         options=table.settings().baselines,
         predictors=prepared.predictors,
         needed=needed_columns(data.rows.columns),
         members=members,
-        intervals={flux: calibrated(table, data, found, scheme, way, flux) for flux in members},
+        networks=networks,
+        intervals={flux: calibrated(table, data, found, scheme, way, flux) for flux in found.fluxes},
         applicability=applicability(prepared.table, data.rows.site, importance),
     )
 
@@ -127,9 +134,10 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, data: TowerData, found: Lef
     observed = np.stack([rows.observed[flux] for flux in found.fluxes])
     _put(file, "observed", ("flux", "row"), observed.astype(np.float32), "", f"observed flux ({units})")
     axes = ("scheme", "way", "flux")
-    means = np.stack([
-        [[found.mean(scheme, way, flux) for flux in found.fluxes] for way in found.ways] for scheme in found.schemes
-    ]).astype(np.float32) if found.schemes else np.empty((0, len(found.ways), len(found.fluxes), len(rows)), np.float32)  # fmt: skip
+    means = np.empty((len(found.schemes), len(found.ways), len(found.fluxes), len(rows)), np.float32)
+    for places in np.ndindex(means.shape[:3]):
+        names = zip((found.schemes, found.ways, found.fluxes), places, strict=True)
+        means[places] = found.mean(*(named[place] for named, place in names))
     _put(file, "predicted", (*axes, "row"), means, "", f"mean over members ({units})")
     _put(file, "predicted_of_members", (*axes, "member", "row"), found.members, "", f"prediction ({units})")
     _put(file, "blend", ("scheme", "flux", "member"), found.blend, "1", "weight of the residual in the blend, mean")

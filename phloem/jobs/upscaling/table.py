@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from phloem.io.flux_towers.tower_quantities import FLUXES
-from phloem.typed_tables import Above, ExperimentTable, Section
+from phloem.typed_tables import Above, ExperimentTable, Positive, Section
 
 if TYPE_CHECKING:
     from phloem.analysis.upscaling.upscaling_settings import UpscalingSettings
+    from phloem.io.flux_towers.quality_rules import QualityRules
+    from phloem.kernels.flux_network.flux_network_options import FluxNetworkOptions
 
 Flux = Literal["gpp", "reco", "nee", "le"]
 Scheme = Literal["tower", "row", "block", "year"]
@@ -24,6 +25,18 @@ FITS_OF_A_TILE = 240
 
 MEMBERS = 10
 """Members that the size of a tile is reckoned for."""
+
+
+def _all_fluxes() -> list[Flux]:
+    return ["gpp", "reco", "nee", "le"]
+
+
+def _all_ways() -> list[Way]:
+    return ["residual", "direct", "blend"]
+
+
+def _usual_schemes() -> list[Scheme]:
+    return ["tower", "row"]
 
 
 class BaselinesSection(Section):
@@ -47,6 +60,34 @@ class TreesSection(Section):
     colsample: _Sampled = 0.8
     l2: Annotated[float, Field(ge=0)] = 1.0
     bins: Annotated[int, Field(ge=8, le=256)] = 256
+
+
+_Weight = Annotated[float, Field(ge=0)]
+
+
+class FluxNetworkSection(Section):
+    """Networks with constraints; as of `FluxNetworkOptions`. Where residuals are learned, `head` is "residual"."""
+
+    head: Literal["softplus", "relu", "soft"] = "softplus"
+    activation: Literal["tanh", "softplus"] = "tanh"
+    hard_mass: bool = False
+    l_mass: _Weight = 1.0
+    l_pos: _Weight = 1.0
+    l_light: _Weight = 0.1
+    l_temp: _Weight = 0.1
+    penalty_share: _Part = 0.25
+    learning_rate: Above = 1e-3
+    batch_rows: Positive = 64
+    max_epochs: Positive = 100
+    patience: Positive = 10
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.15
+
+    def options(self, way: str) -> FluxNetworkOptions:
+        """Return the options of the networks of a way."""
+        from phloem.kernels.flux_network.flux_network_options import FluxNetworkOptions
+
+        chosen = self.model_dump()
+        return FluxNetworkOptions(**chosen | ({"head": "residual"} if way == "residual" else {}))
 
 
 class QualitySection(Section):
@@ -95,12 +136,12 @@ class UpscalingTable(ExperimentTable):
     names: ClassVar[tuple[str, ...]] = ("upscaling",)
 
     name: Literal["upscaling"] = "upscaling"
-    learn: Annotated[list[Way], Field(min_length=1)] = Field(default_factory=lambda: ["residual", "direct", "blend"])
+    learn: Annotated[list[Way], Field(min_length=1)] = Field(default_factory=_all_ways)
     use: Way | None = None
     learner: Literal["xgboost", "histogram", "cascade", "network"] = "xgboost"
-    fluxes: Annotated[list[Flux], Field(min_length=1)] = Field(default_factory=lambda: list(FLUXES))
+    fluxes: Annotated[list[Flux], Field(min_length=1)] = Field(default_factory=_all_fluxes)
     predictors: list[str] = Field(default_factory=list)
-    cv: list[Scheme] = Field(default_factory=lambda: ["tower", "row"])
+    cv: list[Scheme] = Field(default_factory=_usual_schemes)
     folds: Annotated[int, Field(ge=2, le=1000)] = 10
     block_degrees: Annotated[float, Field(gt=0, le=90)] = 10.0
     draws: Literal["tower", "row"] = "tower"
@@ -110,7 +151,28 @@ class UpscalingTable(ExperimentTable):
     level: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
     baselines: BaselinesSection = BaselinesSection()
     trees: TreesSection = TreesSection()
+    network: FluxNetworkSection = FluxNetworkSection()
     quality: QualitySection = QualitySection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_networks(cls, tree: Any) -> Any:
+        """A network learns the fluxes themselves where nothing is said."""
+        if isinstance(tree, dict) and tree.get("learner") == "network" and "learn" not in tree:
+            return {**tree, "learn": ["direct"]}
+        return tree
+
+    @model_validator(mode="after")
+    def _fits(self) -> UpscalingTable:
+        if self.learner != "network":
+            return self
+        if len(self.learn) > 1 or self.learn == ["blend"]:
+            raise ValueError('learner = "network" learns one way: learn = "direct", or "residual"')
+        if sorted(self.fluxes) != sorted(_all_fluxes()):
+            raise ValueError('learner = "network" has all fluxes at once, which its constraints tie: leave fluxes out')
+        if self.predictors and not {"TA", "SWIN"} <= set(self.predictors):
+            raise ValueError('learner = "network" has constraints on TA and SWIN: they are due among the predictors')
+        return self
 
     @field_validator("learn", mode="before")
     @classmethod
@@ -145,10 +207,10 @@ class UpscalingTable(ExperimentTable):
 
     def check_data(self, kind: str, domain: str) -> None:
         """Refuse data that are no table of towers."""
-        if kind != "flux-towers":
+        if kind != "flux-towers" and (kind, domain) != ("synthetic", "flux-towers"):
             raise ValueError(
                 'experiment.name = "upscaling" goes with data.kind = "flux-towers", a table of tower months as '
-                "`phloem ingest --what towers` makes it"
+                '`phloem ingest --what towers` makes it, or "synthetic" with domain = "flux-towers"'
             )
 
     def settings(self) -> UpscalingSettings:

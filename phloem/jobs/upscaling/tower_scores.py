@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def read_scores(root: Path) -> dict[str, Any]:
     return scores
 
 
-def scores_by_way(scores: Mapping[str, Any], learn: list[str]) -> dict[str, Mapping[str, Any]]:
+def scores_by_way(scores: Mapping[str, Any], learn: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """Return the scores of each way, as they are kept apart where several are learned."""
     return {way: scores[way] for way in learn} if len(learn) > 1 else {learn[0]: scores}
 

@@ -121,6 +121,12 @@ def test_month_without_its_weather_has_no_row() -> None:
     assert "  le: 1 of 1 towers: TA is not known" in good.lines()
 
 
+def test_exchange_that_counts_the_other_way_is_refused() -> None:
+    assert len(flux_rows(table(NEE=full(-1.0))).site) == 192
+    with pytest.raises(InputError, match=r"variable NEE: it is GPP - RECO in this table.*sign = -1"):
+        flux_rows(table(NEE=full(1.0)))
+
+
 def test_tower_of_which_no_month_counts_is_named() -> None:
     share = full(1.0)
     share[1] = 0.2
@@ -154,7 +160,7 @@ def test_rules_that_make_no_sense_are_refused(wrong: dict, said: str) -> None:
 def test_counts_of_kept_and_dropped_add_up_to_what_was_offered(seed: int, least: float) -> None:
     draw = np.random.default_rng(seed)
     holed = {
-        name: np.where(draw.random((2, 12 * YEARS)) < 0.2, np.nan, draw.normal(number, 0.5, (2, 12 * YEARS)))
+        name: np.where(draw.random((2, 12 * YEARS)) < 0.2, np.nan, draw.normal(number, 0.2, (2, 12 * YEARS)))
         for name, number in ALL.items()
     }
     holed["GPP"] *= np.where(draw.random((2, 12 * YEARS)) < 0.05, 20.0, 1.0)

@@ -20,8 +20,8 @@ from phloem.jobs.application import blocks
 from phloem.jobs.application.apply_fluxes import ApplyChoice, apply_fluxes
 from phloem.jobs.application.fitted_models import fitted_models
 from tests.io.merge.test_cf_conventions import CheckSuite
+from tests.support.campaigns.applied_upscalings import write_upscaling
 from tests.support.campaigns.campaigns import command, end, start, succeed, wait_for
-from tests.support.campaigns.upscaling_campaigns import write_upscaling
 from tests.support.drivers.flux_towers import MadeGrid
 
 GRID = MadeGrid()

@@ -1,32 +1,51 @@
-"""A small campaign that upscales made towers, run with the real command."""
+"""Upscalings of made-up towers, run with the real command."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import netCDF4
+import numpy as np
 import tomli_w
 
-from tests.support.drivers.flux_towers import made_towers
+from phloem.io.files.atomic import read_hdf5
+
+PROVENANCE = {"tile", "attempt"}
+"""Variables of merged.nc that tell how a fit came about; all others depend on the science alone."""
 
 
-def write_upscaling(folder: Path, members: int = 2, **experiment: Any) -> Path:
-    """Write a campaign of two members of small trees over 24 made towers; keys override its experiment."""
+def write_upscaling(folder: Path, **sections: dict[str, Any]) -> Path:
+    """Write a campaign of two members over fourteen made-up towers, with small trees; sections override it."""
     folder.mkdir(exist_ok=True)
-    if not (folder / "towers.nc").exists():
-        made_towers(folder / "towers.nc")
+    experiment = {"name": "upscaling", "cv": ["tower", "row"], "folds": 3, "fluxes": ["gpp", "reco"]}
+    chosen = {**experiment, **sections.get("experiment", {})}
+    if chosen.get("learner", "xgboost") != "network":
+        chosen.setdefault("trees", {"trees": 15, "depth": 3})
+    data: dict[str, Any] = {"kind": "synthetic", "domain": "flux-towers", "cells": 14, "years": 2}
     tree = {
-        "campaign": {"name": "upscaled", "members": members},
-        "data": {"kind": "flux-towers", "path": "towers.nc"},
-        "experiment": {
-            "name": "upscaling",
-            "learn": "residual",
-            "cv": ["tower"],
-            "trees": {"trees": 12, "depth": 4},
-            **experiment,
-        },
-        "engine": {"workers": 1},
+        "campaign": {"name": "upscaled", "members": 2, **sections.get("campaign", {})},
+        "data": sections.get("data", data),
+        "experiment": chosen,
+        "tiles": sections.get("tiles", {}),
+        "engine": {"workers": 1, **sections.get("engine", {})},
     }
     path = folder / "upscaled.toml"
     path.write_text(tomli_w.dumps(tree))
     return path
+
+
+def upscaled(root: Path) -> dict[str, Any]:
+    """Return everything in a merged upscaling but its provenance, arrays as bytes."""
+    with netCDF4.Dataset(root / "merged.nc") as file:
+        file.set_auto_mask(False)
+        found: dict[str, Any] = {
+            name: (variable.dimensions, np.asarray(variable[...]).tobytes())
+            for name, variable in file.variables.items()
+            if name not in PROVENANCE
+        }
+        found["attributes"] = {key: value for key, value in file.__dict__.items() if key != "history"}
+    found["scores"] = (root / "scores.json").read_text()
+    arrays = read_hdf5(root / "models.h5")[0] if (root / "models.h5").exists() else {}
+    found["models"] = {name: values.tobytes() for name, values in arrays.items() if values.dtype.kind != "U"}
+    return found

@@ -81,5 +81,5 @@ def ndvi_of_lai(lai: ArrayLike, ndvi_min: ArrayLike, ndvi_max: ArrayLike, fapar_
         fapar_max: greatest fAPAR of the place, 1. Without it NDVI never reaches its maximum: latent heat at towers
             then has a squared correlation of .53, with it .63.
     """
-    low, high, greatest = floats(ndvi_min, ndvi_max, fapar_max)
+    lai, low, high, greatest = floats(lai, ndvi_min, ndvi_max, fapar_max)
     return low + (high - low) * within(quotient(fapar_of_lai(lai), greatest, 0.0), 0.0, 1.0)

@@ -17,8 +17,9 @@ from phloem.errors import InputError, did_you_mean
 
 
 def floats(*values: ArrayLike) -> tuple[Array, ...]:
-    """Return values as arrays of floating numbers, whole numbers in JAX's default type."""
-    return tuple(jnp.asarray(value, jnp.result_type(value, float)) for value in values)
+    """Return values as arrays of one floating type, in which numbers of Python have no say."""
+    dtype = jnp.result_type(*values, float)
+    return tuple(jnp.asarray(value, dtype) for value in values)
 
 
 def at_least(value: ArrayLike, floor: float) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -47,7 +48,7 @@ def priestley_taylor(ta: ArrayLike, ndvi: ArrayLike, rnet: ArrayLike) -> Priestl
         ndvi: normalised difference vegetation index, 1.
         rnet: net radiation, shortwave and longwave, W m-2.
     """
-    ta, ndvi, rnet = floats(ta, ndvi, rnet)
+    ta, ndvi, rnet = jnp.broadcast_arrays(*floats(ta, ndvi, rnet))
     delta = saturation_slope(ta)
     alpha = at_least(PRIESTLEY_TAYLOR * (ndvi - BARE_NDVI) / 0.8, 0.0)
     return PriestleyTaylor(delta, alpha, alpha * (delta / (delta + PSYCHROMETRIC)) * rnet)

@@ -74,7 +74,7 @@ def net_radiation(
         doy: day of the year, from 1; of a month, of its middle.
         albedo: of the surface, 1.
     """
-    swin, ta, vpd, elevation, albedo = floats(swin, ta, vpd, elevation, albedo)
+    swin, ta, vpd, elevation, latitude, doy, albedo = floats(swin, ta, vpd, elevation, latitude, doy, albedo)
     clear = (0.75 + 2e-5 * elevation) * extraterrestrial_radiation(latitude, doy)
     dark = clear <= DARK
     share = jnp.where(dark, CLOUDS_IN_THE_DARK, within(swin / jnp.where(dark, 1.0, clear), 0.3, 1.0))

@@ -176,7 +176,7 @@ def mixed_gross_production(
         fapar: share of photosynthetically active radiation that is absorbed, 1.
         ppfd: photosynthetic photon flux density, umol m-2 s-1, mean over 24 hours.
     """
-    c3_lue, c4_lue, c4_share = floats(c3_lue, c4_lue, c4_share)
+    c3_lue, c4_lue, c4_share, fapar, ppfd = floats(c3_lue, c4_lue, c4_share, fapar, ppfd)
     return gross_production((1.0 - c4_share) * c3_lue + c4_share * c4_lue, fapar, ppfd)
 
 

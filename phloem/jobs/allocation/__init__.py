@@ -1,0 +1,1 @@
+"""Allocation of carbon by emulators of land models."""

@@ -1,0 +1,1 @@
+"""Causes of fluxes, mass checks and biomass of upscaled products, as files."""
