@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from phloem.analysis.upscaling.boosted_trees import GradientTrees
 from phloem.analysis.upscaling.member_model import fit_member
 from phloem.analysis.upscaling.upscaling_settings import TreeOptions
 from phloem.arithmetic import ceil_div
@@ -70,7 +71,7 @@ def measure(rows: int) -> dict[str, float]:
 def _models(folder: Path) -> None:
     """Make a small campaign, and put ten members of 100 trees of depth 6 in the place of its own."""
     write_upscaling(folder)
-    succeed("run", "upscaled.toml", "--out", "up", folder=folder, seconds=900)
+    succeed("run", "upscaled.toml", "--out", "up", folder=folder)
     campaign = open_campaign(folder / "up")
     prepared = planned_data(campaign).prepared
     settings = replace(table_of(campaign.configuration).settings(), trees=TreeOptions())
@@ -91,6 +92,7 @@ def _ocean(grid: MadeGrid) -> np.ndarray:
 def _library_seconds(directory: Path, rows: int = 100_000) -> float:
     """Return seconds a row that the library takes for one model."""
     (trees,) = fitted_models(str(directory)).members["gpp"][0].trees.values()
+    assert isinstance(trees, GradientTrees)
     x = np.random.default_rng(1).normal(size=(rows, trees.booster.num_features())).astype(np.float32)
     begun = time.process_time()
     trees.booster.inplace_predict(x)
