@@ -10,19 +10,27 @@ import argparse
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from phloem.analysis.upscaling.boosted_trees import GradientTrees
+from phloem.analysis.upscaling.member_model import fit_member
+from phloem.analysis.upscaling.upscaling_settings import TreeOptions
 from phloem.arithmetic import ceil_div
 from phloem.jobs.application.apply_fluxes import ApplyChoice, apply_fluxes
 from phloem.jobs.application.fitted_models import fitted_models
+from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.commands.options import print_json
+from phloem.jobs.upscaling.fit_units import planned_data, table_of
+from phloem.jobs.upscaling.fitted_file import open_fitted, write_fitted
 from tests.support.campaigns.campaigns import succeed
 from tests.support.campaigns.upscaling_campaigns import write_upscaling
 from tests.support.drivers.flux_towers import MadeGrid
 
 GOAL_ROWS = 16_000_000
+MEMBERS = 10
 MONTHS = 240
 COLUMNS = 240
 
@@ -37,8 +45,7 @@ def measure(rows: int) -> dict[str, float]:
     """Apply models to so many months of places, about, and return what it took."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_upscaling(folder, members=10, trees={"trees": 100, "depth": 6}, learn="residual")
-        succeed("run", "upscaled.toml", "--out", "up", folder=folder, seconds=900)
+        _models(folder)
         grid = MadeGrid(ceil_div(3 * rows, 2 * MONTHS * COLUMNS), COLUMNS, MONTHS)
         grid.values = {
             key: np.where(_ocean(grid)[..., None], np.float32(np.nan), one) for key, one in grid.values.items()
@@ -61,6 +68,21 @@ def measure(rows: int) -> dict[str, float]:
     }
 
 
+def _models(folder: Path) -> None:
+    """Make a small campaign, and put ten members of 100 trees of depth 6 in the place of its own."""
+    write_upscaling(folder)
+    succeed("run", "upscaled.toml", "--out", "up", folder=folder)
+    campaign = open_campaign(folder / "up")
+    prepared = planned_data(campaign).prepared
+    settings = replace(table_of(campaign.configuration).settings(), trees=TreeOptions())
+    none = np.zeros(len(prepared.rows), bool)
+    members = {
+        flux: [fit_member(prepared, flux, none, settings, (1, number)).model for number in range(MEMBERS)]
+        for flux in settings.fluxes
+    }
+    write_fitted(campaign, replace(open_fitted(campaign), members=members))
+
+
 def _ocean(grid: MadeGrid) -> np.ndarray:
     """A third of the cells, in pieces."""
     found: np.ndarray = np.add.outer(np.arange(len(grid.latitude)) // 3, np.arange(len(grid.longitude)) // 5) % 3 == 0
@@ -70,6 +92,7 @@ def _ocean(grid: MadeGrid) -> np.ndarray:
 def _library_seconds(directory: Path, rows: int = 100_000) -> float:
     """Return seconds a row that the library takes for one model."""
     (trees,) = fitted_models(str(directory)).members["gpp"][0].trees.values()
+    assert isinstance(trees, GradientTrees)
     x = np.random.default_rng(1).normal(size=(rows, trees.booster.num_features())).astype(np.float32)
     begun = time.process_time()
     trees.booster.inplace_predict(x)

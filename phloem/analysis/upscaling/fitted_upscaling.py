@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.baseline_fluxes import fixed_baselines
-from phloem.analysis.upscaling.conditions import NEEDED, conditions_of
+from phloem.analysis.upscaling.baseline_fluxes import respiration_factor
+from phloem.analysis.upscaling.conditions import NEEDED
 from phloem.analysis.upscaling.conformal import Conformal
 from phloem.analysis.upscaling.dissimilarity import Applicability
 from phloem.analysis.upscaling.flux_rows import Columns
 from phloem.analysis.upscaling.member_model import MemberModel
 from phloem.analysis.upscaling.network_member import FittedNetworks
+from phloem.analysis.upscaling.place_climate import complete_rows
 from phloem.analysis.upscaling.predictor_columns import CLASSES, MEASURED, predictor_table
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions
 from phloem.errors import InputError
@@ -82,11 +82,16 @@ class FittedUpscaling:
         classes = [name for name, members in CLASSES.items() if set(members) & set(self.predictors)]
         return tuple(name for name in (*columns, *classes) if name not in self.needed)
 
-    def apply(self, columns: Columns) -> Applied:
+    def apply(self, columns: Columns, place: np.ndarray | None = None) -> Applied:
         """Predict the fluxes of rows; negative values stay.
+
+        Models read what the other months of a place tell (`place_climate`), so give all that it has; months that lack
+        something count too. Other places change nothing.
 
         Args:
             columns: drivers, by name (rows,); those that are optional may be missing.
+            place: number of the place of each row, int64 (rows,); by default rows of one `lat` and `lon` are of one
+                place.
 
         Raises:
             InputError: a column that is needed is not there.
@@ -95,15 +100,17 @@ class FittedUpscaling:
             raise InputError(f"fluxes need {', '.join(self.needed)}; {', '.join(absent)} not there")
         count = len(columns["month"])
         given = {name: np.full(count, np.nan) for name in self.optional} | dict(columns)
-        conditions = conditions_of(given, self.options)
-        fixed = fixed_baselines(given, conditions, self.options)
+        complete = complete_rows(given, places_of(columns) if place is None else place, self.options)
+        given, conditions, fixed = dict(complete.columns), complete.conditions, complete.fixed
+        factor = respiration_factor(conditions, self.options)
         table = predictor_table(given, conditions, fixed, self.fluxes[0], self.predictors)
         lacking = ~np.all([np.isfinite(given[name]) for name in self.needed], axis=0)
         means, bands, ends = {}, {}, {}
         together = {} if self.networks is None else self.networks.predict(table, given, conditions)
         for flux in self.fluxes:
             found = together[flux] if together else np.stack([
-                self._predict(member, table, given, conditions, fixed) for member in self.members[flux]
+                self._predict(member, table, member.baseline(given, conditions, fixed, factor))
+                for member in self.members[flux]
             ])  # fmt: skip
             found[:, lacking] = np.nan
             means[flux] = found.mean(0)
@@ -121,13 +128,10 @@ class FittedUpscaling:
             inside=np.asarray(self.applicability.applies(index)),
         )
 
-    def _predict(
-        self, member: MemberModel, table: np.ndarray, columns: Columns, conditions: Any, fixed: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
+    def _predict(self, member: MemberModel, table: np.ndarray, baseline: np.ndarray) -> np.ndarray:
         """Return what one member says, (rows,)."""
         chosen = [self.predictors.index(name) for name in member.predictors]
-        baseline = member.baseline(columns, conditions, fixed)
-        return member.predict_table(table[:, chosen], baseline)[self.way]
+        return member.predict_table(np.take(table, chosen, axis=1), baseline)[self.way]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays by name, for a file."""
@@ -172,6 +176,19 @@ class FittedUpscaling:
 
 OF_PLACE = ("elevation", "c4_fraction", "ndvi_min", "ndvi_max", "fapar_max", "koppen", "igbp", "lat")
 """Columns of a place that baselines and predictors read."""
+
+
+def places_of(columns: Columns) -> np.ndarray:
+    """Return the place of each row, int64 (rows,): those of one latitude and longitude are of one.
+
+    Args:
+        columns: of the rows.
+    """
+    where = [columns[name] for name in ("lat", "lon") if name in columns]
+    if not where:
+        return np.zeros(len(columns["month"]), np.int64)
+    found: np.ndarray = np.unique(np.stack(where, axis=1), axis=0, return_inverse=True)[1]
+    return found.reshape(-1).astype(np.int64)
 
 
 def needed_columns(columns: Columns) -> tuple[str, ...]:

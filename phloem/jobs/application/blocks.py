@@ -32,7 +32,7 @@ LEAST = 16_384
 """Months of a block that are worth its files, about."""
 
 ROWS = 16_384
-"""Rows to which models are applied at once: always so many, so that no bit depends on how blocks are cut."""
+"""Rows to which models are applied at once, about: whole places, always as many, so that no bit depends on the blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Block:
 
 def block_steps(source: DriverSource, first: int, stop: int) -> int:
     """Return how many times models are applied to a block, at most."""
-    return max(1, ceil_div((stop - first) * source.places.columns * len(source.months), ROWS))
+    return max(1, ceil_div((stop - first) * source.places.columns, max(1, ROWS // len(source.months))))
 
 
 def table_of(configuration: Configuration) -> ApplicationTable:
@@ -102,7 +102,7 @@ def wanted_columns(models: FittedUpscaling, source: DriverSource) -> tuple[list[
     readable = (*DRIVERS, *STATICS)
     needed = [name for name in models.needed if name in readable]
     optional = [name for name in models.optional if name in readable and name not in needed and source.has(name)]
-    return [*needed, *optional], needed
+    return list(dict.fromkeys([*needed, *optional])), needed
 
 
 def cut_blocks(source: DriverSource, needed: Sequence[str], hands: int) -> list[tuple[int, int]]:

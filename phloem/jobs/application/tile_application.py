@@ -1,4 +1,4 @@
-"""The application of models to the blocks of one tile, so many rows at a time, resumable between any two."""
+"""The application of models to the blocks of one tile, so many places at a time, resumable between any two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TileApplication:
     """
 
     def __init__(self, models: FittedUpscaling, blocks: Sequence[Block], spread: bool) -> None:
-        """Begin with the first block.
+        """Begin with the first place.
 
         Args:
             models: that are applied.
@@ -35,12 +35,12 @@ class TileApplication:
         self.in_flight = ROWS
         self.names = value_names(models.fluxes, spread)
         self._kept: list[Arrays] = []
-        self._block, self._row = 0, 0
+        self._block, self._place = 0, 0
         self._rows: _BlockRows | None = None
 
     @property
     def running(self) -> bool:
-        """Whether a block has rows to go."""
+        """Whether a block has places to go."""
         return self._block < len(self.blocks)
 
     @property
@@ -52,7 +52,7 @@ class TileApplication:
     def steps_taken(self) -> int:
         """Steps so far; those that a block did not need count as taken when it is done."""
         done = sum(block.steps for block in self.blocks[: self._block])
-        return done + self._row // ROWS
+        return done + (self._place // self._rows.each if self._rows is not None else 0)
 
     @property
     def total_steps(self) -> int:
@@ -63,13 +63,13 @@ class TileApplication:
         """Apply the models up to so many times to the block that is worked on."""
         rows = self._begun()
         taken = 0
-        while taken < max(1, steps) and self._row < len(rows):
-            stop = min(self._row + ROWS, len(rows))
-            self._kept.append(self._applied(rows, self._row, stop))
-            self._row = stop
+        while taken < max(1, steps) and self._place < len(rows):
+            stop = min(self._place + rows.each, len(rows))
+            self._kept.append(self._applied(rows, self._place, stop))
+            self._place = stop
             taken += 1
-        if self._row >= len(rows):
-            self._block, self._row, self._rows = self._block + 1, 0, None
+        if self._place >= len(rows):
+            self._block, self._place, self._rows = self._block + 1, 0, None
         return max(1, taken)
 
     def _begun(self) -> _BlockRows:
@@ -80,20 +80,19 @@ class TileApplication:
         return self._rows
 
     def _applied(self, rows: _BlockRows, first: int, stop: int) -> Arrays:
-        columns = rows.columns(first, stop)
-        found = self.models.apply(columns)
-        count = stop - first
-        kept: Arrays = {"inside": np.asarray(found.inside)[:count].astype(np.int8)}
-        kept["place"], kept["month"] = rows.positions(first, stop)
+        found = self.models.apply(*rows.columns(first, stop))
+        here = rows.kept(first, stop)
+        kept: Arrays = {"inside": np.asarray(found.inside)[here].astype(np.int8)}
+        kept["place"], kept["month"] = rows.positions(first, here)
         for flux in self.models.fluxes:
             ends = {flux: found.mean[flux], f"{flux}_lower": found.lower[flux], f"{flux}_upper": found.upper[flux]}
             if self.spread:
                 ends[f"{flux}_spread_lower"] = found.spread_lower[flux]
                 ends[f"{flux}_spread_upper"] = found.spread_upper[flux]
             for name, values in ends.items():
-                plain = np.asarray(values)[:count].astype(np.float32)
+                plain = np.asarray(values)[here].astype(np.float32)
                 kept[name] = np.maximum(plain, np.float32(0)) if flux in POSITIVE else plain
-        kept["dissimilarity"] = np.asarray(found.dissimilarity)[:count].astype(np.float32)
+        kept["dissimilarity"] = np.asarray(found.dissimilarity)[here].astype(np.float32)
         return kept
 
     def halve(self) -> bool:
@@ -102,7 +101,7 @@ class TileApplication:
 
     def saved(self) -> Arrays:
         """Return what has been kept, and where the work stands."""
-        return {"where": np.array([self._block, self._row]), **self._joined()}
+        return {"where": np.array([self._block, self._place]), **self._joined()}
 
     def _joined(self) -> Arrays:
         kinds = {"place": np.int32, "month": np.int16, "inside": np.int8}
@@ -121,7 +120,7 @@ class TileApplication:
         due = {"where", "place", "month", "inside", *self.names}
         if set(arrays) != due:
             raise ValueError("checkpoint does not fit these blocks")
-        self._block, self._row = (int(one) for one in arrays["where"])
+        self._block, self._place = (int(one) for one in arrays["where"])
         self._rows = None
         self._kept = [{name: np.array(values) for name, values in arrays.items() if name != "where"}]
 
@@ -140,28 +139,40 @@ class TileApplication:
 
 
 class _BlockRows:
-    """Months of the places of a block that have all that is needed, as rows."""
+    """Months of the places of a block, place after place: all of a place that has any with all that is needed."""
 
     def __init__(self, block: Block, band: DriverBand) -> None:
         self.block, self.band = block, band
-        self.place, self.month = (one.astype(np.int32) for one in np.nonzero(band.complete))
         north, east = block.source.places.coordinates(slice(block.first, block.stop))
         self.latitude, self.longitude = north[band.place], east[band.place]
         self.months = block.source.months.astype(np.int64).astype(float)
+        self.each = max(1, ROWS // len(self.months))
 
     def __len__(self) -> int:
-        return len(self.place)
+        return len(self.band.place)
 
-    def columns(self, first: int, stop: int) -> Arrays:
-        """Return the columns of some rows, and of the last one again until there are `ROWS`."""
-        rows = np.minimum(np.arange(first, first + ROWS), stop - 1)
-        place, month = self.place[rows], self.month[rows]
-        found = {name: values[place, month].astype(float) for name, values in self.band.values.items()}
-        found |= {name: values[place].astype(float) for name, values in self.band.statics.items()}
-        return {**found, "lat": self.latitude[place], "lon": self.longitude[place], "month": self.months[month]}
+    def columns(self, first: int, stop: int) -> tuple[Arrays, np.ndarray]:
+        """Return the columns of some places, and the number of each row's place.
 
-    def positions(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the places of some rows among those of all blocks, and their months."""
+        Behind them the last place stands again and again, so that there are always equally many rows.
+        """
+        places = np.minimum(np.arange(first, first + self.each), stop - 1)
+        shape = len(places), len(self.months)
+
+        def rows(values: np.ndarray) -> np.ndarray:
+            return np.broadcast_to(values, shape).astype(float).reshape(-1)
+
+        found = {name: rows(values[places]) for name, values in self.band.values.items()}
+        found |= {name: rows(values[places][:, None]) for name, values in self.band.statics.items()}
+        found["lat"], found["lon"] = rows(self.latitude[places][:, None]), rows(self.longitude[places][:, None])
+        return {**found, "month": rows(self.months)}, np.repeat(np.arange(len(places)), len(self.months))
+
+    def kept(self, first: int, stop: int) -> np.ndarray:
+        """Return which rows of some places have all that is needed, as positions."""
+        return np.flatnonzero(self.band.complete[first:stop].reshape(-1))
+
+    def positions(self, first: int, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of rows among those of all blocks, and their months."""
         offset = self.block.first * self.block.source.places.columns
-        place = offset + self.band.place[self.place[first:stop]]
-        return place.astype(np.int32), self.month[first:stop].astype(np.int16)
+        place = offset + self.band.place[first + kept // len(self.months)]
+        return place.astype(np.int32), (kept % len(self.months)).astype(np.int16)

@@ -83,23 +83,25 @@ def test_sites_and_grid_give_the_same_numbers(upscaled: Path, inputs: Path, mapp
     assert not (tmp_path / "S.totals.json").exists()
 
 
-def test_numbers_are_those_of_the_models_applied_to_each_row(upscaled: Path, inputs: Path, mapped: Path) -> None:
+def test_numbers_are_those_of_the_models_applied_to_the_months_of_a_place(
+    upscaled: Path, inputs: Path, mapped: Path
+) -> None:
     models = fitted_models(str(upscaled))
     source = open_drivers(inputs / "grid.nc")
     names = [name for name in (*models.needed, *models.optional) if source.has(name)]
     band = source.read(slice(2, 3), names, ["TA"])
     place, month = 3, 7
-    columns = {name: values[[place], month].astype(float) for name, values in band.values.items()}
-    columns |= {name: values[[place]] for name, values in band.statics.items()}
-    columns |= {"lat": GRID.latitude[[2]], "month": GRID.months[[month]].astype(float)}
+    columns = {name: values[place].astype(float) for name, values in band.values.items()}
+    columns |= {name: np.full(24, values[place]) for name, values in band.statics.items()}
+    columns |= {"lat": np.full(24, GRID.latitude[2]), "month": GRID.months.astype(float)}
     expected = models.apply(columns)
     with xr.open_dataset(mapped) as file:
         cell = file.isel(time=month, lat=2, lon=place)
         for flux in ("gpp", "reco", "le"):
-            np.testing.assert_allclose(cell[flux], max(expected.mean[flux][0], 0), rtol=2e-6)
-        np.testing.assert_allclose(cell.nee, expected.mean["nee"][0], rtol=2e-6)
-        np.testing.assert_allclose(cell.nee_lower, expected.lower["nee"][0], rtol=2e-6)
-        np.testing.assert_allclose(cell.dissimilarity, expected.dissimilarity[0], rtol=1e-5)
+            np.testing.assert_allclose(cell[flux], max(expected.mean[flux][month], 0), rtol=2e-6)
+        np.testing.assert_allclose(cell.nee, expected.mean["nee"][month], rtol=2e-6)
+        np.testing.assert_allclose(cell.nee_lower, expected.lower["nee"][month], rtol=2e-6)
+        np.testing.assert_allclose(cell.dissimilarity, expected.dissimilarity[month], rtol=1e-5)
 
 
 def test_names_of_cmip_units_and_layers_beside_give_the_same(

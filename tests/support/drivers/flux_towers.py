@@ -89,7 +89,7 @@ class MadeGrid:
         flat = made_weather(np.repeat(self.latitude, columns), months, seed)
         self.ocean = np.zeros((rows, columns), bool)
         self.ocean[1, 2:5] = self.ocean[rows - 1] = True
-        self.values = {}
+        self.values: dict[str, np.ndarray] = {}
         for name, values in flat.items():
             one = np.array(values, np.float32).reshape(rows, columns, months)
             one[self.ocean] = np.nan
