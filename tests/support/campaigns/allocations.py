@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from phloem.analysis.allocation.model_statistics import STATISTICS
-from phloem.jobs.allocation.allocation_product import STOCKS_OUT, define_product, put_year, variable_name
 from phloem.io.land_models.rectilinear import Rectilinear
+from phloem.jobs.allocation.allocation_product import STOCKS_OUT, define_product, put_year, variable_name
 
 CUE, RA_SHARE = 0.45, 0.6
 
