@@ -153,7 +153,8 @@ def test_biomass_of_the_allocation_stands_beside_that_of_satellites(
 ) -> None:
     with xr.open_dataset(products / "allocation.nc") as file:
         lat, lon = file["lat"].values, file["lon"].values
-    fine = [np.concatenate([one + np.arange(-2, 3) * 0.1 for one in axis]) for axis in (lat, lon)]
+    steps = 0.1 * np.arange(-2, 3)
+    fine = [(axis[:, None] + np.sign(axis[1] - axis[0]) * steps).reshape(-1) for axis in (lat, lon)]
     dry = np.round(2 * np.random.default_rng(0).uniform(30, 120, (len(fine[0]), len(fine[1])))).astype(np.int16)
     xr.Dataset(
         {"agb": (("time", "lat", "lon"), dry[None], {"units": "Mg/ha"})},
