@@ -36,7 +36,7 @@ ROWS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class DriverBlock:
     """Some rows of a source of drivers.
 
     Attributes:
