@@ -25,8 +25,8 @@ from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.commands.options import print_json
 from phloem.jobs.upscaling.fit_units import planned_data, table_of
 from phloem.jobs.upscaling.fitted_file import open_fitted, write_fitted
-from tests.support.campaigns.campaigns import succeed
 from tests.support.campaigns.applied_upscalings import write_upscaling
+from tests.support.campaigns.campaigns import succeed
 from tests.support.drivers.flux_towers import MadeGrid
 
 GOAL_ROWS = 16_000_000
