@@ -37,6 +37,7 @@ LONG = {
     "jobs/test_wheel.py",
     "jobs/tile",
     "kernels/calibrations",
+    "kernels/flux_network/test_constrained_loss.py",
     "kernels/models/baselines/test_derivatives.py",
     "kernels/models/dalec_daily/test_grid_operators.py",
     "kernels/network/test_patch_outputs.py",
@@ -50,6 +51,7 @@ LONG = {
     "kernels/time_loop/test_odd_models.py",
     "sharding/lanes",
     "sharding/training/test_data_parallel.py",
+    "sharding/training/test_flux_network_training.py",
     "test_support.py",
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""

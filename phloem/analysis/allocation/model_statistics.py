@@ -34,14 +34,25 @@ def part_statistics(parts: Mapping[str, np.ndarray]) -> PartStatistics:
     there = ~np.isnan(stacked).any(axis=0)
     stacked = np.where(there, stacked, np.nan)
     count = there.sum(axis=0)
-    # An all-NaN slice would be warned of: zeros stand in, and are taken out again.
-    safe = np.where(count > 0, stacked, 0.0)
+    ranked = np.sort(stacked, axis=1)  # what is missing comes last
     found: dict[str, Mapping[str, np.ndarray]] = {}
     for statistic in STATISTICS:
         if statistic == "mean":
-            values = np.nanmean(safe, axis=1)
+            values = np.where(there, stacked, 0.0).sum(axis=1) / np.maximum(count, 1)
         else:
-            values = np.nanpercentile(safe, float(statistic[1:]), axis=1)
+            values = _quantile(ranked, count, float(statistic[1:]) / 100.0)
         values = np.where(count > 0, values, np.nan)
         found[statistic] = dict(zip(parts, values, strict=True))
     return PartStatistics(found, count)
+
+
+def _quantile(ranked: np.ndarray, count: np.ndarray, share: float) -> np.ndarray:
+    """Linear quantiles along the models, of ascending values of which the first `count` are known.
+
+    `np.nanpercentile` goes cell by cell where values are missing: an hour for 20 years of half a degree.
+    """
+    place = share * np.maximum(count - 1, 0)
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, np.maximum(count - 1, 0))
+    below, above = (np.take_along_axis(ranked, one[None, None], axis=1)[:, 0] for one in (low, high))
+    return np.asarray(below + (place - low) * (above - below))

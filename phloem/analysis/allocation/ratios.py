@@ -18,7 +18,7 @@ from scipy.special import expit, logit, softmax
 EDGE = 0.005
 """Fractions are learned between this and one minus it; years in which all of GPP is respired stand at the edge."""
 
-LEAST_SHARE = 1e-3
+LEAST_SHARE = 1e-4
 """Of a pool in vegetation: grass has no wood, and its logarithm no value."""
 
 LEAST_GPP = 10.0

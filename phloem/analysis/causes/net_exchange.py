@@ -51,7 +51,9 @@ def compare_net_exchange(
     shape = fields.grid.latitude.length, fields.grid.longitude.length
     share = np.ones(shape) if land_fraction is None else np.nan_to_num(np.asarray(land_fraction, float))
     weights = share * fields.area[:, None] / fields.area.max()
-    sums, pairs, differences, squares = np.zeros(8), 0, [], []
+    sums, pairs = np.zeros(8), 0
+    differences: list[np.ndarray] = []
+    squares: list[np.ndarray] = []
     for rows, values in fields.bands(band_bytes):
         direct, indirect = values["nee"], values["reco"] - values["gpp"]
         known = np.isfinite(direct) & np.isfinite(indirect)

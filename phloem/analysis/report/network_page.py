@@ -7,34 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from phloem.analysis.report.figures.attribution_charts import pca_chart, screen_chart
 from phloem.analysis.report.files import ReportFiles
 from phloem.analysis.report.network_scores import picture, scores_section
 from phloem.analysis.report.network_shares import RESULT, answers, shares_section
-from phloem.analysis.report.sections import CampaignFacts, ReportSection, refuse_malformed, render
+from phloem.analysis.report.sections import (
+    CampaignFacts,
+    Found,
+    ReportSection,
+    SummaryTile,
+    facts_section,
+    picture_part,
+    pictures_section,
+    refuse_malformed,
+    render,
+)
 from phloem.analysis.style.inline_svg import Drawing
-from phloem.analysis.style.wording import duration, fixed
+from phloem.analysis.style.wording import fixed
 
-Found = tuple[Path, Mapping[str, Any]] | None
-"""Folder of what a command has left, and its JSON; None where it has not run."""
-
-
-@dataclass(frozen=True, eq=False)
-class SummaryTile:
-    """A number with what it counts.
-
-    Attributes:
-        text: the number.
-        words: what it counts.
-        warn: whether something is amiss.
-    """
-
-    text: str
-    words: str
-    warn: bool = False
+NO_DOUBTS = (
+    "Nothing stands out: all networks count, there are enough of them, and no held-out cell lies beyond what they were "
+    "trained in."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,21 +81,25 @@ def write_network_report(contents: NetworkContents, out: Path) -> Path:
         sections = [
             shares_section(contents.attribution, files),
             scores_section(contents.benchmark, files),
-            _pictures("learning", "Learning curves", [contents.learning_words], [_part(
+            pictures_section("learning", "Learning curves", [contents.learning_words], [picture_part(
                 "", "", [files.picture("learning_curves", contents.learning, "losses over the epochs", 130)])]),
             _maps_section(contents, files),
             *_attribution_sections(contents.attribution, files),
             ReportSection(
-                "doubts", "Not to be relied on", render("network_doubts.html", doubts=contents.doubts),
+                "doubts", "Not to be relied on", render("doubts.html", doubts=contents.doubts, none=NO_DOUBTS),
                 warn=bool(contents.doubts),
             ),
-            ReportSection("facts", "Campaign facts", _facts(contents.facts)),
+            facts_section(contents.facts),
         ]  # fmt: skip
+        facts = contents.facts
         page = render(
-            "network.html",
+            "sections_page.html",
             title=contents.title,
-            facts=contents.facts,
+            subtitle=f"Report on trained networks · phloem {facts.version} · {facts.members} runs a set-up · "
+            f"{facts.optimiser} · seed {facts.seed}",
+            facts=facts,
             tiles=contents.tiles,
+            question="Plant type or environment?",
             answers=_answers(contents.attribution),
             notes=contents.notes,
             sections=sections,
@@ -115,22 +115,11 @@ def _answers(found: Found) -> list[str]:
         return answers(found[1])
 
 
-def _part(title: str, note: str, pictures: Sequence[Markup | None], is_open: bool = True) -> dict[str, Any]:
-    return {"title": title, "note": note, "pictures": [one for one in pictures if one], "open": is_open}
-
-
-def _pictures(
-    anchor: str, title: str, lines: Sequence[str], parts: Sequence[Mapping[str, Any]], warn: bool = False
-) -> ReportSection:
-    there = [one for one in parts if one["pictures"]]
-    return ReportSection(anchor, title, render("network_pictures.html", lines=lines, parts=there), warn=warn)
-
-
 def _maps_section(contents: NetworkContents, files: ReportFiles) -> ReportSection:
     if contents.maps is None:
-        return _pictures("maps", "Maps of traits", [contents.maps_words], [], warn=True)
+        return pictures_section("maps", "Maps of traits", [contents.maps_words], [], warn=True)
     drawn = files.picture("trait_maps", contents.maps, "maps of the main traits", 130)
-    return _pictures("maps", "Maps of traits", [contents.maps_words], [_part("", "", [drawn])])
+    return pictures_section("maps", "Maps of traits", [contents.maps_words], [picture_part("", "", [drawn])])
 
 
 def _attribution_sections(found: Found, files: ReportFiles) -> list[ReportSection]:
@@ -161,7 +150,7 @@ def _identified(document: Mapping[str, Any], files: ReportFiles) -> ReportSectio
         label = f"{chart.label}, {name}"
         drawn = files.drawing(Drawing(chart.figure, f"{chart.name}_{name}", label), own_size=True)
         note = f"{len(kept)} of {read} quantities are identified: {', '.join(kept) or 'none'}."
-        parts.append(_part(name, note, [drawn], is_open=not rows))
+        parts.append(picture_part(name, note, [drawn], is_open=not rows))
         rows += [[name, kind, row["parameter"], row["median_cv"], row["cells"], row.get("kept"), row.get("share_kept"),
                   row["cells_at_bounds"]] for kind in ("std", "mad") for row in one[kind]["rows"]]  # fmt: skip
     columns = ["set_up", "screen", "quantity", "median_cv", "cells", "kept", "share_kept", "cells_at_bounds"]
@@ -173,7 +162,7 @@ def _identified(document: Mapping[str, Any], files: ReportFiles) -> ReportSectio
         "networks stand at a bound they have been stopped there, which counts as no agreement."
     ]
     lines += [f"{set_up}: {why}." for set_up, why in document["identifiability"]["refused"].items()]
-    return _pictures("identifiability", "Identifiability", lines, parts, warn=not screens)
+    return pictures_section("identifiability", "Identifiability", lines, parts, warn=not screens)
 
 
 def _shap(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
@@ -200,7 +189,7 @@ def _shap(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Repo
         )
         pictures = [picture(folder, name, f"Shapley values of {quantity}: {name}", files, "attribution")
                     for name in names]  # fmt: skip
-        parts.append(_part(f"{quantity}: {groups or 'follows nothing'}", "", pictures, is_open=not parts))
+        parts.append(picture_part(f"{quantity}: {groups or 'follows nothing'}", "", pictures, is_open=not parts))
     lines = [
         f"What each predictor adds to a quantity of the mean of the networks of {document['set_up']}, against a "
         "background of such cells. Importance: mean |Shapley value|; + and −: what high values of the predictor do. "
@@ -215,7 +204,7 @@ def _shap(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Repo
     lines += [f"{name}: {why}." for name, why in shap["refused"].items()]
     if shap["scarce"]:
         lines.append(f"Too few cells are covered by {', '.join(shap['scarce'])} to be explained apart.")
-    return _pictures("shap", "What the quantities follow", lines, parts, warn=not explained)
+    return pictures_section("shap", "What the quantities follow", lines, parts, warn=not explained)
 
 
 def _curves(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
@@ -227,19 +216,19 @@ def _curves(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> Re
             "all cells, by networks that see no plant types; colours: cells that one type covers, by networks that do."
         )
         lines = [words, *lines]
-    return _pictures("curves", "Traits and environment", lines, [_part("", "", [drawn])], warn=not drawn)
+    return pictures_section("curves", "Traits and environment", lines, [picture_part("", "", [drawn])], warn=not drawn)
 
 
 def _components(document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
     pca = document["pca"]
     if pca.get("refused"):
-        return _pictures("pca", "Principal components", [f"Not computed: {pca['refused']}."], [])
+        return pictures_section("pca", "Principal components", [f"Not computed: {pca['refused']}."], [])
     drawn = files.drawing(pca_chart(pca), own_size=True)
     lines = [
         f"Of 13 ecological variables of the mean network of {document['set_up']}, over {pca['cells']:,} cells.",
         "The paper (Fang et al.): 53.2, 22.1 and 10.5 % — leaf economics, stature, cropland.",
     ]
-    return _pictures("pca", "Principal components", lines, [_part("", "", [drawn])])
+    return pictures_section("pca", "Principal components", lines, [picture_part("", "", [drawn])])
 
 
 def _projection(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
@@ -253,14 +242,4 @@ def _projection(folder: Path, document: Mapping[str, Any], files: ReportFiles) -
             f"were trained in, {fixed(share, 0)} % of the cells.",
             *lines,
         ]
-    return _pictures("projection", "A changed climate", lines, [_part("", "", [drawn])], warn=not found)
-
-
-def _facts(facts: CampaignFacts) -> Markup:
-    return render(
-        "facts.html",
-        campaigns=[(facts, duration(facts.wall_seconds))],
-        events=sorted(facts.events),
-        endings=sorted(facts.hours),
-        versions=sorted(facts.versions),
-    )
+    return pictures_section("projection", "A changed climate", lines, [picture_part("", "", [drawn])], warn=not found)

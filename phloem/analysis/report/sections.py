@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from phloem.analysis.style.wording import duration
 from phloem.errors import InputError, WorkError
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -97,6 +98,25 @@ class ReportSection:
     bare: bool = False
 
 
+Found = tuple[Path, Mapping[str, Any]] | None
+"""Folder of what a command has left, and its JSON; None where it has not run."""
+
+
+@dataclass(frozen=True, eq=False)
+class SummaryTile:
+    """A number with what it counts.
+
+    Attributes:
+        text: the number.
+        words: what it counts.
+        warn: whether something is amiss.
+    """
+
+    text: str
+    words: str
+    warn: bool = False
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -116,3 +136,57 @@ def _environment() -> jinja2.Environment:
 def render(template: str, **values: Any) -> Markup:
     """Render a template of the report."""
     return Markup(_environment().get_template(template).render(**values))
+
+
+def picture_part(
+    title: str, note: str, pictures: Sequence[Markup | None], is_open: bool = True, table: Markup | None = None
+) -> dict[str, Any]:
+    """Return a part of a section of pictures, which can be folded where it has a title.
+
+    Args:
+        title: of the fold; empty: none.
+        note: above the pictures.
+        pictures: those that are there.
+        is_open: whether the fold is.
+        table: below the pictures.
+    """
+    return {"title": title, "note": note, "pictures": [one for one in pictures if one], "open": is_open, "table": table}
+
+
+def pictures_section(
+    anchor: str, title: str, lines: Sequence[str], parts: Sequence[Mapping[str, Any]], warn: bool = False
+) -> ReportSection:
+    """Return a section of pictures.
+
+    Args:
+        anchor: its identifier.
+        title: its heading.
+        lines: paragraphs above the pictures.
+        parts: of `picture_part`; those with neither pictures nor a table are left out.
+        warn: whether the table of contents marks it.
+    """
+    there = [one for one in parts if one["pictures"] or one["table"]]
+    return ReportSection(anchor, title, render("pictures.html", lines=lines, parts=there), warn=warn)
+
+
+def facts_section(facts: CampaignFacts) -> ReportSection:
+    """Return the section of a single campaign's facts."""
+    body = render(
+        "facts.html",
+        campaigns=[(facts, duration(facts.wall_seconds))],
+        events=sorted(facts.events),
+        endings=sorted(facts.hours),
+        versions=sorted(facts.versions),
+    )
+    return ReportSection("facts", "Campaign facts", body)
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
+    """Return a table that scrolls where it is wide.
+
+    Args:
+        columns: its heads.
+        rows: texts.
+        left: columns that are aligned to the left; the first stays where it is while the others scroll.
+    """
+    return render("plain_table.html", columns=columns, rows=rows, left=left)

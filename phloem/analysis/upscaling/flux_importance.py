@@ -88,27 +88,37 @@ def _tree_table(nodes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def flux_importance(
-    models: Sequence[Any],
-    x: np.ndarray,
-    names: Sequence[str] | Sequence[list[str]],
-    groups: Mapping[str, Sequence[str]] | None = None,
-) -> FluxImportance:
-    """Explain the models of a flux by exact tree SHAP values, and return what each variable contributes.
+@dataclass(frozen=True, eq=False)
+class VariableEffects:
+    """What each variable of each row adds to the prediction of each model.
 
-    Values of the columns of one variable are added row by row before their absolute values are taken, so that what a
-    class gives and another takes away cancels as it does in the prediction.
+    Attributes:
+        variables: with the columns of one variable together, in the order of the columns.
+        phi: in the unit of the models, (models, rows, variables).
+        expected: what each model predicts where nothing is known; with the sum of phi, its prediction, (models,).
+    """
+
+    variables: tuple[str, ...]
+    phi: np.ndarray
+    expected: np.ndarray
+
+
+def variable_effects(
+    models: Sequence[Any], x: np.ndarray, names: Sequence[str] | Sequence[list[str]]
+) -> VariableEffects:
+    """Explain models by exact tree SHAP values.
+
+    Values of the columns of one variable are added row by row, so that what a class gives and another takes away
+    cancels as it does in the prediction.
 
     Args:
         models: trees of xgboost or scikit-learn, the members of an ensemble; their own, or those that
             `explainable_trees` takes.
         x: what is explained, (rows, columns); missing values go as the models take them.
         names: of the columns; where members see different ones, the names of each.
-        groups: variables by group; a variable in none is in "other".
 
     Raises:
-        InputError: no models or rows, names that do not fit the columns, a group's variable that is none, or a model
-            whose trees are not explained.
+        InputError: no models or rows, names that do not fit the columns, or a model whose trees are not explained.
     """
     if not len(models) or not len(x):
         raise InputError(f"importance: {len(models)} models and {len(x)} rows; at least one of each is due")
@@ -118,18 +128,33 @@ def flux_importance(
     if len(all_names) != x.shape[1] or len(of_models) != len(models):
         raise InputError(f"importance: {len(all_names)} names of columns; the rows have {x.shape[1]}")
     variables = list(dict.fromkeys(variable_of(name) for name in all_names))
+    effects, expected = np.zeros((len(models), len(x), len(variables))), np.zeros(len(models))
+    for number, (model, own) in enumerate(zip(models, of_models, strict=True)):
+        phi, expected[number] = explain(
+            explainable_trees(model), x[:, np.array([all_names.index(name) for name in own])]
+        )
+        for column, name in enumerate(own):
+            effects[number, :, variables.index(variable_of(name))] += phi[:, column]
+    return VariableEffects(tuple(variables), effects, expected)
+
+
+def importance_of(effects: VariableEffects, groups: Mapping[str, Sequence[str]] | None = None) -> FluxImportance:
+    """Return what each variable contributes.
+
+    Args:
+        effects: of the models.
+        groups: variables by group; a variable in none is in "other".
+
+    Raises:
+        InputError: a group's variable that is none.
+    """
+    variables = effects.variables
     for group, members in (groups or {}).items():
         unknown = [name for name in members if name not in variables]
         if unknown:
             raise InputError(f"group {group}: {', '.join(unknown)} is no variable; they are {', '.join(variables)}")
-    effects = np.zeros((len(models), len(variables)))
-    for number, (model, own) in enumerate(zip(models, of_models, strict=True)):
-        phi, _ = explain(explainable_trees(model), x[:, np.array([all_names.index(name) for name in own])])
-        summed = np.zeros((len(x), len(variables)))
-        for column, name in enumerate(own):
-            summed[:, variables.index(variable_of(name))] += phi[:, column]
-        effects[number] = mean_effect(summed, np.ones(len(x)))
-    shares = to_shares(effects)
+    rows = effects.phi.shape[1]
+    shares = to_shares(np.stack([mean_effect(one, np.ones(rows)) for one in effects.phi]))
     mean, spread = shares.mean(axis=0), shares.std(axis=0)
     order = np.argsort(-mean, kind="stable")
     of_group = {name: group for group, members in (groups or {}).items() for name in members}
@@ -138,4 +163,24 @@ def flux_importance(
         for name, share in zip(variables, mean.tolist(), strict=True):
             group = of_group.get(name, "other")
             by_group[group] = by_group.get(group, 0.0) + share
-    return FluxImportance(tuple(variables[n] for n in order), mean[order], spread[order], by_group, len(x))
+    return FluxImportance(tuple(variables[n] for n in order), mean[order], spread[order], by_group, rows)
+
+
+def flux_importance(
+    models: Sequence[Any],
+    x: np.ndarray,
+    names: Sequence[str] | Sequence[list[str]],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> FluxImportance:
+    """Explain the models of a flux, and return what each variable contributes.
+
+    Args:
+        models: as of `variable_effects`.
+        x: likewise.
+        names: likewise.
+        groups: variables by group; a variable in none is in "other".
+
+    Raises:
+        InputError: as of `variable_effects` and `importance_of`.
+    """
+    return importance_of(variable_effects(models, x, names), groups)

@@ -125,7 +125,9 @@ def group_scores_figure(rows: Sequence[Mapping[str, Any]], fluxes: Sequence[str]
         axes.set_title(flux.upper(), fontsize=8.5, loc="left")
         axes.set_xlim(LOWEST_NSE - 0.05, 1.02)
         axes.set_xticks([-1, 0, 1])
-    panels[0].set_yticks(range(len(groups)), [f"{group}  {size[group]:,}" for group in groups], fontsize=7)
+    panels[0].set_yticks(
+        range(len(groups)), [f"{group.replace('_', ' ')}  {size[group]:,}" for group in groups], fontsize=7
+    )
     panels[0].set_ylim(-0.6, len(groups) - 0.4)
     figure.supxlabel("NSE (at the left end: −1 or less); beside the group its months", fontsize=7.5)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -149,7 +151,8 @@ def coverage_figure(rows: Sequence[Mapping[str, Any]], level: float, least: int)
     if not drawn:
         raise InputError("no group has enough months: there is nothing to draw")
     fluxes = list(dict.fromkeys(row["flux"] for row in drawn))
-    names = list(dict.fromkeys((row["by"], row["group"]) for row in drawn))[::-1]
+    kinds = list(dict.fromkeys(row["by"] for row in drawn))
+    names = sorted({(row["by"], row["group"]) for row in drawn}, key=lambda one: (kinds.index(one[0]), one[1]))[::-1]
     figure = Figure(figsize=(1.3 + 1.9 * len(fluxes), 0.9 + 0.19 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(fluxes), squeeze=False, sharey=True, sharex=True).ravel()
     for axes, flux in zip(panels, fluxes, strict=True):

@@ -192,7 +192,11 @@ def prepare(rows: FluxRows, settings: UpscalingSettings) -> Prepared:
     names = chosen_predictors(rows.columns, settings.predictors)
     factor = respiration_factor(complete.conditions, settings.baselines)
     table = predictor_table(rows.columns, complete.conditions, complete.fixed, settings.fluxes[0], names)
-    return Prepared(rows, complete.conditions, complete.fixed, factor, names, table)
+    valued = np.isfinite(table).any(axis=0)
+    if settings.predictors and not valued.all():
+        raise InputError(f"predictor {names[int(np.argmin(valued))]!r} has no value in any row")
+    names = tuple(name for name, known in zip(names, valued, strict=True) if known)
+    return Prepared(rows, complete.conditions, complete.fixed, factor, names, table[:, valued])
 
 
 def fit_member(

@@ -25,30 +25,40 @@ CLASSES = {
     "koppen": tuple(f"koppen_{number}" for number in range(1, KOPPEN_CLASSES + 1)),
 }
 """One predictor a class, 1 where the place is of it; by the name that stands for all classes that occur."""
-VALID = (*MEASURED, *PLACE_COLUMNS, *COMPUTED, *(name for names in CLASSES.values() for name in names))
+STANDARD = "standard"
+"""The name that stands for all predictors of `available_predictors`."""
+GROUPS = {**CLASSES, "place": PLACE_COLUMNS}
+"""Names that stand for several predictors, those of them that have values."""
+VALID = (*MEASURED, *COMPUTED, *(name for names in CLASSES.values() for name in names), *PLACE_COLUMNS)
 
 
 def available_predictors(columns: Columns) -> tuple[str, ...]:
     """Return the predictors that some row has a value of, of classes those that occur.
 
+    What places' other months tell (`PLACE_COLUMNS`) is not among them: at towers left out it did not help, and cost
+    twice the time.
+
     Args:
-        columns: drivers of the rows; of `place_climate.complete_rows`, if what places' other months tell shall count.
+        columns: drivers of the rows.
     """
-    names = [name for name in (*MEASURED, *PLACE_COLUMNS) if name in columns and np.isfinite(columns[name]).any()]
-    computed = [name for name in COMPUTED if name != "baseline_le" or "SWIN" in columns]
+    names = [name for name in MEASURED if name in columns and np.isfinite(columns[name]).any()]
     occurring = [
-        name for key, names in CLASSES.items() if key in columns for i, name in enumerate(names) if
-        (columns[key] == i + 1).any()
-    ]  # fmt: skip
-    return (*names, *computed, *occurring)
+        name
+        for key, names in CLASSES.items()
+        if key in columns
+        for number, name in enumerate(names, 1)
+        if (columns[key] == number).any()
+    ]
+    return (*names, *COMPUTED, *occurring)
 
 
 def chosen_predictors(columns: Columns, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the predictors that are meant by some names; all that there are where none is given.
+    """Return the predictors that are meant by some names; all that are available where none is given.
 
     Args:
         columns: drivers of the rows that a model will be fitted to.
-        names: predictors; "igbp" and "koppen" stand for all classes that occur.
+        names: predictors; "igbp" and "koppen" stand for all classes that occur, "place" for all of `PLACE_COLUMNS`
+            with values, "standard" for all that are meant where no name is given.
 
     Raises:
         InputError: a name that is no predictor, one twice, or one that no row has a value of.
@@ -56,16 +66,20 @@ def chosen_predictors(columns: Columns, names: Sequence[str]) -> tuple[str, ...]
     available = available_predictors(columns)
     if not names:
         return available
+    placed = [name for name in PLACE_COLUMNS if name in columns and np.isfinite(columns[name]).any()]
+    groups = {STANDARD: available, **GROUPS}
     chosen: list[str] = []
     for name in names:
-        if name not in VALID and name not in CLASSES:
+        if name not in VALID and name not in groups:
             raise InputError(
-                f"predictor {name!r} is not known.{did_you_mean(name, (*VALID, *CLASSES))} "
-                f"Those with values here: {', '.join(available)}"
+                f"predictor {name!r} is not known.{did_you_mean(name, (*VALID, *groups))} "
+                f"Those with values here: {', '.join((*available, *placed))}"
             )
-        meant = [n for n in available if n in CLASSES[name]] if name in CLASSES else [name]
-        if not meant or any(n not in available for n in meant):
-            raise InputError(f"predictor {name!r} has no value in any row. Those with values: {', '.join(available)}")
+        meant = [one for one in groups.get(name, (name,)) if one in available or one in placed]
+        if not meant:
+            raise InputError(
+                f"predictor {name!r} has no value in any row. Those with values: {', '.join((*available, *placed))}"
+            )
         chosen += meant
     twice = sorted({name for name in chosen if chosen.count(name) > 1})
     if twice:

@@ -45,7 +45,7 @@ class TreeOptions:
     subsample: float = 0.8
     colsample: float = 0.8
     l2: float = 1.0
-    bins: int = 256
+    bins: int = 64
 
 
 @dataclass(frozen=True)

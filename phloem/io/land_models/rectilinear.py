@@ -12,9 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from phloem.errors import InputError
-
-EARTH_RADIUS = 6.371e6
-"""m; IUGG mean radius, rounded as land models do."""
+from phloem.io.grids.placed_cells import EARTH_RADIUS
 
 _ROUND = 360.0
 
@@ -41,6 +39,11 @@ class Rectilinear:
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return len(self.latitude), len(self.longitude)
+
+    def __str__(self) -> str:
+        way = "south to north" if self.latitude[1] > self.latitude[0] else "north to south"
+        first = f"the first at {self.latitude[0]:g}, {self.longitude[0]:g}"
+        return f"{self.shape[0]} x {self.shape[1]} cells, rows from {way}, {first}"
 
     def areas(self) -> np.ndarray:
         """Return areas of the cells, m2, (rows, columns)."""

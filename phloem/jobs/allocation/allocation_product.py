@@ -14,7 +14,7 @@ from phloem.io.files.netcdf import CONVENTIONS, FILL, filled
 from phloem.io.land_models.rectilinear import Rectilinear
 from phloem.version import VERSION
 
-_ANNUAL = "gC m-2 yr-1"
+_ANNUAL = "g m-2 yr-1"
 ANNUAL: dict[str, tuple[str, str]] = {
     "gpp": (_ANNUAL, "gross primary production"),
     "reco": (_ANNUAL, "ecosystem respiration"),
@@ -28,18 +28,18 @@ STOCKS_OUT: dict[str, tuple[str, str]] = {
     "leaf_share": ("1", "share of leaves in vegetation carbon"),
     "wood_share": ("1", "share of wood in vegetation carbon"),
     "root_share": ("1", "share of roots in vegetation carbon"),
-    "cVeg": ("gC m-2", "vegetation carbon"),
-    "cLeaf": ("gC m-2", "leaf carbon"),
-    "cWood": ("gC m-2", "wood carbon"),
-    "cRoot": ("gC m-2", "root carbon"),
-    "agb": ("gC m-2", "leaf and wood carbon"),
-    "cLitter": ("gC m-2", "litter carbon"),
-    "cSoil": ("gC m-2", "soil carbon"),
+    "cVeg": ("g m-2", "vegetation carbon"),
+    "cLeaf": ("g m-2", "leaf carbon"),
+    "cWood": ("g m-2", "wood carbon"),
+    "cRoot": ("g m-2", "root carbon"),
+    "agb": ("g m-2", "leaf and wood carbon"),
+    "cLitter": ("g m-2", "litter carbon"),
+    "cSoil": ("g m-2", "soil carbon"),
 }
 MONTHLY: dict[str, tuple[str, str]] = {
-    "npp_monthly": ("gC m-2 d-1", "net primary production of months, GPP - Ra; negative where more is respired"),
-    "ra_monthly": ("gC m-2 d-1", "autotrophic respiration of months, RECO times the year's share"),
-    "rh_monthly": ("gC m-2 d-1", "heterotrophic respiration of months, RECO - Ra"),
+    "npp_monthly": ("g m-2 d-1", "net primary production of months, GPP - Ra; negative where more is respired"),
+    "ra_monthly": ("g m-2 d-1", "autotrophic respiration of months, RECO times the year's share"),
+    "rh_monthly": ("g m-2 d-1", "heterotrophic respiration of months, RECO - Ra"),
 }
 """Variables: unit and long name."""
 
@@ -68,7 +68,8 @@ def define_product(
     """
     file.setncatts({
         "Conventions": CONVENTIONS, "source": f"phloem {VERSION}",
-        "title": "carbon allocated by emulators of land models", **attributes,
+        "title": "carbon allocated by emulators of land models",
+        "comment_of_units": "masses are of carbon", **attributes,
     })  # fmt: skip
     file.createDimension("year", len(years))
     file.createDimension("bnds", 2)
@@ -108,12 +109,13 @@ def _define_months(file: netCDF4.Dataset, days: Mapping[int, np.ndarray]) -> Non
     lengths = np.concatenate(list(days.values()))
     file.createDimension("time", len(lengths))
     leap = any(one.sum() > 365.5 for one in days.values()) or not any(year % 4 == 0 for year in days)
-    calendar = "standard" if leap else "noleap"
+    calendar = "proleptic_gregorian" if leap else "noleap"
     first = netCDF4.date2num([_first(year, month) for year in days for month in range(1, 13)], TIME_UNITS, calendar)
     bounds = np.stack([first, first + lengths], 1).astype(np.float64)
     time = file.createVariable("time", "f8", ("time",))
     time.setncatts({
-        "units": TIME_UNITS, "calendar": calendar, "standard_name": "time", "axis": "T", "bounds": "time_bnds",
+        "units": TIME_UNITS, "units_metadata": "leap_seconds: none", "calendar": calendar, "standard_name": "time",
+        "axis": "T", "bounds": "time_bnds",
     })  # fmt: skip
     time[:] = bounds.mean(axis=1)
     file.createVariable("time_bnds", "f8", ("time", "bnds"))[:] = bounds

@@ -61,8 +61,8 @@ def open_fluxes(path: Path, grid: Rectilinear, drivers: Path, years: list[int]) 
                 raise InputError(f"{path}: variable {quantity}: months of dimensions (time, lat, lon) are due")
             if not variable.grid.same(grid):
                 raise InputError(
-                    f"{path}: its grid ({' x '.join(map(str, variable.grid.shape))} cells) is not that of the drivers "
-                    f"{drivers} ({' x '.join(map(str, grid.shape))}); apply the upscaling to the same drivers"
+                    f"{path}: its grid ({variable.grid}) is not that of the drivers {drivers} ({grid}); apply the "
+                    "upscaling to the same drivers"
                 )
             have.append({int(year) for year in steps.whole_years()})
             leap = steps.has_leap_years

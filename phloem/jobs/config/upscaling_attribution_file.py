@@ -37,6 +37,10 @@ class DriversSection(Section):
     shown: Annotated[int, Field(ge=1, le=8)] = 4
 
 
+def _europe() -> list[str | RegionBox]:
+    return ["Europe"]
+
+
 class CausesSection(Section):
     """The [causes] table: networks of the means of towers.
 
@@ -50,7 +54,7 @@ class CausesSection(Section):
         level: share that an interval holds.
     """
 
-    regions: list[str | RegionBox] = Field(default_factory=lambda: ["Europe"])
+    regions: list[str | RegionBox] = Field(default_factory=_europe)
     deseasonalised: bool = False
     igbp: list[str] = Field(default_factory=list)
     koppen: list[int] = Field(default_factory=list)

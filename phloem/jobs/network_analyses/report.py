@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from phloem.analysis.interpret.explained_quantity import explained_quantities
 from phloem.analysis.interpret.trait_maps_figure import trait_maps_figure
 from phloem.analysis.network.score_figures import learning_curves_figure
-from phloem.analysis.report.network_page import NetworkContents, SummaryTile, write_network_report
+from phloem.analysis.report.network_page import NetworkContents, write_network_report
+from phloem.analysis.report.sections import SummaryTile
 from phloem.analysis.style.wording import duration
 from phloem.io.campaign.tile_schema import good_lanes
 from phloem.jobs.analyse.report import found_in

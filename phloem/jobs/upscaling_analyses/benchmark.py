@@ -11,7 +11,7 @@ import numpy as np
 
 from phloem.analysis.attribution.result_files import plain, to_csv
 from phloem.analysis.style.plot_style import to_png
-from phloem.analysis.style.wording import fixed
+from phloem.analysis.style.wording import fixed, typeset
 from phloem.analysis.upscaling.left_out_figures import (
     coverage_figure,
     group_scores_figure,
@@ -29,6 +29,7 @@ from phloem.jobs.upscaling_analyses.left_out_scores import (
     Compared,
     compared,
     coverage_document,
+    net_exchange_document,
     pairs_of,
     scores_document,
     tower_places,
@@ -82,6 +83,7 @@ def benchmark_upscaling(
                     **_facts(upscaling, chosen, file),
                     **scores,
                     "coverage": coverage,
+                    "net_exchange": net_exchange_document(upscaling, chosen),
                     "products": checked,
                     "notes": [*notes, *failed],
                 }
@@ -150,7 +152,7 @@ def _draw(
         values = {}
         for flux in chosen.fluxes:
             found = [of_tower.get((flux, tower), {}).get(key) for tower in places.names]
-            title = flux.upper() if score else f"{flux.upper()}, {document['units'][flux]}"
+            title = flux.upper() if score else f"{flux.upper()}, {typeset(document['units'][flux])}"
             values[title] = np.array([np.nan if one is None else one for one in found])
         words = "NSE of the tower's months" if score else "predicted less observed"
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.upscaling.conformal import Coverage, leave_tower_out_coverage
+from phloem.analysis.upscaling.flux_scores import scores_of
 from phloem.analysis.upscaling.left_out_figures import ObservedPredicted
 from phloem.analysis.upscaling.score_breakdown import coverage_rows, group_rows, score_rows
 from phloem.errors import InputError, did_you_mean
@@ -85,7 +86,8 @@ def tower_places(upscaling: MergedUpscaling) -> TowerPlaces:
     numbers = np.asarray(rows.columns["igbp"])[first]
     return TowerPlaces(
         tuple(rows.sites[number] for number in there.tolist()),
-        *(np.asarray(rows.columns[name], float)[first] for name in ("lat", "lon")),
+        np.asarray(rows.columns["lat"], float)[first],
+        np.asarray(rows.columns["lon"], float)[first],
         tuple(IGBP[int(number) - 1] if np.isfinite(number) else "" for number in numbers),
     )
 
@@ -117,8 +119,8 @@ def coverage_document(upscaling: MergedUpscaling, chosen: Compared) -> tuple[dic
     scheme = interval_scheme(table)
     if scheme is None:
         return None, [
-            "no intervals: neither towers nor boxes were left out (experiment.cv), so that nothing tells how far models "
-            "are off at places never seen"
+            "no intervals: neither towers nor boxes were left out (experiment.cv), so that nothing tells how far "
+            "models are off at places never seen"
         ]
     groups: list[dict[str, Any]] = []
     fluxes: dict[str, Any] = {}
@@ -152,3 +154,23 @@ def pairs_of(upscaling: MergedUpscaling, chosen: Compared) -> list[list[Observed
         ]
         for flux in chosen.fluxes
     ]
+
+
+def net_exchange_document(upscaling: MergedUpscaling, chosen: Compared) -> dict[str, Any] | None:
+    """Return `net_exchange` of benchmark.json: NEE by its own models against RECO - GPP, at what was left out.
+
+    Returns:
+        `direct` and `indirect`: scores of both against observed NEE over the months that have all three fluxes;
+        `between`: scores of the second against the first. None without the three fluxes.
+    """
+    if not {"gpp", "reco", "nee"} <= set(upscaling.found.fluxes):
+        return None
+    mean = {flux: upscaling.found.mean(chosen.scheme, chosen.way, flux) for flux in ("gpp", "reco", "nee")}
+    observed = np.asarray(upscaling.data.rows.observed["nee"], float)
+    indirect = mean["reco"] - mean["gpp"]
+    both = np.where(np.isfinite(indirect), observed, np.nan)
+    return {
+        "direct": scores_of("nee", mean["nee"], both),
+        "indirect": scores_of("nee", indirect, np.where(np.isfinite(mean["nee"]), observed, np.nan)),
+        "between": scores_of("nee", indirect, mean["nee"]),
+    }

@@ -97,6 +97,7 @@ def check_products(
         "mass": None,
         "net_exchange": None,
         "totals": {},
+        "outside": None,
         "biomass": None,
     }
     notes: list[str] = []
@@ -108,7 +109,9 @@ def check_products(
         with OpenFiles() as files:
             fields = open_flux_fields(paths, files)
             exchange = compare_net_exchange(fields)
-            document["totals"] = carbon_totals(fields) | _written_totals(chosen.product)
+            written = _written_totals(chosen.product)
+            document["totals"] = carbon_totals(fields) | written.get("totals", {})
+            document["outside"] = written.get("outside")
             if exchange is not None:
                 document["net_exchange"] = exchange.to_json()
                 (folder / "net_exchange.png").write_bytes(to_png(_net_exchange_figure(fields, exchange), dpi=130))
@@ -123,13 +126,14 @@ def check_products(
 
 
 def _written_totals(product: Path | None) -> dict[str, Any]:
-    """Return the global totals that stand beside a product, over the land that its drivers know of."""
+    """Return what stands beside a product: global totals over the land that its drivers know of, share outside."""
     path = None if product is None else product.with_name(f"{product.stem}.totals.json")
     if path is None or not path.is_file():
         return {}
     try:
-        totals = json.loads(path.read_text(encoding="utf-8"))["totals"]
-        return {flux: of_maps["global"]["global"] for flux, of_maps in totals.items()}
+        held = json.loads(path.read_text(encoding="utf-8"))
+        totals = {flux: of_maps["global"]["global"] for flux, of_maps in held["totals"].items()}
+        return {"totals": totals, "outside": held["outside"] / held["months"] if held["months"] else None}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(path, error, "phloem apply") from error
 

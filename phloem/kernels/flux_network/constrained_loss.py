@@ -19,7 +19,7 @@ from phloem.kernels.flux_network.flux_network import (
     network_inputs,
 )
 from phloem.kernels.flux_network.flux_network_options import FLUX_NAMES, FluxNetworkOptions
-from phloem.kernels.flux_network.lane_statistics import LaneStatistics
+from phloem.kernels.flux_network.lane_statistics import LaneStatistics, Numbers
 
 MOST_PAR = 200.0
 """W m-2, up to which gpp may not fall with light. Never reached by PAR = 0.5 SWIN of monthly means: all rows count."""
@@ -40,9 +40,9 @@ class FluxBatch(NamedTuple):
         baselines: process baselines in the same units, not finite where missing, (rows, 4).
     """
 
-    x: Float[Array, "rows predictors"]
-    observed: Float[Array, "rows 4"]
-    baselines: Float[Array, "rows 4"]
+    x: Float[Numbers, "rows predictors"]
+    observed: Float[Numbers, "rows 4"]
+    baselines: Float[Numbers, "rows 4"]
 
 
 class TermSums(NamedTuple):
@@ -88,20 +88,21 @@ class ConstrainedLoss:
             row_weights: of each row in each set, 0 or more.
         """
         used = (row_weights > 0).any(0)
-        inputs = network_inputs(statistics, batch.x, used)
-        there = jnp.isfinite(batch.observed) & used[:, None]
-        known = jnp.isfinite(batch.baselines) & used[:, None]
+        x, observed, own = map(jnp.asarray, batch)
+        inputs = network_inputs(statistics, x, used)
+        there = jnp.isfinite(observed) & used[:, None]
+        known = jnp.isfinite(own) & used[:, None]
         whole = used
         if self.options.head == "residual":
             known = known_fluxes(self.options, known)
             there, whole = there & known, known[:, :3].all(1)
-        baselines = jnp.where(known, batch.baselines, 0.0)
+        baselines = jnp.where(known, own, 0.0)
         some = round(self.options.penalty_share * len(used))
         found = fluxes_and_slopes(self.options, self.columns, weights, statistics, inputs, baselines, some)
         units = jnp.array([1.0, 1.0, 1.0, self.options.le_unit], found.fluxes.dtype)
-        errors = jnp.where(there, (found.fluxes - batch.observed) / units, 0.0) ** 2
+        errors = jnp.where(there, (found.fluxes - observed) / units, 0.0) ** 2
         gpp, reco, nee, _ = found.fluxes.T
-        par, warm = PAR_SHARE * batch.x[:some, self.columns.swin], batch.x[:some, self.columns.ta]
+        par, warm = PAR_SHARE * x[:some, self.columns.swin], x[:some, self.columns.ta]
         mass = jnp.abs(nee - (reco - gpp))
         sign = jax.nn.relu(-gpp) + jax.nn.relu(-reco)
         values = jnp.concatenate([errors, mass[:, None], sign[:, None]], 1)

@@ -180,7 +180,7 @@ def fluxes_and_slopes(
         h, slope = _hidden(options, h @ layer.w + layer.b)
         tangents = slope[:some] * (tangents @ layer.w)
     last = others[-1]
-    z = statistics.flux_mean + statistics.flux_spread * (h @ last.w + last.b)
+    z = jnp.asarray(statistics.flux_mean) + statistics.flux_spread * (h @ last.w + last.b)
     # Each direction asks one output alone: gpp by light, reco by warmth.
     moves = (tangents * last.w.T[:2, None]).sum(-1) * statistics.flux_spread[:2, None]
     fluxes, heads = _headed(options, z, baselines)

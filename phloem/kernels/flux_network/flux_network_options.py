@@ -39,6 +39,8 @@ class FluxNetworkOptions:
         penalty_share: of the rows of a minibatch, for which the two slopes are found, 0 to 1.
         le_unit: W m-2 that count in the loss like 1 gC m-2 d-1; by default those that evaporate 1 mm of water a day.
         learning_rate: of Adam.
+        weight_decay: times the learning rate, the share of its matrices that a step takes off, biases kept
+            (Loshchilov and Hutter 2019); 0 for plain Adam.
         batch_rows: rows of a minibatch, the same for all lanes; rows of weight 0 among them.
         max_epochs: of a lane.
         patience: epochs without a better validation after which a lane stops.
@@ -57,6 +59,7 @@ class FluxNetworkOptions:
     penalty_share: float = 0.25
     le_unit: float = LATENT_HEAT / SECONDS_A_DAY
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
     batch_rows: int = 64
     max_epochs: int = 100
     patience: int = 10
@@ -72,7 +75,7 @@ class FluxNetworkOptions:
         for name in ("batch_rows", "max_epochs", "patience", "lanes_per_block"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}: 1 or more is due")
-        for name in ("l_mass", "l_pos", "l_light", "l_temp"):
+        for name in ("l_mass", "l_pos", "l_light", "l_temp", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} = {getattr(self, name)}: 0 or more is due")
         for name in ("learning_rate", "le_unit"):

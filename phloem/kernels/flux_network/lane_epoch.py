@@ -1,4 +1,4 @@
-"""An epoch of a block of lanes: every lane its own network, weights of rows, statistics and early stop; all rows shared.
+"""An epoch of a block of lanes: a network, weights of rows, statistics and an early stop each; rows shared by all.
 
 A lane's numbers may depend on how many lanes a block has, and on nothing else that stands beside it.
 """
@@ -22,9 +22,7 @@ from phloem.kernels.flux_network.flux_network import (
     flat_flux_weights,
     flux_weights_of_flat,
 )
-from phloem.kernels.flux_network.lane_statistics import LaneStatistics
-
-Numbers = Array | np.ndarray
+from phloem.kernels.flux_network.lane_statistics import LaneStatistics, Numbers
 
 
 class FluxLanes(NamedTuple):
@@ -131,11 +129,15 @@ def epoch_of_lanes(
     """
     predictors = table.batch.x.shape[1]
     adam = optax.scale_by_adam()
-    tree = jax.vmap(partial(flux_weights_of_flat, predictors=predictors))
+    tree = jax.vmap(lambda vector: flux_weights_of_flat(vector, predictors))
 
     def loss_of(weights: FluxWeights, statistics: LaneStatistics, batch: FluxBatch, sets: Array) -> tuple[Array, Any]:
         sums = loss.sums(weights, statistics, batch, sets)
         return loss.total(sums[0]), jax.tree.map(lambda *parts: jnp.stack(parts), *sums)
+
+    def moved_by(w: Array, change: Array) -> Array:
+        decay = loss.options.weight_decay if w.ndim > 2 else 0.0  # lanes first: a matrix has three
+        return w - loss.options.learning_rate * (change + decay * w if decay else change)
 
     def step(carry: tuple[Any, Any, TermSums], chosen: Array) -> tuple[tuple[Any, Any, TermSums], None]:
         weights, moments, seen = carry
@@ -146,13 +148,15 @@ def epoch_of_lanes(
         slope_of = jax.vmap(jax.grad(loss_of, has_aux=True), in_axes=(0, 0, None, 0))
         slope, sums = slope_of(weights, rows.statistics, batch, sets)
         change, moments = jax.vmap(adam.update)(slope, moments)
-        weights = jax.tree.map(lambda w, c: w - loss.options.learning_rate * c, weights, change)
+        weights = jax.tree.map(moved_by, weights, change)
         return (weights, moments, jax.tree.map(jnp.add, seen, sums)), None
 
     block = len(lanes.steps)
     nothing = TermSums(*(jnp.zeros((block, 2, 8), jnp.float32),) * 2)
-    moments = optax.ScaleByAdamState(jnp.asarray(lanes.steps), tree(lanes.first_moment), tree(lanes.second_moment))
-    (weights, moments, seen), _ = lax.scan(step, (tree(lanes.weights), moments, nothing), order)
+    moments = optax.ScaleByAdamState(
+        jnp.asarray(lanes.steps), tree(jnp.asarray(lanes.first_moment)), tree(jnp.asarray(lanes.second_moment))
+    )
+    (weights, moments, seen), _ = lax.scan(step, (tree(jnp.asarray(lanes.weights)), moments, nothing), order)
     flat = jax.vmap(flat_flux_weights)
     own, validation = (jax.vmap(loss.total)(TermSums(seen.above[:, n], seen.below[:, n])) for n in range(2))
     value = jnp.where(jnp.asarray(rows.held).any(1), validation, own)

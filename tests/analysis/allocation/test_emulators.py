@@ -1,4 +1,4 @@
-"""Emulators: folds that keep a cell's years and a block's cells together, and skill that falls where nothing is near."""
+"""Emulators: folds that keep years of a cell and cells of a block together; skill falls where nothing is near."""
 
 from __future__ import annotations
 

@@ -86,6 +86,7 @@ def test_constants_are_fitted_to_the_drawn_towers_alone() -> None:
 def test_member_from_its_bytes_predicts_the_same_bits(learner: str) -> None:
     rows = synthetic_rows()
     settings = replace(SETTINGS, learner=learner, trees=replace(SETTINGS.trees, trees=3))
+    settings = replace(settings, predictors=("standard", "place"))
     fit = fitted(rows, "nee", settings)
     read = MemberModel.from_bytes(fit.model.to_bytes())
     held = rows.site == HELD
@@ -161,6 +162,14 @@ def test_baseline_that_is_nowhere_known_is_refused_for_residuals_but_not_for_dir
     with pytest.raises(InputError, match="learn 'direct'"):
         fitted(rows, "gpp")
     assert np.isfinite(fitted(rows, "gpp", replace(SETTINGS, ways=("direct",))).predicted["direct"]).all()
+
+
+def test_computed_predictor_without_any_value_is_left_out_or_refused_by_name() -> None:
+    rows = synthetic_rows()
+    rows = replace(rows, columns={**rows.columns, "CO2": np.full(len(rows), np.nan)})
+    assert "iwue" not in prepare(rows, SETTINGS).predictors
+    with pytest.raises(InputError, match="'iwue' has no value"):
+        prepare(rows, replace(SETTINGS, predictors=("TA", "iwue")))
 
 
 def test_fold_that_leaves_nothing_and_unknown_draws_are_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from phloem.analysis.upscaling.baseline_fluxes import fixed_baselines
 from phloem.analysis.upscaling.conditions import conditions_of
+from phloem.analysis.upscaling.place_climate import PLACE_COLUMNS, complete_rows
 from phloem.analysis.upscaling.predictor_columns import available_predictors, chosen_predictors, predictor_table
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions
 from phloem.errors import InputError
@@ -51,6 +52,16 @@ def test_unknown_class_is_missing_not_none_of_all() -> None:
 def test_one_name_stands_for_all_classes_that_occur() -> None:
     assert chosen_predictors(COLUMNS, ["TA", "igbp"]) == ("TA", "igbp_ENF", "igbp_DBF", "igbp_GRA")
     assert chosen_predictors(COLUMNS, []) == available_predictors(COLUMNS)
+
+
+def test_what_other_months_tell_is_asked_for_by_name() -> None:
+    columns = complete_rows(COLUMNS, ROWS.site, BaselineOptions()).columns
+    standard = chosen_predictors(columns, [])
+    assert not set(standard) & set(PLACE_COLUMNS)
+    assert chosen_predictors(columns, ["standard", "place"]) == (*standard, *PLACE_COLUMNS)
+    assert chosen_predictors(columns, ["TA", "TA_year"]) == ("TA", "TA_year")
+    with pytest.raises(InputError, match="'TA_year' has no value"):
+        chosen_predictors(COLUMNS, ["TA", "TA_year"])
 
 
 def test_misspelt_predictor_is_refused_with_those_that_have_values() -> None:

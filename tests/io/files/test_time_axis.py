@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.files.time_axis import bounds_name, days_within, decode_dates, leaves_month_open
+from phloem.io.files.time_axis import bounds_name, days_within, decode_dates, decode_moments, leaves_month_open
 
 MONTHS = np.arange("2003-01", "2005-01", dtype="datetime64[M]")
 FIRSTS = MONTHS.astype("datetime64[D]")
@@ -22,6 +22,14 @@ def test_dates_are_those_of_cftime(numbers: list[int], calendar: str) -> None:
     wanted = cftime.num2date(np.array(numbers), "days since 2001-01-01", calendar)
     assert [str(day) for day in days] == [f"{one.year:04d}-{one.month:02d}-{one.day:02d}" for one in wanted]
     assert set(hours.tolist()) == {6.0}
+
+
+def test_moments_keep_the_days_of_their_calendar_and_dates_refuse_those_that_are_none() -> None:
+    values = np.array([59.5])  # 30 February
+    year, month, day, hour = decode_moments(values, "days since 2001-01-01", "360_day", "x")
+    assert (year[0], month[0], day[0], hour[0]) == (2001, 2, 30, 12.0)
+    with pytest.raises(InputError, match="x: units 'days since 2001-01-01' are not understood"):
+        decode_dates(values, "days since 2001-01-01", "360_day", "x")
 
 
 def test_a_time_that_is_missing_is_named() -> None:

@@ -33,6 +33,8 @@ def test_products_of_powers_as_udunits_has_them(one: tuple[str, str, str], two: 
         ("kgC/m2/s", "gC m-2 d-1", 8.64e7),
         ("kg m**-2 s**-1", "mm d-1", 86400.0),
         ("mm/d", "kg m-2 s-1", 1 / 86400.0),
+        ("kg C m$^{-2}$ s$^{-1}$", "kg m-2 s-1", 1.0),
+        ("kg m^{-2}", "g m-2", 1000.0),
         ("umol m-2 s-1", "gC m-2 d-1", 12.011e-6 * 86400),
         ("µmolCO2 m-2 s-1", "gC m-2 d-1", 12.011e-6 * 86400),
         ("umol CO2 m-2 s-1", "g m-2 d-1", 12.011e-6 * 86400),

@@ -105,9 +105,7 @@ def test_other_dimensions_are_refused(
 
 def test_a_file_of_another_variable_is_refused_with_what_it_has(tmp_path: Path) -> None:
     path = write(tmp_path / "gpp.nc", np.zeros((24, 9, 12)), name="burned", units="1")
-    with pytest.raises(
-        InputError, match="0 variables that are gpp; one is due. The file has lat, lon, time, burned|burned"
-    ):
+    with pytest.raises(InputError, match=r"0 variables that are gpp; one is due\. The file has .*burned"):
         first_month(path)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
-from phloem.io.land_models.rectilinear import EARTH_RADIUS, AreaMeans, Rectilinear, read_rectilinear
+from phloem.io.grids.placed_cells import EARTH_RADIUS
+from phloem.io.land_models.rectilinear import AreaMeans, Rectilinear, read_rectilinear
 
 EARTH = 4.0 * np.pi * EARTH_RADIUS**2
 

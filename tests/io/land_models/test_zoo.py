@@ -17,8 +17,8 @@ from phloem.io.land_models.model_files import QUANTITIES, find_models
 from phloem.io.land_models.model_variable import ReadingOptions
 
 MODELS = (
-    "CABLE-POP", "CARDAMOM", "CLASSIC", "CLM5.0", "DLEM", "ELM", "ISAM", "ISBA-CTRIP", "JSBACH", "JULES-ES", "LPJ-GUESS",
-    "LPJml", "LPX-Bern", "OCN", "SDGVM", "VISIT",
+    "CABLE-POP", "CARDAMOM", "CLASSIC", "CLM5.0", "DLEM", "ELM", "ISAM", "ISBA-CTRIP", "JSBACH", "JULES-ES",
+    "LPJ-GUESS", "LPJml", "LPX-Bern", "OCN", "SDGVM", "VISIT",
 )  # fmt: skip
 
 ODD = {

@@ -160,7 +160,7 @@ def test_slopes_equal_differences_and_forward_mode(head: str, activation: str) -
             np.testing.assert_allclose(slope, plain, rtol=1e-6, atol=1e-9)
             assert (np.abs(plain) > 1e-6).mean() > 0.3
             direction = jnp.zeros_like(jnp.asarray(full.x)).at[:, column].set(factor)
-            _, forward = jax.jvp(lambda x: both(x).fluxes[:, flux], (jnp.asarray(full.x),), (direction,))
+            _, forward = jax.jvp(lambda x, flux=flux: both(x).fluxes[:, flux], (jnp.asarray(full.x),), (direction,))
             np.testing.assert_allclose(slope, forward, rtol=1e-10, atol=1e-14)
 
 

@@ -8,12 +8,14 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.errors import InputError
+from phloem.kernels.flux_network.flux_network import FluxLayer, flat_flux_weights, flux_weights_of_flat
 from phloem.kernels.flux_network.flux_network_options import FluxNetworkOptions
 from phloem.kernels.flux_network.flux_predictor import predictor_of_flat
 from phloem.kernels.flux_network.lane_statistics import flat_statistics
@@ -151,6 +153,19 @@ def test_observations_of_validation_towers_act_on_the_stop_alone() -> None:
     other.advance(2)
     np.testing.assert_array_equal(of.lanes.weights, other.lanes.weights)
     assert of.lanes.best_loss != other.lanes.best_loss
+
+
+def test_weight_decay_takes_its_share_of_matrices_and_leaves_biases() -> None:
+    """One step an epoch, from the same first weights."""
+    plain, decayed = (training(TABLE, 1, batch_rows=300, weight_decay=decay) for decay in (0.0, 5.0))
+    first = np.array(plain.lanes.weights)
+    for of in (plain, decayed):
+        of.advance(1)
+    share = OPTIONS.learning_rate * 5.0
+    after, before = (flux_weights_of_flat(jnp.asarray(w[0]), len(NAMES)) for w in (plain.lanes.weights, first))
+    expected = [FluxLayer(one.w - share * start.w, one.b) for one, start in zip(after, before, strict=True)]
+    np.testing.assert_allclose(decayed.lanes.weights[0], flat_flux_weights(tuple(expected)), rtol=1e-6, atol=1e-7)
+    assert np.abs(decayed.lanes.weights - plain.lanes.weights).max() > 1e-4
 
 
 def test_networks_learn_fluxes_of_a_tower_left_out() -> None:

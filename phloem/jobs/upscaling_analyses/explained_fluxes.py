@@ -1,0 +1,133 @@
+"""What the models of an upscaling follow: shares of variables by SHAP, or by permutation where they are no trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.analysis.upscaling.flux_importance import importance_of, variable_of
+from phloem.analysis.upscaling.member_effects import EXPLAINS, GROUPS, MemberEffects, member_effects
+from phloem.analysis.upscaling.member_model import MemberModel
+from phloem.analysis.upscaling.permuted_predictors import permutation_importance
+from phloem.errors import InputError, did_you_mean
+from phloem.jobs.config.upscaling_attribution_file import DriversSection
+from phloem.jobs.upscaling.fit_units import TowerData
+
+SHAP, PERMUTATION = "shap", "permutation"
+
+METHODS = {
+    SHAP: "share of the sum of mean |SHAP value|",
+    PERMUTATION: "share of the rise of the error where a predictor's values are dealt out anew",
+}
+"""What a share is."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedFlux:
+    """What the models of one flux follow.
+
+    Attributes:
+        flux: name.
+        method: of `METHODS`.
+        members: that were explained.
+        rows: months at which they were.
+        ways: by way, what `FluxImportance.to_json` has, and `explains`.
+        effects: SHAP values; None for permutation.
+    """
+
+    flux: str
+    method: str
+    members: int
+    rows: int
+    ways: dict[str, dict[str, Any]]
+    effects: MemberEffects | None = field(default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one entry of the `fluxes` of attribution.json."""
+        return {
+            "flux": self.flux,
+            "method": self.method,
+            "share": METHODS[self.method],
+            "members": self.members,
+            "rows": self.rows,
+            "gap": None if self.effects is None else self.effects.gap,
+            "ways": self.ways,
+        }
+
+
+def explained_names(choice: DriversSection, valid: Sequence[str]) -> list[str]:
+    """Return the fluxes that are explained.
+
+    Raises:
+        InputError: one that the campaign has not; the valid ones are named.
+    """
+    for name in choice.fluxes:
+        if name not in valid:
+            raise InputError(
+                f"attribution.fluxes: {name!r}; the campaign has {', '.join(valid)}.{did_you_mean(name, valid)}"
+            )
+    return [one for one in valid if not choice.fluxes or one in choice.fluxes]
+
+
+def explain_fluxes(
+    fitted: FittedUpscaling, data: TowerData, choice: DriversSection, fluxes: Sequence[str], tell: Callable[[str], None]
+) -> list[ExplainedFlux]:
+    """Explain the models that maps are made by.
+
+    Args:
+        fitted: of the campaign.
+        data: its towers.
+        choice: rows, members and seed.
+        fluxes: that are explained.
+        tell: told of each flux before it is explained.
+    """
+    found = []
+    for flux in fluxes:
+        tell(flux)
+        members = list(fitted.members[flux])[: choice.members or None]
+        there = np.flatnonzero(np.isfinite(data.rows.observed[flux]))
+        draw = np.random.default_rng(choice.seed)
+        rows = np.sort(draw.choice(there, min(choice.rows, len(there)), replace=False))
+        effects = member_effects(members, data.prepared.predictors, data.prepared.table[rows])
+        if effects is None:
+            found.append(_permuted(flux, members, fitted, data, choice, len(rows)))
+            continue
+        ways = {}
+        for way, one in effects.by_way.items():
+            groups = {group: [name for name in names if name in one.variables] for group, names in GROUPS.items()}
+            shares = importance_of(one, {group: names for group, names in groups.items() if names})
+            ways[way] = {"explains": EXPLAINS[way], **shares.to_json()}
+        found.append(ExplainedFlux(flux, SHAP, len(members), len(rows), ways, effects))
+    return found
+
+
+def _permuted(
+    flux: str, members: Sequence[MemberModel], fitted: FittedUpscaling, data: TowerData, choice: DriversSection,
+    rows: int,
+) -> ExplainedFlux:  # fmt: skip
+    """Return what models that are no trees follow: the rise of their error, member by member for its spread."""
+    each = np.stack(
+        [permutation_importance(data.prepared, [one], fitted.way, choice.rows, choice.seed) for one in members]
+    )
+    names = [variable_of(name) for name in data.prepared.predictors]
+    variables = list(dict.fromkeys(names))
+    summed = np.stack([each[:, [name == one for name in names]].sum(1) for one in variables], axis=1)
+    shares = 100 * summed / np.maximum(summed.sum(1, keepdims=True), 1e-12)
+    order = np.argsort(-shares.mean(0), kind="stable")
+    groups = {
+        group: float(shares.mean(0)[[variables.index(name) for name in own]].sum())
+        for group, named in GROUPS.items()
+        if (own := [name for name in named if name in variables])
+    }
+    way = {
+        "explains": "the flux, by the way that maps are made by",
+        "shares": {variables[n]: float(shares.mean(0)[n]) for n in order},
+        "spread": {variables[n]: float(shares.std(0)[n]) for n in order},
+        "groups": groups,
+        "rows": rows,
+    }
+    return ExplainedFlux(flux, PERMUTATION, len(members), rows, {fitted.way: way})
