@@ -25,8 +25,8 @@ from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.commands.options import print_json
 from phloem.jobs.upscaling.fit_units import planned_data, table_of
 from phloem.jobs.upscaling.fitted_file import open_fitted, write_fitted
+from tests.support.campaigns.applied_upscalings import write_upscaling
 from tests.support.campaigns.campaigns import succeed
-from tests.support.campaigns.upscaling_campaigns import write_upscaling
 from tests.support.drivers.flux_towers import MadeGrid
 
 GOAL_ROWS = 16_000_000
@@ -91,7 +91,7 @@ def _ocean(grid: MadeGrid) -> np.ndarray:
 
 def _library_seconds(directory: Path, rows: int = 100_000) -> float:
     """Return seconds a row that the library takes for one model."""
-    (trees,) = fitted_models(str(directory)).members["gpp"][0].trees.values()
+    trees = next(iter(fitted_models(str(directory)).members["gpp"][0].trees.values()))
     assert isinstance(trees, GradientTrees)
     x = np.random.default_rng(1).normal(size=(rows, trees.booster.num_features())).astype(np.float32)
     begun = time.process_time()
