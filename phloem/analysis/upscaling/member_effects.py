@@ -10,6 +10,7 @@ import numpy as np
 from phloem.analysis.upscaling.boosted_trees import GradientTrees, HistogramTrees
 from phloem.analysis.upscaling.flux_importance import VariableEffects, variable_effects
 from phloem.analysis.upscaling.member_model import FITTED, MemberModel
+from phloem.analysis.upscaling.place_climate import PLACE_COLUMNS
 
 EXPLAINS = {
     "residual": "what the process baseline leaves over",
@@ -27,6 +28,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "air": ("CO2", "PA", "WS", "iwue"),
     "season": ("month_sin", "month_cos"),
     "place and class": ("elevation", "lat", "c4_fraction", "igbp", "koppen"),
+    "other months of the place": PLACE_COLUMNS,
     "process baselines": ("baseline_gpp", "baseline_le"),
 }
 """Variables that are told together."""

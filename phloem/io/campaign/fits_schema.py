@@ -27,7 +27,7 @@ def fits_schema(ways: Sequence[str], fluxes: int) -> TileSchema:
         "status": lane("", "what became of the fit", kind="i1"),
         "redraws": lane("1", "times the fit was begun anew", kind="i1"),
         "steps": lane("1", "steps of the fit", kind="i8"),
-        "loss": lane("1", "mean square error at rows not seen, over their variance", finite=True),
+        "unseen_error": lane("1", "mean square error at rows not seen, over their variance", finite=True),
         "blend": lane("1", "weight of the residual in the blend", "flux"),
         "predicted": lane("", "predictions of the rows left out, in their order", "flux", "way", "row", kind="f4"),
         "model": lane("", "the model as bytes, where nothing was left out", "byte", kind="u1"),

@@ -69,6 +69,7 @@ def failed_lanes(campaign: Campaign, taken_up: Sequence[int] = TAKEN_UP) -> list
         if not campaign.paths.tile(tile).exists():
             continue
         arrays, _, _ = load_tile(campaign.paths, tile, schema, commits)
+        arrays.setdefault("loss", np.zeros(arrays["status"].shape))  # lanes of a kind without basins are all alike
         for row, cell in enumerate(arrays["cell"].tolist()):
             found = known.setdefault(place[cell], _Found(arrays["status"].shape[1]))
             found.take(tile, *(arrays[name][row] for name in ("status", "loss", "redraws")))

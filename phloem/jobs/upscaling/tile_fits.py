@@ -44,7 +44,7 @@ def missing_arrays(names: Sequence[str], members: int, fluxes: int, ways: int, r
         "status": np.full(lanes, STATUS["missing"], np.int8),
         "redraws": np.zeros(lanes, np.int8),
         "steps": np.zeros(lanes, np.int64),
-        "loss": np.full(lanes, np.nan),
+        "unseen_error": np.full(lanes, np.nan),
         "blend": np.full((*lanes, fluxes), np.nan),
         "predicted": np.full((*lanes, fluxes, ways, max(1, rows)), np.nan, np.float32),
         "model": np.zeros((*lanes, 1), np.uint8),
@@ -132,7 +132,7 @@ class TileFits:
             values = fit.baseline if way == BASELINE else fit.predicted[way]
             arrays["predicted"][unit, member, 0, place, : len(rows)] = values
         arrays["blend"][unit, member, 0] = fit.blend
-        arrays["loss"][unit, member] = fit.loss
+        arrays["unseen_error"][unit, member] = fit.loss
         arrays["steps"][unit, member] = 1
         arrays["status"][unit, member] = STATUS["calibrated"]
         if self.units[unit].about.scheme == NOTHING:

@@ -159,7 +159,7 @@ class TileNetworks:
                     arrays["status"][unit, member] = STATUS["diverged"]
                     continue
                 arrays["status"][unit, member] = STATUS["calibrated"]
-                arrays["loss"][unit, member] = losses[lane]
+                arrays["unseen_error"][unit, member] = losses[lane]
                 fitted = self._fitted(self._rows[place], weights[lane], statistics[lane])
                 self._predict(arrays, unit, member, fitted, self._rows[place])
         return arrays

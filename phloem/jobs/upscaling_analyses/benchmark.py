@@ -11,7 +11,7 @@ import numpy as np
 
 from phloem.analysis.attribution.result_files import plain, to_csv
 from phloem.analysis.style.plot_style import to_png
-from phloem.analysis.style.wording import fixed, typeset
+from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.analysis.upscaling.left_out_figures import (
     coverage_figure,
     group_scores_figure,
@@ -182,11 +182,13 @@ def describe(document: Mapping[str, Any]) -> list[str]:
     products = document["products"]
     if products and products["mass"]:
         lines += [
-            f"{name:24} residual {_cell(one['residual'])} PgC yr-1"
+            f"{name:24} residual {_residual(one['residual'])} PgC yr-1"
             for name, one in products["mass"]["identities"].items()
         ]
         if products["mass"]["stock_closure"]:
-            lines.append(f"{'stocks':24} imbalance {_cell(products['mass']['stock_closure']['imbalance'])} PgC yr-1")
+            lines.append(
+                f"{'stocks':24} imbalance {_residual(products['mass']['stock_closure']['imbalance'])} PgC yr-1"
+            )
     if products and products["net_exchange"]:
         exchange = products["net_exchange"]
         lines.append(
@@ -199,3 +201,7 @@ def describe(document: Mapping[str, Any]) -> list[str]:
 
 def _cell(value: float | None) -> str:
     return "–" if value is None else fixed(value, 2)
+
+
+def _residual(value: float | None) -> str:
+    return "–" if value is None else number(value, 2)

@@ -13,7 +13,7 @@ from phloem.analysis.upscaling.flux_importance import importance_of, variable_of
 from phloem.analysis.upscaling.member_effects import EXPLAINS, GROUPS, MemberEffects, member_effects
 from phloem.analysis.upscaling.member_model import MemberModel
 from phloem.analysis.upscaling.permuted_predictors import permutation_importance
-from phloem.errors import InputError, did_you_mean
+from phloem.errors import InputError, did_you_mean, some
 from phloem.jobs.config.upscaling_attribution_file import DriversSection
 from phloem.jobs.upscaling.fit_units import TowerData
 
@@ -84,7 +84,16 @@ def explain_fluxes(
         choice: rows, members and seed.
         fluxes: that are explained.
         tell: told of each flux before it is explained.
+
+    Raises:
+        InputError: models of other predictors than the towers have by this version.
     """
+    known = data.prepared.predictors
+    if strange := [name for name in fitted.predictors if name not in known]:
+        raise InputError(
+            f"models see {some(strange)}, which this version does not make of the towers: they were fitted by another; "
+            "plan and run again"
+        )
     found = []
     for flux in fluxes:
         tell(flux)
@@ -92,7 +101,7 @@ def explain_fluxes(
         there = np.flatnonzero(np.isfinite(data.rows.observed[flux]))
         draw = np.random.default_rng(choice.seed)
         rows = np.sort(draw.choice(there, min(choice.rows, len(there)), replace=False))
-        effects = member_effects(members, data.prepared.predictors, data.prepared.table[rows])
+        effects = member_effects(members, known, data.prepared.table[rows])
         if effects is None:
             found.append(_permuted(flux, members, fitted, data, choice, len(rows)))
             continue
