@@ -85,12 +85,25 @@ def source_of(configuration: Configuration) -> DriverSource:
     """
     table = table_of(configuration)
     own = tuple(own_variables(configuration.data.variables).items())
-    return _opened(table.drivers, table.static or "", table.stamps, own, tuple(table.needed))
+    stamps = tuple(_stamp(Path(path)) for path in (table.drivers, table.static) if path)
+    return _opened(table.drivers, table.static or "", table.stamps, own, tuple(table.needed), stamps)
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return sizes and times of change of a file, or of the files of a folder: another input is opened anew."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    states = [(one.name, one.stat()) for one in files if one.is_file()]
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 @lru_cache(maxsize=1)
 def _opened(
-    drivers: str, static: str, stamps: StampsAt, own: tuple[tuple[str, OwnVariable], ...], needed: tuple[str, ...]
+    drivers: str,
+    static: str,
+    stamps: StampsAt,
+    own: tuple[tuple[str, OwnVariable], ...],
+    needed: tuple[str, ...],
+    _as_of: tuple[object, ...],
 ) -> DriverSource:
     source = open_drivers(Path(drivers), Path(static) if static else None, stamps, dict(own), needed)
     require_drivers(source, needed)

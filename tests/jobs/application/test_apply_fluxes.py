@@ -240,6 +240,16 @@ def test_what_is_refused_is_named_and_leaves_no_file(upscaled: Path, inputs: Pat
     assert out.is_file()
 
 
+def test_another_file_of_the_same_name_is_read_anew(upscaled: Path, tmp_path: Path) -> None:
+    for rows in (4, 3):
+        grid = MadeGrid(rows=rows, columns=5, months=12)
+        grid.write(tmp_path / "X.nc")
+        out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(tmp_path / "X.nc"), workers=1)
+        with xr.open_dataset(out) as file:
+            assert file.sizes["lat"] == rows
+            assert int(file.gpp.isel(time=0).notnull().sum()) == int((~grid.ocean).sum())
+
+
 def test_drivers_that_change_under_an_application_are_refused(upscaled: Path, inputs: Path, tmp_path: Path) -> None:
     drivers = shutil.copy(inputs / "grid.nc", tmp_path / "X.nc")
     words = ("apply", upscaled, "--drivers", drivers, "--out", "O.nc")
