@@ -102,7 +102,7 @@ def test_readme_names_every_command_and_no_other():
     table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
     named = {name for line in table for name in re.findall(r"`([a-z]+)`", line.split("|")[1])}
     assert named == commands
-    assert len(commands) == 18
+    assert len(commands) == 20
 
 
 def _dependencies():

@@ -18,7 +18,7 @@ from phloem.io.flux_drivers.driver_places import DriverPlaces
 from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS, Part, Recipe, find_recipe, unit_of
 from phloem.io.flux_drivers.driver_source import SLAB, BandInTheMaking, DriverBand
 from phloem.io.flux_drivers.file_frame import FileFrame, read_frame
-from phloem.io.flux_drivers.static_layers import StaticLayers, checked_class
+from phloem.io.flux_drivers.static_layers import StaticLayers, checked_class, checked_share
 from phloem.io.flux_towers.tower_quantities import IGBP, QUANTITIES
 from phloem.io.products.levels import texts_of
 from phloem.io.products.raw_files import OpenFiles
@@ -253,7 +253,8 @@ class CfDrivers:
         where = f"{piece.frame.path}: variable {variable}"
         if name in ("igbp", "koppen"):
             return checked_class(name, values, where)
-        return convert(values, self.own.get(name, AS_USUAL).units or piece.unit or unit_of(name), unit_of(name), where)
+        unit = self.own.get(name, AS_USUAL).units or piece.unit or unit_of(name)
+        return checked_share(name, convert(values, unit, unit_of(name), where), where)
 
     def _classes(self, files: OpenFiles, piece: Piece) -> np.ndarray:
         """Numbers of plant classes that a file of sites has as texts."""

@@ -47,7 +47,7 @@ LATITUDE, LONGITUDE = "lat", "lon"
 """Every place has them."""
 
 LAND = "land_fraction"
-"""Share of a cell that is land, for totals; no model reads it."""
+"""Share of a cell that is land: where it is 0, nothing is computed; totals are weighed by it. No model reads it."""
 
 STATICS = (*(name for name in OF_SITE if name not in (LATITUDE, LONGITUDE)), "igbp", LAND)
 """Numbers of a place that are read, those of the axes apart."""

@@ -74,7 +74,9 @@ class StaticLayers:
             names=list(places.names[rows]) or None,
         )
         where = f"{self.path}: variable {self.names[name]}"
-        return checked_class(name, found.values, where) if name in CLASSES else found.values
+        if name in CLASSES:
+            return checked_class(name, found.values, where)
+        return checked_share(name, found.values, where)
 
 
 def checked_class(name: str, values: np.ndarray, where: str) -> np.ndarray:
@@ -93,3 +95,22 @@ def checked_class(name: str, values: np.ndarray, where: str) -> np.ndarray:
     if wrong.any():
         raise InputError(f"{where}: {known[wrong][0]:g}; classes 1 to {CLASSES[name]} of {name} are due")
     return known
+
+
+def checked_share(name: str, values: np.ndarray, where: str) -> np.ndarray:
+    """Return numbers of places; of the share of land NaN where there is none.
+
+    Args:
+        name: of the number.
+        values: in its unit, (places,).
+        where: file and variable, for the message.
+
+    Raises:
+        InputError: a share of land that is none.
+    """
+    if name != LAND:
+        return values
+    wrong = (values < 0.0) | (values > 1.0 + 1e-6)
+    if wrong.any():
+        raise InputError(f"{where}: {values[wrong][0]:g}; shares of 0 to 1 are due (or per cent, by its units)")
+    return np.where(values > 0.0, np.minimum(values, 1.0), np.nan)

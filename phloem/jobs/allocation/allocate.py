@@ -36,6 +36,7 @@ from phloem.io.land_models.yearly_drivers import YearlyDrivers, open_drivers
 from phloem.jobs.allocation.allocation_product import define_product, put_year, variable_name
 from phloem.jobs.allocation.allocation_rows import allocation_rows, cells_of, statistics_of_year
 from phloem.jobs.allocation.flux_maps import FluxMaps, open_fluxes
+from phloem.jobs.allocation.reconciled_fluxes import reconciled_fluxes
 from phloem.jobs.progress import ProgressBar
 
 _STRICT_STOCKS = ("leaf_share", "wood_share", "root_share", "cVeg", "cLeaf", "cWood", "cRoot", "cLitter", "cSoil")
@@ -278,6 +279,10 @@ def _write_year(
         fluxes = np.stack([gpp[good], allocated["ra"]], axis=1)
         allocated |= allocate_stocks(allocated["npp"], emulators.predict(x[good], statistic, fluxes, stocks=True), mode)
         residuals = closure_residuals(gpp[good], reco[good], allocated)
+        if mode is RatioMode.STRICT and statistic == "mean":
+            for name, one in reconciled_fluxes(gpp[good], reco[good], allocated).items():
+                values[name] = np.full(len(cells), np.nan)
+                values[name][good] = one
         for name, one in {"gpp": gpp[good], "reco": reco[good], **allocated}.items():
             whole = np.full(len(cells), np.nan)
             whole[good] = one

@@ -36,6 +36,16 @@ STOCKS_OUT: dict[str, tuple[str, str]] = {
     "cLitter": ("g m-2", "litter carbon"),
     "cSoil": ("g m-2", "soil carbon"),
 }
+RECONCILED: dict[str, tuple[str, str]] = {
+    f"{name}_reconciled": (_ANNUAL, f"{words}, one set under all budgets by least squares")
+    for name, words in (
+        ("gpp", "gross primary production"),
+        ("reco", "ecosystem respiration"),
+        ("npp", "net primary production"),
+        ("ra", "autotrophic respiration"),
+        ("rh", "heterotrophic respiration"),
+    )
+}
 MONTHLY: dict[str, tuple[str, str]] = {
     "npp_monthly": ("g m-2 d-1", "net primary production of months, GPP - Ra; negative where more is respired"),
     "ra_monthly": ("g m-2 d-1", "autotrophic respiration of months, RECO times the year's share"),
@@ -97,6 +107,9 @@ def define_product(
             _define(
                 file, variable_name(name, statistic), ("year", *place), unit, f"{words}; {_WORDS[statistic]} of models"
             )
+    if mode is RatioMode.STRICT:
+        for name, (unit, words) in RECONCILED.items():
+            _define(file, name, ("year", *place), unit, f"{words}; mean of models")
     for target in targets_of(mode):
         one = file.createVariable(f"models_{target.name}", "i2", ("year", *place), zlib=True, fill_value=np.int16(-1))
         one.setncatts({"units": "1", "long_name": f"land models that have {', '.join(target.parts)}"})

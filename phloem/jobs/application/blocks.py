@@ -14,7 +14,7 @@ from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
 from phloem.io.files.own_variables import OwnVariable
 from phloem.io.files.time_axis import StampsAt
-from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS
+from phloem.io.flux_drivers.driver_recipes import DRIVERS, LAND, STATICS
 from phloem.io.flux_drivers.driver_source import DriverSource
 from phloem.io.flux_drivers.open_drivers import open_drivers, require_drivers
 from phloem.jobs.application.fitted_models import fitted_models
@@ -32,11 +32,11 @@ LEAST = 16_384
 """Months of a block that are worth its files, about."""
 
 ROWS = 16_384
-"""Rows to which models are applied at once, about: whole places, always as many, so that no bit depends on the blocks."""
+"""Rows to which models are applied at once, about: whole places, always as many, so that no bit depends on blocks."""
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class DriverBlock:
     """Some rows of a source of drivers.
 
     Attributes:
@@ -85,12 +85,25 @@ def source_of(configuration: Configuration) -> DriverSource:
     """
     table = table_of(configuration)
     own = tuple(own_variables(configuration.data.variables).items())
-    return _opened(table.drivers, table.static or "", table.stamps, own, tuple(table.needed))
+    stamps = tuple(_stamp(Path(path)) for path in (table.drivers, table.static) if path)
+    return _opened(table.drivers, table.static or "", table.stamps, own, tuple(table.needed), stamps)
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return sizes and times of change of a file, or of the files of a folder: another input is opened anew."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    states = [(one.name, one.stat()) for one in files if one.is_file()]
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 @lru_cache(maxsize=1)
 def _opened(
-    drivers: str, static: str, stamps: StampsAt, own: tuple[tuple[str, OwnVariable], ...], needed: tuple[str, ...]
+    drivers: str,
+    static: str,
+    stamps: StampsAt,
+    own: tuple[tuple[str, OwnVariable], ...],
+    needed: tuple[str, ...],
+    _as_of: tuple[object, ...],
 ) -> DriverSource:
     source = open_drivers(Path(drivers), Path(static) if static else None, stamps, dict(own), needed)
     require_drivers(source, needed)
@@ -98,9 +111,10 @@ def _opened(
 
 
 def wanted_columns(models: FittedUpscaling, source: DriverSource) -> tuple[list[str], list[str]]:
-    """Return the columns that are read of a source, and those of them that are needed."""
+    """Return the columns that are read of a source, and those of them that are needed: land too, where it is known."""
     readable = (*DRIVERS, *STATICS)
-    needed = [name for name in models.needed if name in readable]
+    land = [LAND] if source.has(LAND) else []
+    needed = [*land, *(name for name in models.needed if name in readable)]
     optional = [name for name in models.optional if name in readable and name not in needed and source.has(name)]
     return list(dict.fromkeys([*needed, *optional])), needed
 
@@ -110,12 +124,16 @@ def cut_blocks(source: DriverSource, needed: Sequence[str], hands: int) -> list[
 
     Args:
         source: of drivers.
-        needed: drivers that are looked at to tell land from ocean.
+        needed: of them, those that are looked at to tell land from ocean.
         hands: workers, who should all have something to do.
     """
     months, columns = len(source.months), source.places.columns
     timed = [name for name in needed if name in DRIVERS]
-    known = source.known(timed[0]) if timed else np.full(source.places.rows, columns)
+    if LAND in needed:
+        land = source.number(LAND, slice(0, source.places.rows))
+        known = np.isfinite(land).reshape(-1, columns).sum(axis=1)
+    else:
+        known = source.known(timed[0]) if timed else np.full(source.places.rows, columns)
     if not known.any():
         known = np.full(source.places.rows, columns)
     aim = min(CELL_MONTHS, max(LEAST, int(known.sum()) * months // max(1, 4 * hands)))

@@ -13,9 +13,8 @@ from phloem.jobs.upscaling.fit_units import table_of
 from phloem.jobs.upscaling.fitted_file import fitted_path, open_fitted
 
 
-@lru_cache(maxsize=1)
 def fitted_models(directory: str) -> FittedUpscaling:
-    """Return the models of a merged campaign, read once a process.
+    """Return the models of a merged campaign, read once a process while they stay as they are.
 
     Args:
         directory: of the campaign.
@@ -24,6 +23,13 @@ def fitted_models(directory: str) -> FittedUpscaling:
         InputError: no campaign, or one that fits no models of fluxes.
         WorkError: it is not merged.
     """
+    path = fitted_path(Path(directory))
+    state = path.stat() if path.is_file() else None
+    return _read(directory, (state.st_size, state.st_mtime_ns) if state else ())
+
+
+@lru_cache(maxsize=1)
+def _read(directory: str, _as_of: tuple[int, ...]) -> FittedUpscaling:
     return open_fitted(open_campaign(Path(directory)))
 
 

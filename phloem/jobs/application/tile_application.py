@@ -9,7 +9,7 @@ import numpy as np
 from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
 from phloem.io.campaign.application_schema import value_names
 from phloem.io.flux_drivers.driver_source import DriverBand
-from phloem.jobs.application.blocks import ROWS, Block, wanted_columns
+from phloem.jobs.application.blocks import ROWS, DriverBlock, wanted_columns
 from phloem.jobs.campaign.kind_of_work import Arrays
 
 POSITIVE = ("gpp", "reco", "le")
@@ -23,7 +23,7 @@ class TileApplication:
         in_flight: rows to which models are applied at once.
     """
 
-    def __init__(self, models: FittedUpscaling, blocks: Sequence[Block], spread: bool) -> None:
+    def __init__(self, models: FittedUpscaling, blocks: Sequence[DriverBlock], spread: bool) -> None:
         """Begin with the first place.
 
         Args:
@@ -36,7 +36,7 @@ class TileApplication:
         self.names = value_names(models.fluxes, spread)
         self._kept: list[Arrays] = []
         self._block, self._place = 0, 0
-        self._rows: _BlockRows | None = None
+        self._rows: _PlaceRows | None = None
 
     @property
     def running(self) -> bool:
@@ -72,14 +72,14 @@ class TileApplication:
             self._block, self._place, self._rows = self._block + 1, 0, None
         return max(1, taken)
 
-    def _begun(self) -> _BlockRows:
+    def _begun(self) -> _PlaceRows:
         if self._rows is None:
             block = self.blocks[self._block]
             names, needed = wanted_columns(self.models, block.source)
-            self._rows = _BlockRows(block, block.source.read(slice(block.first, block.stop), names, needed))
+            self._rows = _PlaceRows(block, block.source.read(slice(block.first, block.stop), names, needed))
         return self._rows
 
-    def _applied(self, rows: _BlockRows, first: int, stop: int) -> Arrays:
+    def _applied(self, rows: _PlaceRows, first: int, stop: int) -> Arrays:
         found = self.models.apply(*rows.columns(first, stop))
         here = rows.kept(first, stop)
         kept: Arrays = {"inside": np.asarray(found.inside)[here].astype(np.int8)}
@@ -138,10 +138,10 @@ class TileApplication:
         }
 
 
-class _BlockRows:
+class _PlaceRows:
     """Months of the places of a block, place after place: all of a place that has any with all that is needed."""
 
-    def __init__(self, block: Block, band: DriverBand) -> None:
+    def __init__(self, block: DriverBlock, band: DriverBand) -> None:
         self.block, self.band = block, band
         north, east = block.source.places.coordinates(slice(block.first, block.stop))
         self.latitude, self.longitude = north[band.place], east[band.place]

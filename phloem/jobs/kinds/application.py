@@ -20,7 +20,7 @@ from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 
 if TYPE_CHECKING:
-    from phloem.jobs.application.blocks import Block
+    from phloem.jobs.application.blocks import DriverBlock
 
 
 def _table(configuration: Configuration) -> ApplicationTable:
@@ -79,9 +79,9 @@ class Applications(KindOfWork):
         """Input stays where it was."""
         return None
 
-    def read_unit(self, campaign: Campaign, unit: PlannedUnit) -> Block:
+    def read_unit(self, campaign: Campaign, unit: PlannedUnit) -> DriverBlock:
         """Open the drivers of a block again; its months are read when it is worked on."""
-        from phloem.jobs.application.blocks import Block, source_of
+        from phloem.jobs.application.blocks import DriverBlock, source_of
 
         source = source_of(campaign.configuration)
         if source.identity() != unit.checksum:
@@ -90,12 +90,12 @@ class Applications(KindOfWork):
                 f"{campaign.paths.root} and run it again"
             )
         first, last = (int(one) for one in unit.name.removeprefix("rows ").split("-"))
-        return Block(unit.name, first, last + 1, source)
+        return DriverBlock(unit.name, first, last + 1, source)
 
     def begin(
         self,
         configuration: Configuration,
-        units: Sequence[Block],
+        units: Sequence[DriverBlock],
         lanes: Sequence[Lane] | None,
         devices: int,
         near: Near | None = None,

@@ -59,7 +59,7 @@ class TreesSection(Section):
     subsample: _Sampled = 0.8
     colsample: _Sampled = 0.8
     l2: Annotated[float, Field(ge=0)] = 1.0
-    bins: Annotated[int, Field(ge=8, le=256)] = 256
+    bins: Annotated[int, Field(ge=8, le=256)] = 64
 
 
 _Weight = Annotated[float, Field(ge=0)]

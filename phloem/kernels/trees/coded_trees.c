@@ -72,8 +72,8 @@ static void add_tree(const uint8_t (*codes)[ROWS], const uint16_t *column, const
     add_leaves(left, leaf, sum);
 }
 
-static void code_rows(const float *x, int features, int rows, const int32_t *used, int used_count, const float *tables,
-                      uint8_t (*codes)[ROWS])
+static void code_rows(const float *x, int features, int rows, const int32_t *used, int used_count, const int32_t *halves,
+                      const float *tables, uint8_t (*codes)[ROWS])
 {
     for (int one = 0; one < used_count; one++) {
         float values[ROWS];
@@ -81,7 +81,7 @@ static void code_rows(const float *x, int features, int rows, const int32_t *use
         const float *table = tables + (int64_t)one * (TABLE + 1);
         for (int row = 0; row < ROWS; row++) values[row] = x[(int64_t)(row < rows ? row : 0) * features + used[one]];
         for (int row = 0; row < ROWS; row++) place[row] = 0;
-        for (int step = 128; step > 0; step >>= 1)
+        for (int step = halves[one]; step > 0; step >>= 1)
             for (int row = 0; row < ROWS; row++) place[row] += table[place[row] + step - 1] <= values[row] ? step : 0;
         for (int row = 0; row < ROWS; row++) {
             int missing = values[row] != values[row];
@@ -92,17 +92,18 @@ static void code_rows(const float *x, int features, int rows, const int32_t *use
 }
 
 /* x: (rows, features). used: features that stand in any node. tables: (used, 256) thresholds, ascending, then NaN.
+ * halves: the greatest power of two that is no more than their number.
  * column, threshold: (trees, 63); a column beyond `used_count` is that whose missing values go left. leaf: (trees, 64).
  * work: 2 x used x 64 bytes. */
 void phloem_add_trees(const float *x, int64_t rows, int features, const int32_t *used, int used_count,
-                      const float *tables, int trees, const uint16_t *column, const uint8_t *threshold,
+                      const int32_t *halves, const float *tables, int trees, const uint16_t *column, const uint8_t *threshold,
                       const float *leaf, float start, uint8_t *work, float *out)
 {
     uint8_t (*codes)[ROWS] = (uint8_t (*)[ROWS])work;
     for (int64_t first = 0; first < rows; first += ROWS) {
         int count = rows - first < ROWS ? (int)(rows - first) : ROWS;
         float sum[ROWS];
-        code_rows(x + first * features, features, count, used, used_count, tables, codes);
+        code_rows(x + first * features, features, count, used, used_count, halves, tables, codes);
         for (int row = 0; row < ROWS; row++) sum[row] = start;
         for (int tree = 0; tree < trees; tree++)
             add_tree((const uint8_t (*)[ROWS])codes, column + (int64_t)tree * NODES, threshold + (int64_t)tree * NODES,

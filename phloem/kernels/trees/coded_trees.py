@@ -34,6 +34,7 @@ class CodedTrees:
     Attributes:
         features: predictors that rows have.
         used: those that stand in any node, int32 (used,).
+        halves: the greatest power of two that is no more than the number of thresholds of each, int32 (used,).
         tables: thresholds of each, ascending, NaN behind them, float32 (used, 256).
         column: of each node, position in `used`, or that plus their number where missing values go left, uint16
             (trees, 63).
@@ -44,6 +45,7 @@ class CodedTrees:
 
     features: int
     used: np.ndarray
+    halves: np.ndarray
     tables: np.ndarray
     column: np.ndarray
     threshold: np.ndarray
@@ -65,10 +67,12 @@ class CodedTrees:
             raise ValueError(f"predictors of shape {x.shape}; (rows, {self.features}) are due")
         out = np.empty(len(x), np.float32)
         work = np.empty(2 * max(1, len(self.used)) * 64, np.uint8)
-        arrays = x, self.used, self.tables, self.column, self.threshold, self.leaf, work, out
-        x_, used, tables, column, threshold, leaf, work_, out_ = (one.ctypes.data_as(ctypes.c_void_p) for one in arrays)
+        arrays = x, self.used, self.halves, self.tables, self.column, self.threshold, self.leaf, work, out
+        x_, used, halves, tables, column, threshold, leaf, work_, out_ = (
+            one.ctypes.data_as(ctypes.c_void_p) for one in arrays
+        )
         _function()(
-            x_, ctypes.c_int64(len(x)), ctypes.c_int(self.features), used, ctypes.c_int(len(self.used)), tables,
+            x_, ctypes.c_int64(len(x)), ctypes.c_int(self.features), used, ctypes.c_int(len(self.used)), halves, tables,
             ctypes.c_int(len(self.leaf)), column, threshold, leaf, ctypes.c_float(self.start), work_, out_,
         )  # fmt: skip
         return out
@@ -133,6 +137,7 @@ def code_trees(trees: list[TreeNodes], features: int, start: float) -> CodedTree
     coded = CodedTrees(
         features,
         used,
+        np.array([1 << (len(one).bit_length() - 1) for one in thresholds], np.int32),
         tables,
         np.zeros(shape, np.uint16),
         np.zeros(shape, np.uint8),

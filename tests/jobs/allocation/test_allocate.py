@@ -220,3 +220,15 @@ def test_product_satisfies_the_cf_conventions(made: AllocationResult) -> None:
     # the product, so that the same input gives the same bytes.
     accepted = ("not in the recommended order T, Z, Y, X", "history should exist")
     assert not [one for one in messages if not any(words in one for words in accepted)]
+
+
+def test_reconciled_fluxes_have_one_ra_under_both_budgets(made: AllocationResult) -> None:
+    values = values_of(made)
+    one = {name: values[f"{name}_reconciled"].values for name in ("gpp", "reco", "npp", "ra", "rh")}
+    known = np.isfinite(one["gpp"])
+    assert known.sum() > 500
+    assert np.abs(one["npp"] + one["ra"] - one["gpp"])[known].max() < 1e-9
+    assert np.abs(one["ra"] + one["rh"] - one["reco"])[known].max() < 1e-9
+    low, high = np.minimum(values.ra, values.ra_of_reco).values, np.maximum(values.ra, values.ra_of_reco).values
+    widened = 0.1 * np.abs(values.gpp.values) + 20.0
+    assert ((one["ra"] > low - widened) & (one["ra"] < high + widened))[known].all()

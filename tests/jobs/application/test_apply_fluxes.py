@@ -170,6 +170,31 @@ def test_totals_are_those_of_numpy(mapped: Path) -> None:
     np.testing.assert_allclose(found["le"]["global"]["global"]["total"], water, rtol=1e-6)
 
 
+def test_cells_without_land_are_not_computed_and_totals_count_by_land(
+    upscaled: Path, inputs: Path, mapped: Path, tmp_path: Path
+) -> None:
+    drivers = Path(shutil.copy(inputs / "grid.nc", tmp_path / "X.nc"))
+    share = np.full(GRID.ocean.shape, 50.0)
+    share[0, :3] = 0.0
+    with netCDF4.Dataset(drivers, "a") as file:
+        file.createVariable("sftlf", "f4", ("lat", "lon"))[:] = share
+        file["sftlf"].units = "%"
+    out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(drivers), workers=1)
+    found, whole = as_rows(out, "gpp"), as_rows(mapped, "gpp")
+    assert np.isnan(found[:3]).all()
+    np.testing.assert_array_equal(found[3:], whole[3:])
+    with xr.open_dataset(out) as file:
+        area = file.cell_area.values.reshape(-1) * 0.5
+        days = file.time.dt.days_in_month.values
+        year = file.time.dt.year.values
+    expected = np.nansum(found * area[:, None] * days, axis=0)
+    totals = json.loads((tmp_path / "O.totals.json").read_text())["totals"]["gpp"]["global"]["global"]
+    np.testing.assert_allclose(totals["total"], [expected[year == y].sum() / 1e15 for y in (2010, 2011)], rtol=1e-6)
+    lacking = np.isnan(found) & (share.reshape(-1) > 0)[:, None]
+    missing = (lacking * area[:, None] * days)[:, year == 2010].sum() / ((share > 0).reshape(-1) * area).sum() / 365
+    assert totals["missing"][0] == pytest.approx(missing, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", ["grid", "sites"])
 def test_products_follow_the_conventions_and_open_in_cdo(
     upscaled: Path, inputs: Path, tmp_path: Path, name: str
@@ -213,6 +238,16 @@ def test_what_is_refused_is_named_and_leaves_no_file(upscaled: Path, inputs: Pat
     assert list(tmp_path.iterdir()) == []
     out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(lacking), ["data.variables.VPD=moisture"], workers=1)
     assert out.is_file()
+
+
+def test_another_file_of_the_same_name_is_read_anew(upscaled: Path, tmp_path: Path) -> None:
+    for rows in (4, 3):
+        grid = MadeGrid(rows=rows, columns=5, months=12)
+        grid.write(tmp_path / "X.nc")
+        out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(tmp_path / "X.nc"), workers=1)
+        with xr.open_dataset(out) as file:
+            assert file.sizes["lat"] == rows
+            assert int(file.gpp.isel(time=0).notnull().sum()) == int((~grid.ocean).sum())
 
 
 def test_drivers_that_change_under_an_application_are_refused(upscaled: Path, inputs: Path, tmp_path: Path) -> None:
