@@ -244,3 +244,27 @@ def test_a_folder_of_something_else_is_not_replaced(merged_towers: Path, tmp_pat
     with pytest.raises(InputError, match=r"holds no benchmark\.json"):
         benchmark_upscaling(open_campaign(merged_towers), None, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+
+
+def test_grids_that_differ_are_refused_by_the_names_of_the_users_files(
+    merged_towers: Path, products: Path, tmp_path: Path
+) -> None:
+    with xr.open_dataset(products / "fluxes.nc") as file:
+        file.isel(lat=slice(0, 4)).to_netcdf(tmp_path / "part.nc")
+    choices = [f"product={tmp_path / 'part.nc'}", f"allocation={products / 'allocation.nc'}"]
+    with pytest.raises(InputError, match=re.escape(str(products / "allocation.nc"))):
+        benchmark_upscaling(open_campaign(merged_towers), None, tmp_path / "out", choices)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part.nc"]
+
+
+def test_an_allocation_without_fluxes_has_no_mass_to_check_and_says_so(
+    merged_towers: Path, products: Path, tmp_path: Path
+) -> None:
+    with xr.open_dataset(products / "allocation.nc") as file:
+        file.drop_vars(["npp_monthly", "ra_monthly", "rh_monthly", "time", "time_bnds"]).to_netcdf(
+            tmp_path / "years.nc"
+        )
+    choices = ["product=none", f"allocation={tmp_path / 'years.nc'}"]
+    found = benchmark_upscaling(open_campaign(merged_towers), None, tmp_path / "out", choices)
+    assert found["products"]["mass"] is None
+    assert any("mass is not checked" in note and "years.nc" in note for note in found["notes"])
