@@ -174,7 +174,8 @@ def _group_table(rows: Sequence[Mapping[str, Any]], document: Mapping[str, Any])
 def _intervals(folder: Path, document: Mapping[str, Any], files: ReportFiles) -> ReportSection:
     coverage = document["coverage"]
     if coverage is None:
-        return pictures_section("intervals", "Intervals", [f"{line}." for line in document["notes"][:1]], [], warn=True)
+        why = [f"{line[0].upper()}{line[1:]}." for line in document["notes"] if line.startswith("no intervals")]
+        return pictures_section("intervals", "Intervals", why, [], warn=True)
     level = coverage["level"]
     rows = [
         [flux.upper(), *(text(100 * one[key], 1) for key in ("share", "tower_share", "ensemble_share")),

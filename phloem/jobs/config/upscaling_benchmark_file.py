@@ -35,8 +35,8 @@ class UpscalingBenchmarkSection(Section):
         ways: of learning; none: all that were learned.
         fluxes: none: all that were modelled.
         least: months from which a group counts among those that are drawn and doubted.
-        product: of `phloem apply`; empty: DIR/products/fluxes.nc, where it is there.
-        allocation: of `phloem allocate`; empty: DIR/products/allocation.nc, where it is there.
+        product: of `phloem apply`; empty: DIR/products/fluxes.nc, where it is there; "none": not even that.
+        allocation: of `phloem allocate`; empty: DIR/products/allocation.nc, where it is there; "none" likewise.
         stocks_at: when annual stocks are of.
     """
 

@@ -25,7 +25,7 @@ class DatedAllocation:
     """Where the parts of an allocation are.
 
     Attributes:
-        months: file of monthly fluxes; None where the allocation has none.
+        months: file of monthly fluxes, NEP = NPP - Rh among them; None where the allocation has none.
         stocks: file of annual stocks; None likewise.
         versions: by statistic, the names that leaves and wood have in it.
     """
@@ -61,6 +61,8 @@ def date_allocation(path: Path, folder: Path) -> DatedAllocation:
                 if own in file.variables
             ]
             months = _copy(file, folder / "months.nc", fluxes, "time") if fluxes else None
+            if months is not None and {"npp", "rh"} <= set(fluxes):
+                _put_net_production(months)
             stocks = _copy(file, folder / "stocks.nc", {name: name for name in names}, "year") if names else None
     except OSError as error:
         raise InputError(f"{path}: not readable as NetCDF ({error})") from error
@@ -70,6 +72,17 @@ def date_allocation(path: Path, folder: Path) -> DatedAllocation:
         if set(own.values()) <= set(names):
             versions[statistic] = own
     return DatedAllocation(months, stocks, versions)
+
+
+def _put_net_production(path: Path) -> None:
+    """Add NEP, net primary production less heterotrophic respiration, to a file of months."""
+    with netCDF4.Dataset(str(path), "a") as file:
+        npp, rh = file["npp"], file["rh"]
+        fill = npp.getncattr("_FillValue")
+        nep = file.createVariable("nep", "f8", ("time", "lat", "lon"), zlib=True, complevel=1, fill_value=fill)
+        nep.units = npp.units
+        for step in range(len(file.dimensions["time"])):
+            nep[step] = npp[step] - rh[step]
 
 
 def _copy(file: netCDF4.Dataset, path: Path, names: dict[str, str], along: str) -> Path:

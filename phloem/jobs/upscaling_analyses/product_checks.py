@@ -45,6 +45,10 @@ class ChosenProducts:
     references: tuple[Path, ...]
 
 
+NO_PRODUCT = "none"
+"""Name by which a file in its usual place is passed over."""
+
+
 def chosen_products(root: Path, file: UpscalingBenchmarkFile, base: Path) -> ChosenProducts:
     """Return the files that are checked.
 
@@ -59,6 +63,9 @@ def chosen_products(root: Path, file: UpscalingBenchmarkFile, base: Path) -> Cho
     found: dict[str, Path | None] = {}
     for key, usual in USUAL.items():
         named = str(getattr(file.benchmark, key))
+        if named == NO_PRODUCT:
+            found[key] = None
+            continue
         path = (base / Path(named).expanduser()) if named else root / PRODUCTS / usual
         if named and not path.is_file():
             verb = "apply" if key == "product" else "allocate"
@@ -106,23 +113,43 @@ def check_products(
         if chosen.allocation is not None:
             dated = date_allocation(chosen.allocation, Path(aside))
         paths = [path for path in (chosen.product, dated.months, dated.stocks) if path is not None]
-        with OpenFiles() as files:
-            fields = open_flux_fields(paths, files)
-            exchange = compare_net_exchange(fields)
-            written = _written_totals(chosen.product)
-            document["totals"] = carbon_totals(fields) | written.get("totals", {})
-            document["outside"] = written.get("outside")
-            if exchange is not None:
-                document["net_exchange"] = exchange.to_json()
-                (folder / "net_exchange.png").write_bytes(to_png(_net_exchange_figure(fields, exchange), dpi=130))
         try:
-            found = check_mass_files(folder, paths, stocks_at=file.benchmark.stocks_at)
-            document["mass"] = found | {"files": list(document["files"].values())}
+            notes += _check_files(folder, paths, chosen, file, document)
+            if file.biomass is not None and dated.stocks is not None:
+                document["biomass"] = _biomass(folder, dated, dated.stocks, chosen, file.biomass)
         except InputError as error:
-            notes.append(f"mass is not checked: {error}")
-        if file.biomass is not None and dated.stocks is not None:
-            document["biomass"] = _biomass(folder, dated, dated.stocks, chosen, file.biomass)
+            raise InputError(_own_names(str(error), dated, chosen)) from error
+        notes = [_own_names(note, dated, chosen) for note in notes]
     return document, notes
+
+
+def _own_names(words: str, dated: DatedAllocation, chosen: ChosenProducts) -> str:
+    """Return a message that names the user's file where it named the copies of its parts."""
+    for path in (dated.months, dated.stocks):
+        if path is not None and chosen.allocation is not None:
+            words = words.replace(str(path), str(chosen.allocation)).replace(path.name, chosen.allocation.name)
+    return words
+
+
+def _check_files(
+    folder: Path, paths: list[Path], chosen: ChosenProducts, file: UpscalingBenchmarkFile, document: dict[str, Any]
+) -> list[str]:
+    """Put net exchange, totals and mass into the document; return what could not be checked, in words."""
+    with OpenFiles() as files:
+        fields = open_flux_fields(paths, files)
+        exchange = compare_net_exchange(fields)
+        written = _written_totals(chosen.product)
+        document["totals"] = carbon_totals(fields) | written.get("totals", {})
+        document["outside"] = written.get("outside")
+        if exchange is not None:
+            document["net_exchange"] = exchange.to_json()
+            (folder / "net_exchange.png").write_bytes(to_png(_net_exchange_figure(fields, exchange), dpi=130))
+    try:
+        found = check_mass_files(folder, paths, stocks_at=file.benchmark.stocks_at)
+    except InputError as error:
+        return [f"mass is not checked: {error}"]
+    document["mass"] = found | {"files": list(document["files"].values())}
+    return []
 
 
 def _written_totals(product: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.report.sections import SummaryTile
+from phloem.analysis.report.sections import SummaryTile, refuse_malformed
 from phloem.analysis.report.upscaling_page import QualityLine, UpscalingContents, write_upscaling_report
 from phloem.analysis.style.wording import duration, fixed
 from phloem.io.campaign.tile_schema import good_lanes
@@ -25,7 +25,7 @@ from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
 from phloem.jobs.upscaling.merged_predictions import read_merged
 from phloem.jobs.upscaling.table import UpscalingTable
 from phloem.jobs.upscaling_analyses.attribute import attribute_upscaling
-from phloem.jobs.upscaling_analyses.benchmark import benchmark_upscaling
+from phloem.jobs.upscaling_analyses.benchmark import RESULT, benchmark_upscaling
 from phloem.jobs.upscaling_analyses.upscaling_doubts import upscaling_doubts
 
 LEARNERS = {
@@ -66,16 +66,19 @@ def report_upscaling(campaign: Campaign, as_is: bool = False) -> Path:
     facts = campaign_facts(campaign, costs, f"{LEARNERS[table.learner]}, {' and '.join(table.learn)}")
     towers = read_tower_table(expand_path(campaign.cells[0].source, root))
     document = benchmark[1] if benchmark else None
+    with refuse_malformed(root / "benchmark" / RESULT, "benchmark"):
+        tiles = _tiles(table, data.good, found, document)
+        doubts = upscaling_doubts(root, table, found.status, list(campaign.cells.names), document)
     contents = UpscalingContents(
         title=campaign.configuration.campaign.name,
         facts=facts,
-        tiles=[*_tiles(table, data.good, found, document), SummaryTile(duration(facts.wall_seconds), "wall time")],
+        tiles=[*tiles, SummaryTile(duration(facts.wall_seconds), "wall time")],
         benchmark=benchmark,
         attribution=attribution,
         quality=_quality(data.good),
         quality_notes=list(dict.fromkeys(data.good.notes)),
         provenance=towers.provenance,
-        doubts=upscaling_doubts(root, table, found.status, list(campaign.cells.names), document),
+        doubts=doubts,
         notes=_notes(campaign, table, document),
     )
     return write_upscaling_report(contents, campaign.paths.report_dir)

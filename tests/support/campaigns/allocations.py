@@ -12,11 +12,12 @@ from phloem.analysis.allocation.model_statistics import STATISTICS
 from phloem.io.land_models.rectilinear import Rectilinear
 from phloem.jobs.allocation.allocation_product import STOCKS_OUT, define_product, put_year, variable_name
 
-CUE, RA_SHARE = 0.45, 0.6
+RA_SHARE = 0.6
+"""Of autotrophic respiration in RECO."""
 
 
 def write_allocation(product: Path, out: Path, off: float = 0.0) -> Path:
-    """Share out a product of a grid: NPP = CUE GPP and RECO by a share, wood of 4000 gC m-2 that keeps all NEP.
+    """Share out RECO of a grid: NPP is what Ra leaves of GPP, leaves and wood stay, and soil keeps all NEP.
 
     Args:
         product: of `phloem apply` on a grid, whole years.
@@ -24,7 +25,7 @@ def write_allocation(product: Path, out: Path, off: float = 0.0) -> Path:
         off: gC m-2 yr-1 that the soil gains beside.
     """
     with xr.open_dataset(product) as file:
-        gpp, reco, nee = (file[name].values.astype(float) for name in ("gpp", "reco", "nee"))
+        gpp, reco = (file[name].values.astype(float) for name in ("gpp", "reco"))
         time, lat, lon = file["time"].values, file["lat"].values, file["lon"].values
     months = time.astype("datetime64[M]")
     days = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(float)
@@ -38,10 +39,10 @@ def write_allocation(product: Path, out: Path, off: float = 0.0) -> Path:
         define_product(file, grid, years, list(STOCKS_OUT), "strict", lengths, {})
         soil = np.full(len(cells), 9000.0)
         for n, year in enumerate(years):
-            of_year = [one[12 * n : 12 * n + 12].reshape(12, -1)[:, cells] for one in (gpp, reco, nee)]
+            of_year = [one[12 * n : 12 * n + 12].reshape(12, -1)[:, cells] for one in (gpp, reco)]
             ra = RA_SHARE * of_year[1]
             values = {"npp_monthly": of_year[0] - ra, "ra_monthly": ra, "rh_monthly": of_year[1] - ra}
-            soil = soil - np.nansum(of_year[2] * lengths[year][:, None], axis=0) + off
+            soil = soil + np.nansum((of_year[0] - of_year[1]) * lengths[year][:, None], axis=0) + off
             for statistic, factor in zip(STATISTICS, (1.0, 0.8, 1.2), strict=True):
                 wood, leaf = np.full(len(cells), 4000.0 * factor), np.full(len(cells), 200.0 * factor)
                 stocks = {"cWood": wood, "cLeaf": leaf, "cVeg": wood + leaf, "cSoil": soil, "cLitter": 0.1 * wood}
