@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -51,23 +51,55 @@ def network_importance(prepared: Prepared, networks: FittedNetworks, rows: int, 
         rows: drawn evenly.
         seed: of the draws.
     """
-    draw = np.random.default_rng(seed)
-    chosen = np.sort(draw.choice(len(prepared.rows), min(rows, len(prepared.rows)), replace=False))
-    columns = {name: values[chosen] for name, values in prepared.rows.columns.items()}
-    conditions = conditions_of(columns, networks.baselines)
-    table, dealt = prepared.table[chosen], draw.permutation(len(chosen))
-    before = networks.predict(table, columns, conditions)
+    chosen, before, dealt = _dealt_out(prepared, networks, rows, seed)
     rise = np.zeros((len(before), len(prepared.predictors)))
-    for column in range(len(prepared.predictors)):
-        changed = table.copy()
-        changed[:, column] = table[dealt, column]
-        after = networks.predict(changed, columns, conditions)
+    for column, after in enumerate(dealt):
         for place, flux in enumerate(before):
             observed = prepared.rows.observed[flux][chosen]
             known = np.isfinite(observed)
             errors = [_error(found[flux].mean(0)[known], observed[known]) for found in (before, after)]
             rise[place, column] = max(0.0, errors[1] - errors[0])
     return np.asarray((rise / np.maximum(rise.sum(1, keepdims=True), 1e-12)).mean(0))
+
+
+def network_rises(prepared: Prepared, networks: FittedNetworks, rows: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the rise of each flux's mean square error over its variance by member, at least 0, (members, predictors).
+
+    Args:
+        prepared: months of towers.
+        networks: an ensemble.
+        rows: drawn evenly.
+        seed: of the draws.
+    """
+    chosen, before, dealt = _dealt_out(prepared, networks, rows, seed)
+    rises = {flux: np.zeros((len(found), len(prepared.predictors))) for flux, found in before.items()}
+    for column, after in enumerate(dealt):
+        for flux, rise in rises.items():
+            observed = prepared.rows.observed[flux][chosen]
+            known = np.isfinite(observed)
+            for member in range(len(rise)):
+                errors = [_error(found[flux][member][known], observed[known]) for found in (before, after)]
+                rise[member, column] = max(0.0, errors[1] - errors[0])
+    return rises
+
+
+def _dealt_out(
+    prepared: Prepared, networks: FittedNetworks, rows: int, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray], Iterator[dict[str, np.ndarray]]]:
+    """Return rows, what networks predict there, and what with each predictor's values dealt out anew, one by one."""
+    draw = np.random.default_rng(seed)
+    chosen = np.sort(draw.choice(len(prepared.rows), min(rows, len(prepared.rows)), replace=False))
+    columns = {name: values[chosen] for name, values in prepared.rows.columns.items()}
+    conditions = conditions_of(columns, networks.baselines)
+    table, dealt = prepared.table[chosen], draw.permutation(len(chosen))
+
+    def predictions() -> Iterator[dict[str, np.ndarray]]:
+        for column in range(len(prepared.predictors)):
+            changed = table.copy()
+            changed[:, column] = table[dealt, column]
+            yield networks.predict(changed, columns, conditions)
+
+    return chosen, networks.predict(table, columns, conditions), predictions()
 
 
 def _error(predicted: np.ndarray, observed: np.ndarray) -> float:

@@ -11,8 +11,7 @@ import numpy as np
 from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
 from phloem.analysis.upscaling.flux_importance import importance_of, variable_of
 from phloem.analysis.upscaling.member_effects import EXPLAINS, GROUPS, MemberEffects, member_effects
-from phloem.analysis.upscaling.member_model import MemberModel
-from phloem.analysis.upscaling.permuted_predictors import permutation_importance
+from phloem.analysis.upscaling.permuted_predictors import network_rises, permutation_importance
 from phloem.errors import InputError, did_you_mean, some
 from phloem.jobs.config.upscaling_attribution_file import DriversSection
 from phloem.jobs.upscaling.fit_units import TowerData
@@ -95,6 +94,11 @@ def explain_fluxes(
             "plan and run again"
         )
     found = []
+    if fitted.networks is not None:
+        tell("all fluxes")
+        rises = network_rises(data.prepared, fitted.networks, choice.rows, choice.seed)
+        count = min(choice.rows, len(data.rows))
+        return [_permuted(flux, rises[flux][: choice.members or None], fitted.way, known, count) for flux in fluxes]
     for flux in fluxes:
         tell(flux)
         members = list(fitted.members[flux])[: choice.members or None]
@@ -103,7 +107,10 @@ def explain_fluxes(
         rows = np.sort(draw.choice(there, min(choice.rows, len(there)), replace=False))
         effects = member_effects(members, known, data.prepared.table[rows])
         if effects is None:
-            found.append(_permuted(flux, members, fitted, data, choice, len(rows)))
+            rise = np.stack(
+                [permutation_importance(data.prepared, [one], fitted.way, choice.rows, choice.seed) for one in members]
+            )
+            found.append(_permuted(flux, rise, fitted.way, known, len(rows)))
             continue
         ways = {}
         for way, one in effects.by_way.items():
@@ -114,29 +121,32 @@ def explain_fluxes(
     return found
 
 
-def _permuted(
-    flux: str, members: Sequence[MemberModel], fitted: FittedUpscaling, data: TowerData, choice: DriversSection,
-    rows: int,
-) -> ExplainedFlux:  # fmt: skip
-    """Return what models that are no trees follow: the rise of their error, member by member for its spread."""
-    each = np.stack(
-        [permutation_importance(data.prepared, [one], fitted.way, choice.rows, choice.seed) for one in members]
-    )
-    names = [variable_of(name) for name in data.prepared.predictors]
+def _permuted(flux: str, rise: np.ndarray, way: str, predictors: Sequence[str], rows: int) -> ExplainedFlux:
+    """Return what models that are no trees follow: shares of the rise of their error, and their spread over members.
+
+    Args:
+        flux: name.
+        rise: of each member, (members, predictors).
+        way: by which they predict.
+        predictors: names.
+        rows: at which.
+    """
+    names = [variable_of(name) for name in predictors]
     variables = list(dict.fromkeys(names))
-    summed = np.stack([each[:, [name == one for name in names]].sum(1) for one in variables], axis=1)
+    summed = np.stack([rise[:, [name == one for name in names]].sum(1) for one in variables], axis=1)
     shares = 100 * summed / np.maximum(summed.sum(1, keepdims=True), 1e-12)
-    order = np.argsort(-shares.mean(0), kind="stable")
+    mean, spread = shares.mean(0), shares.std(0)
+    order = np.argsort(-mean, kind="stable")
     groups = {
-        group: float(shares.mean(0)[[variables.index(name) for name in own]].sum())
+        group: float(mean[[variables.index(name) for name in own]].sum())
         for group, named in GROUPS.items()
         if (own := [name for name in named if name in variables])
     }
-    way = {
+    found = {
         "explains": "the flux, by the way that maps are made by",
-        "shares": {variables[n]: float(shares.mean(0)[n]) for n in order},
-        "spread": {variables[n]: float(shares.std(0)[n]) for n in order},
+        "shares": {variables[n]: float(mean[n]) for n in order},
+        "spread": {variables[n]: float(spread[n]) for n in order},
         "groups": groups,
         "rows": rows,
     }
-    return ExplainedFlux(flux, PERMUTATION, len(members), rows, {fitted.way: way})
+    return ExplainedFlux(flux, PERMUTATION, len(rise), rows, {way: found})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.config.upscaling_attribution_file import load_upscaling_attribution
+from phloem.jobs.config.upscaling_benchmark_file import load_upscaling_benchmark
 from phloem.jobs.upscaling.fit_units import planned_data
 from phloem.jobs.upscaling.fitted_file import open_fitted
 from phloem.jobs.upscaling_analyses.attribute import attribute_upscaling, describe
@@ -121,19 +124,26 @@ def test_bad_choices_are_refused_before_any_work(merged_towers: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("experiment", "method"),
+    ("learner", "fluxes", "method"),
     [
-        ({"learner": "histogram", "cv": ["block"], "block_degrees": 60.0}, "shap"),
-        ({"learner": "cascade", "cv": ["block"], "block_degrees": 60.0}, "permutation"),
+        ("histogram", ["le"], "shap"),
+        ("cascade", ["le"], "permutation"),
+        ("network", ["gpp", "reco", "nee", "le"], "permutation"),
     ],
 )
-def test_other_learners_are_explained_too(tmp_path: Path, experiment: dict[str, Any], method: str) -> None:
-    write_upscaling(tmp_path, fluxes=["le"], trees={"trees": 4, "depth": 3}, level=0.6, **experiment)
+def test_other_learners_are_explained_too(tmp_path: Path, learner: str, fluxes: list[str], method: str) -> None:
+    write_upscaling(
+        tmp_path, learner=learner, fluxes=fluxes, trees={"trees": 4, "depth": 3}, cv=["block"], block_degrees=60.0,
+        level=0.6,
+    )  # fmt: skip
     succeed("run", "upscaled.toml", "--out", "made", folder=tmp_path)
-    found = attribute_upscaling(open_campaign(tmp_path / "made"), None, None, [*QUICK])
-    assert [one["method"] for one in found["fluxes"]] == [method]
-    assert found["fluxes"][0]["gap"] is None or found["fluxes"][0]["gap"] < 1e-4
-    assert sum(found["fluxes"][0]["ways"]["residual"]["shares"].values()) == pytest.approx(100.0, abs=1e-3)
+    found = attribute_upscaling(open_campaign(tmp_path / "made"), None, None, QUICK)
+    assert [(one["flux"], one["method"]) for one in found["fluxes"]] == [(flux, method) for flux in fluxes]
+    for one in found["fluxes"]:
+        assert one["members"] == 2
+        assert one["gap"] is None or one["gap"] < 1e-4
+        for name in ("shares", "groups"):
+            assert sum(one["ways"]["residual"][name].values()) == pytest.approx(100.0, abs=1e-3)
 
 
 def test_models_that_were_not_kept_leave_causes_alone(tmp_path: Path) -> None:
@@ -146,3 +156,12 @@ def test_models_that_were_not_kept_leave_causes_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing can be explained"):
         attribute_upscaling(open_campaign(tmp_path / "made"), None, tmp_path / "out", ["causes.regions=[]"])
     assert not (tmp_path / "out").exists()
+
+
+def test_commented_templates_hold_the_defaults(tmp_path: Path) -> None:
+    for name, load in (
+        ("upscaling_benchmark.toml", load_upscaling_benchmark),
+        ("upscaling_attribution.toml", load_upscaling_attribution),
+    ):
+        path = Path(str(files("phloem.jobs") / "templates" / name))
+        assert load(path) == load(None), name
