@@ -49,7 +49,7 @@ def measure() -> dict[str, float]:
 
 def index_seconds() -> float:
     """Return the processor time of an index of `ROWS` rows."""
-    from phloem.analysis.upscaling.dissimilarity import applicability
+    from phloem.analysis.flux_skill.dissimilarity import applicability
 
     rng = np.random.default_rng(0)
     training = rng.normal(size=(TRAINING, PREDICTORS))
@@ -63,7 +63,7 @@ def index_seconds() -> float:
 def totals_seconds() -> float:
     """Return the processor time of the totals of a cell-month, from a year of blocks of ten rows of the map."""
     from phloem.analysis.benchmark.skill_scores import cell_area
-    from phloem.analysis.upscaling.regional_totals import LATITUDE_BANDS, FluxBlock, FluxTotals, latitude_band
+    from phloem.analysis.flux_maps.regional_totals import LATITUDE_BANDS, FluxBlock, FluxTotals, latitude_band
 
     rng = np.random.default_rng(0)
     months = np.arange("2003-01", "2004-01", dtype="datetime64[M]")

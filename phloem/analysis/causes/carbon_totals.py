@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.regional_totals import WHOLE_EARTH, FluxBlock, FluxTotals
+from phloem.analysis.flux_maps.regional_totals import WHOLE_EARTH, FluxBlock, FluxTotals
 from phloem.io.references.flux_fields import BAND_BYTES, UNITS, FluxFields
 
 

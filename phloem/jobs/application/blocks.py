@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
 from phloem.io.files.own_variables import OwnVariable

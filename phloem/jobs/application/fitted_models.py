@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.errors import WorkError
 from phloem.io.files.atomic import checksum
 from phloem.jobs.campaign.campaign import open_campaign

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.regional_totals import LATITUDE_BANDS, NOWHERE, FluxBlock, FluxTotals, latitude_band
+from phloem.analysis.flux_maps.regional_totals import LATITUDE_BANDS, NOWHERE, FluxBlock, FluxTotals, latitude_band
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.netcdf import FILL
 from phloem.io.flux_drivers.driver_recipes import LAND

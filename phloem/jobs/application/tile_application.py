@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.io.campaign.application_schema import value_names
 from phloem.io.flux_drivers.driver_source import DriverBand
 from phloem.jobs.application.blocks import ROWS, DriverBlock, wanted_columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.errors import InputError, WorkError, some
 from phloem.io.files.atomic import CorruptFile, hdf5_image, read_hdf5, write_atomically
 from phloem.jobs.campaign.campaign import Campaign

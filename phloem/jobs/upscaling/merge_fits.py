@@ -9,11 +9,11 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from phloem.analysis.upscaling.dissimilarity import applicability
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling, needed_columns
+from phloem.analysis.flux_drivers.permuted_predictors import network_importance, permutation_importance
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling, needed_columns
+from phloem.analysis.flux_skill.dissimilarity import applicability
 from phloem.analysis.upscaling.member_model import MemberModel
 from phloem.analysis.upscaling.network_member import FittedNetworks
-from phloem.analysis.upscaling.permuted_predictors import network_importance, permutation_importance
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.conformal import Conformal, calibrate, leave_tower_out_coverage
-from phloem.analysis.upscaling.fitted_upscaling import SPREAD
-from phloem.analysis.upscaling.flux_scores import score_document, score_table
+from phloem.analysis.flux_maps.fitted_upscaling import SPREAD
+from phloem.analysis.flux_skill.conformal import Conformal, calibrate, leave_tower_out_coverage
+from phloem.analysis.flux_skill.flux_scores import score_document, score_table
 from phloem.errors import WorkError
 from phloem.jobs.upscaling.fit_units import TowerData
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions

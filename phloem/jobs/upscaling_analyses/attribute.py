@@ -9,9 +9,9 @@ from typing import Any
 
 from phloem.analysis.attribution.result_files import plain, to_csv
 from phloem.analysis.causes.driver_series import Box, region_box
+from phloem.analysis.flux_drivers.importance_figures import effects_figure, flux_importance_figure
 from phloem.analysis.style.plot_style import to_png
 from phloem.analysis.style.wording import fixed, typeset
-from phloem.analysis.upscaling.importance_figures import effects_figure, flux_importance_figure
 from phloem.errors import InputError
 from phloem.io.files.whole_folder import check_replaceable, whole_folder
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, OF_SITE, QUANTITIES

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from phloem.analysis.attribution.result_files import plain, to_csv
-from phloem.analysis.style.plot_style import to_png
-from phloem.analysis.style.wording import fixed, number, typeset
-from phloem.analysis.upscaling.left_out_figures import (
+from phloem.analysis.flux_skill.left_out_figures import (
     coverage_figure,
     group_scores_figure,
     observed_predicted_figure,
     tower_map_figure,
 )
+from phloem.analysis.style.plot_style import to_png
+from phloem.analysis.style.wording import fixed, number, typeset
 from phloem.errors import InputError
 from phloem.io.files.whole_folder import check_replaceable, whole_folder
 from phloem.io.flux_towers.tower_quantities import FLUXES, QUANTITIES

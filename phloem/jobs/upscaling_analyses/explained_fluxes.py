@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.fitted_upscaling import FittedUpscaling
-from phloem.analysis.upscaling.flux_importance import importance_of, variable_of
-from phloem.analysis.upscaling.member_effects import EXPLAINS, GROUPS, MemberEffects, member_effects
-from phloem.analysis.upscaling.permuted_predictors import network_rises, permutation_importance
+from phloem.analysis.flux_drivers.flux_importance import importance_of, variable_of
+from phloem.analysis.flux_drivers.member_effects import EXPLAINS, GROUPS, MemberEffects, member_effects
+from phloem.analysis.flux_drivers.permuted_predictors import network_rises, permutation_importance
+from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.errors import InputError, did_you_mean, some
 from phloem.jobs.config.upscaling_attribution_file import DriversSection
 from phloem.jobs.upscaling.fit_units import TowerData

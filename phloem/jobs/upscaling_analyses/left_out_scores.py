@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.conformal import Coverage, leave_tower_out_coverage
-from phloem.analysis.upscaling.flux_scores import scores_of
-from phloem.analysis.upscaling.left_out_figures import ObservedPredicted
-from phloem.analysis.upscaling.score_breakdown import coverage_rows, group_rows, score_rows
+from phloem.analysis.flux_skill.conformal import Coverage, leave_tower_out_coverage
+from phloem.analysis.flux_skill.flux_scores import scores_of
+from phloem.analysis.flux_skill.left_out_figures import ObservedPredicted
+from phloem.analysis.flux_skill.score_breakdown import coverage_rows, group_rows, score_rows
 from phloem.errors import InputError, did_you_mean
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, QUANTITIES
 from phloem.jobs.config.upscaling_benchmark_file import UpscalingBenchmarkSection

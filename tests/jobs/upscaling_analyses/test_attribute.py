@@ -53,7 +53,7 @@ def test_direct_models_follow_what_the_made_fluxes_are_made_of(document: dict[st
 
 
 def test_a_blend_is_explained_by_its_shares_of_both_ways(merged_towers: Path) -> None:
-    from phloem.analysis.upscaling.member_effects import member_effects
+    from phloem.analysis.flux_drivers.member_effects import member_effects
 
     campaign = open_campaign(merged_towers)
     fitted, data = open_fitted(campaign), planned_data(campaign)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 
-from phloem.analysis.upscaling.dissimilarity import BLOCK_BYTES, Applicability, applicability
+from phloem.analysis.flux_skill.dissimilarity import BLOCK_BYTES, Applicability, applicability
 from phloem.errors import InputError
 
 

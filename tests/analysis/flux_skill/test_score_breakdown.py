@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phloem.analysis.style.plot_style import to_png
-from phloem.analysis.upscaling.conformal import leave_tower_out_coverage
-from phloem.analysis.upscaling.flux_rows import FluxRows
-from phloem.analysis.upscaling.flux_scores import score_table
-from phloem.analysis.upscaling.importance_figures import effects_figure, flux_importance_figure
-from phloem.analysis.upscaling.left_out_figures import (
+from phloem.analysis.flux_drivers.importance_figures import effects_figure, flux_importance_figure
+from phloem.analysis.flux_skill.conformal import leave_tower_out_coverage
+from phloem.analysis.flux_skill.flux_scores import score_table
+from phloem.analysis.flux_skill.left_out_figures import (
     coverage_figure,
     group_scores_figure,
     observed_predicted_figure,
     tower_map_figure,
 )
-from phloem.analysis.upscaling.score_breakdown import coverage_rows, group_rows, score_rows
+from phloem.analysis.flux_skill.score_breakdown import coverage_rows, group_rows, score_rows
+from phloem.analysis.style.plot_style import to_png
+from phloem.analysis.upscaling.flux_rows import FluxRows
 from phloem.errors import InputError
 
 TOWERS, MONTHS = 30, 24

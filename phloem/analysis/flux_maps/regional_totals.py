@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from phloem.analysis.benchmark.skill_scores import PETAGRAM
-from phloem.analysis.upscaling.yearly_totals import YearlyTotals, yearly_totals
+from phloem.analysis.flux_maps.yearly_totals import YearlyTotals, yearly_totals
 from phloem.errors import InputError, some
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phloem.analysis.flux_drivers.flux_importance import VariableEffects, variable_effects
 from phloem.analysis.upscaling.boosted_trees import GradientTrees, HistogramTrees
-from phloem.analysis.upscaling.flux_importance import VariableEffects, variable_effects
 from phloem.analysis.upscaling.member_model import FITTED, MemberModel
 from phloem.analysis.upscaling.place_climate import PLACE_COLUMNS
 

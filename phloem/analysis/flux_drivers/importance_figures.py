@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from phloem.analysis.flux_skill.left_out_figures import WAY_COLOURS
 from phloem.analysis.style.plot_style import INK, MUTED, OKABE_ITO, plain_axes, styled
 from phloem.analysis.style.wording import fixed, typeset
-from phloem.analysis.upscaling.left_out_figures import WAY_COLOURS
 from phloem.arithmetic import ceil_div
 from phloem.errors import InputError
 

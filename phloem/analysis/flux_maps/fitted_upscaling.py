@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from phloem.analysis.flux_skill.conformal import Conformal
+from phloem.analysis.flux_skill.dissimilarity import Applicability
 from phloem.analysis.upscaling.baseline_fluxes import respiration_factor
 from phloem.analysis.upscaling.conditions import NEEDED
-from phloem.analysis.upscaling.conformal import Conformal
-from phloem.analysis.upscaling.dissimilarity import Applicability
 from phloem.analysis.upscaling.flux_rows import Columns
 from phloem.analysis.upscaling.member_model import MemberModel
 from phloem.analysis.upscaling.network_member import FittedNetworks

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from phloem.analysis.upscaling.conformal import Coverage
+from phloem.analysis.flux_skill.conformal import Coverage
+from phloem.analysis.flux_skill.flux_scores import NAMES, climates, plant_classes, seasons
 from phloem.analysis.upscaling.flux_rows import FluxRows
-from phloem.analysis.upscaling.flux_scores import NAMES, climates, plant_classes, seasons
 
 ScoresByWay = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]
 """Scores by way, scheme and flux, as scores.json has them."""

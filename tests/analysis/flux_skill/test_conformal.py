@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.analysis.upscaling.conformal import Conformal, ConformalMethod, calibrate, leave_tower_out_coverage
+from phloem.analysis.flux_skill.conformal import Conformal, ConformalMethod, calibrate, leave_tower_out_coverage
 from phloem.errors import InputError
 
 

@@ -9,8 +9,8 @@ import pytest
 import xgboost
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from phloem.analysis.flux_drivers.flux_importance import explainable_trees, flux_importance, variable_of
 from phloem.analysis.trees.boosting import explain
-from phloem.analysis.upscaling.flux_importance import explainable_trees, flux_importance, variable_of
 from phloem.errors import InputError
 
 NAMES = ["TA", "SWIN", "igbp_DBF", "igbp_ENF", "noise"]

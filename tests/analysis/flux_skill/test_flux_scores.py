@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
+from phloem.analysis.flux_skill.flux_scores import NAMES, parts, score_document, score_table, scores_of, seasons
 from phloem.analysis.upscaling.flux_rows import FluxRows
-from phloem.analysis.upscaling.flux_scores import NAMES, parts, score_document, score_table, scores_of, seasons
 
 
 def tower_rows(seed: int = 0, sites: int = 8, years: int = 3) -> tuple[FluxRows, dict[str, np.ndarray]]:

@@ -19,7 +19,7 @@ from enum import StrEnum
 import numpy as np
 from scipy.stats import norm
 
-from phloem.analysis.upscaling.residual_sizes import SMALLEST_SHARE, ScoredRows, fit_size, size_of, terms_of
+from phloem.analysis.flux_skill.residual_sizes import SMALLEST_SHARE, ScoredRows, fit_size, size_of, terms_of
 from phloem.errors import InputError
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.analysis.benchmark.skill_scores import cell_area
-from phloem.analysis.upscaling.regional_totals import (
+from phloem.analysis.flux_maps.regional_totals import (
     LATENT_HEAT,
     LATITUDE_BANDS,
     NOWHERE,

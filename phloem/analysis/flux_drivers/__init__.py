@@ -1,0 +1,1 @@
+"""What models of fluxes follow: importance of predictors and their effects."""

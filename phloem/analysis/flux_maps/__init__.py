@@ -1,0 +1,1 @@
+"""Models of fluxes applied to any place, and totals of what they give."""
