@@ -133,8 +133,9 @@ def read_towers(path: Path, table: UpscalingTable, seed: int) -> TowerData:
 
 
 @lru_cache(maxsize=1)
-def _read_once(path: str, digest: str, table: str, seed: int) -> TowerData:
-    """Read a table once a process: all units of a tile and of the next share it."""
+def _read_once(root: str, path: str, digest: str, table: str, seed: int) -> TowerData:
+    """Read a table, and prove it, once a process: all units of a tile and of the next share it."""
+    _refuse_other(Path(path), digest, Path(root))
     return read_towers(Path(path), UpscalingTable.model_validate_json(table), seed)
 
 
@@ -144,11 +145,11 @@ def planned_data(campaign: Campaign) -> TowerData:
     Raises:
         InputError: the table is not there, or not what it was when the campaign was planned.
     """
-    unit = campaign.cells[0]
-    path = expand_path(unit.source, campaign.paths.root)
-    _refuse_other(path, unit.checksum, campaign.paths.root)
-    table = table_of(campaign.configuration)
-    return _read_once(str(path), unit.checksum, table.model_dump_json(), campaign.configuration.campaign.seed)
+    unit, root = campaign.cells[0], campaign.paths.root
+    table = table_of(campaign.configuration).model_dump_json()
+    return _read_once(
+        str(root), str(expand_path(unit.source, root)), unit.checksum, table, campaign.configuration.campaign.seed
+    )
 
 
 def _refuse_other(path: Path, planned: str, root: Path) -> None:
