@@ -230,7 +230,7 @@ def fit_member(
         flux=flux,
         ways=settings.ways,
         predictors=tuple(prepared.predictors[i] for i in chosen),
-        constants=_constants(prepared, flux, drawn, settings.baselines),
+        constants=_constants(prepared, flux, drawn, settings),
         options=settings.baselines,
         blend=np.nan,
         trees={},
@@ -261,9 +261,10 @@ def drawn_rows(
     return drawn
 
 
-def _constants(prepared: Prepared, flux: str, drawn: np.ndarray, options: BaselineOptions) -> BaselineConstants:
-    """Fit the constants that the baseline of a flux has to the drawn rows; NaN where it has none."""
-    if flux in ("gpp", "le"):
+def _constants(prepared: Prepared, flux: str, drawn: np.ndarray, settings: UpscalingSettings) -> BaselineConstants:
+    """Fit the constants that the baseline of a flux has to the drawn rows; NaN where it has none or is not needed."""
+    options, needed = settings.baselines, settings.ways != ("direct",)
+    if flux in ("gpp", "le") or not (needed or "reco" in prepared.rows.observed):
         return BaselineConstants.from_array(np.full(BaselineConstants.LENGTH, np.nan))
     reco = np.where(drawn, prepared.rows.observed["reco"], np.nan)
     return fit_constants(prepared.rows.columns, prepared.conditions, reco, options, prepared.factor)

@@ -188,8 +188,8 @@ def flux_rows(months: TowerMonths, rules: QualityRules | None = None) -> GoodMon
         raise InputError(f"no month of any tower counts: {counts or 'the table has no value of any flux'}")
     site, month = np.nonzero(keep)
     classes = np.array([IGBP.index(text) + 1.0 if text in IGBP else np.nan for text in months.igbp])
-    columns = {name: values[keep] for name, values in drivers.items()}
-    columns |= {name: np.asarray(values, float)[site] for name, values in months.of_site.items() if name in OF_SITE}
+    columns = {name: _as_stored(values)[keep] for name, values in drivers.items()}
+    columns |= {name: _as_stored(values)[site] for name, values in months.of_site.items() if name in OF_SITE}
     columns["igbp"] = classes[site]
     columns["month"] = months.months.astype("datetime64[M]").astype(np.int64)[month].astype(float)
     return GoodMonths(
@@ -219,6 +219,15 @@ def _refuse_turned_sign(observed: Mapping[str, np.ndarray]) -> None:
 def is_driver(name: str) -> bool:
     """Return whether a quantity may be an input of a model: no flux, nothing made of one, and no share of good data."""
     return name not in _NOT_DRIVERS and not name.endswith("_QC")
+
+
+def _as_stored(values: np.ndarray) -> np.ndarray:
+    """Return values as files of drivers hold them, float64 of single precision.
+
+    Thresholds of trees lie on values of the towers: a last bit more or less would send the same month another way when
+    models are applied to it from a file.
+    """
+    return np.asarray(values, np.float32).astype(np.float64)
 
 
 class _Control:

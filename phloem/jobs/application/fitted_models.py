@@ -10,7 +10,8 @@ from phloem.errors import WorkError
 from phloem.io.files.atomic import checksum
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.upscaling.fit_units import table_of
-from phloem.jobs.upscaling.fitted_file import fitted_path, open_fitted
+from phloem.jobs.upscaling.fitted_file import open_fitted
+from phloem.jobs.upscaling.tower_scores import fitted_path
 
 
 def fitted_models(directory: str) -> FittedUpscaling:

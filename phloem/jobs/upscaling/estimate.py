@@ -13,6 +13,7 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import Estimate
 from phloem.jobs.progress import duration
 from phloem.jobs.upscaling.fit_units import NOTHING, planned_data, read_fit, table_of
+from phloem.jobs.upscaling.tower_scores import interval_scheme, why_no_models
 
 REPEATS = 3
 
@@ -44,6 +45,7 @@ def describe(campaign: Campaign) -> list[str]:
         f"left out: {schemes}; {units} units and those of everything, x {campaign.runs} members, "
         f"{len(campaign.tiles)} tiles",
         f"{table.learner}, {' and '.join(table.learn)} of {', '.join(table.fluxes)}; maps by {table.applied_way}",
+        *([] if interval_scheme(table) else [f"no models for maps will be kept: {why_no_models(table)}"]),
         *data.good.lines(),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -241,8 +242,10 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
             there = [name for name in FLUXES if known.get(name, 0) >= LEAST_ROWS]
             raise InputError(
                 f"{FLUXES[asked]}: {count} months are good enough, and at least {LEAST_ROWS} are due; leave it out of "
-                f"experiment.fluxes, which could have {some(there)}, or ask less of experiment.quality"
+                f"experiment.fluxes, which could have {some(there) or 'none'}, or ask less of experiment.quality"
             )
+        _refuse_without_baseline(table, data, asked)
+        _refuse_few_towers(table, data, asked)
     names = []
     for scheme in table.cv:
         left_out = data.left_out[scheme]
@@ -260,6 +263,49 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
                 if (known & (left_out.fold == number)).any()
             ]
     return [*names, *(unit_name(NOTHING, "none", flux) for flux in fluxes)]
+
+
+def _refuse_without_baseline(table: UpscalingTable, data: TowerData, flux: str) -> None:
+    """Refuse residuals of a baseline that has no value anywhere.
+
+    Raises:
+        InputError: the flux, and what is missing.
+    """
+    if table.learn == ["direct"]:
+        return
+    reco = data.rows.observed.get("reco")
+    if flux in ("reco", "nee") and (reco is None or np.isfinite(reco).sum() < LEAST_ROWS):
+        raise InputError(
+            f"{FLUXES[flux]}: its baseline is fitted to RECO, of which the table has no {LEAST_ROWS} months that "
+            'count; learn = "direct", or leave it out of experiment.fluxes'
+        )
+    named = {"gpp": ["gpp"], "reco": [], "nee": ["gpp"], "le": ["le"]}[flux]
+    parts = [data.prepared.fixed[name] for name in named] or [data.prepared.factor]
+    value = np.all([np.isfinite(part) for part in parts], axis=0)
+    if not (value & np.isfinite(data.rows.observed[flux])).any():
+        raise InputError(
+            f"{FLUXES[flux]}: its baseline has no value in any month that counts (of LAI, NDVI or FAPAR, of CO2, VPD "
+            'or SWIN nothing is there); learn = "direct", or leave it out of experiment.fluxes'
+        )
+
+
+def _refuse_few_towers(table: UpscalingTable, data: TowerData, flux: str) -> None:
+    """Refuse a flux of too few towers for the intervals that are asked for.
+
+    Raises:
+        InputError: the flux, its towers, and what would do.
+    """
+    scheme = next((one for one in ("tower", "block") if one in table.cv), None)
+    if scheme is None:
+        return
+    towers = len(np.unique(data.rows.site[np.isfinite(data.rows.observed[flux])]))
+    due = ceil(table.level / (1 - table.level) - 1e-9) + 1
+    if towers < due:
+        raise InputError(
+            f"{FLUXES[flux]}: {towers} towers have months that count, and intervals of {table.level:g} at new ones "
+            f"need {due}: leave it out of experiment.fluxes, or ask for less, as experiment.level = "
+            f"{max(0.5, (towers - 1) / towers - 0.05):.2f}"
+        )
 
 
 def moved_towers(campaign: Campaign, wanted: Configuration, base: Path) -> Units | None:

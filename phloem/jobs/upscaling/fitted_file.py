@@ -5,16 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
-from phloem.errors import InputError, WorkError, some
+from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import CorruptFile, hdf5_image, read_hdf5, write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.upscaling.fit_units import table_of
-from phloem.jobs.upscaling.tower_scores import interval_scheme
-
-
-def fitted_path(root: Path) -> Path:
-    """Return the file of a campaign's models."""
-    return root / "models.h5"
+from phloem.jobs.upscaling.tower_scores import fitted_path, why_no_models
 
 
 def write_fitted(campaign: Campaign, fitted: FittedUpscaling) -> Path:
@@ -34,11 +29,8 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
     """
     table = table_of(campaign.configuration)
     path, root = fitted_path(campaign.paths.root), campaign.paths.root
-    if interval_scheme(table) is None:
-        raise InputError(
-            f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has "
-            f'{some(table.cv)}, and "tower" or "block" is due'
-        )
+    if campaign.paths.merged.is_file() and not path.is_file():
+        raise InputError(f"{root}: no models for maps: {why_no_models(table)}")
     try:
         arrays, attributes = read_hdf5(path)
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling, needed_c
 from phloem.analysis.flux_skill.dissimilarity import applicability
 from phloem.analysis.upscaling.member_model import MemberModel
 from phloem.analysis.upscaling.network_member import FittedNetworks
+from phloem.errors import InputError
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf
@@ -22,9 +23,9 @@ from phloem.io.merge.write_merged import merge_again
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.merge_apart import merge_in_process
 from phloem.jobs.upscaling.fit_units import JOINT, TowerData, planned_data, table_of
-from phloem.jobs.upscaling.fitted_file import fitted_path, write_fitted
+from phloem.jobs.upscaling.fitted_file import write_fitted
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions, read_predictions
-from phloem.jobs.upscaling.tower_scores import calibrated, interval_scheme, scores_path, tower_scores
+from phloem.jobs.upscaling.tower_scores import calibrated, fitted_path, interval_scheme, scores_path, tower_scores
 from phloem.names import STATUS
 
 IMPORTANCE_ROWS = 2000
@@ -74,6 +75,10 @@ def fitted_models(campaign: Campaign, data: TowerData, found: LeftOutPredictions
     scheme = interval_scheme(table)
     if scheme is None or not all(found.models.values()):
         return None
+    try:
+        intervals = {flux: calibrated(table, data, found, scheme, table.applied_way, flux) for flux in found.fluxes}
+    except InputError:  # too few towers have predictions: scores.json says so, and `apply` refuses
+        return None
     way, prepared, seed = table.applied_way, data.prepared, campaign.configuration.campaign.seed
     members: dict[str, list[MemberModel]] = {}
     networks = None
@@ -94,7 +99,7 @@ def fitted_models(campaign: Campaign, data: TowerData, found: LeftOutPredictions
         needed=needed_columns(data.rows.columns),
         members=members,
         networks=networks,
-        intervals={flux: calibrated(table, data, found, scheme, way, flux) for flux in found.fluxes},
+        intervals=intervals,
         applicability=applicability(prepared.table, data.rows.site, importance),
     )
 
@@ -130,7 +135,8 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, data: TowerData, found: Lef
         put_texts(file, name, dimension, texts, {"long_name": meaning})
     units = ", ".join(f"{flux} {QUANTITIES[FLUXES[flux]].unit}" for flux in found.fluxes)
     _put(file, "row_site", ("row",), rows.site.astype(np.int32), "1", "position of the row's tower")
-    _put(file, "month", ("row",), rows.month.astype(np.int32), "months since 1970-01", "month of the row")
+    days = rows.month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    _put(file, "month", ("row",), days, "days since 1970-01-01", "first day of the row's month")
     observed = np.stack([rows.observed[flux] for flux in found.fluxes])
     _put(file, "observed", ("flux", "row"), observed.astype(np.float32), "", f"observed flux ({units})")
     axes = ("scheme", "way", "flux")

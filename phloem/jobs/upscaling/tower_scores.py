@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from phloem.analysis.benchmark.skill_scores import finite
 from phloem.analysis.flux_maps.fitted_upscaling import SPREAD
 from phloem.analysis.flux_skill.conformal import Conformal, calibrate, leave_tower_out_coverage
 from phloem.analysis.flux_skill.flux_scores import score_document, score_table
-from phloem.errors import WorkError
+from phloem.errors import InputError, WorkError, some
 from phloem.jobs.upscaling.fit_units import TowerData
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
 from phloem.jobs.upscaling.table import UpscalingTable
@@ -28,6 +29,11 @@ MEANINGS = {
     "year": "years never seen",
 }
 """What each scheme tells."""
+
+
+def fitted_path(root: Path) -> Path:
+    """Return the file of a campaign's models."""
+    return root / "models.h5"
 
 
 def scores_path(root: Path) -> Path:
@@ -66,14 +72,17 @@ def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictio
 
 def coverage_of(
     table: UpscalingTable, data: TowerData, found: LeftOutPredictions, scheme: str, way: str, flux: str
-) -> dict[str, Any]:
-    """Return which share of months intervals hold at towers that had no part in them."""
+) -> dict[str, Any] | None:
+    """Return which share of months intervals hold at towers that had no part in them; None of too few towers."""
     members = found.of(scheme, way, flux)
     observed = np.asarray(data.rows.observed[flux])
     mean, spread = found.mean(scheme, way, flux), member_spread(members)
     low, high = member_band(members)
-    coverage = leave_tower_out_coverage(observed, mean, spread, data.rows.site, table.level, band=(low, high))
-    return coverage.to_json()
+    try:
+        coverage = leave_tower_out_coverage(observed, mean, spread, data.rows.site, table.level, band=(low, high))
+    except InputError:
+        return None
+    return {name: finite(value) for name, value in coverage.to_json().items()}
 
 
 def calibrated(
@@ -129,9 +138,24 @@ def describe_scores(root: Path, table: UpscalingTable) -> list[str]:
             lines.append(f"  {way:9s} {'  '.join(each)}")
     coverage = scores.get("coverage", {}).get(table.applied_way)
     if coverage:
-        held = "  ".join(f"{flux} {100 * one['share']:.0f} %" for flux, one in coverage.items())
-        lines.append(f"{100 * table.level:.0f} % intervals hold at towers never seen: {held}")
+        held = "  ".join(
+            f"{flux} {'too few towers' if one is None else format(one['share'], '.0%')}"
+            for flux, one in coverage.items()
+        )
+        lines.append(f"{table.level:.0%} intervals hold at {MEANINGS[str(interval_scheme(table))]}: {held}")
+    if not fitted_path(root).exists():
+        lines.append(f"no models for maps: {why_no_models(table)}")
     return lines
+
+
+def why_no_models(table: UpscalingTable) -> str:
+    """Return why a merged campaign has no models that can be applied."""
+    if interval_scheme(table) is None:
+        return f'experiment.cv has {some(table.cv) or "nothing"}, and "tower" or "block" is due for their intervals'
+    return (
+        "a flux has too few towers for its intervals, or no fit came to its end; a lower experiment.level in DIR/"
+        "campaign.toml and `phloem merge DIR`, or `phloem status DIR`"
+    )
 
 
 def _text(value: float | None) -> str:

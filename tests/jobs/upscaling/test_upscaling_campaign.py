@@ -10,6 +10,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 
 from phloem.io.flux_towers.cf_tower_table import read_tower_table, write_tower_table
 from phloem.io.flux_towers.tower_months import TowerMonths
@@ -201,3 +202,54 @@ def test_towers_that_are_others_than_planned_are_refused(run: Path, tmp_path: Pa
     assert "data.path=" in done.stderr
     succeed("run", "made", "--set", f"data.path={tmp_path / 'moved.nc'}", folder=tmp_path)
     assert (tmp_path / "made" / "scores.json").is_file()
+
+
+def _table(
+    run: Path, path: Path, towers: int = 14, without: tuple[str, ...] = (), lacking: dict[str, int] | None = None
+) -> Path:
+    """Write the first towers of a run's table, without some quantities, and with some at the first few towers only."""
+    table = read_tower_table(run / "towers.nc")
+    values = {name: np.array(one[:towers]) for name, one in table.values.items() if name not in without}
+    for name, few in (lacking or {}).items():
+        values[name][few:] = np.nan
+    of_site = {name: one[:towers] for name, one in table.of_site.items()}
+    write_tower_table(
+        TowerMonths(
+            table.sites[:towers], table.months, values, of_site, table.igbp[:towers], table.provenance[:towers]
+        ),
+        path,
+    )
+    return path
+
+
+def test_too_few_towers_for_intervals_are_refused_with_a_level_that_would_do(run: Path, tmp_path: Path) -> None:
+    data = {"kind": "flux-towers", "path": str(_table(run, tmp_path / "five.nc", towers=5))}
+    said = _refused(tmp_path, data=data)
+    assert "GPP: 5 towers have months that count, and intervals of 0.9 at new ones need 10" in said
+    path = write_upscaling(tmp_path, data=data, experiment={"level": 0.6, "cv": ["tower"], "fluxes": ["gpp"]})
+    succeed("run", path, "--out", "made", folder=tmp_path)
+    assert (tmp_path / "made" / "models.h5").is_file()
+    few = {"kind": "flux-towers", "path": str(_table(run, tmp_path / "few.nc", lacking={"RECO": 6}))}
+    assert "RECO: 6 towers" in _refused(tmp_path / "b", data=few)
+
+
+def test_a_baseline_that_has_no_value_is_refused_when_it_is_planned(run: Path, tmp_path: Path) -> None:
+    data = {"kind": "flux-towers", "path": str(_table(run, tmp_path / "no_reco.nc", without=("RECO",)))}
+    assert "its baseline is fitted to RECO" in _refused(tmp_path, data=data, experiment={"fluxes": ["nee"]})
+    science = {"fluxes": ["nee"], "learn": "direct", "cv": ["tower"]}
+    succeed("run", write_upscaling(tmp_path, data=data, experiment=science), "--out", "made", folder=tmp_path)
+    scores = json.loads((tmp_path / "made" / "scores.json").read_text())
+    assert scores["tower"]["nee"]["nse"] is not None
+    assert scores["baseline"]["tower"]["nee"]["nse"] is None
+
+
+def test_a_campaign_without_towers_left_out_says_that_it_keeps_no_models(tmp_path: Path) -> None:
+    path = write_upscaling(tmp_path, experiment={"cv": ["row"], "fluxes": ["gpp"]})
+    assert "no models for maps" in succeed("plan", path, "--out", "made", "--rate", "1000", folder=tmp_path)
+    assert "no models for maps" in succeed("run", "made", folder=tmp_path)
+
+
+def test_merged_product_opens_in_xarray_with_dates(run: Path) -> None:
+    with xr.open_dataset(run / "merged.nc") as product:
+        months = product["month"].values
+    assert months.min() == np.datetime64("2003-01-01")
