@@ -6,7 +6,7 @@ month that lacks some of its half-hours is missing in the table already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -140,10 +140,16 @@ class GoodMonths:
         there = np.isfinite(self.observed[flux])
         return np.bincount(self.site[there], minlength=len(self.sites))
 
-    def lines(self) -> list[str]:
-        """Say what is kept of each flux, and what each rule drops."""
+    def lines(self, fluxes: Sequence[str] = ()) -> list[str]:
+        """Say what is kept of each flux, and what each rule drops.
+
+        Args:
+            fluxes: of which it is said; none: of all.
+        """
         said = []
         for flux, offered in self.offered.items():
+            if fluxes and flux not in fluxes:
+                continue
             kept = self.kept(flux)
             towers = f"{int((kept > 0).sum())} of {int((offered > 0).sum())} towers"
             said.append(f"{flux}: {int(kept.sum()):,} of {int(offered.sum()):,} months of {towers}")

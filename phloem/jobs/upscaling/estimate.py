@@ -44,7 +44,7 @@ def describe(campaign: Campaign) -> list[str]:
         f"left out: {schemes}; {units} units and those of everything, x {campaign.runs} members, "
         f"{len(campaign.tiles)} tiles",
         f"{table.learner}, {' and '.join(table.learn)} of {', '.join(table.fluxes)}; maps by {table.applied_way}",
-        *data.good.lines(),
+        *data.good.lines(table.fluxes),
     ]
 
 

@@ -224,7 +224,7 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
 def _checked(configuration: Configuration, path: Path) -> CheckedTowers:
     table = table_of(configuration)
     data = read_towers(path, table, configuration.campaign.seed)
-    return CheckedTowers(configuration, path, _units(table, data), tuple(data.good.lines()))
+    return CheckedTowers(configuration, path, _units(table, data), tuple(data.good.lines(table.fluxes)))
 
 
 def _units(table: UpscalingTable, data: TowerData) -> list[str]:

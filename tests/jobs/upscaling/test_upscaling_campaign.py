@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+from phloem.io.files.atomic import read_hdf5
 from phloem.io.flux_towers.cf_tower_table import read_tower_table, write_tower_table
 from phloem.io.flux_towers.tower_months import TowerMonths
 from tests.support.campaigns.campaigns import OFTEN, command, count, end, start, succeed, wait_for
@@ -126,6 +127,7 @@ def test_plan_says_what_counts_and_how_long(tmp_path: Path) -> None:
     assert "14 towers; months that count: gpp" in said
     assert "left out: tower (14 parts), row (3 parts); 34 units" in said
     assert "NEE_QC below 0.8" in said
+    assert "LE_QC" not in said  # LE is not asked for
 
 
 def test_new_writes_an_upscaling_to_start_from(tmp_path: Path) -> None:
@@ -185,6 +187,36 @@ def test_no_row_of_a_left_out_tower_is_in_any_fit(run: Path, tmp_path: Path) -> 
     own = site == 5
     assert np.array_equal(plain[..., own], marked[..., own], equal_nan=True)
     assert (plain[1:, :, :, ~own] != marked[1:, :, :, ~own]).any()
+
+
+def test_ways_are_scored_over_the_same_months_and_towers_of_one_place_are_one(run: Path, tmp_path: Path) -> None:
+    table = read_tower_table(run / "towers.nc")
+    table.of_site["lat"][1], table.of_site["lon"][1] = table.of_site["lat"][0] + 0.004, table.of_site["lon"][0]
+    for name in ("LAI", "VPD"):
+        table.values[name][3] = np.nan  # without which there is no baseline of GPP
+    write_tower_table(table, tmp_path / "towers.nc")
+    path = write_upscaling(
+        tmp_path, data={"kind": "flux-towers", "path": "towers.nc"}, experiment={"learn": ["direct", "residual"]}
+    )
+    said = succeed("run", path, "--out", "made", folder=tmp_path)
+    root = tmp_path / "made"
+    scores = json.loads((root / "scores.json").read_text())
+    with netCDF4.Dataset(root / "merged.nc") as file:
+        ways = [str(name) for name in file["way"][:]]
+        predicted = np.ma.filled(file["predicted"][0, :, 0].astype(float), np.nan)
+        observed = np.isfinite(np.ma.filled(file["observed"][0].astype(float), np.nan))
+    everyone = np.isfinite(predicted).all(0) & observed
+    assert (np.isfinite(predicted[ways.index("direct")]) & observed).sum() > everyone.sum()
+    for of_way in (scores["direct"], scores["residual"], scores["baseline"]):
+        assert of_way["tower"]["gpp"]["n"] == everyone.sum()
+        assert of_way["tower"]["gpp"]["n_without"] == observed.sum() - everyone.sum() > 0
+    assert f"gpp {observed.sum() - everyone.sum()}" in said.partition("not all of these predict: ")[2]
+    names = json.loads(succeed("status", root, "--json", folder=tmp_path))
+    assert names["lanes"]["calibrated"] == 2 * (13 * 2 + 3 * 2 + 2)
+    arrays = read_hdf5(root / "models.h5")[0]
+    calibrated_on = [int(values) for name, values in arrays.items() if name.endswith("towers") and values.size == 1]
+    assert calibrated_on
+    assert max(calibrated_on) == 13
 
 
 def test_towers_that_are_others_than_planned_are_refused(run: Path, tmp_path: Path) -> None:
