@@ -23,6 +23,7 @@ from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.synthetic.flux_towers import made_towers
+from phloem.jobs.upscaling.interval_places import check_places
 from phloem.jobs.upscaling.table import UpscalingTable
 
 NOTHING = "all"
@@ -224,7 +225,9 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
 def _checked(configuration: Configuration, path: Path) -> CheckedTowers:
     table = table_of(configuration)
     data = read_towers(path, table, configuration.campaign.seed)
-    return CheckedTowers(configuration, path, _units(table, data), tuple(data.good.lines(table.fluxes)))
+    names = _units(table, data)
+    check_places(table, data.rows, data.left_out)
+    return CheckedTowers(configuration, path, names, tuple(data.good.lines(table.fluxes)))
 
 
 def _units(table: UpscalingTable, data: TowerData) -> list[str]:

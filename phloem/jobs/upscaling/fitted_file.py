@@ -9,7 +9,7 @@ from phloem.errors import InputError, WorkError, some
 from phloem.io.files.atomic import CorruptFile, hdf5_image, read_hdf5, write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.upscaling.fit_units import table_of
-from phloem.jobs.upscaling.tower_scores import interval_scheme
+from phloem.jobs.upscaling.interval_places import interval_scheme
 
 
 def fitted_path(root: Path) -> Path:
@@ -37,7 +37,7 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
     if interval_scheme(table) is None:
         raise InputError(
             f"{root}: nothing tells how far its models are off at places never seen: experiment.cv has "
-            f'{some(table.cv)}, and "tower" or "block" is due'
+            f'{some(table.cv) or "nothing"}, and "tower" or "block" is due'
         )
     try:
         arrays, attributes = read_hdf5(path)

@@ -12,9 +12,9 @@ import numpy as np
 from phloem.analysis.flux_maps.fitted_upscaling import SPREAD
 from phloem.analysis.flux_skill.conformal import Conformal, calibrate, leave_tower_out_coverage
 from phloem.analysis.flux_skill.flux_scores import score_document, score_table
-from phloem.analysis.upscaling.leave_out import leave_out
 from phloem.errors import WorkError
 from phloem.jobs.upscaling.fit_units import TowerData
+from phloem.jobs.upscaling.interval_places import interval_groups, interval_scheme
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
 from phloem.jobs.upscaling.table import UpscalingTable
 from phloem.jobs.upscaling.tile_fits import BASELINE
@@ -34,11 +34,6 @@ MEANINGS = {
 def scores_path(root: Path) -> Path:
     """Return the file of a campaign's scores."""
     return root / "scores.json"
-
-
-def interval_scheme(table: UpscalingTable) -> str | None:
-    """Return the scheme whose residuals calibrate intervals: towers, else boxes, which no model had seen either."""
-    return next((scheme for scheme in ("tower", "block") if scheme in table.cv), None)
 
 
 def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictions) -> dict[str, Any]:
@@ -88,23 +83,6 @@ def common_rows(found: LeftOutPredictions, scheme: str, flux: str) -> np.ndarray
     return np.asarray(known.any(axis=0) & known[known.any(axis=1)].all(axis=0))
 
 
-def interval_groups(table: UpscalingTable, data: TowerData, scheme: str) -> np.ndarray:
-    """Return which rows count as one in the calibration of intervals: what no model had seen together.
-
-    Args:
-        table: of the upscaling.
-        data: its towers.
-        scheme: of `interval_scheme`: "tower", towers of one place; "block", boxes, each by itself even where several
-            are left out at once.
-
-    Returns:
-        int64 (rows,).
-    """
-    if scheme == HEADLINE:
-        return data.left_out[scheme].fold
-    return leave_out(data.rows, scheme, 0, table.block_degrees, 0).fold
-
-
 def coverage_of(
     table: UpscalingTable, data: TowerData, found: LeftOutPredictions, scheme: str, way: str, flux: str
 ) -> dict[str, Any]:
@@ -113,7 +91,7 @@ def coverage_of(
     observed = np.asarray(data.rows.observed[flux])
     mean, spread = found.mean(scheme, way, flux), member_spread(members)
     low, high = member_band(members)
-    groups = interval_groups(table, data, scheme)
+    groups = interval_groups(table, data.rows, data.left_out, scheme)
     return leave_tower_out_coverage(observed, mean, spread, groups, table.level, band=(low, high)).to_json()
 
 
@@ -123,7 +101,7 @@ def calibrated(
     """Return the intervals of a flux, from all towers that were left out."""
     spread = member_spread(found.of(scheme, way, flux))
     mean = found.mean(scheme, way, flux)
-    groups = interval_groups(table, data, scheme)
+    groups = interval_groups(table, data.rows, data.left_out, scheme)
     return calibrate(np.asarray(data.rows.observed[flux]), mean, spread, groups, table.level)
 
 

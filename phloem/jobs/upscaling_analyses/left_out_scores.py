@@ -15,14 +15,13 @@ from phloem.analysis.flux_skill.score_breakdown import coverage_rows, group_rows
 from phloem.errors import InputError, did_you_mean
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, QUANTITIES
 from phloem.jobs.config.upscaling_benchmark_file import UpscalingBenchmarkSection
+from phloem.jobs.upscaling.interval_places import interval_groups, interval_scheme
 from phloem.jobs.upscaling.merged_predictions import MergedUpscaling
 from phloem.jobs.upscaling.tile_fits import BASELINE
 from phloem.jobs.upscaling.tower_scores import (
     HEADLINE,
     MEANINGS,
     common_rows,
-    interval_groups,
-    interval_scheme,
     member_band,
     member_spread,
 )
@@ -132,7 +131,7 @@ def coverage_document(upscaling: MergedUpscaling, chosen: Compared) -> tuple[dic
         ]
     groups: list[dict[str, Any]] = []
     fluxes: dict[str, Any] = {}
-    rows_of_one = interval_groups(table, data, scheme)
+    rows_of_one = interval_groups(table, data.rows, data.left_out, scheme)
     for flux in chosen.fluxes:
         members = found.of(scheme, chosen.way, flux)
         low, high = member_band(members)

@@ -155,6 +155,10 @@ def test_what_cannot_be_fitted_is_refused_when_it_is_planned(tmp_path: Path) -> 
     assert "goes with data.kind" in _refused(tmp_path, data={"kind": "tower", "path": "."})
     assert "data.path is needed" in _refused(tmp_path, data={"kind": "flux-towers"})
     assert "is a folder" in _refused(tmp_path, data={"kind": "flux-towers", "path": "."})
+    few = _refused(tmp_path, experiment={"level": 0.95})
+    assert "experiment.level = 0.95 needs 20 places with towers, and gpp is known at 14" in few
+    wide = _refused(tmp_path, experiment={"cv": ["block"], "block_degrees": 60.0})
+    assert "needs 10 boxes with towers" in wide
     strict = {"quality": {"carbon_share": 0.99}}
     assert "months" in _refused(tmp_path, experiment=strict)
 
