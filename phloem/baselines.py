@@ -3,7 +3,7 @@
 Numbers, lists, NumPy and pandas come in and float64 NumPy goes out; xarray comes in, is broadcast by the names of its
 dimensions, and xarray goes out; arrays of JAX come in, those under `jit`, `vmap` and `grad` included, and the like goes
 out, unchecked. Missing values are NaN or masked, and stay missing. What cannot be in the unit that is asked for is
-refused: kelvin for degC, hPa for Pa, a fill value.
+refused: kelvin for degC, hPa for Pa, a fill value. Where xarray says its `units`, it is converted instead.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from phloem.errors import InputError
+from phloem.io.files.units import conversion
 from phloem.kernels.models.baselines import air, canopy_light, evaporation, respiration, water
 from phloem.kernels.models.baselines import net_radiation as radiation
 from phloem.kernels.models.baselines import p_model as production
@@ -81,8 +82,12 @@ _LIMITS = {
     "latitude": (-90.0, 90.0, "degrees north"),
     "doy": (1.0, 366.0, "day of the year"),
     "topt": (-100.0, 100.0, "degC"),
+    "rref": (0.0, sys.float_info.max, "finite numbers"),
 }
 """What an argument can be in its unit: wide enough for noise, too narrow for another unit or a fill value."""
+
+_CONVERTED = frozenset(_LIMITS) - {"latitude", "doy", "rref"}
+"""Arguments whose unit is one that converts."""
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -106,7 +111,14 @@ def _door(
     @wraps(kernel)
     def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Any:
         given = signature.bind(*args, **kwargs).arguments
-        arrays = {key: value for key, value in given.items() if key not in options and value is not None}
+        for key, value in given.items():
+            if value is None and signature.parameters[key].default is inspect.Parameter.empty:
+                raise InputError(f"baselines.{name}: {key} is None; it has to be given, NaN where missing")
+        arrays = {
+            key: _in_due_unit(value, key, name)
+            for key, value in given.items()
+            if key not in options and value is not None
+        }
         chosen = {key: value for key, value in given.items() if key in options}
         if any(isinstance(value, jax.Array) for value in arrays.values()):
             return plain(**{key: getattr(value, "values", value) for key, value in arrays.items()}, **chosen)
@@ -149,6 +161,24 @@ def _checked(arrays: Mapping[str, Any], function: str) -> dict[str, np.ndarray]:
         shapes = ", ".join(f"{name} {value.shape}" for name, value in values.items())
         raise InputError(f"baselines.{function}: shapes do not fit each other: {shapes}") from None
     return values
+
+
+def _in_due_unit(value: Any, argument: str, function: str) -> Any:
+    """Return an argument in its unit, where it says one of its own; as it is where it says none.
+
+    Raises:
+        InputError: a unit that does not convert.
+    """
+    unit = value.attrs.get("units") if _has_labels(value) else None
+    if unit is None or argument not in _CONVERTED:
+        return value
+    wanted = _LIMITS[argument][2]
+    factors = conversion(str(unit), wanted)
+    if factors is None:
+        raise InputError(
+            f"baselines.{function}: {argument} says units = {unit!r}; it is in {wanted}, or in what converts to it"
+        )
+    return value if factors == (1.0, 0.0) else value * factors[0] + factors[1]
 
 
 def _has_labels(value: Any) -> bool:

@@ -69,6 +69,20 @@ def test_xarray_is_broadcast_by_names_and_comes_out() -> None:
     assert baselines.q10(ta, 2.5).name == "q10"
 
 
+def test_xarray_that_says_its_units_is_converted() -> None:
+    ta, vpd, pa = (
+        xr.DataArray([value], dims="time", attrs={"units": unit})
+        for value, unit in ((293.15, "K"), (10.0, "hPa"), (101.325, "kPa"))
+    )
+    due = baselines.p_model(20.0, 1000.0, 400.0, 101325.0)
+    assert float(baselines.p_model(ta, vpd, 400.0, pa).lue[0]) == pytest.approx(float(due.lue), rel=1e-12)
+    small = xr.DataArray([50.0], dims="time", attrs={"units": "K"})  # 50 degC would pass: the attribute decides
+    with pytest.raises(InputError, match=r"ta is -223\.15"):
+        baselines.q10(small, 2.5)
+    jax_and_labels = baselines.q10(ta, jnp.array(2.5))
+    np.testing.assert_allclose(jax_and_labels, baselines.q10(20.0, 2.5), rtol=1e-6)
+
+
 def test_arrays_of_jax_come_out_as_such_under_every_transformation() -> None:
     found = baselines.q10(jnp.array([10.0, 20.0], jnp.float32), 2.5)
     assert isinstance(found, jax.Array)
@@ -94,6 +108,15 @@ def test_arrays_of_jax_come_out_as_such_under_every_transformation() -> None:
         (lambda: baselines.q10(np.inf, 2.5), r"ta is inf"),
         (lambda: baselines.q10(20.0, np.inf), r"rref is inf; it is in finite numbers"),
         (lambda: baselines.q10("warm", 2.5), r"q10: ta is not of numbers"),
+        (lambda: baselines.q10(None, 2.5), r"q10: ta is None; it has to be given"),
+        (lambda: baselines.p_model(20, 1e3, None, 1e5), r"p_model: co2 is None"),
+        (lambda: baselines.q10(jnp.array(20.0), None), r"q10: rref is None"),
+        (lambda: baselines.q10(20.0, [2.5, -0.1]), r"rref is -0.1 at \(1,\); it is in finite numbers, from 0"),
+        (lambda: baselines.lloyd_taylor(20.0, -1.0), r"lloyd_taylor: rref is -1"),
+        (
+            lambda: baselines.q10(xr.DataArray([20.0], dims="x", attrs={"units": "mm d-1"}), 2.5),
+            r"q10: ta says units = 'mm d-1'; it is in degC",
+        ),
         (
             lambda: baselines.p_model([1, 2], [1, 2, 3], 400, 1e5),
             r"shapes do not fit each other: ta \(2,\), vpd",

@@ -220,8 +220,13 @@ def leave_tower_out_coverage(
     )
 
 
+def least_towers(level: float) -> int:
+    """Return how many towers can hold a level at one to come: 9 for 0.9."""
+    return max(2, int(np.ceil(round(level / (1 - level), 9))))
+
+
 def _calibrate(rows: ScoredRows, towers: np.ndarray, level: float, method: ConformalMethod) -> Conformal:
-    least = max(2, int(np.ceil(round(level / (1 - level), 9))))
+    least = least_towers(level)
     if len(towers) < least:
         raise InputError(
             f"conformal intervals: {len(towers)} towers cannot hold {level:g} at a new one; {least} or more can "

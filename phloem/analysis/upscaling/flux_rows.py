@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phloem.io.flux_towers.quality_rules import GoodMonths
+from phloem.io.flux_towers.quality_rules import DriverMonths, GoodMonths
 
 Columns = Mapping[str, np.ndarray]
 """Drivers of rows, each row a month of a place: float64 (rows,) by the names in `tower_quantities.QUANTITIES` and
@@ -25,12 +25,14 @@ class FluxRows:
         columns: drivers.
         observed: by the names in `tower_quantities.FLUXES`, in the tables' units, float64 (rows,), NaN where the flux
             is missing or not good enough.
+        around: all months of the same towers that have drivers; None: the rows are all.
     """
 
     sites: tuple[str, ...]
     site: np.ndarray
     columns: Columns
     observed: Mapping[str, np.ndarray]
+    around: DriverMonths | None = None
 
     @classmethod
     def of(cls, good: GoodMonths) -> FluxRows:
@@ -39,7 +41,7 @@ class FluxRows:
         Args:
             good: as `quality_rules.flux_rows` gives them.
         """
-        return cls(good.sites, good.site, good.columns, good.observed)
+        return cls(good.sites, good.site, good.columns, good.observed, good.around)
 
     def __len__(self) -> int:
         return len(self.site)

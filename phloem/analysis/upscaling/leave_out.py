@@ -9,6 +9,10 @@ import numpy as np
 from phloem.analysis.upscaling.flux_rows import FluxRows
 from phloem.analysis.upscaling.upscaling_settings import SCHEMES
 from phloem.errors import InputError, did_you_mean
+from phloem.io.clustered_towers.tower_clusters import clusters_within
+
+SAME_PLACE_KM = 1.0
+"""Towers within such a distance see the same vegetation and weather: one of them would tell of the other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +20,7 @@ class LeftOut:
     """Folds of rows.
 
     Attributes:
-        names: of the folds: a tower, a box as 40N010E, a year, or a number.
+        names: of the folds: a tower, towers of one place as CA-Man+CA-NS1, a box as 40N010E, a year, or a number.
         fold: position in `names` of each row, int64 (rows,).
     """
 
@@ -29,8 +33,10 @@ def leave_out(rows: FluxRows, scheme: str, count: int, block_degrees: float, see
 
     Args:
         rows: months of towers.
-        scheme: of `SCHEMES`: "tower", each tower's months are a fold; "row", rows at random, in folds whose sizes
-            differ by one at most; "block", towers of a box of latitude and longitude; "year", a calendar year.
+        scheme: of `SCHEMES`: "tower", each tower's months are a fold, those of towers within `SAME_PLACE_KM` of each
+            other, directly or by way of others, together; one without coordinates stands alone; "row", rows at random,
+            in folds whose sizes differ by one at most; "block", towers of a box of latitude and longitude; "year", a
+            calendar year.
         count: folds of "row"; 0 with the others keeps one fold a tower, box or year, a smaller number than there are
             puts whole towers, boxes or years together at random.
         block_degrees: side of the boxes.
@@ -63,7 +69,7 @@ def leave_out(rows: FluxRows, scheme: str, count: int, block_degrees: float, see
 def _labels(rows: FluxRows, scheme: str, block_degrees: float) -> np.ndarray:
     """Return what each row is left out with, texts (rows,)."""
     if scheme == "tower":
-        return np.asarray(rows.sites, dtype=str)[rows.site]
+        return _towers_of_a_place(rows)[rows.site]
     if scheme == "year":
         return (1970 + np.floor_divide(rows.month, 12)).astype(str)
     if not block_degrees > 0.0:
@@ -75,6 +81,22 @@ def _labels(rows: FluxRows, scheme: str, block_degrees: float) -> np.ndarray:
     south = np.floor(lat / block_degrees) * block_degrees
     west = np.floor(lon / block_degrees) * block_degrees
     return np.asarray([f"{_degrees(a, 'NS')}{_degrees(b, 'EW')}" for a, b in zip(south, west, strict=True)], dtype=str)
+
+
+def _towers_of_a_place(rows: FluxRows) -> np.ndarray:
+    """Return of each tower the names of those at its place, joined with +, texts (towers,)."""
+    names = np.array(rows.sites, dtype=object)
+    there, first = np.unique(rows.site, return_index=True)
+    nowhere = np.full(len(rows), np.nan)
+    lat, lon = (np.asarray(rows.columns.get(name, nowhere), float)[first] for name in ("lat", "lon"))
+    known = np.isfinite(lat) & np.isfinite(lon)
+    if known.any():
+        placed = there[known]
+        place = clusters_within(lat[known], lon[known], SAME_PLACE_KM)
+        for number in np.unique(place):
+            together = placed[place == number]
+            names[together] = "+".join(sorted(rows.sites[tower] for tower in together))
+    return names.astype(str)
 
 
 def _degrees(value: float, halves: str) -> str:

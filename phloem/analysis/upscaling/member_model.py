@@ -181,13 +181,16 @@ def prepare(rows: FluxRows, settings: UpscalingSettings) -> Prepared:
     """Compute what all folds and members share.
 
     Args:
-        rows: months of towers, all that have drivers: fluxes may be missing.
+        rows: months of towers; climate and months before are told from all `around` them.
         settings: predictors and baselines.
 
     Raises:
         InputError: a column is missing, or a predictor is unknown or has no value.
     """
-    complete = complete_rows(rows.columns, rows.site, settings.baselines)
+    if rows.around is None:
+        complete = complete_rows(rows.columns, rows.site, settings.baselines)
+    else:
+        complete = complete_rows(rows.around.columns, rows.around.site, settings.baselines).at(rows.around.counted)
     rows = replace(rows, columns=complete.columns)
     names = chosen_predictors(rows.columns, settings.predictors)
     factor = respiration_factor(complete.conditions, settings.baselines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -38,6 +38,12 @@ class CompleteRows:
     columns: Columns
     conditions: Conditions
     fixed: Mapping[str, np.ndarray]
+
+    def at(self, rows: np.ndarray) -> CompleteRows:
+        """Return some of the rows, by their positions."""
+        conditions = {one.name: getattr(self.conditions, one.name)[rows] for one in fields(self.conditions)}
+        columns, fixed = ({name: values[rows] for name, values in part.items()} for part in (self.columns, self.fixed))
+        return CompleteRows(columns, Conditions(**conditions), fixed)
 
 
 def complete_rows(columns: Columns, place: np.ndarray, options: BaselineOptions) -> CompleteRows:

@@ -6,7 +6,7 @@ month that lacks some of its half-hours is missing in the table already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -113,6 +113,21 @@ class DroppedMonths:
 
 
 @dataclass(frozen=True, eq=False)
+class DriverMonths:
+    """Months of the towers that count, with or without a flux, as maps have them: what climate is told from.
+
+    Attributes:
+        site: position of each month's tower, int64 (months,).
+        columns: as of `GoodMonths`, (months,).
+        counted: position among these of each row of `GoodMonths`, int64 (rows,).
+    """
+
+    site: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    counted: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class GoodMonths:
     """Months of towers that count, one row each, by tower and then by month.
 
@@ -125,6 +140,7 @@ class GoodMonths:
         offered: months of each flux in the table, by flux, int64 (sites,).
         dropped: by rule and flux, in the order of the rules.
         notes: what was seen, in words.
+        around: all months of the towers that have a row, with any driver.
     """
 
     sites: tuple[str, ...]
@@ -134,16 +150,23 @@ class GoodMonths:
     offered: Mapping[str, np.ndarray]
     dropped: tuple[DroppedMonths, ...]
     notes: tuple[str, ...]
+    around: DriverMonths
 
     def kept(self, flux: str) -> np.ndarray:
         """Return months of a flux that count, int64 (sites,)."""
         there = np.isfinite(self.observed[flux])
         return np.bincount(self.site[there], minlength=len(self.sites))
 
-    def lines(self) -> list[str]:
-        """Say what is kept of each flux, and what each rule drops."""
+    def lines(self, fluxes: Sequence[str] = ()) -> list[str]:
+        """Say what is kept of each flux, and what each rule drops.
+
+        Args:
+            fluxes: of which it is said; none: of all.
+        """
         said = []
         for flux, offered in self.offered.items():
+            if fluxes and flux not in fluxes:
+                continue
             kept = self.kept(flux)
             towers = f"{int((kept > 0).sum())} of {int((offered > 0).sum())} towers"
             said.append(f"{flux}: {int(kept.sum()):,} of {int(offered.sum()):,} months of {towers}")
@@ -186,21 +209,32 @@ def flux_rows(months: TowerMonths, rules: QualityRules | None = None) -> GoodMon
     if not keep.any():
         counts = "; ".join(filter(None, map(_in_words, control.dropped)))
         raise InputError(f"no month of any tower counts: {counts or 'the table has no value of any flux'}")
-    site, month = np.nonzero(keep)
-    classes = np.array([IGBP.index(text) + 1.0 if text in IGBP else np.nan for text in months.igbp])
-    columns = {name: _as_stored(values)[keep] for name, values in drivers.items()}
-    columns |= {name: _as_stored(values)[site] for name, values in months.of_site.items() if name in OF_SITE}
-    columns["igbp"] = classes[site]
-    columns["month"] = months.months.astype("datetime64[M]").astype(np.int64)[month].astype(float)
+    any_driver = np.logical_or.reduce([np.isfinite(values) for values in drivers.values()], initial=False)
+    known = keep | (any_driver & keep.any(1)[:, None])
+    around = DriverMonths(
+        np.nonzero(known)[0].astype(np.int64), _columns(months, drivers, known), np.flatnonzero(keep[known])
+    )
     return GoodMonths(
         sites=months.sites,
-        site=site.astype(np.int64),
-        columns=columns,
+        site=around.site[around.counted],
+        columns={name: values[around.counted] for name, values in around.columns.items()},
         observed={flux: values[keep] for flux, values in observed.items()},
         offered=control.offered,
         dropped=tuple(control.dropped),
         notes=months.notes,
+        around=around,
     )
+
+
+def _columns(months: TowerMonths, drivers: Mapping[str, np.ndarray], there: np.ndarray) -> dict[str, np.ndarray]:
+    """Return drivers, traits of places, class and month of chosen months, by tower and then by month."""
+    site, month = np.nonzero(there)
+    classes = np.array([IGBP.index(text) + 1.0 if text in IGBP else np.nan for text in months.igbp])
+    columns = {name: _as_stored(values)[there] for name, values in drivers.items()}
+    columns |= {name: _as_stored(values)[site] for name, values in months.of_site.items() if name in OF_SITE}
+    columns["igbp"] = classes[site]
+    columns["month"] = months.months.astype("datetime64[M]").astype(np.int64)[month].astype(float)
+    return columns
 
 
 def _refuse_turned_sign(observed: Mapping[str, np.ndarray]) -> None:

@@ -46,7 +46,7 @@ def describe(campaign: Campaign) -> list[str]:
         f"{len(campaign.tiles)} tiles",
         f"{table.learner}, {' and '.join(table.learn)} of {', '.join(table.fluxes)}; maps by {table.applied_way}",
         *([] if interval_scheme(table) else [f"no models for maps will be kept: {why_no_models(table)}"]),
-        *data.good.lines(),
+        *data.good.lines(table.fluxes),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from phloem.jobs.campaign.unit_table import NEEDED, PlannedUnit, UnitTable
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.synthetic.flux_towers import made_towers
+from phloem.jobs.upscaling.interval_places import check_places
 from phloem.jobs.upscaling.table import UpscalingTable
 
 NOTHING = "all"
@@ -225,7 +225,9 @@ def check_towers(configuration: Configuration, base: Path) -> CheckedInput:
 def _checked(configuration: Configuration, path: Path) -> CheckedTowers:
     table = table_of(configuration)
     data = read_towers(path, table, configuration.campaign.seed)
-    return CheckedTowers(configuration, path, _units(table, data), tuple(data.good.lines()))
+    names = _units(table, data)
+    check_places(table, data.rows, data.left_out)
+    return CheckedTowers(configuration, path, names, tuple(data.good.lines(table.fluxes)))
 
 
 def _units(table: UpscalingTable, data: TowerData) -> list[str]:
@@ -245,7 +247,6 @@ def _units(table: UpscalingTable, data: TowerData) -> list[str]:
                 f"experiment.fluxes, which could have {some(there) or 'none'}, or ask less of experiment.quality"
             )
         _refuse_without_baseline(table, data, asked)
-        _refuse_few_towers(table, data, asked)
     names = []
     for scheme in table.cv:
         left_out = data.left_out[scheme]
@@ -286,25 +287,6 @@ def _refuse_without_baseline(table: UpscalingTable, data: TowerData, flux: str) 
         raise InputError(
             f"{FLUXES[flux]}: its baseline has no value in any month that counts (of LAI, NDVI or FAPAR, of CO2, VPD "
             'or SWIN nothing is there); learn = "direct", or leave it out of experiment.fluxes'
-        )
-
-
-def _refuse_few_towers(table: UpscalingTable, data: TowerData, flux: str) -> None:
-    """Refuse a flux of too few towers for the intervals that are asked for.
-
-    Raises:
-        InputError: the flux, its towers, and what would do.
-    """
-    scheme = next((one for one in ("tower", "block") if one in table.cv), None)
-    if scheme is None:
-        return
-    towers = len(np.unique(data.rows.site[np.isfinite(data.rows.observed[flux])]))
-    due = ceil(table.level / (1 - table.level) - 1e-9) + 1
-    if towers < due:
-        raise InputError(
-            f"{FLUXES[flux]}: {towers} towers have months that count, and intervals of {table.level:g} at new ones "
-            f"need {due}: leave it out of experiment.fluxes, or ask for less, as experiment.level = "
-            f"{max(0.5, (towers - 1) / towers - 0.05):.2f}"
         )
 
 

@@ -24,8 +24,9 @@ from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.merge_apart import merge_in_process
 from phloem.jobs.upscaling.fit_units import JOINT, TowerData, planned_data, table_of
 from phloem.jobs.upscaling.fitted_file import write_fitted
+from phloem.jobs.upscaling.interval_places import interval_scheme
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions, read_predictions
-from phloem.jobs.upscaling.tower_scores import calibrated, fitted_path, interval_scheme, scores_path, tower_scores
+from phloem.jobs.upscaling.tower_scores import calibrated, fitted_path, scores_path, tower_scores
 from phloem.names import STATUS
 
 IMPORTANCE_ROWS = 2000

@@ -15,6 +15,7 @@ from phloem.analysis.flux_skill.conformal import Conformal, calibrate, leave_tow
 from phloem.analysis.flux_skill.flux_scores import score_document, score_table
 from phloem.errors import InputError, WorkError, some
 from phloem.jobs.upscaling.fit_units import TowerData
+from phloem.jobs.upscaling.interval_places import interval_groups, interval_scheme
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
 from phloem.jobs.upscaling.table import UpscalingTable
 from phloem.jobs.upscaling.tile_fits import BASELINE
@@ -41,25 +42,31 @@ def scores_path(root: Path) -> Path:
     return root / "scores.json"
 
 
-def interval_scheme(table: UpscalingTable) -> str | None:
-    """Return the scheme whose residuals calibrate intervals: towers, else boxes, which no model had seen either."""
-    return next((scheme for scheme in ("tower", "block") if scheme in table.cv), None)
-
-
 def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictions) -> dict[str, Any]:
     """Return what scores.json holds.
 
-    By way, where several are learned, and by scheme: the scores of each flux. Beside them `baseline`, the process
+    By way, where several are learned, and by scheme: the scores of each flux, of all ways over `common_rows`, and
+    `n_without`, the observed months that are not among these. Beside them `baseline`, the process
     models alone, `coverage` of the intervals by way and flux, and `meaning` of the schemes.
     """
     schemes = found.schemes
+    common = {(scheme, flux): common_rows(found, scheme, flux) for scheme in schemes for flux in found.fluxes}
     predicted = {
-        way: {scheme: {flux: found.mean(scheme, way, flux) for flux in found.fluxes} for scheme in schemes}
+        way: {
+            scheme: {
+                flux: np.where(common[scheme, flux], found.mean(scheme, way, flux), np.nan) for flux in found.fluxes
+            }
+            for scheme in schemes
+        }
         for way in found.ways
     }
     baseline = predicted.pop(BASELINE)
     document = score_document(data.rows, predicted)
     document["baseline"] = {scheme: score_table(data.rows, fluxes) for scheme, fluxes in baseline.items()}
+    for (of_scheme, flux), rows in common.items():
+        without = int((np.isfinite(data.rows.observed[flux]) & ~rows).sum())
+        for scores in (document["baseline"], *scores_by_way(document, tuple(predicted)).values()):
+            scores[of_scheme][flux]["n_without"] = without
     document["meaning"] = {scheme: MEANINGS[scheme] for scheme in schemes}
     scheme = interval_scheme(table)
     if scheme is not None:
@@ -70,16 +77,29 @@ def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictio
     return document
 
 
+def common_rows(found: LeftOutPredictions, scheme: str, flux: str) -> np.ndarray:
+    """Return the rows that all ways predict, the baseline among them, so that their scores can be compared.
+
+    A way that predicts no row at all has no say, as a baseline of towers without any vegetation.
+
+    Returns:
+        bool (rows,).
+    """
+    known = np.stack([np.isfinite(found.mean(scheme, way, flux)) for way in found.ways])
+    return np.asarray(known.any(axis=0) & known[known.any(axis=1)].all(axis=0))
+
+
 def coverage_of(
     table: UpscalingTable, data: TowerData, found: LeftOutPredictions, scheme: str, way: str, flux: str
 ) -> dict[str, Any] | None:
-    """Return which share of months intervals hold at towers that had no part in them; None of too few towers."""
+    """Return which share of months intervals hold at places that had no part in them; None of too few."""
     members = found.of(scheme, way, flux)
     observed = np.asarray(data.rows.observed[flux])
     mean, spread = found.mean(scheme, way, flux), member_spread(members)
     low, high = member_band(members)
+    groups = interval_groups(table, data.rows, data.left_out, scheme)
     try:
-        coverage = leave_tower_out_coverage(observed, mean, spread, data.rows.site, table.level, band=(low, high))
+        coverage = leave_tower_out_coverage(observed, mean, spread, groups, table.level, band=(low, high))
     except InputError:
         return None
     return {name: finite(value) for name, value in coverage.to_json().items()}
@@ -91,7 +111,8 @@ def calibrated(
     """Return the intervals of a flux, from all towers that were left out."""
     spread = member_spread(found.of(scheme, way, flux))
     mean = found.mean(scheme, way, flux)
-    return calibrate(np.asarray(data.rows.observed[flux]), mean, spread, data.rows.site, table.level)
+    groups = interval_groups(table, data.rows, data.left_out, scheme)
+    return calibrate(np.asarray(data.rows.observed[flux]), mean, spread, groups, table.level)
 
 
 def member_spread(members: np.ndarray) -> np.ndarray:
@@ -136,6 +157,9 @@ def describe_scores(root: Path, table: UpscalingTable) -> list[str]:
         for way, of_way in by_way.items():
             each = [f"{flux} {_text(of_way[scheme][flux]['nse'])}" for flux in table.fluxes]
             lines.append(f"  {way:9s} {'  '.join(each)}")
+        without = {flux: scores[BASELINE][scheme][flux].get("n_without", 0) for flux in table.fluxes}
+        if told := "  ".join(f"{flux} {count:,}" for flux, count in without.items() if count):
+            lines.append(f"  without months that not all of these predict: {told}")
     coverage = scores.get("coverage", {}).get(table.applied_way)
     if coverage:
         held = "  ".join(

@@ -15,9 +15,16 @@ from phloem.analysis.flux_skill.score_breakdown import coverage_rows, group_rows
 from phloem.errors import InputError, did_you_mean
 from phloem.io.flux_towers.tower_quantities import FLUXES, IGBP, QUANTITIES
 from phloem.jobs.config.upscaling_benchmark_file import UpscalingBenchmarkSection
+from phloem.jobs.upscaling.interval_places import interval_groups, interval_scheme
 from phloem.jobs.upscaling.merged_predictions import MergedUpscaling
 from phloem.jobs.upscaling.tile_fits import BASELINE
-from phloem.jobs.upscaling.tower_scores import HEADLINE, MEANINGS, interval_scheme, member_band, member_spread
+from phloem.jobs.upscaling.tower_scores import (
+    HEADLINE,
+    MEANINGS,
+    common_rows,
+    member_band,
+    member_spread,
+)
 
 
 @dataclass(frozen=True)
@@ -124,21 +131,26 @@ def coverage_document(upscaling: MergedUpscaling, chosen: Compared) -> tuple[dic
         ]
     groups: list[dict[str, Any]] = []
     fluxes: dict[str, Any] = {}
+    rows_of_one = interval_groups(table, data.rows, data.left_out, scheme)
     for flux in chosen.fluxes:
         members = found.of(scheme, chosen.way, flux)
         low, high = member_band(members)
         observed = np.asarray(data.rows.observed[flux])
         coverage: Coverage = leave_tower_out_coverage(
-            observed, found.mean(scheme, chosen.way, flux), member_spread(members), data.rows.site, table.level,
+            observed,
+            found.mean(scheme, chosen.way, flux),
+            member_spread(members),
+            rows_of_one,
+            table.level,
             band=(low, high),
-        )  # fmt: skip
+        )
         fluxes[flux] = coverage.to_json()
         groups += coverage_rows(flux, coverage, (low <= observed) & (observed <= high), data.rows)
     return {"scheme": scheme, "way": chosen.way, "level": table.level, "fluxes": fluxes, "groups": groups}, []
 
 
 def pairs_of(upscaling: MergedUpscaling, chosen: Compared) -> list[list[ObservedPredicted]]:
-    """Return observed and predicted months, a row a flux and a column a scheme."""
+    """Return observed and predicted months that are scored, a row a flux and a column a scheme."""
     by_way = upscaling.by_way()
     return [
         [
@@ -147,7 +159,9 @@ def pairs_of(upscaling: MergedUpscaling, chosen: Compared) -> list[list[Observed
                 unit=QUANTITIES[FLUXES[flux]].unit,
                 words=MEANINGS[scheme].split(",")[0],
                 observed=np.asarray(upscaling.data.rows.observed[flux], float),
-                predicted=upscaling.found.mean(scheme, chosen.way, flux),
+                predicted=np.where(
+                    common_rows(upscaling.found, scheme, flux), upscaling.found.mean(scheme, chosen.way, flux), np.nan
+                ),
                 score=by_way[chosen.way][scheme][flux],
             )
             for scheme in chosen.schemes

@@ -33,6 +33,29 @@ def test_tower_folds_have_the_towers_names_and_rows() -> None:
     assert found.fold.dtype == np.int64
 
 
+def test_towers_of_one_place_are_left_out_together_and_named_together() -> None:
+    # 0.008 degrees of latitude are 0.89 km; T2 joins T0 by way of T3; T4 is 2.2 km off; T1 has no place
+    rows = placed([50.0, np.nan, 50.016, 50.008, 50.036], [8.0, 8.0, 8.0, 8.0, 8.0])
+    found = folds("tower", rows=rows)
+    assert [found.names[i] for i in found.fold] == ["T0+T2+T3", "T1", "T0+T2+T3", "T0+T2+T3", "T4"]
+
+
+@given(count=st.integers(2, 4), seed=st.integers(0, 99))
+def test_counted_tower_folds_keep_places_whole(count: int, seed: int) -> None:
+    rows = placed([10.0, 10.001, 20.0, 30.0, 40.0], [0.0, 0.0, 0.0, 0.0, 0.0])
+    found = folds("tower", count, seed=seed, rows=rows)
+    assert found.fold[0] == found.fold[1]
+
+
+def test_towers_on_both_sides_of_the_date_line_are_at_one_place() -> None:
+    assert folds("tower", rows=placed([0.0, 0.0, 5.0], [179.999, -179.999, 0.0])).names == ("T0+T1", "T2")
+
+
+def test_towers_without_coordinates_stand_alone() -> None:
+    rows = placed([0.0, 0.0], [0.0, 0.0])
+    assert folds("tower", rows=replace(rows, columns={"month": np.zeros(2)})).names == ("T0", "T1")
+
+
 def test_year_folds_hold_one_calendar_year_each() -> None:
     found = folds("year")
     assert found.names == ("2010", "2011")

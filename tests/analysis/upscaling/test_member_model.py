@@ -18,6 +18,7 @@ from phloem.analysis.upscaling.member_model import MemberFit, MemberModel, fit_m
 from phloem.analysis.upscaling.place_climate import complete_rows
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions, TreeOptions, UpscalingSettings
 from phloem.errors import InputError
+from phloem.io.flux_towers.quality_rules import DriverMonths
 from tests.support.analysis.tower_rows import synthetic_rows
 
 SETTINGS = UpscalingSettings(ways=("residual", "direct", "blend"), trees=TreeOptions(trees=12, depth=3, bins=32))
@@ -96,6 +97,26 @@ def test_member_from_its_bytes_predicts_the_same_bits(learner: str) -> None:
     assert same_bits({way: values.astype(np.float32) for way, values in predicted.items()}, fit.predicted)
     assert read.to_bytes() == fit.model.to_bytes()
     assert all(values.dtype == np.float64 and np.isfinite(values).all() for values in predicted.values())
+
+
+def test_rows_see_the_climate_of_months_without_a_flux_as_maps_do() -> None:
+    every = synthetic_rows()
+    counted = np.flatnonzero(np.random.default_rng(1).random(len(every)) < 0.6)
+    few = FluxRows(
+        every.sites,
+        every.site[counted],
+        {name: values[counted] for name, values in every.columns.items()},
+        {name: values[counted] for name, values in every.observed.items()},
+        DriverMonths(every.site, every.columns, counted),
+    )
+    settings = replace(SETTINGS, predictors=("standard", "place"))
+    prepared, whole = prepare(few, settings), prepare(every, settings)
+    assert prepared.predictors == whole.predictors
+    assert np.array_equal(prepared.table, whole.table[counted], equal_nan=True)
+    assert len(prepared.conditions.ta) == len(prepared.fixed["gpp"]) == len(prepared.factor) == len(counted)
+    alone = prepare(replace(few, around=None), settings)
+    before = alone.predictors.index("TA_before")
+    assert np.isnan(alone.table[:, before]).sum() > np.isnan(prepared.table[:, before]).sum()
 
 
 def test_blend_weighs_both_ways_where_neither_was_fitted() -> None:

@@ -73,6 +73,30 @@ def test_unknown_share_drops_carbon_and_keeps_heat_unless_told_otherwise() -> No
     assert (other.kept("nee").tolist(), other.kept("le").tolist()) == ([96, 96], [95, 96])
 
 
+def test_months_without_a_flux_stand_around_the_rows_and_towers_without_a_row_do_not() -> None:
+    share = full(1.0, (0, 3))
+    share[1] = np.nan
+    heat = full(1.0, (0, 3), at=0.1)
+    heat[1] = 0.1
+    good = flux_rows(table(NEE_QC=share, LE_QC=heat, TA=full(10.0, (0, 5))))
+    around = good.around
+    assert (len(good.site), len(around.site)) == (12 * YEARS - 2, 12 * YEARS)
+    assert set(around.site) == {0}
+    np.testing.assert_array_equal(around.columns["month"], 372 + np.arange(12 * YEARS))
+    np.testing.assert_array_equal(np.delete(np.arange(12 * YEARS), [3, 5]), around.counted)
+    for name, values in good.columns.items():
+        np.testing.assert_array_equal(values, around.columns[name][around.counted])
+
+
+def test_lines_of_chosen_fluxes_leave_the_others_out() -> None:
+    good = flux_rows(table(NEE_QC=full(0.8, (0, 3), at=0.79), TA=full(10.0, (0, 5), at=99.0)))
+    lines = good.lines(["le"])
+    assert lines[0].startswith("le: ")
+    assert not [line for line in lines if line.strip().startswith(("gpp", "reco", "nee"))]
+    assert [line for line in lines if line.startswith("TA: ")]
+    assert {line.split(":")[0] for line in good.lines() if line[0] != " "} >= {"gpp", "reco", "nee", "le"}
+
+
 def test_impossible_values_are_dropped_and_counted_by_tower() -> None:
     good = flux_rows(table(GPP=full(5.0, (0, 3), at=400.0), P=full(1.0, (1, 1), at=-5.0)))
     assert good.kept("gpp").tolist() == [95, 96]

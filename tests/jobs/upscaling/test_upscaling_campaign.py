@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from phloem.io.files.atomic import read_hdf5
 from phloem.io.flux_towers.cf_tower_table import read_tower_table, write_tower_table
 from phloem.io.flux_towers.tower_months import TowerMonths
 from tests.support.campaigns.campaigns import OFTEN, command, count, end, start, succeed, wait_for
@@ -127,6 +128,7 @@ def test_plan_says_what_counts_and_how_long(tmp_path: Path) -> None:
     assert "14 towers; months that count: gpp" in said
     assert "left out: tower (14 parts), row (3 parts); 34 units" in said
     assert "NEE_QC below 0.8" in said
+    assert "LE_QC" not in said  # LE is not asked for
 
 
 def test_new_writes_an_upscaling_to_start_from(tmp_path: Path) -> None:
@@ -154,6 +156,10 @@ def test_what_cannot_be_fitted_is_refused_when_it_is_planned(tmp_path: Path) -> 
     assert "goes with data.kind" in _refused(tmp_path, data={"kind": "tower", "path": "."})
     assert "data.path is needed" in _refused(tmp_path, data={"kind": "flux-towers"})
     assert "is a folder" in _refused(tmp_path, data={"kind": "flux-towers", "path": "."})
+    few = _refused(tmp_path, experiment={"level": 0.95})
+    assert "experiment.level = 0.95 needs 20 places with towers, and gpp is known at 14" in few
+    wide = _refused(tmp_path, experiment={"cv": ["block"], "block_degrees": 60.0})
+    assert "needs 10 boxes with towers" in wide
     strict = {"quality": {"carbon_share": 0.99}}
     assert "months" in _refused(tmp_path, experiment=strict)
 
@@ -186,6 +192,36 @@ def test_no_row_of_a_left_out_tower_is_in_any_fit(run: Path, tmp_path: Path) -> 
     own = site == 5
     assert np.array_equal(plain[..., own], marked[..., own], equal_nan=True)
     assert (plain[1:, :, :, ~own] != marked[1:, :, :, ~own]).any()
+
+
+def test_ways_are_scored_over_the_same_months_and_towers_of_one_place_are_one(run: Path, tmp_path: Path) -> None:
+    table = read_tower_table(run / "towers.nc")
+    table.of_site["lat"][1], table.of_site["lon"][1] = table.of_site["lat"][0] + 0.004, table.of_site["lon"][0]
+    for name in ("LAI", "VPD"):
+        table.values[name][3] = np.nan  # without which there is no baseline of GPP
+    write_tower_table(table, tmp_path / "towers.nc")
+    path = write_upscaling(
+        tmp_path, data={"kind": "flux-towers", "path": "towers.nc"}, experiment={"learn": ["direct", "residual"]}
+    )
+    said = succeed("run", path, "--out", "made", folder=tmp_path)
+    root = tmp_path / "made"
+    scores = json.loads((root / "scores.json").read_text())
+    with netCDF4.Dataset(root / "merged.nc") as file:
+        ways = [str(name) for name in file["way"][:]]
+        predicted = np.ma.filled(file["predicted"][0, :, 0].astype(float), np.nan)
+        observed = np.isfinite(np.ma.filled(file["observed"][0].astype(float), np.nan))
+    everyone = np.isfinite(predicted).all(0) & observed
+    assert (np.isfinite(predicted[ways.index("direct")]) & observed).sum() > everyone.sum()
+    for of_way in (scores["direct"], scores["residual"], scores["baseline"]):
+        assert of_way["tower"]["gpp"]["n"] == everyone.sum()
+        assert of_way["tower"]["gpp"]["n_without"] == observed.sum() - everyone.sum() > 0
+    assert f"gpp {observed.sum() - everyone.sum()}" in said.partition("not all of these predict: ")[2]
+    names = json.loads(succeed("status", root, "--json", folder=tmp_path))
+    assert names["lanes"]["calibrated"] == 2 * (13 * 2 + 3 * 2 + 2)
+    arrays = read_hdf5(root / "models.h5")[0]
+    calibrated_on = [int(values) for name, values in arrays.items() if name.endswith("towers") and values.size == 1]
+    assert calibrated_on
+    assert max(calibrated_on) == 13
 
 
 def test_towers_that_are_others_than_planned_are_refused(run: Path, tmp_path: Path) -> None:
@@ -225,12 +261,12 @@ def _table(
 def test_too_few_towers_for_intervals_are_refused_with_a_level_that_would_do(run: Path, tmp_path: Path) -> None:
     data = {"kind": "flux-towers", "path": str(_table(run, tmp_path / "five.nc", towers=5))}
     said = _refused(tmp_path, data=data)
-    assert "GPP: 5 towers have months that count, and intervals of 0.9 at new ones need 10" in said
+    assert "experiment.level = 0.9 needs 10 places with towers, and gpp is known at 5" in said
     path = write_upscaling(tmp_path, data=data, experiment={"level": 0.6, "cv": ["tower"], "fluxes": ["gpp"]})
     succeed("run", path, "--out", "made", folder=tmp_path)
     assert (tmp_path / "made" / "models.h5").is_file()
     few = {"kind": "flux-towers", "path": str(_table(run, tmp_path / "few.nc", lacking={"RECO": 6}))}
-    assert "RECO: 6 towers" in _refused(tmp_path / "b", data=few)
+    assert "reco is known at 6" in _refused(tmp_path / "b", data=few)
 
 
 def test_a_baseline_that_has_no_value_is_refused_when_it_is_planned(run: Path, tmp_path: Path) -> None:

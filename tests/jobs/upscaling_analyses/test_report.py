@@ -170,3 +170,14 @@ def test_page_fits_a_phone_and_a_screen(browser: Any, reported: Path, width: int
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert troubles == []
     opened.close()
+
+
+def test_networks_are_explained_and_reported(tmp_path: Path) -> None:
+    write_upscaling(tmp_path, learner="network", network={"max_epochs": 12}, fluxes=["gpp", "reco", "nee", "le"])
+    succeed("run", "upscaled.toml", "--out", "made", folder=tmp_path)
+    done = command("report", "made", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no attribution" not in done.stdout + done.stderr
+    found = json.loads((tmp_path / "made" / "attribution" / "attribution.json").read_text())
+    assert [one["flux"] for one in found["fluxes"]] == ["gpp", "reco", "nee", "le"]
+    assert (tmp_path / "made" / "report" / "index.html").is_file()
