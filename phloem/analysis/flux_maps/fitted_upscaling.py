@@ -75,12 +75,18 @@ class FittedUpscaling:
         return tuple(self.intervals)
 
     @property
+    def seen(self) -> tuple[str, ...]:
+        """Columns that predictors are made of, those apart that follow from what is needed."""
+        classes = [name for name, members in CLASSES.items() if set(members) & set(self.predictors)]
+        rain = ["P"] if any(name.startswith("P_") or name == "aridity" for name in self.predictors) else []
+        named = dict.fromkeys([*self.predictors, *rain, *classes])
+        return tuple(name for name in named if name in (*MEASURED, *classes))
+
+    @property
     def optional(self) -> tuple[str, ...]:
         """Columns that are used where they are there: towers lack them too."""
-        named = dict.fromkeys([*self.predictors, "LAI", "FAPAR", "NDVI", "RNET", "PA", *OF_PLACE])
-        columns = [name for name in named if name in MEASURED or name in OF_PLACE]
-        classes = [name for name, members in CLASSES.items() if set(members) & set(self.predictors)]
-        return tuple(name for name in (*columns, *classes) if name not in self.needed)
+        named = dict.fromkeys([*self.seen, "LAI", "FAPAR", "NDVI", "RNET", "PA", *OF_PLACE])
+        return tuple(name for name in named if name not in self.needed)
 
     def apply(self, columns: Columns, place: np.ndarray | None = None) -> Applied:
         """Predict the fluxes of rows; negative values stay.

@@ -12,6 +12,7 @@ from typing import Any
 from phloem.errors import InputError, WorkError
 from phloem.io.files.time_axis import StampsAt
 from phloem.jobs.application.fitted_models import fitted_models, models_checksum
+from phloem.jobs.application.output_place import refuse_input_as_output
 from phloem.jobs.application.table import ApplicationTable
 from phloem.jobs.campaign.campaign import is_campaign, open_campaign
 from phloem.jobs.campaign.planning import take_up
@@ -69,6 +70,7 @@ def apply_fluxes(
         raise InputError(f"--drivers {choice.drivers}: not there")
     if choice.static is not None and not choice.static.is_file():
         raise InputError(f"--static {choice.static}: not there")
+    refuse_input_as_output(out, choice.drivers, choice.static, directory)
     models = fitted_models(str(directory.resolve()))
     chosen: dict[str, Any] = {
         "name": ApplicationTable.names[0],
@@ -80,6 +82,7 @@ def apply_fluxes(
         "stamps": choice.stamps,
         "fluxes": list(models.fluxes),
         "needed": list(models.needed),
+        "seen": list(models.seen),
     }
     if choice.static is not None:
         chosen["static"] = str(choice.static.resolve())

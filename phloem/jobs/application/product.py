@@ -16,7 +16,7 @@ from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import FILL, filled
 from phloem.io.files.replaced_netcdf import file_aside, replaced_netcdf
-from phloem.jobs.application.blocks import source_of, table_of
+from phloem.jobs.application.blocks import lacking_columns, source_of, table_of
 from phloem.jobs.application.product_axes import ProductAxes, define_product
 from phloem.jobs.application.product_totals import ProductTotals
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
@@ -70,6 +70,7 @@ def write_apart(root: Path, report: Callable[[int], None]) -> Path:
     out = Path(table.out)
     with replaced_netcdf(out, _AGAIN) as file:
         define_product(file, axes, table, names, campaign)
+        file.drivers_lacking = ", ".join(lacking_columns(table, source)) or "none"
         for rows in _RowBands(campaign, axes, [*names, "inside"], report):
             _write(file, axes, rows)
             totals.add(rows.first, rows.values)

@@ -59,13 +59,22 @@ class Applications(KindOfWork):
 
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
         """Open the drivers and the models, and cut the places into blocks."""
-        from phloem.jobs.application.blocks import block_steps, cut_blocks, models_of, source_of, wanted_columns
+        from phloem.jobs.application.blocks import (
+            block_steps,
+            cut_blocks,
+            lacking_columns,
+            models_of,
+            source_of,
+            wanted_columns,
+        )
         from phloem.jobs.progress import say
 
         table = _table(configuration)
         models, source = models_of(table), source_of(configuration)
         for note in source.notes:
             say(note)
+        if lacking := lacking_columns(table, source):
+            say(f"{table.drivers}: the models see {', '.join(lacking)} too, which count as missing; {source.there()}")
         _, needed = wanted_columns(models, source)
         cuts = cut_blocks(source, needed, configuration.engine.workers or usable_cores())
         identity = source.identity()
