@@ -75,7 +75,9 @@ class Applications(KindOfWork):
             say(note)
         if lacking := lacking_columns(table, source):
             say(f"{table.drivers}: the models see {', '.join(lacking)} too, which count as missing; {source.there()}")
-        _, needed = wanted_columns(models, source)
+        names, needed = wanted_columns(models, source)
+        for text in source.survey(names):
+            say(text)
         cuts = cut_blocks(source, needed, configuration.engine.workers or usable_cores())
         identity = source.identity()
         planned = [

@@ -77,7 +77,7 @@ def test_a_product_in_place_of_its_input_is_refused(upscaled: Path, drivers: Pat
         (link, drivers, "--drivers .* overwritten"),
         (static, drivers, "--static .* overwritten"),
         (drivers.parent / "O.nc", drivers.parent, "next run would read it"),
-        (upscaled / "plan.json", drivers, "own files; its products go into .*products"),
+        (upscaled / "plan.json", drivers, "own files; products go into .*products"),
         (upscaled / "tiles" / "O.nc", drivers, "own files"),
     ):
         with pytest.raises(InputError, match=said):
@@ -85,3 +85,77 @@ def test_a_product_in_place_of_its_input_is_refused(upscaled: Path, drivers: Pat
     assert (drivers.read_bytes(), static.read_bytes()) == before
     (upscaled / "products").mkdir()
     assert apply_fluxes(upscaled, upscaled / "products" / "O.nc", ApplyChoice(drivers), workers=1)
+
+
+def _set(path: Path, name: str, change) -> None:
+    with netCDF4.Dataset(path, "a") as file:
+        file[name][:] = change(file[name][:])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "TA",
+            lambda x: x + 273.15,
+            r"X\.nc: variable TA: .* outside -70 to 50 degC, such as 2.*variables\.TA\.units=K",
+        ),
+        ("VPD", lambda x: x * 100, r"variable VPD: .*such as .*variables\.VPD\.units="),
+        ("c4_fraction", lambda x: 1.5 + 0 * x, r"variable c4_fraction: .* outside 0 to 1.*c4_fraction\.units=%"),
+    ],
+)
+def test_drivers_of_another_unit_are_refused_before_the_work(
+    upscaled: Path, drivers: Path, tmp_path: Path, name: str, change, said: str
+) -> None:
+    _set(drivers, name, change)
+    with pytest.raises(InputError, match=said):
+        apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(drivers), workers=1)
+    assert not list(tmp_path.glob("O.nc*"))
+
+
+def test_the_remedy_that_is_named_mends_the_unit(upscaled: Path, drivers: Path, tmp_path: Path) -> None:
+    plain = apply_fluxes(upscaled, tmp_path / "A.nc", ApplyChoice(drivers), workers=1)
+    _set(drivers, "TA", lambda x: x + 273.15)
+    mended = apply_fluxes(upscaled, tmp_path / "B.nc", ApplyChoice(drivers), ["data.variables.TA.units=K"], workers=1)
+    with xr.open_dataset(plain) as one, xr.open_dataset(mended) as other:
+        np.testing.assert_allclose(other.gpp, one.gpp, atol=0.05)
+
+
+def test_a_few_impossible_values_are_missing_and_counted(
+    upscaled: Path, drivers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with netCDF4.Dataset(drivers, "a") as file:
+        file["TA"][3, 0, 0] = 333.0
+        file["P"][4, 0, 0] = np.inf
+        file["P"][5, 0, 1] = -1e-6
+        file["elevation"][0, 3] = np.inf
+        file["elevation"][0, 2] = -9000.0
+    out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(drivers), workers=1)
+    said = capsys.readouterr().err
+    assert "variable TA: 1 of 144 values of TA are outside -70 to 50 degC, such as 333; they count as missing" in said
+    assert "variable P" not in said
+    assert "variable elevation: 1 of 19 values" in said
+    with xr.open_dataset(out) as file:
+        assert np.isnan(file.gpp[3, 0, 0])
+        assert np.isfinite(file.gpp[4, 0, 0])
+        for name in ("gpp", "nee_lower", "le_upper", "dissimilarity"):
+            assert not np.isinf(file[name]).any()
+
+
+def test_many_impossible_values_are_met_where_not_all_were_looked_at(
+    drivers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phloem.io.flux_drivers import cf_drivers
+    from phloem.io.flux_drivers.open_drivers import open_drivers
+
+    def change(values: np.ndarray) -> np.ndarray:
+        values[2:5] += 300.0
+        return values
+
+    _set(drivers, "TA", change)
+    monkeypatch.setattr(cf_drivers, "LOOKED_AT", 1)
+    monkeypatch.setattr(cf_drivers, "ENOUGH", 100)
+    source = open_drivers(drivers)
+    assert source.survey(["TA"]) == []
+    with pytest.raises(InputError, match="36 of 144 values of TA"):
+        source.read(slice(0, 4), ["TA"], ["TA"])
