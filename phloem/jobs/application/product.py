@@ -21,7 +21,7 @@ from phloem.jobs.application.product_axes import ProductAxes, define_product
 from phloem.jobs.application.product_totals import ProductTotals
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.kind_of_work import Arrays
-from phloem.jobs.progress import ProgressBar
+from phloem.jobs.progress import ProgressBar, say
 
 _AGAIN = "the same command goes on from here"
 
@@ -48,7 +48,20 @@ def write_application(campaign: Campaign) -> Path:
     finally:
         for process in started:
             file_aside(out, process).unlink(missing_ok=True)
+    there, without = result_counts(path)
+    if without:
+        say(f"{out}: {without:,} of {there:,} place-months with all needed drivers have no result")
     return path
+
+
+def result_counts(path: Path) -> tuple[int, int]:
+    """Return how many months of places with all needed drivers a product has, and of them without any flux.
+
+    Args:
+        path: of the product.
+    """
+    with netCDF4.Dataset(path) as file:
+        return int(file.place_months), int(file.place_months_without_result)
 
 
 def write_apart(root: Path, report: Callable[[int], None]) -> Path:
@@ -74,6 +87,8 @@ def write_apart(root: Path, report: Callable[[int], None]) -> Path:
         for rows in _RowBands(campaign, axes, [*names, "inside"], report):
             _write(file, axes, rows)
             totals.add(rows.first, rows.values)
+        file.place_months = np.int64(totals.counts["months"])
+        file.place_months_without_result = np.int64(totals.counts["without_any"])
     totals.write(out, table)
     return out
 

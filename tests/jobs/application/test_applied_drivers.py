@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import phloem
 from phloem.errors import InputError
 from phloem.io.flux_towers.cf_tower_table import read_tower_table
+from phloem.io.flux_towers.tower_quantities import IGBP
 from phloem.jobs.application.apply_fluxes import ApplyChoice, apply_fluxes
 from phloem.jobs.application.fitted_models import fitted_models
+from phloem.jobs.notebook.opened_upscaling import OpenedUpscaling
 from tests.support.campaigns.applied_upscalings import write_upscaling
-from tests.support.campaigns.campaigns import succeed
+from tests.support.campaigns.campaigns import command, succeed
 from tests.support.drivers.flux_towers import MadeGrid
 
 GRID = MadeGrid(rows=4, columns=5, months=12)
@@ -159,3 +162,97 @@ def test_many_impossible_values_are_met_where_not_all_were_looked_at(
     assert source.survey(["TA"]) == []
     with pytest.raises(InputError, match="36 of 144 values of TA"):
         source.read(slice(0, 4), ["TA"], ["TA"])
+
+
+def _without_leaves(path: Path, *names: str) -> None:
+    with netCDF4.Dataset(path, "a") as file:
+        for name in names:
+            file.renameVariable(name, f"other_{name}")
+
+
+def test_drivers_without_leaves_are_refused_by_the_names_that_would_do(
+    upscaled: Path, drivers: Path, tmp_path: Path
+) -> None:
+    _without_leaves(drivers, "LAI", "ndvi_min")
+    with pytest.raises(InputError, match=r"leaves; needed is FAPAR \(.*NDVI.*LAI.*ndvi_min .* with ndvi_max"):
+        apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(drivers), workers=1)
+    assert not list(tmp_path.glob("O.nc*"))
+
+
+def test_months_without_leaves_are_outside_and_told(
+    upscaled: Path, drivers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _without_leaves(drivers, "ndvi_min", "ndvi_max")
+    with netCDF4.Dataset(drivers, "a") as file:
+        file["LAI"][4, 0, :3] = np.nan
+    out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(drivers), workers=1)
+    assert "3 of 143 place-months with all needed drivers have no result" in capsys.readouterr().err
+    with xr.open_dataset(out) as file:
+        cells = file.isel(time=4, lat=0, lon=slice(0, 3))
+        assert cells.inside.values.tolist() == [0, 0, 0]
+        assert np.isnan(cells.dissimilarity).all()
+        assert np.isfinite(file.dissimilarity.isel(time=5, lat=0)).all()
+
+
+def test_a_product_without_any_result_ends_badly(upscaled: Path, drivers: Path, tmp_path: Path) -> None:
+    _without_leaves(drivers, "ndvi_min", "ndvi_max")
+    with netCDF4.Dataset(drivers, "a") as file:
+        file["LAI"][:] = np.nan
+    said = command("apply", upscaled, "--drivers", drivers, "--out", "O.nc", folder=tmp_path)
+    assert said.returncode == 1
+    assert "no place and month has a result" in said.stderr
+    assert "143 of 143 place-months" in said.stderr
+    assert not (tmp_path / "O.nc.parts").exists()
+
+
+def test_a_gap_in_the_months_of_a_grid_is_told_as_there_are_no_totals(
+    upscaled: Path, drivers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with xr.open_dataset(drivers) as file:
+        file.isel(time=[0, 1, 2, 5, 6]).to_netcdf(tmp_path / "gap.nc")
+    apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(tmp_path / "gap.nc"), workers=1)
+    assert "no month between 2010-03 and 2010-06: no totals are written" in capsys.readouterr().err
+    assert not (tmp_path / "O.totals.json").exists()
+
+
+def test_the_command_and_a_notebook_give_the_same_bits(upscaled: Path, tmp_path: Path) -> None:
+    out = apply_fluxes(upscaled, tmp_path / "O.nc", ApplyChoice(upscaled.parent / "towers.nc"), workers=1)
+    opened = phloem.open_campaign(upscaled)
+    assert isinstance(opened, OpenedUpscaling)
+    with xr.open_dataset(out) as file:
+        for site in (0, 7, 23):
+            found, here = opened.apply(of_towers(upscaled, site)), file.isel(site=site)
+            assert np.isfinite(here.gpp).all()
+            for name in ("nee", "nee_lower", "nee_upper", "dissimilarity"):
+                np.testing.assert_array_equal(found[name], here[name], err_msg=name)
+            for name in ("gpp", "reco_lower", "le_upper"):
+                np.testing.assert_array_equal(np.maximum(found[name], 0), here[name], err_msg=name)
+            np.testing.assert_array_equal(found.inside, here.inside == 1)
+
+
+def test_columns_of_a_notebook_are_checked_and_converted(upscaled: Path) -> None:
+    opened = phloem.open_campaign(upscaled)
+    assert isinstance(opened, OpenedUpscaling)
+    columns = of_towers(upscaled, 2)
+    plain = opened.apply(columns)
+    months = np.asarray(columns["month"]).astype("datetime64[M]")
+    number = IGBP.index(str(columns["igbp"])) + 1
+    for change in ({"month": months.astype("datetime64[ns]")}, {"month": months.astype(str)}, {"igbp": number}):
+        xr.testing.assert_identical(opened.apply({**columns, **change}), plain)
+    for change, said in (
+        ({"TA": np.asarray(columns["TA"]) + 273.15}, r"column TA: 36 of 36 .* -70 to 50 degC, the worst [23]\d\d"),
+        ({"P": np.inf}, "column P: .* the worst inf"),
+        ({"elevation": np.inf}, "column elevation"),
+        ({"Ta": 3.0}, r"'Ta' is not known. Did you mean 'TA'\?"),
+        ({"elevaton": 3.0}, "Did you mean 'elevation'"),
+        ({"month": 1e18}, "column month: .* months since 1970-01"),
+        ({"igbp": "ENV"}, r"'ENV' is no class. Did you mean 'ENF'\?"),
+        ({"igbp": 18}, "column igbp: 18; classes 1 to 17"),
+        ({"VPD": "dry"}, "column VPD: numbers are due, not 'dry'"),
+        ({"TA": months}, "column TA: dates"),
+    ):
+        with pytest.raises(InputError, match=said):
+            opened.apply({**columns, **change})
+    lacking = {k: v for k, v in columns.items() if k not in ("LAI", "ndvi_min")}
+    with pytest.raises(InputError, match="leaves: one of FAPAR, NDVI, LAI, ndvi_min with ndvi_max"):
+        opened.apply(lacking)
