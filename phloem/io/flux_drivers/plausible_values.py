@@ -95,7 +95,7 @@ class Plausibility:
         # heights of the sea floor stand in many maps of elevation, where nothing is computed
         if self.name == "elevation" or self.known < least or self.outside <= MOST_OUTSIDE * self.known:
             return
-        unit = OF_OTHER_UNIT.get(self.name, "%" if LIMITS[self.name][1] == 1.0 else "UNIT")
+        unit = OF_OTHER_UNIT.get(self.name, "%" if LIMITS.get(self.name, (0, 0))[1] == 1.0 else "UNIT")
         mend = f"say what they are (--set data.variables.{self.name}.units={unit})"
         mend = mend if self.told else f"bring them to {unit_of(self.name)} in this file"
         raise InputError(f"{self.words}; {mend}, or declare what is missing (_FillValue)")

@@ -12,6 +12,8 @@ import xarray as xr
 
 import phloem
 from phloem.errors import InputError
+from phloem.io.flux_drivers import cf_drivers
+from phloem.io.flux_drivers.open_drivers import open_drivers
 from phloem.io.flux_towers.cf_tower_table import read_tower_table
 from phloem.io.flux_towers.tower_quantities import IGBP
 from phloem.jobs.application.apply_fluxes import ApplyChoice, apply_fluxes
@@ -148,9 +150,6 @@ def test_a_few_impossible_values_are_missing_and_counted(
 def test_many_impossible_values_are_met_where_not_all_were_looked_at(
     drivers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phloem.io.flux_drivers import cf_drivers
-    from phloem.io.flux_drivers.open_drivers import open_drivers
-
     def change(values: np.ndarray) -> np.ndarray:
         values[2:5] += 300.0
         return values
