@@ -71,8 +71,8 @@ def apply_fluxes(
         raise InputError(f"--drivers {choice.drivers}: not there")
     if choice.static is not None and not choice.static.is_file():
         raise InputError(f"--static {choice.static}: not there")
-    refuse_input_as_output(out, choice.drivers, choice.static, directory)
     models = fitted_models(str(directory.resolve()))
+    refuse_input_as_output(out, choice.drivers, choice.static, directory)
     chosen: dict[str, Any] = {
         "name": ApplicationTable.names[0],
         "campaign": str(directory.resolve()),
