@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from phloem.analysis.flux_maps.given_columns import given_columns
 from phloem.analysis.flux_skill.conformal import Conformal
 from phloem.analysis.flux_skill.dissimilarity import Applicability
 from phloem.analysis.upscaling.baseline_fluxes import respiration_factor
@@ -19,6 +20,9 @@ from phloem.analysis.upscaling.place_climate import complete_rows
 from phloem.analysis.upscaling.predictor_columns import CLASSES, MEASURED, predictor_table
 from phloem.analysis.upscaling.upscaling_settings import BaselineOptions
 from phloem.errors import InputError
+
+LEAVES = (("FAPAR",), ("NDVI",), ("LAI",), ("ndvi_min", "ndvi_max"))
+"""Columns that tell of leaves, each of them enough for the baselines (`conditions_of`)."""
 
 SPREAD = (0.05, 0.95)
 """Quantiles of the members between which the ensemble spreads (uflux.md section 5)."""
@@ -75,15 +79,26 @@ class FittedUpscaling:
         return tuple(self.intervals)
 
     @property
+    def leaves(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of which one, or one pair, tells of leaves where baselines are part of the models; else none."""
+        return () if self.way == "direct" else LEAVES
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Columns that predictors are made of, those apart that follow from what is needed."""
+        classes = [name for name, members in CLASSES.items() if set(members) & set(self.predictors)]
+        rain = ["P"] if any(name.startswith("P_") or name == "aridity" for name in self.predictors) else []
+        named = dict.fromkeys([*self.predictors, *rain, *classes])
+        return tuple(name for name in named if name in (*MEASURED, *classes))
+
+    @property
     def optional(self) -> tuple[str, ...]:
         """Columns that are used where they are there: towers lack them too."""
-        named = dict.fromkeys([*self.predictors, "LAI", "FAPAR", "NDVI", "RNET", "PA", *OF_PLACE])
-        columns = [name for name in named if name in MEASURED or name in OF_PLACE]
-        classes = [name for name, members in CLASSES.items() if set(members) & set(self.predictors)]
-        return tuple(name for name in (*columns, *classes) if name not in self.needed)
+        named = dict.fromkeys([*self.seen, "LAI", "FAPAR", "NDVI", "RNET", "PA", *OF_PLACE])
+        return tuple(name for name in named if name not in self.needed)
 
     def apply(self, columns: Columns, place: np.ndarray | None = None) -> Applied:
-        """Predict the fluxes of rows; negative values stay.
+        """Predict the fluxes of rows; negative values stay. Where no flux can be told, no row is inside.
 
         Models read what the other months of a place tell (`place_climate`), so give all that it has; months that lack
         something count too. Other places change nothing.
@@ -94,10 +109,13 @@ class FittedUpscaling:
                 place.
 
         Raises:
-            InputError: a column that is needed is not there.
+            InputError: a column that is needed is not there, one that is not known, or a value that there cannot be.
         """
         if absent := [name for name in self.needed if name not in columns]:
             raise InputError(f"fluxes need {', '.join(self.needed)}; {', '.join(absent)} not there")
+        if self.leaves and not any(set(names) <= columns.keys() for names in self.leaves):
+            raise InputError(f"fluxes need leaves: one of {in_words(self.leaves)}; none of them is there")
+        columns = given_columns(columns)
         count = len(columns["month"])
         given = {name: np.full(count, np.nan) for name in self.optional} | dict(columns)
         complete = complete_rows(given, places_of(columns) if place is None else place, self.options)
@@ -117,7 +135,8 @@ class FittedUpscaling:
             bands[flux] = np.quantile(found, SPREAD, axis=0).astype(np.float32)
             low, high = self.intervals[flux].interval(means[flux], found.std(0))
             ends[flux] = low.astype(np.float32), high.astype(np.float32)
-        index = np.where(lacking, np.float32(np.nan), self.applicability.index(table))
+        nothing = np.all([np.isnan(values) for values in means.values()], axis=0)
+        index = np.where(nothing, np.float32(np.nan), self.applicability.index(table))
         return Applied(
             mean={flux: values.astype(np.float32) for flux, values in means.items()},
             lower={flux: pair[0] for flux, pair in ends.items()},
@@ -176,6 +195,11 @@ class FittedUpscaling:
 
 OF_PLACE = ("elevation", "c4_fraction", "ndvi_min", "ndvi_max", "fapar_max", "koppen", "igbp", "lat")
 """Columns of a place that baselines and predictors read."""
+
+
+def in_words(alternatives: Sequence[Sequence[str]]) -> str:
+    """Return alternatives, each of one or several columns, as a text."""
+    return ", ".join(" with ".join(names) for names in alternatives)
 
 
 def places_of(columns: Columns) -> np.ndarray:

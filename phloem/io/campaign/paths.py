@@ -59,6 +59,11 @@ class CampaignPaths:
         return self.root / "attempts"
 
     @property
+    def products_dir(self) -> Path:
+        """Folder of what is made of the campaign's models by other commands, and looked for by its report."""
+        return self.root / "products"
+
+    @property
     def quarantine_dir(self) -> Path:
         """Folder to which files go that do not agree with the journals."""
         return self.root / "quarantine"

@@ -18,10 +18,14 @@ from phloem.io.flux_drivers.driver_places import DriverPlaces
 from phloem.io.flux_drivers.driver_recipes import DRIVERS, STATICS, Part, Recipe, find_recipe, unit_of
 from phloem.io.flux_drivers.driver_source import SLAB, BandInTheMaking, DriverBand
 from phloem.io.flux_drivers.file_frame import FileFrame, read_frame
+from phloem.io.flux_drivers.plausible_values import ENOUGH, Plausibility, plausible
 from phloem.io.flux_drivers.static_layers import StaticLayers, checked_class, checked_share
 from phloem.io.flux_towers.tower_quantities import IGBP, QUANTITIES
 from phloem.io.products.levels import texts_of
 from phloem.io.products.raw_files import OpenFiles
+
+LOOKED_AT = 10 * SLAB
+"""Values of a driver up to which all are looked at before the work; of more, three months."""
 
 KINDS = (".nc", ".nc4", ".cdf")
 """Ends of the names of files that are read of a folder."""
@@ -162,7 +166,43 @@ class CfDrivers:
     def number(self, name: str, rows: slice) -> np.ndarray:
         """Return a number of all places of some rows; see `DriverSource`."""
         with OpenFiles() as files:
-            return self._static(files, name, rows)
+            return plausible(name, self._static(files, name, rows))[0]
+
+    def survey(self, names: Collection[str]) -> list[str]:
+        """Say which drivers have impossible values; see `DriverSource`."""
+        length, rows = len(self.months), slice(0, self.places.rows)
+        step = max(1, SLAB // self.places.columns)
+        several = max(1, SLAB // max(1, min(step, self.places.rows) * self.places.columns))
+        slabs = [slice(first, min(first + several, length)) for first in range(0, length, several)]
+        if not self._all_looked_at:
+            slabs = [slice(month, month + 1) for month in np.unique([0, length // 2, length - 1]).tolist()]
+        said = []
+        with OpenFiles() as files:
+            for name in names:
+                seen = self._nothing_seen(name)
+                if name in STATICS:
+                    number = self._static(files, name, rows)
+                    seen.add(number, plausible(name, number)[1])
+                for first in range(0, self.places.rows, step) if name not in STATICS else ():
+                    some_rows = slice(first, min(first + step, self.places.rows))
+                    for slab in slabs:
+                        values = self._driver(files, name, some_rows, slab)
+                        seen.add(values, plausible(name, values)[1])
+                seen.refuse_most()
+                said += [f"{seen.words}; they count as missing"] if seen.outside else []
+        return said
+
+    @property
+    def _all_looked_at(self) -> bool:
+        """Whether a survey looks at all values: so many that all are read twice in seconds."""
+        return self.places.rows * self.places.columns * len(self.months) <= LOOKED_AT
+
+    def _nothing_seen(self, name: str) -> Plausibility:
+        if name not in self.ways:
+            assert self.layers is not None
+            return Plausibility(name, f"{self.layers.path}: variable {self.layers.names[name]}", told=False)
+        variables = self.ways[name][1]
+        return Plausibility(name, f"{self.pieces[variables[0]][0].frame.path}: variable {' with '.join(variables)}")
 
     def read(self, rows: slice, names: Sequence[str], needed: Sequence[str]) -> DriverBand:
         """Return the drivers of some rows; see `DriverSource`."""
@@ -173,12 +213,18 @@ class CfDrivers:
         with OpenFiles() as files:
             for name in order:
                 if name in STATICS:
-                    band.put(name, self._static(files, name, rows)[band.place], name in needed)
+                    number = plausible(name, self._static(files, name, rows))[0]
+                    band.put(name, number[band.place], name in needed)
                     continue
                 values = np.empty((len(band.place), len(self.months)), np.float32)
+                seen = self._nothing_seen(name)
                 for first in range(0, len(self.months), step):
                     slab = slice(first, min(first + step, len(self.months)))
-                    values[:, slab] = self._driver(files, name, rows, slab)[band.place]
+                    found = self._driver(files, name, rows, slab)[band.place]
+                    values[:, slab], outside = plausible(name, found)
+                    seen.add(found, outside)
+                if not self._all_looked_at:
+                    seen.refuse_most(ENOUGH)
                 band.put(name, values, name in needed)
         return band.made()
 

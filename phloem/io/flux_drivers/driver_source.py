@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,16 @@ class DriverSource(Protocol):
 
     def known(self, name: str) -> np.ndarray:
         """Return how many places of each row seem to have a driver, by a few months, int64 (rows,)."""
+
+    def survey(self, names: Collection[str]) -> list[str]:
+        """Say which drivers have impossible values, which are read as missing: of all months, or of a few of many.
+
+        Args:
+            names: drivers and numbers of places, all there.
+
+        Raises:
+            InputError: more than 5 % of a variable's values are impossible.
+        """
 
     def number(self, name: str, rows: slice) -> np.ndarray:
         """Return a number of all places of some rows that there is, float64 (places,), NaN where unknown."""

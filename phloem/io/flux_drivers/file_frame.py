@@ -42,11 +42,14 @@ class FileFrame:
     def order(self, name: str, header: Header) -> tuple[int, ...] | None:
         """Return the places of the dimensions (of places, then of time) of a variable; None where it is no driver.
 
-        A variable may lack time, or places, or both but one; further dimensions have a length of one.
+        A variable may lack time, or places, or both but one; further dimensions have a length of one, or are the
+        characters of texts.
         """
+        text = header.kind.kind == "S" and len(header.shape) > 1
         wanted = [place for place in (*self.along, self.time) if place]
         found = [header.dimensions.index(one) for one in wanted if one in header.dimensions]
-        rest = [n for n in range(len(header.dimensions)) if n not in found and header.shape[n] != 1]
+        further = range(len(header.dimensions) - text)
+        rest = [n for n in further if n not in found and header.shape[n] != 1]
         spatial = sum(one in header.dimensions for one in self.along)
         if rest or not found or spatial not in (0, len(self.along)):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -43,6 +43,23 @@ def open_drivers(
     if path.is_dir() and (StorePaths(path).index.is_file() or StorePaths(path).journal.is_file()):
         return StoreDrivers(path, layers)
     return CfDrivers(driver_files(path), stamps, own, layers, needed)
+
+
+def require_one_of(source: DriverSource, alternatives: Sequence[Sequence[str]], what: str) -> None:
+    """Refuse drivers that have none of some alternatives, with the names that would do.
+
+    Args:
+        source: of drivers.
+        alternatives: drivers, each of them of one or of several that go together; none: nothing is refused.
+        what: they tell of.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not alternatives or any(all(source.has(name) for name in names) for names in alternatives):
+        return
+    ways = "; or ".join(" with ".join(described(name) for name in names) for names in alternatives)
+    raise InputError(f"--drivers: nothing tells of {what}; needed is {ways}; {source.there()}")
 
 
 def require_drivers(source: DriverSource, needed: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from phloem.io.files.units import conversion
 from phloem.io.flux_drivers.driver_places import DriverPlaces, grid_places
 from phloem.io.flux_drivers.driver_recipes import STATICS
 from phloem.io.flux_drivers.driver_source import BandInTheMaking, DriverBand
+from phloem.io.flux_drivers.plausible_values import plausible
 from phloem.io.flux_drivers.static_layers import StaticLayers
 from phloem.io.grids.placed_cells import place_cells
 
@@ -69,11 +70,15 @@ class StoreDrivers:
         counts: np.ndarray = (self.position >= 0).sum(axis=1)
         return counts
 
+    def survey(self, names: Collection[str]) -> list[str]:
+        """Say nothing: what ingests a store looks at its values."""
+        return []
+
     def number(self, name: str, rows: slice) -> np.ndarray:
         """Return a number of all places of some rows; see `DriverSource`."""
         if name not in self._statics:
             assert self.layers is not None
-            return self.layers.read(name, self.places, rows)
+            return plausible(name, self.layers.read(name, self.places, rows))[0]
         position = self.position[rows].reshape(-1)
         found = np.full(len(position), np.nan)
         there = np.flatnonzero(position >= 0)
@@ -100,9 +105,9 @@ class StoreDrivers:
             else:
                 assert self.layers is not None
                 found = self.layers.read(name, self.places, rows)
-            band.put(name, found[band.place], name in needed)
+            band.put(name, plausible(name, found)[0][band.place], name in needed)
         for name in timed:
-            band.put(name, values[name][band.place], name in needed)
+            band.put(name, plausible(name, values[name])[0][band.place], name in needed)
         return band.made()
 
     def _months_of(self, cell: GridCell, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -12,6 +12,8 @@ from typing import Any
 from phloem.errors import InputError, WorkError
 from phloem.io.files.time_axis import StampsAt
 from phloem.jobs.application.fitted_models import fitted_models, models_checksum
+from phloem.jobs.application.output_place import refuse_input_as_output
+from phloem.jobs.application.product import result_counts
 from phloem.jobs.application.table import ApplicationTable
 from phloem.jobs.campaign.campaign import is_campaign, open_campaign
 from phloem.jobs.campaign.planning import take_up
@@ -62,7 +64,7 @@ def apply_fluxes(
 
     Raises:
         InputError: drivers that are not there, not readable, or lack what the models need; nothing is written.
-        WorkError: the campaign is not merged, or some blocks have no result.
+        WorkError: the campaign is not merged, some blocks have no result, or no month of any place has one.
     """
     check_out(out)
     if not choice.drivers.exists():
@@ -70,6 +72,7 @@ def apply_fluxes(
     if choice.static is not None and not choice.static.is_file():
         raise InputError(f"--static {choice.static}: not there")
     models = fitted_models(str(directory.resolve()))
+    refuse_input_as_output(out, choice.drivers, choice.static, directory)
     chosen: dict[str, Any] = {
         "name": ApplicationTable.names[0],
         "campaign": str(directory.resolve()),
@@ -80,6 +83,7 @@ def apply_fluxes(
         "stamps": choice.stamps,
         "fluxes": list(models.fluxes),
         "needed": list(models.needed),
+        "seen": list(models.seen),
     }
     if choice.static is not None:
         chosen["static"] = str(choice.static.resolve())
@@ -100,6 +104,10 @@ def apply_fluxes(
         if not out.is_file() or out.stat().st_mtime < begun - 1:
             return None  # others are at work on it, or it was only submitted
     shutil.rmtree(campaign.paths.root, ignore_errors=True)
+    there, without = result_counts(out)
+    if there == without:
+        why = "the drivers that tell of leaves are missing in all" if there else "none has all needed drivers"
+        raise WorkError(f"{out}: no place and month has a result: {why}")
     return out
 
 

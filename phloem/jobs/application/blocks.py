@@ -119,6 +119,11 @@ def wanted_columns(models: FittedUpscaling, source: DriverSource) -> tuple[list[
     return list(dict.fromkeys([*needed, *optional])), needed
 
 
+def lacking_columns(table: ApplicationTable, source: DriverSource) -> list[str]:
+    """Return the columns that the models' predictors are made of and that a source does not have."""
+    return [name for name in table.seen if name in (*DRIVERS, *STATICS) and not source.has(name)]
+
+
 def cut_blocks(source: DriverSource, needed: Sequence[str], hands: int) -> list[tuple[int, int]]:
     """Return the rows of each block: first, and first of the next.
 

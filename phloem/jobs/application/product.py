@@ -16,12 +16,12 @@ from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.disk_space import not_written
 from phloem.io.files.netcdf import FILL, filled
 from phloem.io.files.replaced_netcdf import file_aside, replaced_netcdf
-from phloem.jobs.application.blocks import source_of, table_of
+from phloem.jobs.application.blocks import lacking_columns, source_of, table_of
 from phloem.jobs.application.product_axes import ProductAxes, define_product
 from phloem.jobs.application.product_totals import ProductTotals
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.kind_of_work import Arrays
-from phloem.jobs.progress import ProgressBar
+from phloem.jobs.progress import ProgressBar, say
 
 _AGAIN = "the same command goes on from here"
 
@@ -48,7 +48,20 @@ def write_application(campaign: Campaign) -> Path:
     finally:
         for process in started:
             file_aside(out, process).unlink(missing_ok=True)
+    there, without = result_counts(path)
+    if without:
+        say(f"{out}: {without:,} of {there:,} place-months with all needed drivers have no result")
     return path
+
+
+def result_counts(path: Path) -> tuple[int, int]:
+    """Return how many months of places with all needed drivers a product has, and of them without any flux.
+
+    Args:
+        path: of the product.
+    """
+    with netCDF4.Dataset(path) as file:
+        return int(file.place_months), int(file.place_months_without_result)
 
 
 def write_apart(root: Path, report: Callable[[int], None]) -> Path:
@@ -70,9 +83,12 @@ def write_apart(root: Path, report: Callable[[int], None]) -> Path:
     out = Path(table.out)
     with replaced_netcdf(out, _AGAIN) as file:
         define_product(file, axes, table, names, campaign)
+        file.drivers_lacking = ", ".join(lacking_columns(table, source)) or "none"
         for rows in _RowBands(campaign, axes, [*names, "inside"], report):
             _write(file, axes, rows)
             totals.add(rows.first, rows.values)
+        file.place_months = np.int64(totals.counts["months"])
+        file.place_months_without_result = np.int64(totals.counts["without_any"])
     totals.write(out, table)
     return out
 

@@ -27,12 +27,22 @@ def totals_file(out: Path) -> Path:
     return out.with_name(f"{out.stem}.totals.json")
 
 
+def first_gap(months: np.ndarray) -> str | None:
+    """Return between which months the first gap is; None where they follow each other.
+
+    Args:
+        months: datetime64[M], ascending, (months,).
+    """
+    gaps = np.flatnonzero(np.diff(months.astype(int)) != 1)
+    return f"{months[gaps[0]]} and {months[gaps[0] + 1]}" if len(gaps) else None
+
+
 class ProductTotals:
     """Sums over the rows of a product, as they are written; sites, and months with gaps, have none.
 
     Attributes:
-        counts: months of places with a result, without one though all drivers are there, and outside of the area of
-            applicability.
+        counts: months of places with all needed drivers; of them without a result of some flux, without any, and
+            outside of the area of applicability.
     """
 
     def __init__(self, source: DriverSource, fluxes: Sequence[str]) -> None:
@@ -43,12 +53,11 @@ class ProductTotals:
             fluxes: of the product.
         """
         self.source, self.fluxes = source, list(fluxes)
-        self.counts = {"months": 0, "without_result": 0, "outside": 0}
+        self.counts = {"months": 0, "without_result": 0, "without_any": 0, "outside": 0}
         self.has_land, self.has_classes = source.has(LAND), source.has("igbp")
-        consecutive = bool((np.diff(source.months.astype(int)) == 1).all())
         regions = {"latitude": LATITUDE_BANDS, **({"igbp": IGBP} if self.has_classes else {})}
         units = {flux: QUANTITIES[FLUXES[flux]].unit for flux in self.fluxes}
-        summed = source.places.gridded and consecutive
+        summed = source.places.gridded and first_gap(source.months) is None
         self.totals = FluxTotals(source.months, units, regions) if summed else None
 
     def add(self, first: int, values: Arrays) -> None:
@@ -62,8 +71,9 @@ class ProductTotals:
         self.counts["months"] += int(there.sum())
         self.counts["outside"] += int((values["inside"] == 0).sum())
         fill = np.float32(FILL)
-        lacking = there & np.logical_or.reduce([values[flux] == fill for flux in self.fluxes])
-        self.counts["without_result"] += int(lacking.sum())
+        lacking = [values[flux] == fill for flux in self.fluxes]
+        self.counts["without_result"] += int((there & np.logical_or.reduce(lacking)).sum())
+        self.counts["without_any"] += int((there & np.logical_and.reduce(lacking)).sum())
         if self.totals is None:
             return
         places = self.source.places

@@ -21,6 +21,7 @@ class ApplicationTable(ExperimentTable):
         spread: whether 5 and 95 % of the members are kept too.
         fluxes: of the models.
         needed: drivers without which they say nothing.
+        seen: columns that their predictors are made of.
     """
 
     kind_of_work: ClassVar[str] = "application"
@@ -36,3 +37,4 @@ class ApplicationTable(ExperimentTable):
     spread: bool = False
     fluxes: list[str]
     needed: list[str]
+    seen: list[str]

@@ -59,14 +59,30 @@ class Applications(KindOfWork):
 
     def check(self, configuration: Configuration, base: Path) -> CheckedInput:
         """Open the drivers and the models, and cut the places into blocks."""
-        from phloem.jobs.application.blocks import block_steps, cut_blocks, models_of, source_of, wanted_columns
+        from phloem.io.flux_drivers.open_drivers import require_one_of
+        from phloem.jobs.application.blocks import (
+            block_steps,
+            cut_blocks,
+            lacking_columns,
+            models_of,
+            source_of,
+            wanted_columns,
+        )
+        from phloem.jobs.application.product_totals import first_gap
         from phloem.jobs.progress import say
 
         table = _table(configuration)
         models, source = models_of(table), source_of(configuration)
+        require_one_of(source, models.leaves, "leaves")
         for note in source.notes:
             say(note)
-        _, needed = wanted_columns(models, source)
+        if source.places.gridded and (gap := first_gap(source.months)):
+            say(f"{table.drivers}: no month between {gap}: no totals are written (of consecutive months only)")
+        if lacking := lacking_columns(table, source):
+            say(f"{table.drivers}: the models see {', '.join(lacking)} too, which count as missing; {source.there()}")
+        names, needed = wanted_columns(models, source)
+        for text in source.survey(names):
+            say(text)
         cuts = cut_blocks(source, needed, configuration.engine.workers or usable_cores())
         identity = source.identity()
         planned = [

@@ -65,19 +65,22 @@ class OpenedUpscaling(OpenedCampaign):
 
         Args:
             columns: drivers by the names of tower tables (TA degC, VPD hPa, SWIN W m-2, CO2 ppm, LAI ...) and of places
-                (lat, elevation, c4_fraction ...), each (rows,) or one number for all; `month` in months since 1970-01.
+                (lat, elevation, c4_fraction ...), each (rows,) or one number for all; `month` in months since 1970-01
+                or as dates, `igbp` as names of classes or their numbers from 1.
 
         Returns:
             By row: gpp, reco, nee (gC m-2 d-1) and le (W m-2), `<flux>_lower` and `<flux>_upper` (conformal),
             `dissimilarity`, and `inside` the area of applicability.
 
         Raises:
-            InputError: a driver that is needed is not there, or lengths that do not fit.
+            InputError: a driver that is needed is not there, a name that is not known, a value that there cannot be, or
+                lengths that do not fit.
             WorkError: it is not merged yet.
         """
+        from phloem.analysis.flux_maps.given_columns import numbers_of
         from phloem.jobs.upscaling.fitted_file import open_fitted
 
-        given = {str(name): np.asarray(columns[str(name)], float) for name in columns}
+        given = numbers_of({str(name): columns[str(name)] for name in columns})
         lengths = {values.shape for values in given.values() if values.ndim}
         if len(lengths) != 1 or len(next(iter(lengths))) != 1:
             raise InputError(f"columns must be numbers or of one length, (rows,); they are {sorted(lengths)}")

@@ -16,6 +16,7 @@ from phloem.analysis.causes.carbon_totals import carbon_totals
 from phloem.analysis.causes.net_exchange import NetExchange, compare_net_exchange
 from phloem.analysis.style.plot_style import styled, to_png
 from phloem.errors import InputError, unreadable
+from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.products.raw_files import OpenFiles
 from phloem.io.references.flux_fields import FluxFields, open_flux_fields
 from phloem.jobs.config.upscaling_benchmark_file import BiomassSection, UpscalingBenchmarkFile
@@ -23,11 +24,8 @@ from phloem.jobs.upscaling_analyses.check_mass_files import check_mass_files
 from phloem.jobs.upscaling_analyses.compare_cci import ModelVersion, compare_with_cci
 from phloem.jobs.upscaling_analyses.dated_allocation import DatedAllocation, date_allocation
 
-PRODUCTS = "products"
-"""Folder of a campaign in which products are looked for."""
-
 USUAL = {"product": "fluxes.nc", "allocation": "allocation.nc"}
-"""Their names there."""
+"""Names of products in a campaign's folder of them."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def chosen_products(root: Path, file: UpscalingBenchmarkFile, base: Path) -> Cho
         if named == NO_PRODUCT:
             found[key] = None
             continue
-        path = (base / Path(named).expanduser()) if named else root / PRODUCTS / usual
+        path = (base / Path(named).expanduser()) if named else CampaignPaths(root).products_dir / usual
         if named and not path.is_file():
             verb = "apply" if key == "product" else "allocate"
             raise InputError(f"{path}: no such file (benchmark.{key}); `phloem {verb}` writes it")
