@@ -52,7 +52,7 @@ def check_places(table: UpscalingTable, rows: FluxRows, left_out: Mapping[str, L
         if count < due:
             smaller = ", smaller block_degrees" if scheme == "block" else ""
             raise InputError(
-                f"experiment.level = {table.level:g} needs {due} {WORDS[scheme]}, and {flux} is known at {count}; leave "
-                f"it out of experiment.fluxes{smaller}, or ask for less, as experiment.level = "
+                f"experiment.level = {table.level:g} needs {due} {WORDS[scheme]}, and {flux} is known at {count}; "
+                f"leave it out of experiment.fluxes{smaller}, or ask for less, as experiment.level = "
                 f"{max(0.5, (count - 1) / max(count, 1) - 0.05):.2f}"
             )
