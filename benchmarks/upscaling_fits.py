@@ -77,6 +77,7 @@ def pace(path: Path) -> tuple[float, int]:
 
     configuration = load_configuration(path)
     checked = check_towers(configuration, path.parent)
+    checked_fits = len(checked.units(path.parent).table) * MEMBERS
     table = table_of(configuration)
     data = read_towers(Path(str(configuration.data.path)), table, 0)
     settings, times = table.settings(), []
@@ -86,7 +87,7 @@ def pace(path: Path) -> tuple[float, int]:
         begun = time.process_time()
         fit_member(data.prepared, flux, held, settings, (0, number))
         times.append(time.process_time() - begun)
-    return statistics.median(times[1:]), len(checked.names) * MEMBERS
+    return statistics.median(times[1:]), checked_fits
 
 
 def measure(folder: Path, table: Path, parts: int) -> dict[str, float]:

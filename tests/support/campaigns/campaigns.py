@@ -65,9 +65,9 @@ def command(
     return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=seconds)
 
 
-def succeed(*arguments: object, folder: Path, afresh: bool = False, **environment: str) -> str:
+def succeed(*arguments: object, folder: Path, seconds: float = 400.0, afresh: bool = False, **environment: str) -> str:
     """Run phloem, which must succeed; return its standard output."""
-    done = command(*arguments, folder=folder, afresh=afresh, **environment)
+    done = command(*arguments, folder=folder, seconds=seconds, afresh=afresh, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -106,7 +107,7 @@ class MadeGrid:
                 called, unit, plain = name, QUANTITIES[name].unit, values
                 if cmip:
                     called, unit, plain = _AS_CMIP[name](values) if name in _AS_CMIP else (called, unit, plain)
-                options = {"zlib": True, "chunksizes": (1, *values.shape[:2])} if chunks else {}
+                options: dict[str, Any] = {"zlib": True, "chunksizes": (1, *values.shape[:2])} if chunks else {}
                 variable = file.createVariable(called, "f4", ("time", "lat", "lon"), fill_value=1e20, **options)
                 variable.units = unit
                 variable[:] = np.ma.masked_invalid(plain.transpose(2, 0, 1))
