@@ -35,6 +35,7 @@ smartquotes = False
 CONTENTS = {
     "Calibrate": ("towers", "ingest", "monthly", "files", "campaigns", "experiments", "growth"),
     "Networks": ("network", "patches", "published_patches", "synthetic_earth"),
+    "Fluxes of towers": ("upscaling", "towers_monthly", "apply", "allocation", "causes"),
     "Use the results": ("report", "attribution", "benchmark", "simulate", "python"),
     "Science": ("science", "glossary", "optimiser", "numerics"),
     "Program": ("kernels", "scale", "own_model", "structure"),
