@@ -59,6 +59,16 @@ class CampaignPaths:
         return self.root / "attempts"
 
     @property
+    def scores(self) -> Path:
+        """Scores of what an upscaling's models had not seen."""
+        return self.root / "scores.json"
+
+    @property
+    def models(self) -> Path:
+        """Models of an upscaling that maps are made by."""
+        return self.root / "models.h5"
+
+    @property
     def products_dir(self) -> Path:
         """Folder of what is made of the campaign's models by other commands, and looked for by its report."""
         return self.root / "products"

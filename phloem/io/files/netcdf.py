@@ -79,6 +79,40 @@ def put_texts(
         variable[:] = characters(texts, variable)
 
 
+def put_array(
+    file: netCDF4.Dataset,
+    name: str,
+    dimensions: tuple[str, ...],
+    values: np.ndarray,
+    units: str,
+    long_name: str,
+    *,
+    compressed_from: int,
+) -> None:
+    """Create a variable of numbers and write them, with the fill value of its type in the place of NaN.
+
+    Args:
+        file: open for writing, with the dimensions.
+        name: of the variable.
+        dimensions: of it.
+        values: numbers of that shape.
+        units: empty where there are none.
+        long_name: empty where there is none.
+        compressed_from: dimensions from which on it is compressed.
+    """
+    fill = netCDF4.default_fillvals[values.dtype.str[1:]] if values.dtype.kind == "f" else None
+    compressed = len(dimensions) >= compressed_from
+    variable = file.createVariable(name, values.dtype, dimensions, fill_value=fill, zlib=compressed)
+    variable.setncatts({key: text for key, text in (("units", units), ("long_name", long_name)) if text})
+    variable[...] = filled(values)
+
+
+def put_flags(variable: netCDF4.Variable, meanings: Mapping[str, int]) -> None:
+    """Say what the numbers of a variable of bytes mean, as CF has it."""
+    flags = np.array(list(meanings.values()), np.int8)
+    variable.setncatts({"flag_values": flags, "flag_meanings": " ".join(meanings)})
+
+
 @contextlib.contextmanager
 def new_netcdf(path: Path) -> Iterator[netCDF4.Dataset]:
     """Open a new NetCDF-4 file whose bytes are on disk before it is closed.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
 from phloem.errors import WorkError
+from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import checksum
 from phloem.jobs.campaign.campaign import open_campaign
 from phloem.jobs.upscaling.fit_units import table_of
 from phloem.jobs.upscaling.fitted_file import open_fitted
-from phloem.jobs.upscaling.tower_scores import fitted_path
 
 
 def fitted_models(directory: str) -> FittedUpscaling:
@@ -24,7 +24,7 @@ def fitted_models(directory: str) -> FittedUpscaling:
         InputError: no campaign, or one that fits no models of fluxes.
         WorkError: it is not merged.
     """
-    path = fitted_path(Path(directory))
+    path = CampaignPaths(Path(directory)).models
     state = path.stat() if path.is_file() else None
     return _read(directory, (state.st_size, state.st_mtime_ns) if state else ())
 
@@ -43,7 +43,7 @@ def models_checksum(directory: Path) -> str:
     """
     campaign = open_campaign(directory)
     table_of(campaign.configuration)
-    path = fitted_path(directory)
+    path = campaign.paths.models
     if not path.is_file():
         lacks = "has no models to apply: its cv leaves out no towers"
         why = lacks if campaign.paths.merged.is_file() else "is not merged"

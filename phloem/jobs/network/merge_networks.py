@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from phloem.io.campaign.tile_schema import good_lanes
 from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.files.atomic import CorruptFile
 from phloem.io.files.disk_space import not_written
-from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, put_array, put_flags, put_texts, write_netcdf
 from phloem.io.merge.retried_lanes import Mended
 from phloem.io.merge.write_merged import merge_again
 from phloem.io.patches.predictor_moments import COLUMNS
@@ -28,6 +29,8 @@ from phloem.jobs.network.training_units import read_training, run_split, table_o
 from phloem.names import STATUS
 
 Rows = dict[str, np.ndarray]
+
+_put = partial(put_array, compressed_from=3)
 
 
 def merge_networks(campaign: Campaign, allow_holes: bool = False) -> Path:
@@ -151,8 +154,7 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
         if name in by_set_up:
             dimensions = ("set_up", "member", *variable.dimensions[2:])
             _put(file, name, dimensions, by_set_up[name], variable.units, variable.long_name)
-    flags = {"flag_values": np.array(list(STATUS.values()), np.int8), "flag_meanings": " ".join(STATUS)}
-    file["status"].setncatts(flags)
+    put_flags(file["status"], STATUS)
     two = ("set_up", "member")
     losses = np.where(good_lanes(by_set_up["status"]), by_set_up["loss"], np.nan)
     kept = kept_networks(losses, table)
@@ -165,17 +167,7 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, rows: Rows) -> None:
         for name, places in run_split(table, store, seed, run)._asdict().items():
             splits[run, list(places)] = SPLIT[name]
     _put(file, "split", ("member", "patch"), splits, "", "what the patch is to the run")
-    file["split"].setncatts({"flag_values": np.array(list(SPLIT.values()), np.int8), "flag_meanings": " ".join(SPLIT)})
-
-
-def _put(
-    file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str
-) -> None:
-    floating = values.dtype.kind == "f"
-    fill = netCDF4.default_fillvals[values.dtype.str[1:]] if floating else None
-    variable = file.createVariable(name, values.dtype, dimensions, fill_value=fill, zlib=len(dimensions) > 2)
-    variable.setncatts({key: text for key, text in (("units", units), ("long_name", long_name)) if text})
-    variable[...] = filled(values)
+    put_flags(file["split"], SPLIT)
 
 
 def describe_networks(merged: Path, root: Path) -> list[str]:

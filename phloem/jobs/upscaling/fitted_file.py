@@ -9,12 +9,12 @@ from phloem.errors import InputError, WorkError
 from phloem.io.files.atomic import CorruptFile, hdf5_image, read_hdf5, write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.upscaling.fit_units import table_of
-from phloem.jobs.upscaling.tower_scores import fitted_path, why_no_models
+from phloem.jobs.upscaling.tower_scores import why_no_models
 
 
 def write_fitted(campaign: Campaign, fitted: FittedUpscaling) -> Path:
     """Write the models of a campaign."""
-    path = fitted_path(campaign.paths.root)
+    path = campaign.paths.models
     attributes = {"configuration_hash": campaign.configuration.fingerprint(), "version": campaign.version}
     write_atomically(path, hdf5_image(fitted.to_arrays(), attributes))
     return path
@@ -28,7 +28,7 @@ def open_fitted(campaign: Campaign) -> FittedUpscaling:
         WorkError: it is not merged, or its models are damaged or of another configuration.
     """
     table = table_of(campaign.configuration)
-    path, root = fitted_path(campaign.paths.root), campaign.paths.root
+    path, root = campaign.paths.models, campaign.paths.root
     if campaign.paths.merged.is_file() and not path.is_file():
         raise InputError(f"{root}: no models for maps: {why_no_models(table)}")
     try:

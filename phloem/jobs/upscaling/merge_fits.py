@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import netCDF4
@@ -17,7 +18,7 @@ from phloem.analysis.upscaling.network_member import FittedNetworks
 from phloem.errors import InputError
 from phloem.io.files.atomic import write_atomically
 from phloem.io.files.disk_space import not_written
-from phloem.io.files.netcdf import CONVENTIONS, filled, put_texts, write_netcdf
+from phloem.io.files.netcdf import CONVENTIONS, put_array, put_flags, put_texts, write_netcdf
 from phloem.io.flux_towers.tower_quantities import FLUXES, QUANTITIES
 from phloem.io.merge.write_merged import merge_again
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
@@ -26,8 +27,10 @@ from phloem.jobs.upscaling.fit_units import JOINT, TowerData, planned_data, tabl
 from phloem.jobs.upscaling.fitted_file import write_fitted
 from phloem.jobs.upscaling.interval_places import interval_scheme
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions, read_predictions
-from phloem.jobs.upscaling.tower_scores import calibrated, fitted_path, scores_path, tower_scores
+from phloem.jobs.upscaling.tower_scores import calibrated, tower_scores
 from phloem.names import STATUS
+
+_put = partial(put_array, compressed_from=2)
 
 IMPORTANCE_ROWS = 2000
 """Rows over which predictors are dealt out anew; the index of dissimilarity asks for no more than a rough weight."""
@@ -59,9 +62,9 @@ def merge_apart(work: tuple[Path, bool], report: Callable[[int], None]) -> Path:
     scores = tower_scores(table, data, found)
     fitted = fitted_models(campaign, data, found)
     try:
-        write_atomically(scores_path(root), (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(campaign.paths.scores, (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
         if fitted is None:
-            fitted_path(root).unlink(missing_ok=True)
+            campaign.paths.models.unlink(missing_ok=True)
         else:
             write_fitted(campaign, fitted)
         write_netcdf(campaign.paths.merged, lambda file: _fill(file, campaign, data, found))
@@ -149,18 +152,6 @@ def _fill(file: netCDF4.Dataset, campaign: Campaign, data: TowerData, found: Lef
     _put(file, "predicted_of_members", (*axes, "member", "row"), found.members, "", f"prediction ({units})")
     _put(file, "blend", ("scheme", "flux", "member"), found.blend, "1", "weight of the residual in the blend, mean")
     _put(file, "status", ("unit", "member"), found.status, "", "what became of the fit")
-    file["status"].setncatts(
-        {"flag_values": np.array(list(STATUS.values()), np.int8), "flag_meanings": " ".join(STATUS)}
-    )
+    put_flags(file["status"], STATUS)
     _put(file, "tile", ("unit",), found.tile, "1", "tile that it was fitted in")
     _put(file, "attempt", ("unit",), found.attempt, "1", "attempt that committed that tile")
-
-
-def _put(
-    file: netCDF4.Dataset, name: str, dimensions: tuple[str, ...], values: np.ndarray, units: str, long_name: str
-) -> None:
-    floating = values.dtype.kind == "f"
-    fill = netCDF4.default_fillvals[values.dtype.str[1:]] if floating else None
-    variable = file.createVariable(name, values.dtype, dimensions, fill_value=fill, zlib=len(dimensions) > 1)
-    variable.setncatts({key: text for key, text in (("units", units), ("long_name", long_name)) if text})
-    variable[...] = filled(values)

@@ -14,6 +14,7 @@ from phloem.analysis.flux_maps.fitted_upscaling import SPREAD
 from phloem.analysis.flux_skill.conformal import Conformal, calibrate, leave_tower_out_coverage
 from phloem.analysis.flux_skill.flux_scores import score_document, score_table
 from phloem.errors import InputError, WorkError, some
+from phloem.io.campaign.paths import CampaignPaths
 from phloem.jobs.upscaling.fit_units import TowerData
 from phloem.jobs.upscaling.interval_places import interval_groups, interval_scheme
 from phloem.jobs.upscaling.left_out_predictions import LeftOutPredictions
@@ -30,16 +31,6 @@ MEANINGS = {
     "year": "years never seen",
 }
 """What each scheme tells."""
-
-
-def fitted_path(root: Path) -> Path:
-    """Return the file of a campaign's models."""
-    return root / "models.h5"
-
-
-def scores_path(root: Path) -> Path:
-    """Return the file of a campaign's scores."""
-    return root / "scores.json"
 
 
 def tower_scores(table: UpscalingTable, data: TowerData, found: LeftOutPredictions) -> dict[str, Any]:
@@ -133,7 +124,7 @@ def read_scores(root: Path) -> dict[str, Any]:
     Raises:
         WorkError: they are not there, or not readable.
     """
-    path = scores_path(root)
+    path = CampaignPaths(root).scores
     try:
         scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -167,7 +158,7 @@ def describe_scores(root: Path, table: UpscalingTable) -> list[str]:
             for flux, one in coverage.items()
         )
         lines.append(f"{table.level:.0%} intervals hold at {MEANINGS[str(interval_scheme(table))]}: {held}")
-    if not fitted_path(root).exists():
+    if not CampaignPaths(root).models.exists():
         lines.append(f"no models for maps: {why_no_models(table)}")
     return lines
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import netCDF4
-import numpy as np
 import tomli_w
 
+from tests.support.campaigns.product_bytes import product_bytes
 from tests.support.patches import made_store
 
 SET_UPS = ["PFT", "CLIM+AGE+SOIL", "PFT+CLIM+AGE+SOIL"]
@@ -37,12 +36,4 @@ def write_training(folder: Path, **sections: dict[str, Any]) -> Path:
 
 def networks(root: Path) -> dict[str, Any]:
     """Return everything in a merged training but its provenance, arrays as bytes."""
-    with netCDF4.Dataset(root / "merged.nc") as file:
-        file.set_auto_mask(False)
-        found: dict[str, Any] = {
-            name: (variable.dimensions, np.asarray(variable[...]).tobytes())
-            for name, variable in file.variables.items()
-            if name not in PROVENANCE
-        }
-        found["attributes"] = {key: value for key, value in file.__dict__.items() if key != "history"}
-    return found
+    return product_bytes(root / "merged.nc", PROVENANCE)

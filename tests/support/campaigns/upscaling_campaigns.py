@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import netCDF4
-import numpy as np
 import tomli_w
 
 from phloem.io.files.atomic import read_hdf5
+from tests.support.campaigns.product_bytes import product_bytes
 
 PROVENANCE = {"tile", "attempt"}
 """Variables of merged.nc that tell how a fit came about; all others depend on the science alone."""
@@ -37,14 +36,7 @@ def write_upscaling(folder: Path, **sections: dict[str, Any]) -> Path:
 
 def upscaled(root: Path) -> dict[str, Any]:
     """Return everything in a merged upscaling but its provenance, arrays as bytes."""
-    with netCDF4.Dataset(root / "merged.nc") as file:
-        file.set_auto_mask(False)
-        found: dict[str, Any] = {
-            name: (variable.dimensions, np.asarray(variable[...]).tobytes())
-            for name, variable in file.variables.items()
-            if name not in PROVENANCE
-        }
-        found["attributes"] = {key: value for key, value in file.__dict__.items() if key != "history"}
+    found = product_bytes(root / "merged.nc", PROVENANCE)
     found["scores"] = (root / "scores.json").read_text()
     arrays = read_hdf5(root / "models.h5")[0] if (root / "models.h5").exists() else {}
     found["models"] = {name: values.tobytes() for name, values in arrays.items() if values.dtype.kind != "U"}
