@@ -6,12 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from phloem.analysis.flux_maps.fitted_upscaling import FittedUpscaling
-from phloem.errors import WorkError
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import checksum
 from phloem.jobs.campaign.campaign import open_campaign
-from phloem.jobs.upscaling.fit_units import table_of
-from phloem.jobs.upscaling.fitted_file import open_fitted
+from phloem.jobs.upscaling.fitted_file import open_fitted, require_models
 
 
 def fitted_models(directory: str) -> FittedUpscaling:
@@ -38,14 +36,7 @@ def models_checksum(directory: Path) -> str:
     """Return the checksum of the file that holds a campaign's models.
 
     Raises:
-        InputError: no campaign, or one that fits no models of fluxes.
-        WorkError: it is not merged, or has no models that can be applied.
+        InputError: no campaign, or one that has no models that can be applied.
+        WorkError: it is not merged.
     """
-    campaign = open_campaign(directory)
-    table_of(campaign.configuration)
-    path = campaign.paths.models
-    if not path.is_file():
-        lacks = "has no models to apply: its cv leaves out no towers"
-        why = lacks if campaign.paths.merged.is_file() else "is not merged"
-        raise WorkError(f"{directory} {why} (no {path.name}); make it with: phloem run {directory}")
-    return checksum(path.read_bytes())
+    return checksum(require_models(open_campaign(directory)).read_bytes())

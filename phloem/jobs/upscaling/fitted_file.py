@@ -20,21 +20,31 @@ def write_fitted(campaign: Campaign, fitted: FittedUpscaling) -> Path:
     return path
 
 
+def require_models(campaign: Campaign) -> Path:
+    """Return the file of a campaign's models, which is there.
+
+    Raises:
+        InputError: the campaign is no upscaling, or has no models that can be applied; why.
+        WorkError: it is not merged.
+    """
+    table, path, root = table_of(campaign.configuration), campaign.paths.models, campaign.paths.root
+    if not path.is_file():
+        if campaign.paths.merged.is_file():
+            raise InputError(f"{root}: no models for maps: {why_no_models(table)}")
+        raise WorkError(f"{path}: not there, for {root} is not merged; make it with: phloem run {root}")
+    return path
+
+
 def open_fitted(campaign: Campaign) -> FittedUpscaling:
     """Read the models of a merged campaign.
 
     Raises:
-        InputError: the campaign is no upscaling, or nothing calibrates its intervals.
+        InputError: the campaign is no upscaling, or has no models that can be applied.
         WorkError: it is not merged, or its models are damaged or of another configuration.
     """
-    table = table_of(campaign.configuration)
-    path, root = campaign.paths.models, campaign.paths.root
-    if campaign.paths.merged.is_file() and not path.is_file():
-        raise InputError(f"{root}: no models for maps: {why_no_models(table)}")
+    path, root = require_models(campaign), campaign.paths.root
     try:
         arrays, attributes = read_hdf5(path)
-    except FileNotFoundError as error:
-        raise WorkError(f"{path}: not there; make it with: phloem merge {root}") from error
     except CorruptFile as error:
         raise WorkError(f"{error}; make it again with: phloem merge {root}") from error
     if attributes.get("configuration_hash") != campaign.configuration.fingerprint():
