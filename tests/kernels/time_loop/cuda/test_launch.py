@@ -1,4 +1,4 @@
-"""The handler through XLA: what the driver refuses is said in the driver's words, and several devices launch at once."""
+"""The handler through XLA: what the driver refuses is said in its words, and several devices launch at once."""
 
 import os
 import subprocess
@@ -16,11 +16,13 @@ from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.kernels.time_loop.fold import fold
 from tests.support.kernels.small_model import POND, Inputs, Observed, Pond, Weather
 rng = np.random.default_rng(1)
-data = day_tables([Weather(rng.random(32), rng.random(32))], [Observed(rng.random(32), rng.random(32))], np.float32, segment=16)
+rain, heat, seen, weight = rng.random((4, 32))
+data = day_tables([Weather(rain, heat)], [Observed(seen, weight)], np.float32, segment=16)
 lanes = 300
 inputs, state = Inputs(jnp.linspace(.1, .9, lanes), jnp.linspace(1., 4., lanes)), Pond(jnp.ones(lanes), jnp.ones(lanes))
+cells = jnp.zeros(lanes, jnp.int32)
 def total(inputs, backend):
-    return sum(x.sum() for x in fold(POND, inputs, state, data, jnp.zeros(lanes, jnp.int32), segment=16, backend=backend)[1])
+    return sum(x.sum() for x in fold(POND, inputs, state, data, cells, segment=16, backend=backend)[1])
 """
 
 
@@ -87,7 +89,8 @@ def test_devices_of_one_process_launch_at_once_with_the_bits_of_one():
         "    def part(leak, area):\n"
         "        state = Pond(jnp.ones_like(leak), jnp.ones_like(leak))\n"
         "        cell = jnp.zeros(leak.shape, jnp.int32)\n"
-        "        f = lambda a, b: jnp.stack(fold(POND, Inputs(a, b), state, data, cell, segment=16, backend=backend)[1])\n"
+        "        def f(a, b):\n"
+        "            return jnp.stack(fold(POND, Inputs(a, b), state, data, cell, segment=16, backend=backend)[1])\n"
         "        value, pull = jax.vjp(f, leak, area)\n"
         "        return value, *pull(jnp.ones_like(value))\n"
         "    specs = (P('lanes'), P('lanes'))\n"
