@@ -18,7 +18,6 @@ FOLDER = Path(__file__).parents[4] / ".gpu-compiler"
 PROGRAMS = ("value", "adjoint", "tangents", "gradient", "advance:1", "advance:4", "advance:8")
 
 
-
 def lacking() -> str:
     """Return why these programs cannot be compiled here; empty where they can."""
     (found,) = [p.name for p in FOLDER.glob("jax_cuda12_pjrt-*.dist-info")] or [""]
