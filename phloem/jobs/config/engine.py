@@ -36,14 +36,15 @@ class EngineSection(Section):
 
     `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core that
     the batch job or the container has. `devices` are what each of them lays its lanes over; with `gpus` (of this
-    machine, or of a task) they are GPUs, and the backend is `xla`. What follows `address` (of a Ray cluster) is for
-    `slurm`; empty texts and zeros leave the cluster's own defaults.
+    machine, or of a task) they are GPUs, each of which computes `lanes` at once (0: as many as fill it). What follows
+    `address` (of a Ray cluster) is for `slurm`; empty texts and zeros leave the cluster's own defaults.
     """
 
     name: Literal["local", "ray", "mpi", "slurm"] = "local"
     workers: Annotated[int, Field(ge=0)] = 0
     devices: Annotated[int, Field(gt=0, le=64)] = 1
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    lanes: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     memory_gb: Annotated[float, Field(ge=0)] = 0.0
     hang_minutes: Annotated[float, Field(gt=0)] = 30.0
     address: str = ""
