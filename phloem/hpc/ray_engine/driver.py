@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil
 
+from phloem.hpc.gpus import visible_gpus
 from phloem.hpc.ray_engine.worker import HERE, SILENCE_SECONDS, Mailbox, attempt
 from phloem.hpc.tasks import Outcome, Task
 
@@ -141,6 +142,7 @@ class Driver:
         if not self.settings.address:
             cpus = math.ceil(self.settings.workers * self.settings.cpus_per_task)
             local = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            local |= {"num_gpus": len(visible_gpus())} if self.settings.gpus_per_task else {}
             local |= {"_temp_dir": self.settings.folder, "_node_ip_address": "127.0.0.1"}
         ray.init(
             address=self.settings.address or "local",

@@ -187,6 +187,12 @@ class Configuration(Section):
             raise ValueError(
                 'experiment.backend = "gpu" goes with engine.gpus, the number of GPUs of a machine or task'
             )
+        workers, most = self.engine.workers, self.engine.gpus // self.engine.devices
+        if self.engine.gpus and self.engine.name in ("local", "slurm") and workers > most:
+            raise ValueError(
+                f"engine.workers = {workers} of {self.engine.devices} GPUs each, and engine.gpus = {self.engine.gpus} "
+                f"has enough for {most}"
+            )
         if self.engine.gpus % self.engine.devices:
             raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")
         return self

@@ -31,6 +31,10 @@ class FailuresSection(Section):
         return 1 if kind == Ending.BAD_INPUT else int(getattr(self, kind.replace(" ", "_")))
 
 
+CORES_A_GPU = 4
+"""Cores of a worker on a GPU, where `cpus_per_task` is left at 1: it prepares cells and compiles programs."""
+
+
 class EngineSection(Section):
     """Engine that executes tiles, with its resources.
 
@@ -72,6 +76,13 @@ class EngineSection(Section):
         As configured, else one for every `devices` of its GPUs, where `gpus` asks for some, or of its cores.
         """
         return self.workers or max(1, (self.gpus or cores) // self.devices)
+
+    @property
+    def task_cores(self) -> int:
+        """Cores that a batch task asks for: as configured, but enough for workers that each feed a GPU."""
+        if not self.gpus or self.cpus_per_task != 1:
+            return self.cpus_per_task
+        return CORES_A_GPU * self.workers_of(1)
 
     @property
     def walltime_minutes(self) -> int:

@@ -127,7 +127,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
 def at_once(campaign: Campaign) -> int:
     """Return the workers of this machine, or of one task of a batch system."""
     engine = campaign.configuration.engine
-    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else usable_cores())
+    return engine.workers_of(engine.task_cores if engine.name == "slurm" else usable_cores())
 
 
 def hours_of(campaign: Campaign) -> str:

@@ -137,7 +137,7 @@ def slurm_options(configuration: Configuration, exclude: Sequence[str] = ()) -> 
         gres=engine.gres or (f"gpu:{engine.gpus}" if engine.gpus else ""),
         constraint=engine.constraint,
         walltime_minutes=engine.walltime_minutes,
-        cpus_per_task=engine.cpus_per_task,
+        cpus_per_task=engine.task_cores,
         memory=engine.memory,
         exclude=tuple(dict.fromkeys([*engine.exclude, *exclude])),
         throttle=engine.throttle,
@@ -269,4 +269,4 @@ def submit_after(campaign: Campaign, number: int, jobs: Sequence[str]) -> str:
 def task_workers(configuration: Configuration) -> int:
     """Return the worker processes of one task."""
     engine = configuration.engine
-    return engine.workers_of(engine.cpus_per_task or usable_cores())
+    return engine.workers_of(engine.task_cores or usable_cores())
