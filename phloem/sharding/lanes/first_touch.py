@@ -1,0 +1,59 @@
+"""The first touch of a worker's devices, within a bounded time: a broken driver may never answer.
+
+JAX finds its devices when it is first asked for them, and the driver makes its contexts then: where a node's GPU is
+broken that fails, in as many words as there are layers, in none, or not at all.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from functools import cache
+
+from phloem.errors import DeviceLost
+
+TOUCH_SECONDS = 180.0
+"""How long the devices of a worker may take to answer: eight GPUs without a persistent driver take most of a minute."""
+
+
+@cache
+def touch_devices(name: str, seconds: float = TOUCH_SECONDS) -> None:
+    """Have every device of this process add two numbers, once in its life.
+
+    The question is asked in a thread, which is left alone where no answer comes: JAX gives up Python's lock while it
+    waits for the driver.
+
+    Args:
+        name: of the devices, for the message.
+        seconds: how long they may take.
+
+    Raises:
+        DeviceLost: they did not answer in time, or with an error.
+    """
+    import jax  # noqa: F401 - reading its files from a slow file system is no fault of the device
+
+    answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    threading.Thread(target=_ask, args=(answers,), daemon=True).start()
+    try:
+        error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise DeviceLost(f"{name} did not answer within {seconds:g} s") from None
+    if error is not None:
+        text = " ".join(str(error).split()) or "no reason given"
+        raise DeviceLost(f"{name} does not answer: {type(error).__name__}: {text}") from error
+
+
+def _ask(answers: queue.SimpleQueue[BaseException | None]) -> None:
+    try:
+        _add_on_all()
+    except BaseException as error:
+        answers.put(error)
+    else:
+        answers.put(None)
+
+
+def _add_on_all() -> None:
+    import jax
+
+    for device in jax.local_devices():
+        jax.block_until_ready(jax.device_put(1.0, device) + 1.0)
