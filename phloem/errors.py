@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly, with messages for the person at the keyboard; and a device that is lost."""
+"""The two ways in which a command ends badly, told to the person at the keyboard; and the loss of a device."""
 
 from __future__ import annotations
 

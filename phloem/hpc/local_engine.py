@@ -138,8 +138,8 @@ class LocalEngine(Engine):
     """Runs tasks in `workers` processes of this machine.
 
     Signals to the parent (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) are passed on: running tasks keep their state and stop,
-    waiting ones do not start. A worker that dies takes down its own task only, and is replaced. One whose device is lost
-    is ended, and its place gets no more work: others go on. When no place is left the flag is set.
+    waiting ones do not start. A worker that dies takes down its own task only, and is replaced. One whose device is
+    lost is ended, and its place gets no more work: others go on. When no place is left the flag is set.
 
     Attributes:
         workers: number of processes.

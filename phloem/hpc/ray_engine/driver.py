@@ -285,7 +285,7 @@ class Driver:
             _, self._keepers = ray.wait(self._keepers, num_returns=len(self._keepers), timeout=0)
             if slots and slots <= len(self._keepers):
                 self._say("spent", 0, None)
-            slots = max(1, slots - len(self._keepers))
+            slots = slots and max(1, slots - len(self._keepers))
         if slots:
             self._fitting = time.monotonic()
         elif time.monotonic() - self._fitting >= self.settings.node_seconds and self._deadline == math.inf:

@@ -55,10 +55,11 @@ class Line:
         flag: set when the driver asks to stop, or is gone.
     """
 
-    def __init__(self, mailbox: Any, key: int, period: float, flag: StopFlag) -> None:
+    def __init__(self, mailbox: Any, key: int, task: str, period: float, flag: StopFlag) -> None:
         self.flag = flag
         self._mailbox = mailbox
         self._key = key
+        self._task = task
         self._period = period
         self._letters: deque[tuple[str, int, Any]] = deque([(HERE, key, None)])
         self._heard = time.monotonic()
@@ -94,8 +95,7 @@ class Line:
 
         letters = [self._letters.popleft() for _ in range(len(self._letters))]
         try:
-            task = ray.get_runtime_context().get_task_id()
-            if ray.get(self._mailbox.tell.remote(letters, task), timeout=SILENCE_SECONDS):
+            if ray.get(self._mailbox.tell.remote(letters, self._task), timeout=SILENCE_SECONDS):
                 self._stop("the driver")
                 self._letters.append((HERE, self._key, None))
             self._heard = time.monotonic()
@@ -123,10 +123,13 @@ def attempt(task: Task, mailbox: Any, period: float) -> Outcome | None:
     Returns:
         The outcome; nothing if the driver was stopping before the call was made.
     """
+    import ray
+
     flag = StopFlag()
     before = flag.install()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    line = Line(mailbox, task.key, period, flag)
+    name = ray.get_runtime_context().get_task_id() or ""
+    line = Line(mailbox, task.key, name, period, flag)
     line.open()
     try:
         if flag:

@@ -6,6 +6,7 @@ broken that fails, in as many words as there are layers, in none, or not at all.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from functools import cache
@@ -32,15 +33,33 @@ def touch_devices(name: str, seconds: float = TOUCH_SECONDS) -> None:
     """
     import jax  # noqa: F401 - reading its files from a slow file system is no fault of the device
 
+    logged = _Reasons(logging.WARNING)
+    logging.getLogger("jax").addHandler(logged)
     answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     threading.Thread(target=_ask, args=(answers,), daemon=True).start()
     try:
         error = answers.get(timeout=seconds)
     except queue.Empty:
         raise DeviceLost(f"{name} did not answer within {seconds:g} s") from None
+    finally:
+        logging.getLogger("jax").removeHandler(logged)
     if error is not None:
-        text = " ".join(str(error).split()) or "no reason given"
+        reasons = [str(error), *logged.reasons]
+        text = "; ".join(" ".join(reason.split()) for reason in reasons if reason) or "no reason given"
         raise DeviceLost(f"{name} does not answer: {type(error).__name__}: {text}") from error
+
+
+class _Reasons(logging.Handler):
+    """What JAX logs while it looks for devices: where a driver is missing it raises an error without a word."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception of a record, or its text."""
+        error = record.exc_info[1] if record.exc_info else None
+        self.reasons.append(str(error or record.getMessage()))
 
 
 def _ask(answers: queue.SimpleQueue[BaseException | None]) -> None:
