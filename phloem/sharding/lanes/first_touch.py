@@ -6,7 +6,9 @@ broken that fails, in as many words as there are layers, in none, or not at all.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import queue
 import threading
 from functools import cache
@@ -21,8 +23,7 @@ TOUCH_SECONDS = 180.0
 def touch_devices(name: str, seconds: float = TOUCH_SECONDS) -> None:
     """Have every device of this process add two numbers, once in its life.
 
-    The question is asked in a thread, which is left alone where no answer comes: JAX gives up Python's lock while it
-    waits for the driver.
+    The question is asked in a thread, which is left alone where no answer comes.
 
     Args:
         name: of the devices, for the message.
@@ -74,5 +75,18 @@ def _ask(answers: queue.SimpleQueue[BaseException | None]) -> None:
 def _add_on_all() -> None:
     import jax
 
+    _start_driver()
     for device in jax.local_devices():
         jax.block_until_ready(jax.device_put(1.0, device) + 1.0)
+
+
+def _start_driver() -> None:
+    """Start the CUDA driver, where there is one, in a call that gives up Python's lock.
+
+    JAX's plugin asks the driver for its devices and keeps the lock: nothing in this process could tell that time is up.
+    What the driver answers is JAX's to say.
+    """
+    try:
+        ctypes.CDLL(os.environ.get("PHLOEM_CUDA_DRIVER") or "libcuda.so.1").cuInit(0)
+    except (OSError, AttributeError):
+        return

@@ -18,9 +18,9 @@ from phloem.sharding.lanes.first_touch import touch_devices
 TOUCH = "from phloem.sharding.lanes.first_touch import touch_devices; touch_devices('GPU 0 of n1')"
 
 
-def touched(**environment: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", TOUCH]
-    return subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True)
+def touched(program: str = TOUCH, **environment: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", program]
+    return subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
 
 
 def test_devices_that_answer_are_touched_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +51,17 @@ def test_what_jax_logs_is_the_reason_where_its_error_says_none(tmp_path: Path) -
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), os.getcwd()])
     done = touched(JAX_PLATFORMS="cuda", PYTHONPATH=path)
     assert "DeviceLost: GPU 0 of n1 does not answer: AssertionError: Unable to load CUDA." in done.stderr
+
+
+def test_a_driver_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
+    """A library that sleeps in its first call, in place of a driver that waits for a GPU."""
+    source, library = tmp_path / "asleep.c", tmp_path / "libasleep.so"
+    source.write_text("#include <unistd.h>\nint cuInit(unsigned flags) { for (;;) sleep(60); return (int)flags; }\n")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True)
+    begun = time.monotonic()
+    done = touched(TOUCH.replace("')", "', 1.0)"), PHLOEM_CUDA_DRIVER=str(library))
+    assert "DeviceLost: GPU 0 of n1 did not answer within 1 s" in done.stderr
+    assert time.monotonic() - begun < 40
 
 
 def test_devices_that_never_answer_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
