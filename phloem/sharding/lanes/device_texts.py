@@ -55,6 +55,7 @@ TEXTS: tuple[tuple[str, Ending], ...] = (
     (r"CUDA driver version is insufficient|unsupported display driver", Ending.DEVICE_LOST),
     (r"[Dd]river/library version mismatch", Ending.DEVICE_LOST),
     (r"libcuda\.so[.\d]*: cannot open shared object|Unable to load (?:CUDA|cuda)", Ending.DEVICE_LOST),
+    (r"NVIDIA driver's library cannot be loaded|NVIDIA driver in .* is too old", Ending.DEVICE_LOST),
     (r"\bNVML\b.*(?:[Uu]ninitialized|[Nn]ot [Ff]ound|[Ff]ailed|[Uu]nknown [Ee]rror)", Ending.DEVICE_LOST),
     (r"[Ff]ailed to initialize NVML", Ending.DEVICE_LOST),
     (r"GPU is lost|fallen off the bus|GPU requires reset|\bXid\b\D*\d", Ending.DEVICE_LOST),

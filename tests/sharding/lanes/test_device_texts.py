@@ -55,10 +55,16 @@ LOST = {
     "lost": "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost. Reboot the system to recover",
     "runtime names": "cudaErrorDevicesUnavailable",
     "runtime ECC": "cudaErrorECCUncorrectable: uncorrectable ECC error encountered",
+    "the handler's words": "INTERNAL: phloem: launching the kernel failed: CUDA_ERROR_ECC_UNCORRECTABLE (214): "
+    "uncorrectable ECC error encountered",
+    "no driver": "the NVIDIA driver's library cannot be loaded: libcuda.so.1: cannot open shared object file",
+    "old driver": "the NVIDIA driver in libcuda.so.1 is too old: it has no cuLaunchKernel",
     "MPS": "INTERNAL: CUDA_ERROR_MPS_CONNECTION_FAILED: MPS client failed to connect to the MPS control daemon",
 }
 
 MEMORY = {
+    "the handler's words": "RESOURCE_EXHAUSTED: phloem: launching the kernel failed: CUDA_ERROR_OUT_OF_MEMORY (2): out "
+    "of memory",
     "XLA's allocator": "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes.",
     "the driver": "INTERNAL: Failed to allocate 75497472 bytes: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
     "older words": "INTERNAL: Failed to allocate request for 13.50GiB (14495514624B) on device ordinal 0",
