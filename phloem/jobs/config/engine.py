@@ -15,11 +15,12 @@ class FailuresSection(Section):
 
     Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
     interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
-    done, and more than a twentieth of those begun, stop the campaign; lost nodes do not.
+    done, and more than a twentieth of those begun, stop the campaign; lost nodes and lost devices do not.
     """
 
     worker_lost: Positive = 3
     node_lost: Positive = 10
+    device_lost: Positive = 10
     out_of_memory: Positive = 6
     file_system: Positive = 20
     hang: Positive = 2

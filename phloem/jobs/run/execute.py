@@ -21,6 +21,7 @@ from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.batch_jobs import verdict
+from phloem.jobs.run.device_losses import describe_lost, forgive_devices
 from phloem.jobs.run.state import CampaignState, read_state
 from phloem.jobs.run.supervisor import COMPILING, Supervisor, Watch
 from phloem.jobs.tile.failures import describe_classes, forget_tracebacks, stopped
@@ -210,7 +211,8 @@ def conclude(campaign: Campaign, state: CampaignState, stop: str | None) -> Camp
     if len(state.done) == len(campaign.all_tiles):
         return state
     if stop:
-        raise WorkError(f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}")
+        why = f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}"
+        raise WorkError("\n".join([why, *describe_lost(state.devices)]))
     raise WorkError(describe_failures(campaign, state))
 
 
@@ -248,6 +250,7 @@ def describe_failures(campaign: Campaign, state: CampaignState, most: int = 20) 
             lines.append(f"    traceback: {trace}")
     if len(state.failures) > most:
         lines.append(f"  and {len(state.failures) - most} more: phloem status {campaign.paths.root} --json")
+    lines += describe_lost(state.devices)
     lines.append(f"Mend the cause, then: phloem retry {campaign.paths.root}")
     return "\n".join(lines)
 
@@ -260,6 +263,8 @@ def forgive(campaign: Campaign) -> list[int]:
     for tile in sorted(state.failures):
         forgive_attempts(paths, tile, numbers[tile])
         append_event(paths.journal("campaign"), {"event": "forgiven", "tile": tile, "time": time.time()})
+    if state.devices:
+        forgive_devices(paths.journal("campaign"))
     forget_tracebacks(paths)
     paths.stop.unlink(missing_ok=True)
     return sorted(state.failures)

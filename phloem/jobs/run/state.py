@@ -16,6 +16,7 @@ from phloem.io.campaign.attempts import Verdict, file_system_now, is_alive, list
 from phloem.io.campaign.tiles import Commit, Commits, TileState, commits_in, diagnose_tile, read_commits
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.run.device_losses import lost_devices
 from phloem.jobs.tile.failures import MENDS, TileFailures, stopped, tile_failures
 from phloem.names import STATUS
 
@@ -41,6 +42,7 @@ class CampaignState:
         lanes: lanes by what became of them.
         seconds: of all ended attempts, by how they ended.
         set_aside: cells that were set aside: tile, cell, class, message.
+        devices: that were lost: host, device, message.
         verified: whether every byte of the tile files was read.
     """
 
@@ -51,6 +53,7 @@ class CampaignState:
     lanes: Counter[str] = field(default_factory=Counter)
     seconds: Counter[str] = field(default_factory=Counter)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
+    devices: list[dict[str, str]] = field(default_factory=list)
     verified: bool = False
 
     def count_lanes(self, lanes: Mapping[str, int], before: Iterable[str] = ()) -> None:
@@ -85,7 +88,7 @@ def read_state(
     with _no_collector():
         events = read_events(campaign.paths.journals_dir, leave_out="prepared")
         commits = commits_in(events)
-    state = CampaignState(seconds=_seconds(events))
+    state = CampaignState(seconds=_seconds(events), devices=lost_devices(events))
     there = _tile_files(campaign)
     present = [tile for tile in campaign.all_tiles if tile in there]
     if any(tile not in commits for tile in present):  # killed between its name and its last line, or not ours
@@ -245,6 +248,7 @@ def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
         },
         "failures_by_class": by_class(campaign, state),
         "set_aside": [{key: event[key] for key in ("tile", "cell", "class", "message")} for event in state.set_aside],
+        "devices_lost": state.devices,
         "corrupt": {str(tile): reason for tile, reason in state.corrupt.items()},
         "stopped": stopped(campaign.paths),
         "verified": state.verified,

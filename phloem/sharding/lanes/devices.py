@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phloem.endings import Ending
 from phloem.errors import WorkError
+from phloem.sharding.lanes.device_texts import device_failure
 
 if TYPE_CHECKING:
     import jax
@@ -72,7 +74,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     Memory that runs out while XLA compiles ends the process instead; no error tells of that.
     """
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or device_failure(str(error)) == Ending.OUT_OF_MEMORY
 
 
 def local_devices(count: int, platform: str | None = None) -> list[jax.Device]:

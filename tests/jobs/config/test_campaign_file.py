@@ -117,6 +117,7 @@ FREE = [
     ("engine", "sbatch", {"mail_type": "END"}),
     ("failures", "worker_lost", 4),
     ("failures", "node_lost", 4),
+    ("failures", "device_lost", 4),
     ("failures", "out_of_memory", 4),
     ("failures", "file_system", 4),
     ("failures", "hang", 4),

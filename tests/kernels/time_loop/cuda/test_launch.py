@@ -77,7 +77,7 @@ def test_library_that_is_no_driver_is_too_old():
         "from phloem.kernels.time_loop.cuda import driver\n"
         "print(driver.handler().phloem_open_driver(b'libm.so.6').decode())"
     )
-    assert "too old: it has no cuCtxGetCurrent" in done.stdout
+    assert "too old: it has no cuDriverGetVersion" in done.stdout
 
 
 def test_devices_of_one_process_launch_at_once_with_the_bits_of_one():
