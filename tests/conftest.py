@@ -17,10 +17,13 @@ from tests.support import checked_shapes  # first: what is imported before it is
 checked_shapes.install()
 
 from tests.support.compiled_programs import CompiledPrograms  # noqa: E402
+from tests.support.kernels import stand_in_driver  # noqa: E402
 from tests.support.rooms import LONG, cluster_of  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
+
+os.environ.setdefault("PHLOEM_CUDA_DRIVER", str(stand_in_driver.build_driver()))  # commands that tests start have it too
 
 COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""

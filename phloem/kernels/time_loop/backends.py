@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 
 import jax
 
 from phloem.kernels.time_loop.cpu.c_compiler import find_compiler
+from phloem.kernels.time_loop.cuda.driver import architectures, stand_in
+from phloem.kernels.time_loop.cuda.nvrtc import find_nvrtc
 
 BACKENDS = ("auto", "xla", "cpu", "gpu")
 
@@ -17,19 +20,17 @@ class BackendWarning(UserWarning):
 
 
 def resolve(backend: str) -> str:
-    """Return the backend that runs: `xla`, `cpu` or `gpu`.
+    """Return the backend that runs: `xla`, `cpu`, `gpu`, or `auto`.
 
-    `auto` is `gpu` where JAX computes on a GPU and `cpu` elsewhere; `cpu` without a C compiler is `xla`, with one
-    warning a process.
+    `auto` is settled when a program is compiled: `gpu` where that is for a GPU, `cpu` elsewhere. Without a C compiler it
+    is `xla`, as `cpu` is, with one warning a process.
 
     Raises:
         ValueError: the name is unknown; the message gives the valid ones.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r}: valid are {', '.join(BACKENDS)}")
-    if backend == "auto":
-        backend = "gpu" if runs_here("gpu") else "cpu"
-    if backend == "cpu" and not runs_here("cpu"):
+    if backend in ("auto", "cpu") and not runs_here("cpu"):
         _warn_once()
         return "xla"
     return backend
@@ -37,9 +38,25 @@ def resolve(backend: str) -> str:
 
 def runs_here(backend: str) -> bool:
     """Return whether `xla`, `cpu` or `gpu` can run on this machine."""
-    if backend == "gpu":
-        return jax.default_backend() == "gpu"
-    return backend == "xla" or find_compiler() is not None
+    return backend == "xla" or not missing(backend)
+
+
+def missing(backend: str) -> str:
+    """Return what keeps `cpu` or `gpu` from running on this machine, empty where nothing does."""
+    if find_compiler() is None:
+        return "no C compiler works here: install gcc or clang, or set CC to one"
+    if backend != "gpu" or stand_in():
+        return ""
+    if not architectures():
+        return "JAX has no GPU in this process: phloem doctor says why"
+    return "" if find_nvrtc() else "NVRTC, which compiles its kernels, is not installed: pip install 'phloem[gpu]'"
+
+
+def device_of(backend: str) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which arrays are made where a backend computes: `cpu` computes on processors everywhere."""
+    if backend != "cpu":
+        return contextlib.nullcontext()
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
 
 
 @functools.cache

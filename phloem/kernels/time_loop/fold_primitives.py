@@ -18,6 +18,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Float, Int32
 
+from phloem.errors import WorkError
 from phloem.kernels.time_loop.day_tables import DayTables
 from phloem.kernels.time_loop.flat_day import Text
 
@@ -27,16 +28,40 @@ CONSTANTS, FIRST, WEATHER, OBSERVED, WEATHER_ROW, OBSERVED_ROW, LIVE, LANE_CELL 
 TABLES = (WEATHER, OBSERVED, LIVE)
 ROWS = (WEATHER_ROW, OBSERVED_ROW)
 
+NO_GPU = "JAX has no GPU here, or its arrays lie elsewhere; phloem doctor looks for one"
+
+
+class PlatformError(WorkError):
+    """A backend was asked for where its programs do not run."""
+
+
 value_p, tangent_p, adjoint_p = (Primitive(f"fold_{name}") for name in ("value", "tangent", "adjoint"))
 
 
-def _backend(name: str) -> Any:
-    """Return the module of a backend, imported when it is first asked for."""
+PLATFORMS = ("cpu", "cuda")
+"""Platforms of JAX for which the primitives are lowered."""
+
+
+def _backend(name: str, platform: str) -> Any:
+    """Return the module of a backend for a program of a platform, imported when it is first asked for.
+
+    Raises:
+        PlatformError: the backend does not run there.
+    """
+    from phloem.kernels.time_loop.cuda import driver
+
+    if name == "auto":
+        name = "cpu" if platform == "cpu" else "gpu"
+    if platform != ("cpu" if name == "cpu" else driver.platform()):
+        raise PlatformError(
+            f"the {name} backend was asked for in a program of JAX's platform {platform}: "
+            + ("its arrays lie on a GPU; run it under jax.default_device(jax.devices('cpu')[0])" if name == "cpu" else NO_GPU)
+        )
     if name == "cpu":
         from phloem.kernels.time_loop.cpu import cpu_backend
 
         return cpu_backend
-    from phloem.kernels.time_loop import gpu_backend
+    from phloem.kernels.time_loop.cuda import gpu_backend
 
     return gpu_backend
 
@@ -46,24 +71,24 @@ def _common(args: Sequence[Array]) -> tuple[Array, Array, DayTables, Array]:
     return constants, first, DayTables(weather, observed, weather_row, observed_row, live), lane_cell
 
 
-def _run_value(*args: Array, text: Text, backend: str, periods: int) -> Sequence[Array]:
+def _run_value(*args: Array, text: Text, backend: str, periods: int, platform: str) -> Sequence[Array]:
     constants, state0, data, lane_cell = _common(args)
-    return _backend(backend).value(text, constants, state0, data, lane_cell, periods)
+    return _backend(backend, platform).value(text, constants, state0, data, lane_cell, periods)
 
 
-def _run_tangent(*args: Array, text: Text, backend: str, periods: int) -> Sequence[Array]:
+def _run_tangent(*args: Array, text: Text, backend: str, periods: int, platform: str) -> Sequence[Array]:
     """Arguments after the common ones: checkpoints (for the transpose), tangents of constants and of the state."""
     constants, state0, data, lane_cell = _common(args)
     if text.kept or text.daily:
         raise TypeError(f"outputs by day of the {backend} backend have no forward mode; those of the xla backend have")
-    return _backend(backend).tangent(text, constants, state0, data, lane_cell, args[9], args[10])
+    return _backend(backend, platform).tangent(text, constants, state0, data, lane_cell, args[9], args[10])
 
 
-def _run_adjoint(*args: Array, text: Text, backend: str, periods: int, last: bool) -> Sequence[Array]:
+def _run_adjoint(*args: Array, text: Text, backend: str, periods: int, last: bool, platform: str) -> Sequence[Array]:
     """Arguments after the common ones: adjoints of the sums, of daily outputs if any, of a last state that has one."""
     constants, checkpoints, data, lane_cell = _common(args)
     daily_bar, last_bar = args[9] if text.daily else None, args[-1] if last else None
-    return _backend(backend).adjoint(text, constants, checkpoints, data, lane_cell, last_bar, args[8], daily_bar)
+    return _backend(backend, platform).adjoint(text, constants, checkpoints, data, lane_cell, last_bar, args[8], daily_bar)
 
 
 def _shapes_of_value(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:
@@ -187,7 +212,7 @@ def _register(primitive: Primitive, run: Any, shapes: Any) -> None:
 
     @functools.lru_cache(maxsize=64)
     def jitted(params: tuple[tuple[str, Any], ...]) -> Any:
-        return jax.jit(functools.partial(run, **dict(params)))
+        return jax.jit(functools.partial(primitive.bind, **dict(params)))
 
     def evaluate(*args: Any, **params: Any) -> Any:
         return jitted(tuple(sorted(params.items())))(*args)
@@ -197,7 +222,9 @@ def _register(primitive: Primitive, run: Any, shapes: Any) -> None:
 
     primitive.def_impl(evaluate)
     primitive.def_abstract_eval(abstract)
-    mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=True))
+    for platform in PLATFORMS:
+        rule = mlir.lower_fun(functools.partial(run, platform=platform), multiple_results=True)
+        mlir.register_lowering(primitive, rule, platform=platform)
     batching.primitive_batchers[primitive] = lambda args, dims, **params: _batch(primitive, args, dims, params)
 
 
@@ -228,7 +255,7 @@ def fold_by_primitive(
         data: tables of the cells. Where the text keeps outputs, `observed_row` is the period that each day belongs to,
             from 0 on without a step back, or -1 for a day that is not kept.
         lane_cell: cell of each lane, int32, shape (lanes,).
-        backend: `cpu` or `gpu`.
+        backend: `cpu`, `gpu`, or `auto` for the one of the platform that the program is compiled for.
         periods: number of periods of kept outputs, (outputs, periods, lanes): each the sum over the days of a period on
             which the lane's cell lives.
     """
