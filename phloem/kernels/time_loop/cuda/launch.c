@@ -15,11 +15,15 @@
 #include "xla/ffi/api/c_api.h"
 
 typedef int Status; /* CUresult */
-enum { OUT_OF_MEMORY = 2, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218 };
+enum { OUT_OF_MEMORY = 2, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, UNSUPPORTED_PTX_VERSION = 222 };
 enum { COMPUTE_MAJOR = 75, COMPUTE_MINOR = 76 }; /* attributes of a device */
 
 static struct {
+  Status (*version)(int *);
   Status (*current)(void **);
+  Status (*of_stream)(void *, void **);
+  Status (*push)(void *);
+  Status (*pop)(void **);
   Status (*device)(int *);
   Status (*attribute)(int *, int, int);
   Status (*load)(void **, const void *);
@@ -65,7 +69,9 @@ const char *phloem_open_driver(const char *path) {
       snprintf(wrong, sizeof wrong, "the NVIDIA driver's library cannot be loaded: %s", dlerror());
     } else {
       struct { void **to; const char *name; } wanted[] = {
-          {(void **)&driver.current, "cuCtxGetCurrent"}, {(void **)&driver.device, "cuCtxGetDevice"},
+          {(void **)&driver.version, "cuDriverGetVersion"}, {(void **)&driver.current, "cuCtxGetCurrent"},
+          {(void **)&driver.of_stream, "cuStreamGetCtx"}, {(void **)&driver.push, "cuCtxPushCurrent_v2"},
+          {(void **)&driver.pop, "cuCtxPopCurrent_v2"}, {(void **)&driver.device, "cuCtxGetDevice"},
           {(void **)&driver.attribute, "cuDeviceGetAttribute"}, {(void **)&driver.load, "cuModuleLoadData"},
           {(void **)&driver.function, "cuModuleGetFunction"}, {(void **)&driver.launch, "cuLaunchKernel"},
           {(void **)&driver.name, "cuGetErrorName"}, {(void **)&driver.text, "cuGetErrorString"}};
@@ -125,9 +131,13 @@ static XLA_FFI_Error *complain(XLA_FFI_CallFrame *call, XLA_FFI_Error_Code code,
 /* Say what the driver said, in its own words: failures are classed by them. */
 static XLA_FFI_Error *complain_of(XLA_FFI_CallFrame *call, Status status, const char *doing) {
   const char *name = "CUDA_ERROR", *text = "unknown error";
-  char message[384];
-  (void)driver.name(status, &name), (void)driver.text(status, &text);
-  snprintf(message, sizeof message, "phloem: %s failed: %s (%d): %s", doing, name, status, text);
+  char message[512], advice[160] = "";
+  int version = 0;
+  (void)driver.name(status, &name), (void)driver.text(status, &text), (void)driver.version(&version);
+  if (status == NO_BINARY_FOR_GPU || status == INVALID_PTX || status == UNSUPPORTED_PTX_VERSION)
+    snprintf(advice, sizeof advice, "; the driver runs CUDA %d.%d: install a newer one, or an NVRTC that is no newer than it",
+             version / 1000, version % 1000 / 10);
+  snprintf(message, sizeof message, "phloem: %s failed: %s (%d): %s%s", doing, name, status, text, advice);
   return complain(call, status == OUT_OF_MEMORY ? XLA_FFI_Error_Code_RESOURCE_EXHAUSTED : XLA_FFI_Error_Code_INTERNAL, message);
 }
 
@@ -142,12 +152,10 @@ static const Image *choose(const Kernel *k, int architecture) {
   return best;
 }
 
-/* The kernel in the context of this thread, loaded where it is not yet. */
-static XLA_FFI_Error *bring_up(XLA_FFI_CallFrame *call, Kernel *k, void **function) {
-  void *context = 0, *module = 0;
+/* The kernel in a context, which is this thread's; loaded where it is not yet. */
+static XLA_FFI_Error *bring_up(XLA_FFI_CallFrame *call, Kernel *k, void *context, void **function) {
+  void *module = 0;
   int device = 0, major = 0, minor = 0;
-  Status status = driver.current(&context);
-  if (status) return complain_of(call, status, "asking for the context");
   pthread_mutex_lock(&lock);
   for (Loaded *l = k->loaded; l; l = l->next)
     if (l->context == context) *function = l->function;
@@ -156,7 +164,7 @@ static XLA_FFI_Error *bring_up(XLA_FFI_CallFrame *call, Kernel *k, void **functi
     return 0;
   }
   XLA_FFI_Error *failed = 0;
-  status = driver.device(&device);
+  Status status = driver.device(&device);
   if (!status) status = driver.attribute(&major, COMPUTE_MAJOR, device);
   if (!status) status = driver.attribute(&minor, COMPUTE_MINOR, device);
   const Image *image = status ? 0 : choose(k, 10 * major + minor);
@@ -206,7 +214,7 @@ XLA_FFI_Error *phloem_launch(XLA_FFI_CallFrame *call) {
       XLA_FFI_Metadata *about = ((XLA_FFI_Metadata_Extension *)e)->metadata;
       about->api_version.major_version = XLA_FFI_API_MAJOR;
       about->api_version.minor_version = XLA_FFI_API_MINOR;
-      about->traits = 0;
+      about->traits = 0; /* not to be recorded in a CUDA graph: the first call loads the kernel */
       return 0;
     }
   if (call->stage != XLA_FFI_ExecutionStage_EXECUTE) return 0;
@@ -239,12 +247,19 @@ XLA_FFI_Error *phloem_launch(XLA_FFI_CallFrame *call) {
     call->api->XLA_FFI_Error_Destroy(&args);
     stream.stream = 0;
   }
-  void *function = 0;
-  failed = bring_up(call, k, &function);
-  if (failed) return failed;
-  void *parameters[] = {&t};
-  const unsigned blocks = (unsigned)((t.lanes + k->threads - 1) / k->threads);
-  const unsigned groups = (unsigned)((t.tangents + k->together - 1) / k->together);
-  const Status status = driver.launch(function, blocks, groups, 1, (unsigned)k->threads, 1, 1, 0, stream.stream, parameters, 0);
-  return status ? complain_of(call, status, "launching the kernel") : 0;
+  /* The context is that of the stream: which GPU this thread used last does not matter. */
+  void *context = 0, *function = 0;
+  Status status = stream.stream ? driver.of_stream(stream.stream, &context) : driver.current(&context);
+  if (status) return complain_of(call, status, "asking for the context");
+  if ((status = driver.push(context))) return complain_of(call, status, "entering the context");
+  failed = bring_up(call, k, context, &function);
+  if (!failed) {
+    void *parameters[] = {&t};
+    const unsigned blocks = (unsigned)((t.lanes + k->threads - 1) / k->threads);
+    const unsigned groups = (unsigned)((t.tangents + k->together - 1) / k->together);
+    status = driver.launch(function, blocks, groups, 1, (unsigned)k->threads, 1, 1, 0, stream.stream, parameters, 0);
+    if (status) failed = complain_of(call, status, "launching the kernel");
+  }
+  (void)driver.pop(&context);
+  return failed;
 }

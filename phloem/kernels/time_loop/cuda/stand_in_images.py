@@ -9,6 +9,10 @@ from phloem.kernels.time_loop.cuda.cuda_text import CudaSource
 from phloem.kernels.time_loop.cuda.kernel_images import KernelImage
 
 
+ARCHITECTURE = 90
+"""What a stand-in says its device is: compute capability 9.0, a Hopper."""
+
+
 def stand_in_image(library: ctypes.CDLL, source: CudaSource) -> KernelImage:
     """Let the stand-in compile a kernel.
 
@@ -22,4 +26,4 @@ def stand_in_image(library: ctypes.CDLL, source: CudaSource) -> KernelImage:
     found = compile_text(source.text.encode(), ctypes.byref(size), ctypes.byref(said))
     if not found:
         raise WorkError(f"the stand-in for the driver does not compile the text: {(said.value or b'').decode()}")
-    return KernelImage(0, False, ctypes.string_at(found, size.value))
+    return KernelImage(ARCHITECTURE, False, ctypes.string_at(found, size.value))
