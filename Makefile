@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo quick test test-engines soak lint format docs bench clean
+.PHONY: venv gpu-compiler demo quick test test-engines soak lint format docs bench clean
 
 venv: .venv/installed
 
@@ -10,6 +10,16 @@ venv: .venv/installed
 	$(PYTHON) -c 'import sys; sys.exit("phloem needs Python 3.11 or later, this is " + sys.version if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hdf4,ray,mpi,slurm,test,lint,docs]'
+	touch $@
+
+# XLA's compiler for GPUs, which needs none, for tests/kernels/time_loop/cuda/test_compiled_for_h200.py. It has a folder of
+# its own: in .venv every process would look for a GPU.
+gpu-compiler: .gpu-compiler/installed
+
+.gpu-compiler/installed: constraints.txt | venv
+	rm -rf .gpu-compiler
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .gpu-compiler -c constraints.txt \
+		jax-cuda12-plugin jax-cuda12-pjrt
 	touch $@
 
 demo: venv
@@ -49,4 +59,4 @@ bench: venv
 	$(BIN)/python -m benchmarks.precision --record
 
 clean:
-	rm -rf .venv demo site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .gpu-compiler demo site build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,9 @@ from tests.support.rooms import LONG, cluster_of  # noqa: E402
 ROOT = Path(__file__).parents[1]
 """The repository."""
 
-os.environ.setdefault("PHLOEM_CUDA_DRIVER", str(stand_in_driver.build_driver()))  # commands that tests start have it too
+os.environ.setdefault(
+    "PHLOEM_CUDA_DRIVER", str(stand_in_driver.build_driver())
+)  # commands that tests start have it too
 
 COUNTED = "faults"
 """Tests record under this name what they broke and what came of it."""

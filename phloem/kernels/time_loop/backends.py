@@ -22,8 +22,8 @@ class BackendWarning(UserWarning):
 def resolve(backend: str) -> str:
     """Return the backend that runs: `xla`, `cpu`, `gpu`, or `auto`.
 
-    `auto` is settled when a program is compiled: `gpu` where that is for a GPU, `cpu` elsewhere. Without a C compiler it
-    is `xla`, as `cpu` is, with one warning a process.
+    `auto` is settled when a program is compiled: `gpu` where that is for a GPU, `cpu` elsewhere. Without a C compiler
+    it is `xla`, as `cpu` is, with one warning a process.
 
     Raises:
         ValueError: the name is unknown; the message gives the valid ones.

@@ -28,6 +28,7 @@ CONSTANTS, FIRST, WEATHER, OBSERVED, WEATHER_ROW, OBSERVED_ROW, LIVE, LANE_CELL 
 TABLES = (WEATHER, OBSERVED, LIVE)
 ROWS = (WEATHER_ROW, OBSERVED_ROW)
 
+ON_GPU = "its arrays lie on a GPU; run it under jax.default_device(jax.devices('cpu')[0])"
 NO_GPU = "JAX has no GPU here, or its arrays lie elsewhere; phloem doctor looks for one"
 
 
@@ -53,10 +54,8 @@ def _backend(name: str, platform: str) -> Any:
     if name == "auto":
         name = "cpu" if platform == "cpu" else "gpu"
     if platform != ("cpu" if name == "cpu" else driver.platform()):
-        raise PlatformError(
-            f"the {name} backend was asked for in a program of JAX's platform {platform}: "
-            + ("its arrays lie on a GPU; run it under jax.default_device(jax.devices('cpu')[0])" if name == "cpu" else NO_GPU)
-        )
+        why = ON_GPU if name == "cpu" else NO_GPU
+        raise PlatformError(f"the {name} backend was asked for in a program of JAX's platform {platform}: {why}")
     if name == "cpu":
         from phloem.kernels.time_loop.cpu import cpu_backend
 
@@ -88,7 +87,9 @@ def _run_adjoint(*args: Array, text: Text, backend: str, periods: int, last: boo
     """Arguments after the common ones: adjoints of the sums, of daily outputs if any, of a last state that has one."""
     constants, checkpoints, data, lane_cell = _common(args)
     daily_bar, last_bar = args[9] if text.daily else None, args[-1] if last else None
-    return _backend(backend, platform).adjoint(text, constants, checkpoints, data, lane_cell, last_bar, args[8], daily_bar)
+    return _backend(backend, platform).adjoint(
+        text, constants, checkpoints, data, lane_cell, last_bar, args[8], daily_bar
+    )
 
 
 def _shapes_of_value(*args: Any, text: Text, backend: str, periods: int) -> list[tuple[int, ...]]:

@@ -1,7 +1,7 @@
-"""The gpu backend: the fold as CUDA, printed from the model's jaxprs, compiled once for each kind of GPU, called by XLA.
+"""The gpu backend: the fold as CUDA, printed from the model's jaxprs, compiled once a kind of GPU, called by XLA.
 
-Its bits are the cpu backend's. What a kernel needs beside that backend's arguments is worked out by XLA from the tables:
-which rows hold observations, and until when any cell lives.
+Its bits are the cpu backend's. What a kernel needs beside that backend's arguments is worked out by XLA from the
+tables: which rows hold observations, and until when any cell lives.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +64,7 @@ def kinds_of_rows(text: Text, observed: Float[Array, "rows fields cells"]) -> UI
     return jnp.where(marked, MARKED, jnp.where(seen, SEEN, UNSEEN)).astype(jnp.uint8)
 
 
-def lived_days(text: Text, live: Float[Array, "days cells"]) -> Int32[Array, "1"]:
+def lived_days(text: Text, live: Float[Array, "days cells"]) -> Int32[Array, 1]:
     """Return the days up to the end of the last segment in which a cell lives."""
     inhabited = jnp.any((live > 0).reshape(-1, text.segment * live.shape[1]), axis=1)
     last = jnp.max(jnp.where(inhabited, jnp.arange(1, inhabited.shape[0] + 1), 0), initial=0)

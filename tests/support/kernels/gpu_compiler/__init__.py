@@ -1,1 +1,1 @@
-"""XLA's compiler for GPUs where there is no GPU: a plugin in a folder of its own, and H200s that are only compiled for."""
+"""XLA's compiler for GPUs without a GPU: a plugin in a folder of its own, H200s that are only compiled for."""

@@ -7,6 +7,7 @@ A word is a program, after a colon the devices: value, adjoint, tangents, gradie
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # the plugin only compiles
 DUMP = Path(tempfile.mkdtemp(prefix="compiled-for-h200-"))
+atexit.register(shutil.rmtree, DUMP, ignore_errors=True)
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_dump_to={DUMP} --xla_dump_hlo_as_text"
 
 import jax  # noqa: E402

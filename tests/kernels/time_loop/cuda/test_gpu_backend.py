@@ -224,7 +224,9 @@ def test_nan_stays_in_its_lane(name):
 
 def single(made):
     """The same in float32."""
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32) if a.dtype == jnp.float64 else a, made._replace(text=None))
+    return jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float32) if a.dtype == jnp.float64 else a, made._replace(text=None)
+    )
 
 
 @pytest.mark.parametrize("precise", [True, False], ids=["float64", "float32"])
