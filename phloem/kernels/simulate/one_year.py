@@ -13,6 +13,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from phloem.kernels.models.model import Model
+from phloem.kernels.time_loop.backends import device_of
 from phloem.kernels.time_loop.day_tables import YEAR_ROWS, DayTables, day_tables
 from phloem.kernels.time_loop.run_days import Periods, run_days
 
@@ -59,24 +60,26 @@ def run_one_year(
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     row = np.pad(np.arange(days), (0, YEAR_ROWS - days), "edge")
-    # The rows of the table are as many in every year: a program is compiled for their number.
-    table = day_tables(list(weather), nothing, dtype, weather_row=row, observed_row=np.zeros(YEAR_ROWS, int), least=366)
     live = np.repeat((np.arange(YEAR_ROWS) < days)[:, None], len(weather), 1)
     of_day = None
     if periods is not None:
         rows = np.full(YEAR_ROWS, -1, np.int32)
         rows[:days] = periods
         of_day = Periods(rows, count)
-    end, kept = _run(
-        model,
-        jnp.asarray(np.asarray(parameters, dtype).T),
-        state,
-        table._replace(live=jnp.asarray(live, table.live.dtype)),
-        jnp.asarray(lane_cell, jnp.int32),
-        of_day,
-        fields,
-        backend,
-    )
+    fixed = np.zeros(YEAR_ROWS, int)
+    with device_of(backend):
+        # The rows of the table are as many in every year: a program is compiled for their number.
+        table = day_tables(list(weather), nothing, dtype, weather_row=row, observed_row=fixed, least=366)
+        end, kept = _run(
+            model,
+            jnp.asarray(np.asarray(parameters, dtype).T),
+            state,
+            table._replace(live=jnp.asarray(live, table.live.dtype)),
+            jnp.asarray(lane_cell, jnp.int32),
+            of_day,
+            fields,
+            backend,
+        )
     return jax.tree.map(np.asarray, end), np.asarray(kept)[:, : days if periods is None else count]
 
 

@@ -13,6 +13,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from phloem.kernels.models.model import Model
+from phloem.kernels.time_loop.backends import device_of
 from phloem.kernels.time_loop.day_tables import DayTables, day_tables
 from phloem.kernels.time_loop.run_days import Periods, run_days
 
@@ -41,7 +42,7 @@ def outputs_from_day(
         fields: names of the model's outputs.
         first: day from which on outputs are kept.
         dtype: floating type of the run.
-        backend: `auto`, `xla` or `cpu`.
+        backend: `auto`, `xla`, `cpu` or `gpu`.
 
     Returns:
         Each field, (lanes, days - first); days beyond a cell's own record are 0.
@@ -49,18 +50,18 @@ def outputs_from_day(
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     days = max(len(terms[0]) for terms in weather) if weather_row is None else len(weather_row)
-    table = day_tables(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
-    of_day = Periods.days_from(first, days, table.weather_row.shape[0])
-    kept = _run(
-        model,
-        model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T)),
-        model.first_state(jnp.asarray(np.asarray(pools, dtype).T)),
-        table,
-        jnp.asarray(lane_cell, jnp.int32),
-        of_day,
-        fields,
-        backend,
-    )
+    with device_of(backend):
+        table = day_tables(list(weather), nothing, dtype, weather_row=weather_row, observed_row=np.zeros(days, int))
+        kept = _run(
+            model,
+            model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T)),
+            model.first_state(jnp.asarray(np.asarray(pools, dtype).T)),
+            table,
+            jnp.asarray(lane_cell, jnp.int32),
+            Periods.days_from(first, days, table.weather_row.shape[0]),
+            fields,
+            backend,
+        )
     return {name: values.T for name, values in zip(fields, np.asarray(kept), strict=True)}
 
 

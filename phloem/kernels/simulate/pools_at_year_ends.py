@@ -13,6 +13,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from phloem.kernels.models.model import Model
+from phloem.kernels.time_loop.backends import device_of
 from phloem.kernels.time_loop.day_tables import YEAR_ROWS, DayTables, day_tables
 from phloem.kernels.time_loop.fold import fold
 
@@ -47,7 +48,7 @@ def yearly_pools(
         lane_cell: cell of each lane, (lanes,).
         total: the model's sum that is returned for each year; None: none.
         dtype: floating type of the run.
-        backend: `auto`, `xla` or `cpu`.
+        backend: `auto`, `xla`, `cpu` or `gpu`.
 
     Yields:
         After each year: the pools at its end, (lanes, pools), and its total, (lanes,), or None.
@@ -55,15 +56,17 @@ def yearly_pools(
     record: Any = model.observed
     nothing = [record(*[np.zeros(1)] * len(record._fields))] * len(weather)
     fixed = np.zeros(YEAR_ROWS, int)
-    table = day_tables(list(weather), nothing, dtype, weather_row=fixed, observed_row=fixed)
-    values = model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T))
-    now = model.first_state(jnp.asarray(np.asarray(pools, dtype).T))
-    cells = jnp.asarray(lane_cell, jnp.int32)
+    with device_of(backend):
+        table = day_tables(list(weather), nothing, dtype, weather_row=fixed, observed_row=fixed)
+        values = model.inputs_of_values(jnp.asarray(np.asarray(parameters, dtype).T))
+        now = model.first_state(jnp.asarray(np.asarray(pools, dtype).T))
+        cells = jnp.asarray(lane_cell, jnp.int32)
     for year in years:
         count = year.stop - year.start
         rows = np.pad(np.arange(year.start, year.stop, dtype=np.int32), (0, YEAR_ROWS - count), "edge")
         live = np.repeat((np.arange(YEAR_ROWS) < count)[:, None], len(weather), 1)
-        data = table._replace(weather_row=jnp.asarray(rows), live=jnp.asarray(live, table.live.dtype))
-        now, amount = _year(model, values, now, data, cells, total, backend)
+        with device_of(backend):  # not while the caller has its turn
+            data = table._replace(weather_row=jnp.asarray(rows), live=jnp.asarray(live, table.live.dtype))
+            now, amount = _year(model, values, now, data, cells, total, backend)
         ends = [np.asarray(getattr(now, pool.name)) for pool in model.pools]
         yield np.stack(ends, 1).astype(float), None if total is None else np.asarray(amount, float)
