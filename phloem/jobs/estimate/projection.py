@@ -180,13 +180,14 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     return warnings
 
 
-def describe(campaign: Campaign, needs: Projection, timed: bool = True) -> list[str]:
+def describe(campaign: Campaign, needs: Projection, timed: bool = True, device: str = "") -> list[str]:
     """Return a projection for people, with what quality control found.
 
     Args:
         campaign: planned.
         needs: as `project` gives them.
         timed: whether its times rest on a pace; else they are left out.
+        device: whose pace it is, and how it is known; empty for a core of this machine.
     """
     configuration = campaign.configuration
     optimiser, members = configuration.optimiser, configuration.campaign.members
@@ -198,10 +199,10 @@ def describe(campaign: Campaign, needs: Projection, timed: bool = True) -> list[
         f"  tiles {needs.tiles}, workers {needs.workers}, engine {configuration.engine.name}",
     ]
     if timed:
-        lines.append(
-            f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {needs.rate:.2f} microseconds a gradient of a "
-            f"year; longest tile {duration(needs.longest_tile_seconds)}"
-        )
+        rate = f"{needs.rate:{'.2f' if needs.rate > 1 else '.2g'}} microseconds a gradient of a year"
+        whose = f" ({device})" if device else ""
+        longest = duration(needs.longest_tile_seconds)
+        lines.append(f"  {often}{needs.core_hours:.2f} {hours_of(campaign)} at {rate}{whose}; longest tile {longest}")
     if not timed:
         lines.append("  how long it takes is not known before this machine's pace is: phloem plan measures it, once")
     elif configuration.engine.name == "slurm":

@@ -17,6 +17,7 @@ from phloem.io.campaign.tiles import Commit, Commits, TileState, commits_in, dia
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.run.device_losses import lost_devices
+from phloem.jobs.tile.computed_on import sum_up
 from phloem.jobs.tile.failures import MENDS, TileFailures, stopped, tile_failures
 from phloem.names import STATUS
 
@@ -43,6 +44,7 @@ class CampaignState:
         seconds: of all ended attempts, by how they ended.
         set_aside: cells that were set aside: tile, cell, class, message.
         devices: that were lost: host, device, message.
+        computed_on: what computed committed tiles, as `phloem.jobs.tile.computed_on.sum_up` gives it.
         verified: whether every byte of the tile files was read.
     """
 
@@ -54,6 +56,7 @@ class CampaignState:
     seconds: Counter[str] = field(default_factory=Counter)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     devices: list[dict[str, str]] = field(default_factory=list)
+    computed_on: list[dict[str, Any]] = field(default_factory=list)
     verified: bool = False
 
     def count_lanes(self, lanes: Mapping[str, int], before: Iterable[str] = ()) -> None:
@@ -101,6 +104,9 @@ def read_state(
         state.corrupt = {tile: f"{there[tile]}: no journal knows it" for tile in present if tile not in commits}
     state.done = [tile for tile in present if tile not in state.corrupt] if state.corrupt else present
     _count(campaign, state, {tile: _commit(campaign, tile, commits) for tile in state.done}, events)
+    done = set(state.done)
+    on = {event["tile"]: event["on"] for event in events if "on" in event and event["tile"] in done}
+    state.computed_on = sum_up(on.values())
     _read_attempts(campaign, state, verdict)
     return state
 
@@ -250,6 +256,7 @@ def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
         "set_aside": [{key: event[key] for key in ("tile", "cell", "class", "message")} for event in state.set_aside],
         "devices_lost": state.devices,
         "corrupt": {str(tile): reason for tile, reason in state.corrupt.items()},
+        "computed_on": state.computed_on,
         "stopped": stopped(campaign.paths),
         "verified": state.verified,
     }

@@ -9,6 +9,7 @@ from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
 from phloem.jobs.run.device_losses import describe_lost
 from phloem.jobs.run.state import read_state, summary
+from phloem.jobs.tile.computed_on import in_words
 from phloem.jobs.tile.failures import describe_classes
 
 MAX_LISTED_TILES = 20
@@ -45,6 +46,8 @@ def show(campaign: Campaign, document: dict[str, Any]) -> str:
         lines.append(f"queue  tasks of round {queue['round']}: {tasks}{why}; jobs {', '.join(queue['jobs'])}")
     if hours:
         lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
+    if devices := in_words(document["computed_on"]):
+        lines.append(f"computed on: {devices}")
     if tiles["running"]:
         lines.append(
             f"pace   {document['steps_per_second']:.0f} steps a second, ETA {duration(document['eta_seconds'])}"

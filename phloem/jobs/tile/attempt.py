@@ -24,6 +24,7 @@ from phloem.io.files.journals import append_event
 from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.kind_of_work import Arrays, Lane, TileWork
+from phloem.jobs.tile.computed_on import computed_on
 from phloem.jobs.tile.failures import classify, keep_traceback, tells_of_tile
 from phloem.jobs.tile.lost_devices import lost_devices_named
 from phloem.jobs.tile.tile_task import TileTask
@@ -165,7 +166,10 @@ class TileAttempt:
             attributes,
             on_full=self.pause,
             worker=self.worker,
-            facts={"seconds": round(time.monotonic() - self.started, 1)},
+            facts={
+                "seconds": round(time.monotonic() - self.started, 1),
+                "on": computed_on(self.configuration.experiment.time_loop, self.task.devices, self.node),
+            },
         )
         drop_checkpoint(self.paths, self.tile)
         counts = self.counts(arrays)
