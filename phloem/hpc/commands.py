@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from phloem.hpc.tasks import EngineError
+
+LEFT_BEHIND_SECONDS = 2.0
+"""How long a killed command is waited for: one that sits in a driver's call ends when that call does, or never."""
 
 COMMAND_SECONDS = 60.0
 """How long a command of a batch system may take: its own timeouts are around 10 s (measured, SLURM 22.05)."""
@@ -21,7 +25,7 @@ def run_command(
 
     Args:
         command: program and arguments; no shell reads them.
-        seconds: after this long the command is killed.
+        seconds: after this long the command is killed, and left behind where even that does not end it.
         environment: all of its variables; by default those of this process.
 
     Raises:
@@ -30,11 +34,11 @@ def run_command(
     words = [os.fspath(word) for word in command]
     shown = " ".join(words)
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             words,
-            capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=seconds,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
             encoding="utf-8",
             errors="surrogateescape",
@@ -43,11 +47,26 @@ def run_command(
         raise EngineError(f"`{shown}` could not be started: {error.strerror}; is it on PATH?") from error
     except ValueError as error:
         raise EngineError(f"`{shown!r}` cannot be a command: {error}") from error
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"`{shown}` did not answer within {seconds:g} s and was stopped") from error
-    if done.returncode:
-        output = "\n".join(text for text in (done.stderr.strip(), done.stdout.strip()) if text)
+    finally:
+        _end(process)
+    if process.returncode:
+        output = "\n".join(text for text in (stderr.strip(), stdout.strip()) if text)
         raise EngineError(
-            f"`{shown}` failed with status {done.returncode}: {output or 'it said nothing'}", output, answered=True
+            f"`{shown}` failed with status {process.returncode}: {output or 'it said nothing'}", output, answered=True
         )
-    return done.stdout
+    return stdout
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a process that has not ended, wait for it a little, and close its pipes."""
+    if process.poll() is None:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEFT_BEHIND_SECONDS)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

@@ -17,12 +17,14 @@ from phloem.io.drivers.tower_arrays import TIME_UNITS
 from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.io.monthly.cell_months import CellMonths, read_cell_months
 from phloem.jobs.config.parameters_file import ALL_MEMBERS, check_parameters, choose_members, read_columns
+from phloem.jobs.estimate.auto_backend import settle_backend
 from phloem.jobs.single_cell import check_choices, check_out
 from phloem.kernels.models.dalec_monthly.file_names import OTHER_NAMES, OUTPUT_QUANTITIES, TABLES
 from phloem.kernels.models.dalec_monthly.forcing_terms import MONTH, weather
 from phloem.kernels.models.dalec_monthly.mode_switches import switches
 from phloem.kernels.models.dalec_monthly.monthly_step import monthly_dalec
 from phloem.kernels.simulate.daily_outputs import trajectory
+from phloem.kernels.time_loop.backends import device_of
 from phloem.kernels.time_loop.day_tables import day_tables
 from phloem.model_tables import Quantity
 from phloem.version import VERSION
@@ -194,12 +196,13 @@ def run_months(
     lengths = np.full(count, MONTH) if months.edges is None else months.edges[:, 1] - months.edges[:, 0]
     terms = weather(months.time, months.doy, months.latitude, months.forcing, months.reference, lengths, switches(mode))
     tables = day_tables([terms], [model.observed(np.zeros(count))], np.dtype(precision))
-    columns = jnp.asarray(values.T.astype(precision))
-    known = len(TABLES.parameters)
-    found = trajectory(
-        model, model.inputs_of_values(columns[:known]), model.first_state(columns[known:]), tables,
-        jnp.zeros(len(values), jnp.int32), backend=backend,
-    )  # fmt: skip
+    known, backend = len(TABLES.parameters), settle_backend(backend, precision)
+    with device_of(backend):
+        columns = jnp.asarray(values.T.astype(precision))
+        found = trajectory(
+            model, model.inputs_of_values(columns[:known]), model.first_state(columns[known:]), tables,
+            jnp.zeros(len(values), jnp.int32), backend=backend,
+        )  # fmt: skip
     outputs = {name: np.asarray(getattr(found, name))[:count].T for name in OUTPUT_QUANTITIES}
     for name, series in outputs.items():
         if (odd := np.argwhere(~np.isfinite(series))).size:

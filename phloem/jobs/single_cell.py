@@ -23,13 +23,14 @@ from phloem.io.files.netcdf import CONVENTIONS, write_netcdf
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
 from phloem.jobs.config.parameters_file import ALL_MEMBERS, read_parameters, write_parameters
 from phloem.jobs.config.toml_file import validate
+from phloem.jobs.estimate.auto_backend import settle_backend
 from phloem.jobs.evaluation import Evaluation
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.models.model import Model
 from phloem.kernels.objective.objective import SiteData, nnse
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.simulate.daily_outputs import trajectory
-from phloem.kernels.time_loop.backends import BACKENDS
+from phloem.kernels.time_loop.backends import BACKENDS, device_of
 from phloem.kernels.time_loop.fold import fold
 from phloem.model_tables import ModelTables, Quantity
 from phloem.version import VERSION
@@ -157,11 +158,12 @@ def simulate_cell(cell: Cell, values: np.ndarray, experiment: Calibration) -> An
         All outputs of the model, each (members, days).
     """
     model, prepared = experiment.objective().model, experiment.site(cell)
-    p, q = _split(values, experiment)
-    data = site_data([prepared], np.dtype(experiment.precision))
-    first = model.first_state(q)
-    lanes, backend = jnp.zeros(len(values), jnp.int32), experiment.time_loop
-    outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, lanes, backend=backend)
+    backend = settle_backend(experiment.time_loop, experiment.precision)
+    with device_of(backend):
+        p, q = _split(values, experiment)
+        data = site_data([prepared], np.dtype(experiment.precision))
+        first, lanes = model.first_state(q), jnp.zeros(len(values), jnp.int32)
+        outputs = trajectory(model, model.inputs_of_values(p), first, data.tables, lanes, backend=backend)
     return type(outputs)(*(np.asarray(field)[: prepared.days].T for field in outputs))
 
 
@@ -270,16 +272,17 @@ def evaluate_cell(
         members: numbers of the members, (members,); by default from 0.
     """
     tables, model, dtype = experiment.tables, experiment.objective().model, np.dtype(experiment.precision)
-    prepared = experiment.site(cell)
-    windows = {name: site_data([prepared], dtype, name) for name in ("calibration", "validation")}
-    parts, fixed = _split(values, experiment), (model, tables.streams, backend)
-    slopes = None
-    if gradient:
-        (_, (loss, scores)), by_group = _slopes_of(*parts, windows["calibration"], *fixed)
-        slopes = np.concatenate([np.asarray(one) for one in by_group]).T
-    else:
-        _, (loss, scores) = _scores_of(*parts, windows["calibration"], *fixed)
-    _, (_, later) = _scores_of(*parts, windows["validation"], *fixed)
+    prepared, slopes = experiment.site(cell), None
+    backend = settle_backend(backend, experiment.precision)
+    with device_of(backend):
+        windows = {name: site_data([prepared], dtype, name) for name in ("calibration", "validation")}
+        parts, fixed = _split(values, experiment), (model, tables.streams, backend)
+        if gradient:
+            (_, (loss, scores)), by_group = _slopes_of(*parts, windows["calibration"], *fixed)
+            slopes = np.concatenate([np.asarray(one) for one in by_group]).T
+        else:
+            _, (loss, scores) = _scores_of(*parts, windows["calibration"], *fixed)
+        _, (_, later) = _scores_of(*parts, windows["validation"], *fixed)
     axis = {"member": np.arange(len(values)) if members is None else members}
 
     def by_stream(scores: dict[str, jax.Array], window: str, name: str) -> xr.DataArray:

@@ -60,6 +60,7 @@ class CampaignFacts:
         failures: Failure class -> attempts, tiles and the command that mends it.
         set_aside: Cells that were given up: cell, class and message of each.
         versions: Name -> version of what computed or wrote this.
+        computed_on: GPUs and other devices that computed its tiles; empty where none was a GPU.
     """
 
     name: str
@@ -77,6 +78,7 @@ class CampaignFacts:
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     set_aside: Sequence[Mapping[str, Any]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    computed_on: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.run.status import status_json
 from phloem.jobs.synthetic.transect import read_truth
+from phloem.jobs.tile.computed_on import in_words
 
 PACKAGES = ("jax", "matplotlib", "netCDF4", "numpy")
 """Packages whose versions a report names."""
@@ -66,6 +67,7 @@ def campaign_facts(campaign: Campaign, costs: Mapping[str, int] | None = None, m
         hours={name: hours for name, hours in state["hours"].items() if hours},
         failures=state["failures_by_class"],
         set_aside=state["set_aside"],
+        computed_on=in_words(state["computed_on"]),
         versions={"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
     )
 

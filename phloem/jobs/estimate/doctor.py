@@ -11,32 +11,45 @@ from typing import Any
 
 import psutil
 
+from phloem.hpc.gpu_driver import list_gpus_apart
 from phloem.hpc.usable_cores import allocated, usable_cores
 from phloem.jobs.config.paths import data_root
 from phloem.jobs.estimate.check import Check, CheckFinding, run_check
-from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
+from phloem.jobs.estimate.engine_checks import check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
+from phloem.jobs.estimate.gpu_checks import check_gpus, check_gradients, device_files, gpu_names, gpus_of_jax
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
 
 
 def examine(folder: Path) -> list[Check]:
-    """Look at the machine, and at the folder where campaigns would go."""
+    """Look at the machine, and at the folder where campaigns would go.
+
+    GPUs are looked at by processes of their own: this one has no context on any, which one in exclusive mode would not
+    give to two, and it does not hang where a driver does.
+    """
+    listing, files = list_gpus_apart(), device_files()
+    there = bool(listing.gpus or files)
+    seen, why_unseen = gpus_of_jax() if there else ([], "")
+    names = gpu_names(listing, files) if there else []
+    gradients = [run_check("gpu gradient", lambda: check_gradients(names))] if names else []
+    _compute_on_processors()
     engines = [run_check("ray", check_ray), run_check("mpi", check_mpi), run_check("slurm", check_slurm)]
     return [
         Check("phloem", CheckFinding("ok", VERSION)),
         run_check("python", _python),
         run_check("packages", _packages),
         run_check("processor", _processor),
-        run_check("devices", _devices),
-        run_check("gpus", lambda: check_gpus(_seen_gpus())),
+        run_check("devices", lambda: _devices(seen)),
+        run_check("gpus", lambda: check_gpus(listing, files, seen, why_unseen)),
         run_check("compiler", _compiler),
         run_check("file system", lambda: check_folder(folder)),
         run_check("data", _data),
         run_check("engines", lambda: _engines(engines)),
         *engines,
         run_check("gradient", _gradient),
+        *gradients,
         run_check("kernels", check_kernel_cache),  # after the gradient, which makes the folder
         run_check("programs", check_program_cache),
     ]
@@ -58,17 +71,19 @@ def _processor() -> CheckFinding:
     return CheckFinding("ok", f"{usable_cores()} cores usable{why}, {memory:.1f} GiB of memory")
 
 
-def _devices() -> CheckFinding:
+def _compute_on_processors() -> None:
+    """Keep this process off the GPUs."""
     import jax
 
-    return CheckFinding("ok", ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices()))
+    jax.config.update("jax_platforms", "cpu")
 
 
-def _seen_gpus() -> int:
-    """GPUs that JAX sees; it has been asked for its devices before."""
+def _devices(seen: Sequence[str]) -> CheckFinding:
+    """Name the devices of this process, and the GPUs that JAX sees in another."""
     import jax
 
-    return sum(device.platform == "gpu" for device in jax.local_devices())
+    names = [f"{device.platform}:{device.id}" for device in jax.local_devices()]
+    return CheckFinding("ok", ", ".join([*names, *(f"gpu:{number} ({kind})" for number, kind in enumerate(seen))]))
 
 
 def _compiler() -> CheckFinding:

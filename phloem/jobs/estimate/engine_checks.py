@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 
 from phloem.hpc.commands import run_command
 from phloem.hpc.mpi_engine import AS_ROOT, find_launcher
@@ -97,29 +96,6 @@ def check_slurm() -> CheckFinding:
     return CheckFinding(
         "ok", f"submitit {version}, {', '.join(kinds)}", facts={**facts, "arrays": cluster.max_array_size}
     )
-
-
-def check_gpus(seen: int, devices: Path = Path("/dev")) -> CheckFinding:
-    """Look for GPUs.
-
-    Args:
-        seen: how many JAX sees.
-        devices: folder of device files.
-    """
-    files = sorted(path.name for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name))
-    facts = {"devices": files, "seen_by_jax": seen}
-    if not files and not seen:
-        return CheckFinding("ok", f"none (no {devices}/nvidia0)", facts=facts)
-    if seen >= len(files):
-        return CheckFinding("ok", f"{seen}, all seen by JAX", facts=facts)
-    extras = importlib.metadata.metadata("jax").get_all("Provides-Extra") or []
-    newest = max((name for name in extras if re.fullmatch(r"cuda\d+", name)), default="cuda")
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    text = f"{len(files)} ({', '.join(files)}), of which JAX sees {seen}"
-    if hidden is not None:
-        return CheckFinding("note", f"{text}: CUDA_VISIBLE_DEVICES={hidden}", "unset CUDA_VISIBLE_DEVICES", facts)
-    jax = importlib.metadata.version("jax")
-    return CheckFinding("note", f"{text}: campaigns run on processors", f'pip install "jax[{newest}]=={jax}"', facts)
 
 
 def _package(name: str, extra: str, what: str) -> CheckFinding | None:

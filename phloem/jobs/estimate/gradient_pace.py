@@ -17,6 +17,7 @@ from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import Lane
 from phloem.jobs.progress import say
+from phloem.kernels.time_loop.checked_cards import card_of
 from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK
 from phloem.version import VERSION
@@ -27,22 +28,18 @@ ENDLESS = 10_000_000
 """Iterations that no measurement comes to the end of."""
 
 
-def pace(campaign: Campaign) -> float:
+def pace(campaign: Campaign, on_gpu: bool = False) -> float:
     """Return the microseconds that one gradient of one lane takes per simulated year, blocks being full.
-
-    It is one core's; where the campaign asks for GPUs and this machine has one, one GPU's.
 
     Args:
         campaign: whose backend, mode and precision count.
+        on_gpu: of the GPU that this process has (`phloem.jobs.estimate.gpu_pace` starts such a one), else of one core.
     """
-    gpus = campaign.configuration.engine.gpus
-    on_gpu = gpus > 0 and jax.default_backend() != "cpu"
-    if gpus and not on_gpu:
-        say("the pace is that of a core: this machine has no GPU; plan --rate states that of one")
     key, known = _key(campaign, on_gpu), _read()
     if key not in known:
         say("measuring the pace of this machine, once (plan --rate states one instead)")
-        known[key] = round(_measure(campaign, time.perf_counter if on_gpu else time.process_time), 3)
+        measured = _measure(campaign, time.perf_counter if on_gpu else time.process_time)
+        known[key] = float(f"{measured:.4g}")
         _write(known)
     return float(known[key])
 
@@ -56,7 +53,7 @@ def known_pace(campaign: Campaign) -> float | None:
 def _key(campaign: Campaign, on_gpu: bool) -> str:
     """Return the name of a pace in the file."""
     experiment, optimiser = campaign.configuration.calibration, campaign.configuration.optimiser.name
-    what = jax.devices()[0].device_kind if on_gpu else f"core time, {_processor()}"
+    what = str(card_of(jax.local_devices()[0])) if on_gpu else f"core time, {_processor()}"
     model = experiment.on_windows.objective().model.name
     return f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
 

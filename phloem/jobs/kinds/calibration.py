@@ -143,8 +143,10 @@ class Calibrations(KindOfWork):
 
     def estimate(self, campaign: Campaign, rate: float | None) -> Estimate:
         """Project hours from the pace of a gradient."""
-        from phloem.jobs.estimate.gradient_pace import pace
+        from phloem.jobs.estimate.gpu_pace import pace_of
         from phloem.jobs.estimate.projection import describe, project
 
-        needs = project(campaign, pace(campaign) if rate is None else rate)
-        return Estimate(asdict(needs), describe(campaign, needs))
+        pace = pace_of(campaign, rate)
+        needs = project(campaign, pace.microseconds)
+        facts = {**asdict(needs), "rate_device": pace.device, "rate_source": pace.source}
+        return Estimate(facts, describe(campaign, needs, device=pace.in_words()))

@@ -7,7 +7,9 @@ from typing import Any
 
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
+from phloem.jobs.run.device_losses import describe_lost
 from phloem.jobs.run.state import read_state, summary
+from phloem.jobs.tile.computed_on import in_words
 from phloem.jobs.tile.failures import describe_classes
 
 MAX_LISTED_TILES = 20
@@ -44,6 +46,8 @@ def show(campaign: Campaign, document: dict[str, Any]) -> str:
         lines.append(f"queue  tasks of round {queue['round']}: {tasks}{why}; jobs {', '.join(queue['jobs'])}")
     if hours:
         lines.append("hours  " + "  ".join(f"{name} {value:.2f}" for name, value in hours.items()) + "  (of workers)")
+    if devices := in_words(document["computed_on"]):
+        lines.append(f"computed on: {devices}")
     if tiles["running"]:
         lines.append(
             f"pace   {document['steps_per_second']:.0f} steps a second, ETA {duration(document['eta_seconds'])}"
@@ -52,6 +56,7 @@ def show(campaign: Campaign, document: dict[str, Any]) -> str:
         lines.append("       tile files were judged by name; --verify reads every byte")
     for tile, reason in list(document["corrupt"].items())[:MAX_LISTED_TILES]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
+    lines += describe_lost(document["devices_lost"])
     for name, counts in document["failures_by_class"].items():
         lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
     for tile, failure in list(document["failures"].items())[:MAX_LISTED_TILES]:

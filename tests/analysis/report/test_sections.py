@@ -17,6 +17,7 @@ from phloem.analysis.benchmark.result_files import MAX_LISTED_ROWS, write_benchm
 from phloem.analysis.report.benchmark import benchmark_maps
 from phloem.analysis.report.files import ReportFiles, slug
 from phloem.analysis.report.page import Contents, write_report
+from phloem.analysis.report.sections import facts_section
 from phloem.analysis.report_data.cell_sets import nanmedian, quantities
 from phloem.errors import InputError, WorkError
 from phloem.io.merge.at_bounds import without_bounds
@@ -331,3 +332,11 @@ def test_files_of_an_older_report_go(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "figures", "index.html"]
     assert slug("A&B <x>/..") == "A_B_x"
     assert slug("...") == "unnamed"
+
+
+def test_facts_tell_the_gpus_that_computed_and_nothing_where_none_did() -> None:
+    card = "NVIDIA H200 x 4, gpu backend, driver 580.1, NVRTC 12.9, jaxlib 0.10.2, 120 tiles"
+    body = str(facts_section(facts(computed_on=card)).body)
+    assert '<th class="left">computed on</th>' in body
+    assert card in body
+    assert "computed on" not in str(facts_section(facts()).body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phloem.hpc import mpi_engine
-from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
+from phloem.jobs.estimate.engine_checks import check_mpi, check_ray, check_slurm
 
 
 def broken_package(folder: Path, name: str, text: str) -> None:
@@ -123,19 +122,3 @@ def test_slurm_that_answers_says_its_limits(tmp_path: Path, monkeypatch: pytest.
     found = check_slurm()
     assert found.level == "ok"
     assert found.text.endswith("arrays of 1001 tasks, jobs are requeued, no accounting")
-
-
-def test_gpus_that_jax_does_not_see_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert check_gpus(0, tmp_path).level == "ok", "none, and none needed"
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    unseen = check_gpus(0, tmp_path)
-    assert unseen.level == "note"
-    assert unseen.text.startswith("2 (nvidia0, nvidia1), of which JAX sees 0")
-    assert unseen.mend.startswith('pip install "jax[cuda')
-    assert importlib.metadata.version("jax") in unseen.mend
-    assert check_gpus(2, tmp_path).text == "2, all seen by JAX"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert check_gpus(0, tmp_path).mend == "unset CUDA_VISIBLE_DEVICES"
-    json.dumps(unseen.facts)
