@@ -26,9 +26,8 @@ def advanced(backend: str) -> Lanes:
     sites = {number: made_site(128, 5 + number, STRICT) for number in range(5)}
     lanes = [(cell, member) for cell in sites for member in range(2)]
     layout = lay_out(lanes, BLOCK)
-    placed = PlacedRound(
-        local_devices(1), layout.rounds[0], {lane: n for n, lane in enumerate(lanes)}, sites, layout.cells
-    )
+    numbers = {lane: number for number, lane in enumerate(lanes)}
+    placed = PlacedRound(local_devices(1), layout.rounds[0], numbers, sites, layout.cells, BLOCK)
     cells, members = zip(*lanes, strict=True)
     start = begin(optimiser, objective.model, 0, cells, members, [{}] * len(lanes), jnp.float32, BLOCK)
     host = jax.tree.map(lambda leaf: np.array(leaf)[: len(lanes)], start)
