@@ -17,6 +17,7 @@ class Ending(StrEnum):
 
     WORKER_LOST = "worker lost"
     NODE_LOST = "node lost"
+    DEVICE_LOST = "device lost"
     FILE_SYSTEM = "file system"
     HANG = "hang"
     OUT_OF_MEMORY = "out of memory"
@@ -27,5 +28,9 @@ class Ending(StrEnum):
 FREE = (Ending.INTERRUPTED, Ending.PREEMPTED, Ending.WALLTIME, Ending.CANCELLED)
 """Ends that are nobody's fault and never count against a tile."""
 
-LOSSES = (Ending.WORKER_LOST, Ending.NODE_LOST, Ending.FILE_SYSTEM)
+LOSSES = (Ending.WORKER_LOST, Ending.NODE_LOST, Ending.DEVICE_LOST, Ending.FILE_SYSTEM)
 """Failures that count only while no checkpoint is written between them: what progresses is not the tile's fault."""
+
+LOST_MACHINES = (Ending.NODE_LOST, Ending.DEVICE_LOST)
+"""Losses of which the machine is at fault: they tell nothing of the tile, and however many are alike stop no campaign.
+A machine that was lost twice is left out."""

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly; their messages are written for the person at the keyboard."""
+"""The two ways in which a command ends badly, told to the person at the keyboard; and the loss of a device."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ class InputError(ValueError):
 
 class WorkError(RuntimeError):
     """Work that failed: exit status 1. The message says what failed and the command that mends it."""
+
+
+class DeviceLost(RuntimeError):  # noqa: N818
+    """The device of a worker is lost: no fault of the work, and nothing more is to be done with it in this process.
+
+    The message names device and machine. An engine gives that device no more work.
+    """
 
 
 def unreadable(path: Path, error: BaseException, command: str) -> WorkError:

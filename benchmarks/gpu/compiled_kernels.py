@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from phloem.kernels.time_loop.cuda.nvrtc import require_nvrtc
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.kernels.time_loop.flat_day import Text
 
-MODELS = {"site": dalec, "grid": grid_dalec}
+MODELS: dict[str, Callable[[str], Model]] = {"site": dalec, "grid": grid_dalec}
 """Model texts by the kind of their cells."""
 
 KERNELS = {"value": "VALUE", "adjoint": "ADJOINT", "tangents": "TANGENT", "trajectory": "VALUE"}

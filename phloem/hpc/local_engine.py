@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -24,7 +24,21 @@ from typing import Any
 
 import psutil
 
-from phloem.hpc.tasks import STOP_SIGNALS, Context, Engine, Outcome, StopFlag, Task, Waiting, call
+from phloem.errors import DeviceLost
+from phloem.hpc.left_behind import REAP_SECONDS, kill_and_reap, leave_behind
+from phloem.hpc.tasks import (
+    STOP_SIGNALS,
+    Context,
+    Device,
+    Engine,
+    Outcome,
+    StopFlag,
+    Task,
+    Waiting,
+    call,
+    device_here,
+    loss_of_all,
+)
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30
@@ -105,15 +119,18 @@ def without_main() -> Iterator[None]:
 
 @dataclass
 class _Slot:
-    """One worker process, what it is doing, when it was last heard, and why it was killed if it was."""
+    """One worker process, what it is doing, when it was last heard, and why and when it was killed if it was."""
 
     process: BaseProcess
     pipe: Connection
     trace: Path
     place: int
+    device: Device
     task: Task | None = None
     heard: float = 0.0
+    served: bool = False
     verdict: str = ""
+    killed: float = 0.0
 
 
 @dataclass
@@ -121,7 +138,8 @@ class LocalEngine(Engine):
     """Runs tasks in `workers` processes of this machine.
 
     Signals to the parent (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) are passed on: running tasks keep their state and stop,
-    waiting ones do not start. A worker that dies takes down its own task only, and is replaced.
+    waiting ones do not start. A worker that dies takes down its own task only, and is replaced. One whose device is
+    lost is ended, and its place gets no more work: others go on. When no place is left the flag is set.
 
     Attributes:
         workers: number of processes.
@@ -132,6 +150,8 @@ class LocalEngine(Engine):
         stopping: asked now and then; true stops as a signal does.
         hang_seconds: a busy worker that says nothing for so long is killed; 0 waits for ever.
         memory_bytes: a worker that holds more memory is killed; 0 sets no limit.
+        shunned: devices that were lost, by the place of their workers.
+        left_behind: processes that did not end when they were killed.
     """
 
     workers: int
@@ -142,6 +162,8 @@ class LocalEngine(Engine):
     stopping: Callable[[], bool] = field(default_factory=lambda: _never)
     hang_seconds: float = 0.0
     memory_bytes: int = 0
+    shunned: dict[int, Device] = field(default_factory=dict, init=False)
+    left_behind: list[int] = field(default_factory=list, init=False)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Run the tasks, in order as workers come free, and yield each outcome as it comes.
@@ -157,11 +179,11 @@ class LocalEngine(Engine):
         finally:
             for slot in slots:
                 slot.pipe.close()
+            until = time.monotonic() + GRACE_SECONDS
             for slot in slots:
-                slot.process.join(GRACE_SECONDS)
+                slot.process.join(max(0.0, until - time.monotonic()))
                 if slot.process.is_alive():
-                    slot.process.kill()
-                    slot.process.join()
+                    self._kill(slot)
             shutil.rmtree(folder, ignore_errors=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -169,7 +191,8 @@ class LocalEngine(Engine):
     def _start(self, trace: Path, place: int) -> _Slot:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (theirs, os.getpid(), {**self.environment, **self.of_slot(place)}, str(trace))
+        variables = {**self.environment, **self.of_slot(place)}
+        arguments = (theirs, os.getpid(), variables, str(trace))
         process = context.Process(target=_worker, args=arguments)
         # A worker is born with the stop signals blocked: before it has its handlers they would kill it. The resource
         # tracker must run before that, since starting it unblocks two of them (Python 3.11).
@@ -181,7 +204,14 @@ class LocalEngine(Engine):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Slot(process, ours, trace, place)
+        return _Slot(process, ours, trace, place, device_here({**os.environ, **variables}))
+
+    def _kill(self, slot: _Slot) -> bool:
+        """Kill a worker; return whether it has ended, and is not left behind."""
+        if kill_and_reap(slot.process):
+            return True
+        self.left_behind.append(slot.process.pid or 0)
+        return False
 
     def _serve(self, slots: list[_Slot], waiting: Waiting, folder: Path) -> Iterator[Outcome]:
         signalled = False
@@ -208,41 +238,88 @@ class LocalEngine(Engine):
                     slots.remove(slot)
                     slot.pipe.close()
                 elif slot.task is not None:
-                    self._watch(slot)
+                    outcome = self._watch(slot)
+                    if outcome is not None:
+                        slots.remove(slot)
+                        slot.pipe.close()
                 if outcome is not None:
-                    yield outcome
+                    yield self._shun(slots, slot, outcome) if outcome.device_lost else outcome
 
     def _assign(self, slots: list[_Slot], waiting: Waiting, folder: Path) -> None:
         """Give waiting tasks to idle workers, starting as many as are missing."""
         idle = [slot for slot in slots if slot.task is None]
-        while (idle or len(slots) < self.workers) and waiting:
+        while (idle or len(slots) < self.workers - len(self.shunned)) and waiting:
             if not idle:
-                place = min(set(range(self.workers)) - {slot.place for slot in slots})
+                place = min(set(range(self.workers)) - {slot.place for slot in slots} - set(self.shunned))
                 slots.append(self._start(folder / f"{place}-{time.monotonic_ns()}", place))
                 idle.append(slots[-1])
             slot = idle.pop()
             task = waiting.pop()
+            if task.fresh and slot.served:
+                slot = self._renew(slots, slot, folder)
             try:
                 slot.pipe.send(task)
-                slot.task, slot.heard = task, time.monotonic()
+                slot.task, slot.heard, slot.served = task, time.monotonic(), True
             except OSError:
                 waiting.put_back(task)
                 return
 
-    def _watch(self, slot: _Slot) -> None:
-        """Kill a worker that hangs or holds too much memory; its death is seen in the next round."""
-        if slot.verdict or slot.process.pid is None:
-            return
+    def _renew(self, slots: list[_Slot], slot: _Slot, folder: Path) -> _Slot:
+        """Put a new worker in the place of an idle one."""
+        slots.remove(slot)
+        slot.pipe.close()
+        slot.process.join(ABORT_SECONDS)
+        if slot.process.is_alive():
+            self._kill(slot)
+        slots.append(self._start(folder / f"{slot.place}-{time.monotonic_ns()}", slot.place))
+        return slots[-1]
+
+    def _shun(self, slots: list[_Slot], slot: _Slot, outcome: Outcome) -> Outcome:
+        """End a worker whose device is lost and give its place no more work; return the outcome of its task."""
+        if slot in slots:
+            slots.remove(slot)
+            slot.pipe.close()
+            if not self._kill(slot):
+                outcome = replace(outcome, message=f"{outcome.message}; {_left(slot)}")
+        self.shunned[slot.place] = outcome.device or slot.device
+        if len(self.shunned) >= self.workers:
+            self.devices_left = False
+            self.flag.name = self.flag.name or loss_of_all(list(self.shunned.values()))
+        return replace(outcome, device=self.shunned[slot.place])
+
+    def _watch(self, slot: _Slot) -> Outcome | None:
+        """Kill a worker that hangs or holds too much memory; its death is seen in the next round.
+
+        Returns:
+            The outcome of its task, where it was killed and does not die.
+        """
+        if slot.process.pid is None:
+            return None
+        if slot.verdict:
+            return self._unkillable(slot) if time.monotonic() - slot.killed > REAP_SECONDS else None
         silent = time.monotonic() - slot.heard
         if self.memory_bytes and (used := _resident_bytes(slot.process.pid)) > self.memory_bytes:
             limit = self.memory_bytes / 2**30
             slot.verdict = f"MemoryError:it held {used / 2**30:.2f} GiB, more than the {limit:.2f} GiB a worker may"
             slot.process.kill()
+            slot.killed = time.monotonic()
         elif self.hang_seconds and silent > self.hang_seconds:
             slot.verdict = f"Hang:it said nothing for {silent:.0f} s"
             os.kill(slot.process.pid, signal.SIGABRT)  # the interpreter says where it was
             slot.process.join(ABORT_SECONDS)
             slot.process.kill()
+            slot.killed = time.monotonic()
+        return None
+
+    def _unkillable(self, slot: _Slot) -> Outcome | None:
+        """Leave a killed worker behind that does not die: it waits in a driver, that of its device where it has one."""
+        leave_behind(slot.process)
+        self.left_behind.append(slot.process.pid or 0)
+        outcome = self._loss(slot, False)
+        if outcome is None:
+            return None
+        error = DeviceLost.__name__ if slot.device.names else outcome.error
+        return replace(outcome, error=error, message=f"{outcome.message}; {_left(slot)}")
 
     def _drain(self, slot: _Slot) -> Outcome | None:
         """Read what a busy worker has sent; return its task's outcome if it is among it."""
@@ -274,6 +351,11 @@ class LocalEngine(Engine):
             return Outcome(key, "lost", where, "MemoryError", f"{name} was killed by the system: out of memory")
         cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
         return Outcome(key, "lost", where, "WorkerLost", f"{name} was {cause}")
+
+
+def _left(slot: _Slot) -> str:
+    """Return what is to be told of a process that does not end."""
+    return f"process {slot.process.pid} does not end, not even by SIGKILL, and is left behind"
 
 
 def _where(trace: Path) -> str:

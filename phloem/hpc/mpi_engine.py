@@ -58,6 +58,16 @@ class World:
         """Return what rank 0 gives; the others' values count for nothing."""
         return self.communicator.bcast(value, root=0)
 
+    def of_machine(self, value: Any) -> tuple[int, list[Any]]:
+        """Return this rank's place among those of its machine, and what each of them gives."""
+        from mpi4py import MPI
+
+        here = self.communicator.Split_type(MPI.COMM_TYPE_SHARED)
+        try:
+            return here.rank, here.allgather(value)
+        finally:
+            here.Free()
+
     def meet(self) -> None:
         """Wait until every rank has come here."""
         self.communicator.Barrier()

@@ -9,10 +9,12 @@ import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from phloem.errors import DeviceLost, some
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -25,11 +27,13 @@ class Task:
         key: name of the task.
         function: where the callable is, `package.module:name`; it is called as `function(argument, context)`.
         argument: what it is called with; must pickle.
+        fresh: whether in a process that has made no call yet, and so holds no memory of a device.
     """
 
     key: int
     function: str
     argument: Any
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Outcome:
         value: what the function returned when done; the traceback when failed.
         error: class name of the exception when failed; else empty.
         message: what went wrong, for people.
+        device: that was lost (`DeviceLost`); empty where none was.
     """
 
     key: int
@@ -49,6 +54,38 @@ class Outcome:
     value: Any = None
     error: str = ""
     message: str = ""
+    device: Device | None = None
+
+    @property
+    def device_lost(self) -> bool:
+        """Whether the task's device is to be given no more work."""
+        return self.error == DeviceLost.__name__
+
+
+@dataclass(frozen=True)
+class Device:
+    """The devices that one worker computes on, as CUDA_VISIBLE_DEVICES words them, and their machine."""
+
+    host: str
+    names: str
+
+    def __str__(self) -> str:
+        return f"GPU {self.names} of {self.host}" if self.names else f"the device of {self.host}"
+
+
+def device_here(environment: Mapping[str, str] | None = None) -> Device:
+    """Return what a worker of this machine computes on.
+
+    Args:
+        environment: of the worker; this process's by default.
+    """
+    names = (os.environ if environment is None else environment).get("CUDA_VISIBLE_DEVICES", "")
+    return Device(os.uname().nodename, names)
+
+
+def loss_of_all(devices: Sequence[Device]) -> str:
+    """Return what stopped a run whose devices were all lost."""
+    return f"the loss of every device: {some(list(map(str, devices)))}"
 
 
 class EngineError(RuntimeError):
@@ -154,7 +191,9 @@ def call(task: Task, context: Context) -> Outcome:
         return Outcome(task.key, "failed", error="MemoryError", message=str(error) or "out of memory")
     except Exception as error:
         trace = "".join(traceback.format_exception(error))
-        return Outcome(task.key, "failed", value=trace, error=type(error).__name__, message=str(error))
+        name, message = type(error).__name__, str(error) or type(error).__name__
+        device = device_here() if isinstance(error, DeviceLost) else None
+        return Outcome(task.key, "failed", trace, name, message, device)
 
 
 class Engine(ABC):
@@ -162,11 +201,15 @@ class Engine(ABC):
 
     Attributes:
         on_report: called with (task key, message) for each report of a task.
-        flag: set by a stop signal, or by whoever wants the run to end.
+        flag: set by a stop signal, by whoever wants the run to end, or when no device is left.
+        devices_left: whether there is any to give work to: those that were lost are given none.
+        left_behind: processes that do not end, not even by SIGKILL: nobody waits for them.
     """
 
     on_report: Callable[[int, Any], None]
     flag: StopFlag
+    devices_left: bool = True
+    left_behind: Sequence[int] = ()
 
     @abstractmethod
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:

@@ -26,7 +26,8 @@ from typing import Any
 
 import psutil
 
-from phloem.hpc.ray_engine.worker import HERE, SILENCE_SECONDS, Mailbox, attempt
+from phloem.hpc.gpus import visible_gpus
+from phloem.hpc.ray_engine.worker import HERE, LOST, SILENCE_SECONDS, Mailbox, attempt
 from phloem.hpc.tasks import Outcome, Task
 
 POLL_SECONDS = 0.1
@@ -98,8 +99,8 @@ class Driver:
     """Takes tasks from a pipe, has Ray run them, and sends outcomes and reports back.
 
     Messages in are (kind, content): `task`, `stop`. Messages out are (kind, key, content): `limit` (how many tasks may
-    be in flight), `begun`, `report`, `outcome` (content None: stopped before it began) and `error` (the engine cannot
-    go on).
+    be in flight), `begun`, `report`, `outcome` (content None: stopped before it began), `spent` (no device is left) and
+    `error` (the engine cannot go on).
     """
 
     def __init__(self, pipe: Connection, settings: RaySettings) -> None:
@@ -107,6 +108,7 @@ class Driver:
         self._pipe = pipe
         self._inbox: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
         self._running: dict[Any, Task] = {}
+        self._keepers: list[Any] = []
         self._heard: dict[int, float] = {}
         self._letter: Any = None
         self._stopping = False
@@ -141,6 +143,7 @@ class Driver:
         if not self.settings.address:
             cpus = math.ceil(self.settings.workers * self.settings.cpus_per_task)
             local = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            local |= {"num_gpus": len(visible_gpus())} if self.settings.gpus_per_task else {}
             local |= {"_temp_dir": self.settings.folder, "_node_ip_address": "127.0.0.1"}
         ray.init(
             address=self.settings.address or "local",
@@ -252,8 +255,21 @@ class Driver:
                 if key not in self._heard:
                     self._say("begun", key, None)
                 self._heard[key] = time.monotonic()
+            elif kind == LOST:
+                self._keep_device(key, content)
             else:
                 self._say(kind, key, content)
+
+    def _keep_device(self, key: int, outcome: Outcome) -> None:
+        """Pass on the outcome of a task whose device is lost; its worker keeps the device from other tasks."""
+        reference = next((one for one, task in self._running.items() if task.key == key), None)
+        if reference is None:
+            return
+        del self._running[reference]
+        self._heard.pop(key, None)
+        self._keepers.append(reference)
+        self._say("outcome", key, outcome)
+        self._counted_at = -math.inf
 
     def _count_slots(self) -> None:
         """Tell the campaign how many tasks the nodes hold; give up when none has held one for too long."""
@@ -267,6 +283,11 @@ class Driver:
             raise NodeGone("Ray no longer counts the driver's node among the living")
         nodes = list(alive.values())
         slots = sum(map(self.settings.slots, nodes))
+        if self._keepers:
+            _, self._keepers = ray.wait(self._keepers, num_returns=len(self._keepers), timeout=0)
+            if slots and slots <= len(self._keepers):
+                self._say("spent", 0, None)
+            slots = slots and max(1, slots - len(self._keepers))
         if slots:
             self._fitting = time.monotonic()
         elif time.monotonic() - self._fitting >= self.settings.node_seconds and self._deadline == math.inf:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.hpc.ray_engine.driver import GRACE_SECONDS, Message, RaySettings, end_session
-from phloem.hpc.tasks import STOP_SIGNALS, Engine, EngineError, Outcome, StopFlag, Task, Waiting
+from phloem.hpc.tasks import STOP_SIGNALS, Device, Engine, EngineError, Outcome, StopFlag, Task, Waiting, loss_of_all
 from phloem.hpc.usable_cores import usable_cores
 
 POLL_SECONDS = 0.5
@@ -47,6 +47,8 @@ LONGEST_FOLDER = 40
 class RayEngine(Engine):
     """Runs tasks in Ray workers. Ray itself tries a task again whose worker or node died, `worker_retries` times.
 
+    A task with GPUs has a process of its own, as Ray's are that ask for one.
+
     Signals to the campaign's process (SIGTERM, SIGINT, SIGUSR1, SIGUSR2) set the flag: running tasks are asked to keep
     their state and stop, waiting ones do not start. Ray runs below a driver process of its own
     (`ray_engine.driver`), never in the campaign's.
@@ -62,6 +64,7 @@ class RayEngine(Engine):
         node_seconds: how long the cluster may be without any node that is large enough for a task.
         cpus_per_task: cores that a task is given.
         gpus_per_task: devices that a task is given.
+        shunned: devices that were lost; workers that do nothing else keep them from other tasks.
     """
 
     workers: int
@@ -73,6 +76,7 @@ class RayEngine(Engine):
     node_seconds: float = 60.0
     cpus_per_task: float = 1
     gpus_per_task: float = 0
+    shunned: list[Device] = field(default_factory=list, init=False)
     _fruitless: int = field(default=0, init=False)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
@@ -151,10 +155,15 @@ class RayEngine(Engine):
                         self.on_report(key, content)
                     elif kind == "error":
                         raise EngineError(content)
+                    elif kind == "spent":
+                        self.devices_left = False
+                        self.flag.name = self.flag.name or loss_of_all(self.shunned)
                     else:
                         del running[key]
                         begun.discard(key)
                         if content is not None:
+                            if content.device is not None:
+                                self.shunned.append(content.device)
                             yield content
         except _DriverDied as death:
             self._fruitless = 0 if useful else self._fruitless + 1

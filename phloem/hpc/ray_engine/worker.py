@@ -14,7 +14,10 @@ from phloem.hpc.tasks import STOP_SIGNALS, Context, Outcome, StopFlag, Task, cal
 SILENCE_SECONDS = 10.0
 """A driver that has not answered for so long is taken for gone: the task keeps its state and stops."""
 
-HERE, REPORT = "here", "report"
+HOLD_SECONDS = 60.0
+"""Between two turns of a worker that keeps a lost device."""
+
+HERE, REPORT, LOST = "here", "report", "lost"
 
 
 class Mailbox:
@@ -23,11 +26,17 @@ class Mailbox:
     def __init__(self) -> None:
         self._letters: list[tuple[str, int, Any]] = []
         self._stopping = False
+        self._over: set[str] = set()
 
-    def tell(self, letters: list[tuple[str, int, Any]]) -> bool:
-        """Take the letters of a task; return whether it should stop."""
+    def tell(self, letters: list[tuple[str, int, Any]], task: str = "") -> bool:
+        """Take the letters of a task; return whether it should stop.
+
+        A task that has said that its device is lost is over: where its worker is killed then, Ray tries it again.
+        """
         self._letters += letters
-        return self._stopping
+        if any(kind == LOST for kind, _, _ in letters):
+            self._over.add(task)
+        return self._stopping or task in self._over
 
     def collect(self, stopping: bool) -> list[tuple[str, int, Any]]:
         """Hand the driver what came since it last asked; `stopping` is what workers are told from now on."""
@@ -46,10 +55,11 @@ class Line:
         flag: set when the driver asks to stop, or is gone.
     """
 
-    def __init__(self, mailbox: Any, key: int, period: float, flag: StopFlag) -> None:
+    def __init__(self, mailbox: Any, key: int, task: str, period: float, flag: StopFlag) -> None:
         self.flag = flag
         self._mailbox = mailbox
         self._key = key
+        self._task = task
         self._period = period
         self._letters: deque[tuple[str, int, Any]] = deque([(HERE, key, None)])
         self._heard = time.monotonic()
@@ -62,9 +72,9 @@ class Line:
         self._thread.start()
         self._answered.wait()
 
-    def send(self, message: Any) -> None:
-        """Put a report on its way."""
-        self._letters.append((REPORT, self._key, message))
+    def send(self, message: Any, kind: str = REPORT) -> None:
+        """Put a report on its way, or the outcome of a task whose device is lost."""
+        self._letters.append((kind, self._key, message))
 
     def close(self) -> None:
         """Send what is left, and end."""
@@ -85,7 +95,7 @@ class Line:
 
         letters = [self._letters.popleft() for _ in range(len(self._letters))]
         try:
-            if ray.get(self._mailbox.tell.remote(letters), timeout=SILENCE_SECONDS):
+            if ray.get(self._mailbox.tell.remote(letters, self._task), timeout=SILENCE_SECONDS):
                 self._stop("the driver")
                 self._letters.append((HERE, self._key, None))
             self._heard = time.monotonic()
@@ -102,6 +112,9 @@ class Line:
 def attempt(task: Task, mailbox: Any, period: float) -> Outcome | None:
     """Make a task's call in this Ray worker.
 
+    Where the device is lost this does not return: Ray would give the device to the next task. The outcome goes through
+    the mailbox, and the worker, which computes nothing any more, keeps the device until the driver is gone.
+
     Args:
         task: what to call.
         mailbox: handle of the driver's `Mailbox`.
@@ -110,16 +123,24 @@ def attempt(task: Task, mailbox: Any, period: float) -> Outcome | None:
     Returns:
         The outcome; nothing if the driver was stopping before the call was made.
     """
+    import ray
+
     flag = StopFlag()
     before = flag.install()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    line = Line(mailbox, task.key, period, flag)
+    name = ray.get_runtime_context().get_task_id() or ""
+    line = Line(mailbox, task.key, name, period, flag)
     line.open()
     try:
         if flag:
             return None
-        return call(task, Context(f"{os.uname().nodename}-{os.getpid()}", flag, os.getppid(), line.send))
+        outcome = call(task, Context(f"{os.uname().nodename}-{os.getpid()}", flag, os.getppid(), line.send))
+        if outcome.device_lost:
+            line.send(outcome, LOST)
     finally:
         line.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+    while outcome.device_lost:
+        time.sleep(HOLD_SECONDS)
+    return outcome

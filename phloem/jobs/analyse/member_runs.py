@@ -18,7 +18,7 @@ from phloem.kernels.objective.site import Site
 from phloem.kernels.simulate.outputs_from_day import outputs_from_day
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.model_tables import ModelTables
-from phloem.sharding.lanes.blocks import BLOCK
+from phloem.sharding.lanes.blocks import runs_at_once
 
 WINDOWS = ("calibration", "validation")
 
@@ -84,7 +84,7 @@ def late_runs(
     model = experiment.forward_model()
     planned = {cell.name: cell for cell in members.campaign.cells}
     width = members.good.shape[1]
-    share = max(2, BLOCK // width)
+    share = max(2, runs_at_once(experiment.time_loop) // width)
     longest = max((members.campaign.cells[n].days for n in range(len(members.campaign.cells))), default=0)
     with ProgressBar(f"simulating {members.name}", len(places)) as bar:
         for begin in range(0, len(places), share):
@@ -205,7 +205,8 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
     planned = {cell.name: cell for cell in members.campaign.cells}
     count, width = members.good.shape
     pools = np.full((count, width, len(wanted), members.pools.shape[2]), np.nan, np.float32)
-    share = max(2, 4 * BLOCK // width)
+    block = runs_at_once(experiment.time_loop)
+    share = max(2, 4 * block // width)
     with ProgressBar(f"pools of {members.name}", count) as bar:
         for begin in range(0, count, share):
             INTERRUPTS.check()
@@ -216,7 +217,7 @@ def pools_at(members: Members, years: Sequence[int]) -> np.ndarray:
             seats = [(n, m) for n in range(len(part)) for m in np.flatnonzero(members.good[begin + n]).tolist()]
             if not seats:
                 continue
-            size = ceil_div(share * width, BLOCK) * BLOCK
+            size = ceil_div(share * width, block) * block
             lanes = (seats * size)[:size]
             runs = yearly_pools(
                 model, weather, _spans(sites[0])[: max(wanted) + 1],

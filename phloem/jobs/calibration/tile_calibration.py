@@ -25,7 +25,7 @@ from phloem.kernels.optimise.lanes import DIVERGED, MAX_REDRAWS, RUNNING, Lanes,
 from phloem.kernels.optimise.optimiser import begin
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import BLOCK, Block, lay_out
+from phloem.sharding.lanes.blocks import BLOCK, Block, fitted_table, fitted_width, lay_out, widest_block
 from phloem.sharding.lanes.device_rounds import PlacedRound, Program, advance_program
 from phloem.sharding.lanes.devices import local_devices
 from phloem.sharding.lanes.memory import projected_bytes
@@ -39,13 +39,14 @@ MAX_EARLIER_REDRAWS = np.iinfo(np.int8).max - MAX_REDRAWS
 """Redraws that a lane may bring along: a tile file counts them in a byte."""
 
 
-def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
+def block_bytes(configuration: Configuration, days: int, cells: int, width: int = BLOCK) -> int:
     """Project the memory that a device needs for a block.
 
     Args:
         configuration: of the campaign.
         days: of the longest record.
         cells: cells in the block.
+        width: lanes of the block.
     """
     experiment, optimiser = configuration.calibration, configuration.optimiser
     model: Any = experiment.objective().model
@@ -61,7 +62,7 @@ def block_bytes(configuration: Configuration, days: int, cells: int) -> int:
         len(model.weather._fields) + len(model.observed._fields) + 1,
         len(model.state._fields),
         SEGMENT,
-        BLOCK,
+        width,
         size,
         experiment.backend,
         lane=numbers * size
@@ -131,9 +132,12 @@ class TileCalibration:
         self._objectives = [experiment.on_windows.objective()] * len(self.optimiser.windows) + [self.objective]
         self.dtype = np.dtype(experiment.precision)
         self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
-        self.in_flight = devices * BLOCK if in_flight is None else in_flight
-        if not 1 <= self.in_flight <= devices * BLOCK:
-            raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {devices * BLOCK}")
+        cores = getattr(self.devices[0], "core_count", None)
+        self._widest = widest_block(experiment.backend, cores, configuration.engine.lanes)
+        most = devices * self._widest
+        self.in_flight = most if in_flight is None else in_flight
+        if not 1 <= self.in_flight <= most:
+            raise ValueError(f"{in_flight} lanes in flight, where {devices} devices hold 1 to {most}")
         self._cells, self._members = list(cells), members
         self._sites = {position: experiment.site(cells[position]) for position, _ in self.lanes}
         plain = self._sites
@@ -143,9 +147,9 @@ class TileCalibration:
             {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.optimiser.windows
         ]
         self._windows.append(self._sites)
-        # Days that nobody lives cost the cpu backend nothing, so that one program can serve all windows.
-        self._days = max(one.days for one in plain.values()) if experiment.backend == "cpu" else 0
-        self._table = lay_out(self.lanes, self.in_flight).cells
+        # Days that nobody lives cost the generated kernels nothing, so that one program can serve all windows.
+        self._days = max(one.days for one in plain.values()) if experiment.backend != "xla" else 0
+        self._table = lay_out(self.lanes, self.in_flight, self._widest).cells
         self._numbers = {lane: number for number, lane in enumerate(self.lanes)}
         self._state = self._first(configuration.campaign.seed, [lane.redraws for lane in taken], near)
         self._lay_out()
@@ -178,7 +182,10 @@ class TileCalibration:
         running, stages = self._state.phase == RUNNING, np.asarray(self.optimiser.stage(self._state))
         self._stage = int(np.bincount(stages[running]).argmax()) if running.any() else 0
         taken = running & (stages == self._stage)
-        self.layout = lay_out([lane for lane, yes in zip(self.lanes, taken, strict=True) if yes], self.in_flight)
+        walking = [lane for lane, yes in zip(self.lanes, taken, strict=True) if yes]
+        self.layout = lay_out(walking, self.in_flight, self._widest)
+        if self._widest > BLOCK:
+            self._table = fitted_table(self.layout.cells, self.layout.width)
         while self._table < self.layout.cells:  # few sizes, since each has a program of its own
             self._table *= 2
         self.device_round: DeviceRound | None = None
@@ -211,13 +218,13 @@ class TileCalibration:
         days = max(
             (self._sites[cell].days for one in self.layout.rounds for block in one for cell in block.cells), default=0
         )
-        return block_bytes(self._configuration, days, self._table)
+        return block_bytes(self._configuration, days, self._table, self.layout.width)
 
     def advance(self, steps: int) -> int:
         """Take up to `steps` steps in every running lane of the round; waits for the devices once.
 
         A round ends when its lanes are done with their window, or sooner: where fewer than half of them still walk and
-        others wait, all are laid out anew, so that the last few do not cost full blocks.
+        others wait, or narrower blocks hold them, all are laid out anew, so that the last few do not cost full blocks.
 
         Returns:
             The steps taken: fewer where the round ended, or where it is time to look which lanes are done.
@@ -240,7 +247,10 @@ class TileCalibration:
         taken = int((self._state.evaluations[placed.lanes] - before).max())
         walking = self._walking()[placed.lanes].sum()
         elsewhere = (self._state.phase == RUNNING).sum() - walking
-        if walking and not (elsewhere >= walking and 2 * walking < len(placed.lanes)):
+        crowded = elsewhere >= walking and 2 * walking < len(placed.lanes)
+        narrower = self.layout.devices == 1 and fitted_width(int(walking), self._widest) < self.layout.width
+        narrower |= self.layout.devices > 1 and self._widest > BLOCK and 2 * walking < len(placed.lanes)
+        if walking and not (crowded or narrower):
             return taken
         self._from_devices()
         self.device_round = None
@@ -263,7 +273,8 @@ class TileCalibration:
         return DeviceRound(self._stage, placed, tables, placed.lanes_to_devices(self._state), program)
 
     def _placed_round(self, table: int, blocks: Sequence[Block], sites: Mapping[int, Site]) -> PlacedRound:
-        return PlacedRound(self.devices[: self.layout.devices], blocks, self._numbers, sites, table)
+        devices = self.devices[: self.layout.devices]
+        return PlacedRound(devices, blocks, self._numbers, sites, table, self.layout.width)
 
     def _from_devices(self) -> None:
         """Note where the lanes on the devices stand."""
@@ -313,9 +324,12 @@ class TileCalibration:
     def results(self) -> Arrays:
         """Evaluate the lanes where they stand: arrays with a leading dimension of lanes."""
         self._from_devices()
-        layout = lay_out(self.lanes, self.in_flight)
+        layout = lay_out(self.lanes, self.in_flight, self._widest)
         devices = self.devices[: layout.devices]
-        rounds = (PlacedRound(devices, blocks, self._numbers, self._sites, layout.cells) for blocks in layout.rounds)
+        rounds = (
+            PlacedRound(devices, blocks, self._numbers, self._sites, layout.cells, layout.width)
+            for blocks in layout.rounds
+        )
         shares = [[sites[cell].days / self._sites[cell].days for sites in self._windows] for cell, _ in self.lanes]
         terms = len(self._configuration.calibration.tables.terms)
         return lane_results(self.objective, terms, self.optimiser, rounds, self._state, np.array(shares))

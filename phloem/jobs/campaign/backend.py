@@ -9,7 +9,9 @@ from phloem.jobs.config.campaign_file import Configuration
 
 
 def resolve_backend(configuration: Configuration) -> Configuration:
-    """Return a configuration whose backend is `cpu` or `xla`; `auto` is `cpu` where a C compiler works, `xla` on GPUs.
+    """Return a configuration with a backend: `auto` is `gpu` on GPUs, `cpu` where a C compiler works, else `xla`.
+
+    A campaign on GPUs is planned on machines that have none, too: whether the backend runs is asked where it computes.
 
     Raises:
         InputError: `cpu` was chosen, and no C compiler works here.
@@ -17,7 +19,9 @@ def resolve_backend(configuration: Configuration) -> Configuration:
     from phloem.kernels.time_loop.backends import runs_here
 
     require_backend(configuration)
-    return configuration.with_backend("cpu" if runs_here("cpu") and not configuration.engine.gpus else "xla")
+    if configuration.engine.gpus:
+        return configuration.with_backend("gpu")
+    return configuration.with_backend("cpu" if runs_here("cpu") else "xla")
 
 
 def require_backend(configuration: Configuration) -> None:

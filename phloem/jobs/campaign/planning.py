@@ -14,6 +14,7 @@ from phloem.io.campaign.paths import CampaignPaths
 from phloem.jobs.campaign.backend import resolve_backend
 from phloem.jobs.campaign.campaign import Campaign, freeze, is_campaign, open_campaign, replace_units
 from phloem.jobs.campaign.kind_of_work import kind_of
+from phloem.jobs.campaign.tile_size import settle_tiles
 from phloem.jobs.config.campaign_file import Configuration, load_configuration
 from phloem.jobs.config.toml_file import TEMPLATES
 from phloem.jobs.progress import INTERRUPTS
@@ -77,7 +78,8 @@ def take_up(configuration: Configuration, out: Path | None, base: Path) -> Campa
 
 def _go_on(campaign: Campaign, wanted: Configuration, base: Path) -> Campaign:
     """Go on with a wanted configuration: the same science, and the towers from wherever its data folder is now."""
-    wanted = wanted.with_backend(campaign.configuration.experiment.time_loop)
+    frozen = campaign.configuration
+    wanted = wanted.with_backend(frozen.experiment.time_loop).with_tiles(frozen.tiles.cells)
     _refuse_other_science(campaign, wanted)
     moved = campaign.kind.moved(campaign, wanted, base)
     if moved is not None:
@@ -136,7 +138,7 @@ def plan(configuration: Configuration, root: Path, base: Path) -> Campaign:
     try:
         units = checked.units(root)
         INTERRUPTS.check()
-        campaign = freeze(CampaignPaths(root), checked.configuration, units)
+        campaign = freeze(CampaignPaths(root), settle_tiles(checked.configuration, len(units.table)), units)
     except BaseException:
         _clear(root, existed)
         raise

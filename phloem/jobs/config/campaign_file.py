@@ -24,7 +24,7 @@ from phloem.jobs.config.own_variables import Variables
 from phloem.jobs.config.paths import expand_path
 from phloem.jobs.config.toml_file import assign, load_toml, read_toml, validate
 from phloem.kernels.calibrations.experiment import Calibration
-from phloem.typed_tables import ExperimentTable, Positive, Section
+from phloem.typed_tables import ExperimentTable, Section
 
 EXAMPLE = "optimiser.iterations=2500"
 """Of what the command line sets."""
@@ -111,10 +111,14 @@ class Data(Section):
         return self.kind == "grid" or (self.kind == "synthetic" and self.domain == "boreal")
 
 
-class Tiles(Section):
-    """Cells in a tile, and minutes between its checkpoints."""
+CELLS = 12
+"""Cells in a tile of a campaign on cores: 60 lanes of the 64 of a block."""
 
-    cells: Positive = 12
+
+class Tiles(Section):
+    """Cells in a tile (0: chosen when the campaign is planned), and minutes between its checkpoints."""
+
+    cells: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
 
 
@@ -177,7 +181,17 @@ class Configuration(Section):
         self.experiment.check_data(self.data.kind, self.data.domain)
         if self.engine.gpus and self.experiment.time_loop == "cpu":
             raise ValueError(
-                'engine.gpus goes with experiment.backend = "xla": the generated C runs on processors only'
+                'engine.gpus goes with experiment.backend = "gpu" or "xla": the generated C runs on processors only'
+            )
+        if self.experiment.time_loop == "gpu" and not self.engine.gpus:
+            raise ValueError(
+                'experiment.backend = "gpu" goes with engine.gpus, the number of GPUs of a machine or task'
+            )
+        workers, most = self.engine.workers, self.engine.gpus // self.engine.devices
+        if self.engine.gpus and self.engine.name in ("local", "slurm") and workers > most:
+            raise ValueError(
+                f"engine.workers = {workers} of {self.engine.devices} GPUs each, and engine.gpus = {self.engine.gpus} "
+                f"has enough for {most}"
             )
         if self.engine.gpus % self.engine.devices:
             raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")
@@ -197,6 +211,10 @@ class Configuration(Section):
     def with_backend(self, backend: str) -> Configuration:
         """Return the same configuration with `auto` resolved; a backend that was chosen stays."""
         return self.model_copy(update={"experiment": self.experiment.with_backend(backend)})
+
+    def with_tiles(self, cells: int) -> Configuration:
+        """Return the same configuration with so many cells in a tile, where none were configured."""
+        return self.model_copy(update={"tiles": self.tiles.model_copy(update={"cells": self.tiles.cells or cells})})
 
     def fingerprint(self) -> str:
         """Return a hash of everything that a result depends on; tiling, engine and the folder's place are not."""

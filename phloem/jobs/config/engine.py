@@ -15,11 +15,12 @@ class FailuresSection(Section):
 
     Losses and errors of the file system count while no checkpoint was written between them. Preemption, walltime and
     interruption never count; bad input is never tried again. `max_failures` tiles that failed alike, and more than were
-    done, and more than a twentieth of those begun, stop the campaign; lost nodes do not.
+    done, and more than a twentieth of those begun, stop the campaign; lost nodes and lost devices do not.
     """
 
     worker_lost: Positive = 3
     node_lost: Positive = 10
+    device_lost: Positive = 10
     out_of_memory: Positive = 6
     file_system: Positive = 20
     hang: Positive = 2
@@ -31,19 +32,24 @@ class FailuresSection(Section):
         return 1 if kind == Ending.BAD_INPUT else int(getattr(self, kind.replace(" ", "_")))
 
 
+CORES_A_GPU = 4
+"""Cores of a worker on a GPU, where `cpus_per_task` is left at 1: it prepares cells and compiles programs."""
+
+
 class EngineSection(Section):
     """Engine that executes tiles, with its resources.
 
     `workers` are processes (`local`: in all, `mpi`: ranks, `slurm`: a task, `ray`: tasks at once); 0 is one a core that
     the batch job or the container has. `devices` are what each of them lays its lanes over; with `gpus` (of this
-    machine, or of a task) they are GPUs, and the backend is `xla`. What follows `address` (of a Ray cluster) is for
-    `slurm`; empty texts and zeros leave the cluster's own defaults.
+    machine, or of a task) they are GPUs, each of which computes `lanes` at once (0: as many as fill it). What follows
+    `address` (of a Ray cluster) is for `slurm`; empty texts and zeros leave the cluster's own defaults.
     """
 
     name: Literal["local", "ray", "mpi", "slurm"] = "local"
     workers: Annotated[int, Field(ge=0)] = 0
     devices: Annotated[int, Field(gt=0, le=64)] = 1
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    lanes: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     memory_gb: Annotated[float, Field(ge=0)] = 0.0
     hang_minutes: Annotated[float, Field(gt=0)] = 30.0
     address: str = ""
@@ -71,6 +77,13 @@ class EngineSection(Section):
         As configured, else one for every `devices` of its GPUs, where `gpus` asks for some, or of its cores.
         """
         return self.workers or max(1, (self.gpus or cores) // self.devices)
+
+    @property
+    def task_cores(self) -> int:
+        """Cores that a batch task asks for: as configured, but enough for workers that each feed a GPU."""
+        if not self.gpus or self.cpus_per_task != 1:
+            return self.cpus_per_task
+        return CORES_A_GPU * self.workers_of(1)
 
     @property
     def walltime_minutes(self) -> int:

@@ -12,7 +12,7 @@ from phloem.hpc.usable_cores import usable_cores
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import BLOCK, tile_blocks
+from phloem.sharding.lanes.blocks import lay_out, widest_block
 
 PROGRAM_BYTES = 0.9 * 2**30
 """Of the program and its compiler, beside the tables (measured, resident)."""
@@ -79,19 +79,21 @@ def project(campaign: Campaign, rate: float) -> Projection:
 
     configuration, engine = campaign.configuration, campaign.configuration.engine
     members, optimiser = configuration.campaign.members, configuration.optimiser
+    widest = widest_block(configuration.experiment.time_loop, lanes=engine.lanes)
     memory, places = 0, 0
     seconds = []
     for tile in range(len(campaign.tiles)):
         cells = campaign.tile_cells(tile)
-        layout = tile_blocks(len(cells), members)
+        every = [(cell, member) for cell in range(len(cells)) for member in range(members)]
+        layout = lay_out(every, engine.devices * widest, widest)
         steps = 0.0
-        for block in layout:
+        for block in (block for one in layout.rounds for block in one):
             days = max(cells[position].days for position in block.cells)
-            memory = max(memory, block_bytes(configuration, days, len(block.cells)))
+            memory = max(memory, block_bytes(configuration, days, len(block.cells), layout.width))
             # A block costs the same whatever it holds.
             years = days / PERIOD
-            steps += BLOCK * years * optimiser.gradients(years)
-        places += BLOCK * len(layout)
+            steps += layout.width * years * optimiser.gradients(years)
+            places += widest
         seconds.append(1e-6 * rate * steps)  # of one device; several share a tile's blocks
     lanes = members * len(campaign.cells)
     trace = 4 * optimiser.trace
@@ -125,7 +127,7 @@ def project(campaign: Campaign, rate: float) -> Projection:
 def at_once(campaign: Campaign) -> int:
     """Return the workers of this machine, or of one task of a batch system."""
     engine = campaign.configuration.engine
-    return engine.workers_of(engine.cpus_per_task if engine.name == "slurm" else usable_cores())
+    return engine.workers_of(engine.task_cores if engine.name == "slurm" else usable_cores())
 
 
 def hours_of(campaign: Campaign) -> str:
@@ -141,10 +143,13 @@ def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     """Return what is too much, each with what to do about it."""
     engine, warnings = campaign.configuration.engine, []
     members = campaign.configuration.campaign.members
-    if needs.filled < FULL_SHARE and needs.tiles > 1:
+    widest = widest_block(campaign.configuration.experiment.time_loop, lanes=engine.lanes)
+    full = max(1, engine.devices * widest // members if engine.gpus else widest // members)
+    each = ceil_div(len(campaign.cells), at_once(campaign)) if engine.gpus else full
+    if needs.filled < FULL_SHARE and needs.tiles > 1 and len(campaign.tiles[0]) != min(full, each):
         warnings.append(
-            f"blocks of {BLOCK} lanes are {needs.filled:.0%} full and cost as if they were full: "
-            f"tiles.cells = {max(1, BLOCK // members)} fills them"
+            f"blocks of {widest} lanes are {needs.filled:.0%} full and cost as if they were full: "
+            f"tiles.cells = {min(full, each)} fills them"
         )
     free = shutil.disk_usage(campaign.paths.root).free
     if needs.disk_bytes > free:

@@ -31,7 +31,7 @@ from phloem.jobs.progress import INTERRUPTS, ProgressBar
 from phloem.kernels.calibrations.dalec_daily.derived_quantities import DERIVED
 from phloem.kernels.simulate.pools_at_year_ends import yearly_pools
 from phloem.model_tables import ModelTables
-from phloem.sharding.lanes.blocks import BLOCK
+from phloem.sharding.lanes.blocks import runs_at_once
 from phloem.version import VERSION
 
 YEARS = 100
@@ -236,7 +236,7 @@ def simulate(campaigns: Sequence[Campaign], names: tuple[str, ...], years: int) 
     target = np.full((len(cells), years), np.nan)
     coordinates = np.empty((len(cells), 2))
     planned, experiment = {cell.name: cell for cell in growth.cells}, growth.configuration.calibration
-    share = max(1, BLOCK // (width * len(campaigns)))
+    share = max(1, runs_at_once(experiment.time_loop) // (width * len(campaigns)))
     with ProgressBar("running forward", len(cells)) as bar:
         for begin in range(0, len(cells), share):
             INTERRUPTS.check()
@@ -273,7 +273,8 @@ def _run(
         if np.isfinite(parameters[e][c, m]).all() and np.isfinite(pools[c, m]).all()
     ]
     biomass = np.full((len(parameters), cells, width, len(spans)), np.nan, np.float32)
-    size = ceil_div(max(1, len(parameters) * len(weather) * width), BLOCK) * BLOCK
+    block = runs_at_once(experiment.time_loop)
+    size = ceil_div(max(1, len(parameters) * len(weather) * width), block) * block
     if not lanes:
         return biomass
     seats = (lanes * size)[:size]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
+from phloem.hpc.gpus import VISIBLE, gpus_of_slot, visible_gpus
 from phloem.hpc.local_engine import LocalEngine
-from phloem.hpc.tasks import Engine
+from phloem.hpc.tasks import Engine, EngineError
 from phloem.hpc.usable_cores import usable_cores
 from phloem.io.campaign.attempts import Verdict, keep_floor, list_attempts
 from phloem.io.campaign.attempts import forgive as forgive_attempts
@@ -20,10 +21,11 @@ from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, say
 from phloem.jobs.run.batch_jobs import verdict
+from phloem.jobs.run.device_losses import describe_lost, forgive_devices
 from phloem.jobs.run.state import CampaignState, read_state
 from phloem.jobs.run.supervisor import COMPILING, Supervisor, Watch
 from phloem.jobs.tile.failures import describe_classes, forget_tracebacks, stopped
-from phloem.sharding.lanes.devices import device_environment
+from phloem.sharding.lanes.devices import device_environment, gpu_environment, keep_off_gpus
 
 WAIT_SECONDS = 2.0
 """Time between two looks at tiles that another run computes."""
@@ -36,27 +38,38 @@ def worker_environment(campaign: Campaign) -> dict[str, str]:
     """
     engine = campaign.configuration.engine
     found = {"NPROC": "1", "OMP_NUM_THREADS": "1"} | device_environment(engine.devices)
-    return found | ({"JAX_PLATFORMS": "cuda"} if engine.gpus else {})
+    return found | (gpu_environment(os.environ) if engine.gpus else {})
 
 
-def own_gpus(devices: int, gpus: int, slot: int) -> dict[str, str]:
+def own_gpus(visible: Sequence[str], devices: int, slot: int) -> dict[str, str]:
     """Return the variables that show a worker its own GPUs: those of its slot."""
-    if not gpus:
-        return {}
-    first = slot * devices % gpus
-    return {"CUDA_VISIBLE_DEVICES": ",".join(str(number) for number in range(first, first + devices))}
+    return {VISIBLE: ",".join(gpus_of_slot(visible, devices, slot))}
 
 
-def local_engine(campaign: Campaign, workers: int) -> LocalEngine:
-    """Return the engine of this machine's processes."""
+def local_engine(campaign: Campaign, workers: int, gpus: Sequence[str] | None = None) -> LocalEngine:
+    """Return the engine of this machine's processes.
+
+    Args:
+        campaign: whose tiles they compute.
+        workers: how many; 0 for what the configuration says.
+        gpus: those that they share; by default what this process sees.
+
+    Raises:
+        EngineError: there are fewer GPUs than the workers need.
+    """
     engine = campaign.configuration.engine
-    return LocalEngine(
-        workers or engine.workers_of(usable_cores()),
+    workers = workers or engine.workers_of(usable_cores())
+    made = LocalEngine(
+        workers,
         environment=worker_environment(campaign),
-        of_slot=partial(own_gpus, engine.devices, engine.gpus),
         hang_seconds=60 * engine.hang_minutes,
         memory_bytes=int(engine.memory_gb * 2**30),
     )
+    if engine.gpus:
+        visible = visible_gpus() if gpus is None else list(gpus)
+        gpus_of_slot(visible, engine.devices, workers - 1)
+        made.of_slot = partial(own_gpus, visible, engine.devices)
+    return made
 
 
 def choose_engine(campaign: Campaign, workers: int) -> Engine:
@@ -85,6 +98,8 @@ def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
     paths = campaign.paths
     if not os.access(paths.root, os.W_OK):
         raise InputError(f"{paths.root}: not writable")
+    if campaign.configuration.engine.gpus:
+        keep_off_gpus()
     require_backend(campaign.configuration)
     _require_gpus(campaign)
     paths.make()
@@ -103,10 +118,19 @@ def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
 
 
 def _require_gpus(campaign: Campaign) -> None:
-    """Refuse to run on GPUs where this machine, which would compute, shows none."""
+    """Refuse to run on more GPUs than this machine, which would compute, shows."""
     engine = campaign.configuration.engine
-    if engine.gpus and engine.name in ("local", "mpi") and not list(Path("/dev").glob("nvidia[0-9]*")):
-        raise InputError(f"engine.gpus = {engine.gpus}, and {os.uname().nodename} shows no GPU (/dev/nvidia*)")
+    if not engine.gpus or engine.name not in ("local", "mpi"):
+        return
+    try:
+        seen = visible_gpus()
+    except EngineError as error:
+        raise InputError(str(error)) from error
+    wanted = engine.gpus if engine.name == "local" else engine.devices
+    if len(seen) < wanted:
+        shown = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "/dev/nvidia*"
+        what = f"{len(seen)} GPUs" if seen else "no GPU"
+        raise InputError(f"engine.gpus = {engine.gpus}, and {os.uname().nodename} shows {what} ({shown})")
 
 
 def _set_aside_file(campaign: Campaign, tile: int, reason: str, numbers: Mapping[int, int]) -> None:
@@ -187,7 +211,8 @@ def conclude(campaign: Campaign, state: CampaignState, stop: str | None) -> Camp
     if len(state.done) == len(campaign.all_tiles):
         return state
     if stop:
-        raise WorkError(f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}")
+        why = f"stopped by {stop}; checkpoints are kept. Go on with: phloem run {root}"
+        raise WorkError("\n".join([why, *describe_lost(state.devices)]))
     raise WorkError(describe_failures(campaign, state))
 
 
@@ -225,6 +250,7 @@ def describe_failures(campaign: Campaign, state: CampaignState, most: int = 20) 
             lines.append(f"    traceback: {trace}")
     if len(state.failures) > most:
         lines.append(f"  and {len(state.failures) - most} more: phloem status {campaign.paths.root} --json")
+    lines += describe_lost(state.devices)
     lines.append(f"Mend the cause, then: phloem retry {campaign.paths.root}")
     return "\n".join(lines)
 
@@ -237,6 +263,8 @@ def forgive(campaign: Campaign) -> list[int]:
     for tile in sorted(state.failures):
         forgive_attempts(paths, tile, numbers[tile])
         append_event(paths.journal("campaign"), {"event": "forgiven", "tile": tile, "time": time.time()})
+    if state.devices:
+        forgive_devices(paths.journal("campaign"))
     forget_tracebacks(paths)
     paths.stop.unlink(missing_ok=True)
     return sorted(state.failures)

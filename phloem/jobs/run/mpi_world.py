@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
+from phloem.hpc.gpus import gpus_of_rank, visible_gpus
 from phloem.hpc.mpi_engine import World, world
+from phloem.hpc.tasks import EngineError
 from phloem.io.files.journals import append_event
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.config.campaign_file import Configuration
@@ -46,7 +48,11 @@ def run_in_world(
     campaign = replace(open_campaign(Path(planned[0])), configuration=planned[1])
     tiles, begun = len(campaign.all_tiles), time.time()
     first = here.rank * tiles // here.size
-    engine = local_engine(campaign, workers or 1)
+    workers = workers or 1
+    gpus = _own_gpus(here, campaign, workers)
+    if isinstance(gpus, ToldElsewhere):
+        return gpus
+    engine = local_engine(campaign, workers, gpus)
     steps = [campaign.count_steps(tile) for tile in range(tiles)]
     watch = Watch(steps={tile: steps[tile] for tile in planned[2]})
     order = [*range(first, tiles), *range(first)]
@@ -62,6 +68,26 @@ def run_in_world(
     journal = campaign.paths.journal(supervisor.name)
     append_event(journal, {"event": "ran", "seconds": round(time.time() - begun, 1)})
     return campaign, conclude(campaign, state, engine.flag.name)
+
+
+def _own_gpus(here: World, campaign: Campaign, workers: int) -> list[str] | ToldElsewhere | None:
+    """Return the GPUs of this rank, None where the campaign asks for none; too few are refused on rank 0."""
+    engine = campaign.configuration.engine
+    if not engine.gpus:
+        return None
+    answer: list[str] | InputError
+    place, neighbours = here.of_machine(visible_gpus())
+    try:
+        answer = gpus_of_rank(neighbours, place, workers * engine.devices)
+    except EngineError as error:
+        answer = InputError(str(error))
+    wrong = next((one for one in here.communicator.allgather(answer) if isinstance(one, InputError)), None)
+    if wrong is None:
+        assert isinstance(answer, list)
+        return answer
+    if here.rank == 0:
+        raise wrong
+    return ToldElsewhere(2)
 
 
 def _plan(here: World, open_or_plan: Callable[[], Campaign]) -> Planned | ToldElsewhere:

@@ -16,6 +16,7 @@ from phloem.io.campaign.attempts import Verdict, file_system_now, is_alive, list
 from phloem.io.campaign.tiles import Commit, Commits, TileState, commits_in, diagnose_tile, read_commits
 from phloem.io.files.journals import read_events
 from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.run.device_losses import lost_devices
 from phloem.jobs.tile.computed_on import sum_up
 from phloem.jobs.tile.failures import MENDS, TileFailures, stopped, tile_failures
 from phloem.names import STATUS
@@ -42,6 +43,7 @@ class CampaignState:
         lanes: lanes by what became of them.
         seconds: of all ended attempts, by how they ended.
         set_aside: cells that were set aside: tile, cell, class, message.
+        devices: that were lost: host, device, message.
         computed_on: what computed committed tiles, as `phloem.jobs.tile.computed_on.sum_up` gives it.
         verified: whether every byte of the tile files was read.
     """
@@ -53,6 +55,7 @@ class CampaignState:
     lanes: Counter[str] = field(default_factory=Counter)
     seconds: Counter[str] = field(default_factory=Counter)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
+    devices: list[dict[str, str]] = field(default_factory=list)
     computed_on: list[dict[str, Any]] = field(default_factory=list)
     verified: bool = False
 
@@ -88,7 +91,7 @@ def read_state(
     with _no_collector():
         events = read_events(campaign.paths.journals_dir, leave_out="prepared")
         commits = commits_in(events)
-    state = CampaignState(seconds=_seconds(events))
+    state = CampaignState(seconds=_seconds(events), devices=lost_devices(events))
     there = _tile_files(campaign)
     present = [tile for tile in campaign.all_tiles if tile in there]
     if any(tile not in commits for tile in present):  # killed between its name and its last line, or not ours
@@ -251,6 +254,7 @@ def summary(campaign: Campaign, state: CampaignState) -> dict[str, Any]:
         },
         "failures_by_class": by_class(campaign, state),
         "set_aside": [{key: event[key] for key in ("tile", "cell", "class", "message")} for event in state.set_aside],
+        "devices_lost": state.devices,
         "corrupt": {str(tile): reason for tile, reason in state.corrupt.items()},
         "computed_on": state.computed_on,
         "stopped": stopped(campaign.paths),

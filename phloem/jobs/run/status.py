@@ -7,6 +7,7 @@ from typing import Any
 
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import duration
+from phloem.jobs.run.device_losses import describe_lost
 from phloem.jobs.run.state import read_state, summary
 from phloem.jobs.tile.computed_on import in_words
 from phloem.jobs.tile.failures import describe_classes
@@ -55,6 +56,7 @@ def show(campaign: Campaign, document: dict[str, Any]) -> str:
         lines.append("       tile files were judged by name; --verify reads every byte")
     for tile, reason in list(document["corrupt"].items())[:MAX_LISTED_TILES]:
         lines.append(f"tile {tile} does not agree with the journals and will be computed again: {reason}")
+    lines += describe_lost(document["devices_lost"])
     for name, counts in document["failures_by_class"].items():
         lines.append(f"{name}: {counts['attempts']} attempts of {counts['tiles']} tiles  [{counts['mend']}]")
     for tile, failure in list(document["failures"].items())[:MAX_LISTED_TILES]:

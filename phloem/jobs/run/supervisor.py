@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from phloem.endings import LOSSES, Ending
+from phloem.endings import LOSSES, LOST_MACHINES
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, Task
 from phloem.io.campaign.attempts import (
@@ -28,15 +29,17 @@ from phloem.io.campaign.attempts import (
     is_alive,
     read_attempt,
 )
-from phloem.io.files.journals import roll_up
+from phloem.io.files.journals import append_event, roll_up
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.progress import ProgressBar, duration
+from phloem.jobs.run.device_losses import LOST, NONE_LEFT
 from phloem.jobs.tile.failures import (
     TileFailures,
     classify,
     keep_traceback,
     stop_if_alike,
     stopped,
+    tells_of_tile,
     tile_failures,
 )
 from phloem.jobs.tile.tile_task import TileTask
@@ -112,6 +115,7 @@ class Supervisor:
         self.handed: dict[int, int] = {}
         self.lately: dict[int, dict[str, Any]] = {}
         self.failed: list[int] = []
+        self.told_left = 0
 
     def run(self) -> None:
         """Compute until nothing is free any more, or a stop is asked for."""
@@ -126,6 +130,7 @@ class Supervisor:
                 if (len(self.handed), sum(self.handed.values())) == before:
                     return
         finally:
+            self.say_what_is_left()
             self.roll_up()
 
     def tasks(self, tiles: Iterable[int]) -> Iterator[Task]:
@@ -176,11 +181,14 @@ class Supervisor:
             memory_bytes=int(engine.memory_gb * 2**30),
             halvings=failures.halvings,
             isolate=failures.isolate,
+            gpus=engine.gpus > 0,
             job=self.job,
             restart=self.restart,
             node=self.node,
         )
-        return Task(tile, "phloem.jobs.tile.worker:run_tile", asked)
+        # The parts of a tile have processes of their own: one that has computed before holds their memory of the GPU.
+        fresh = asked.gpus and asked.isolate
+        return Task(tile, "phloem.jobs.tile.worker:run_tile", asked, fresh)
 
     def report(self, tile: int, message: dict[str, Any]) -> None:
         """Record a report of a tile: its note, and how many steps it has taken."""
@@ -225,17 +233,20 @@ class Supervisor:
             facts: dict[str, Any] = {
                 "seconds": report.get("elapsed", 0.0),
                 "saved": bool(report.get("saved")),
-                "host": self.me.host,
+                "host": self._host(outcome),
             }
+            if kind in LOST_MACHINES:
+                facts["last"] = time.time()
             facts |= {"worker": self.name, "job": self.job, "journal": self.paths.journal(self.name)}
             end_attempt(self.paths, tile, number, kind, outcome.message, **facts)
-            # Neither a node's loss nor one after a checkpoint tells anything of the tile.
-            if kind != Ending.NODE_LOST and not (kind in LOSSES and facts["saved"]):
+            if tells_of_tile(kind, facts["saved"]):
                 trace = outcome.value if isinstance(outcome.value, str) else ""
                 keep_traceback(self.paths, tile, kind, outcome.message, trace)
         self.watch.note(f"tile {tile} failed ({kind}): {outcome.message}")
         self.failed.append(tile)
-        if kind in LOSSES and not report.get("saved"):
+        if outcome.device_lost:
+            self.lose_device(outcome)
+        elif kind in LOSSES and not report.get("saved"):
             self.lost.add(tile)
         if len(self.lost) >= MANY_LOSSES:
             self.watch.note(
@@ -246,6 +257,31 @@ class Supervisor:
         if why:
             self.watch.note(f"the campaign stops: {why}")
             self.engine.flag.name = self.engine.flag.name or "max_failures"
+
+    def lose_device(self, outcome: Outcome) -> None:
+        """Say and write down that the engine gives a device no more work."""
+        device = outcome.device
+        names, host = device.names if device is not None else "", self._host(outcome)
+        event = {"event": LOST, "host": host, "device": names, "message": outcome.message}
+        append_event(self.paths.journal(self.name), event | {"job": self.job, "time": round(time.time(), 1)})
+        self.watch.note(f"{device} is given no more work")
+
+    def _host(self, outcome: Outcome) -> str:
+        """Return the machine that a task ran on, by the batch system's name for it where it is this one."""
+        host = outcome.device.host if outcome.device is not None else ""
+        return self.me.host if host in ("", os.uname().nodename) else host
+
+    def say_what_is_left(self) -> None:
+        """Say why there is no device left to give work to, and which processes are left behind."""
+        if not self.engine.devices_left:
+            event = {"event": NONE_LEFT, "host": self.me.host, "job": self.job, "time": round(time.time(), 1)}
+            append_event(self.paths.journal(self.name), event)
+            self.watch.note(f"no device is left to this run: {self.engine.flag.name}")
+        left = self.engine.left_behind[self.told_left :]
+        self.told_left += len(left)
+        if left:
+            numbers = ", ".join(map(str, left))
+            self.watch.note(f"processes that do not end are left behind on {self.me.host}: {numbers}")
 
     def roll_up(self) -> None:
         """Put the journals and logs of this supervisor's workers, which have ended, into one each."""

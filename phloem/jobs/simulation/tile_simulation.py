@@ -16,7 +16,7 @@ from phloem.jobs.simulation.runs import CellRun
 from phloem.jobs.simulation.table import SimulationTable
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.kernels.simulate.one_year import first_state, run_one_year
-from phloem.sharding.lanes.blocks import BLOCK
+from phloem.sharding.lanes.blocks import runs_at_once
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TileSimulation:
         """
         self.table, self.experiment, self.fields, self.cells = table, experiment, fields, list(cells)
         self.model, self.dtype = experiment.forward_model(), np.dtype(experiment.precision)
-        self.in_flight = BLOCK
+        self.in_flight = runs_at_once(experiment.time_loop)
         self._keys = [period_keys(cell.dates, table.what) for cell in self.cells]
         self._whole = [whole_lengths(cell.dates, table.what) for cell in self.cells]
         self._shown = [self._shown_periods(number) for number in range(len(self.cells))]
@@ -78,7 +78,7 @@ class TileSimulation:
             if cell.runs and self._shown[number][1] >= self._shown[number][0]:
                 key = dates.calendar, int(dates.day[0]), len(dates), int(dates.forcing_year[0])
                 groups.setdefault(key, []).append(number)
-        width = max(1, BLOCK // self.table.count)
+        width = max(1, self.in_flight // self.table.count)
         return [
             SideBySide(tuple(part), tuple((place, run) for place, n in enumerate(part) for run in self.cells[n].runs))
             for cells in groups.values()
@@ -130,8 +130,8 @@ class TileSimulation:
         span = dates.year_spans[self._year]
         count = len(self.model.parameters)
         # Lanes and cells beyond those that there are repeat them: one program serves all blocks and years.
-        lanes = (list(block.lanes) * BLOCK)[:BLOCK]
-        width = max(2, ceil_div(BLOCK, self.table.count))
+        lanes = (list(block.lanes) * self.in_flight)[: self.in_flight]
+        width = max(2, ceil_div(self.in_flight, self.table.count))
         values = np.array([cells[place].values[run] for place, run in lanes])
         if self._state is None:
             self._state = first_state(self.model, values[:, count:], self.dtype)

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from phloem.endings import LOSSES, Ending
-from phloem.hpc.tasks import Context, Stopped
+from phloem.endings import LOST_MACHINES, Ending
+from phloem.hpc.tasks import Context, Stopped, device_here
 from phloem.io.campaign.attempts import TakenError, attempt_numbers, claim_tile, end_attempt, forget_attempts, holder
 from phloem.io.campaign.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from phloem.io.campaign.paths import CampaignPaths
@@ -25,9 +25,11 @@ from phloem.jobs.campaign.backend import require_backend
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.campaign.kind_of_work import Arrays, Lane, TileWork
 from phloem.jobs.tile.computed_on import computed_on
-from phloem.jobs.tile.failures import classify, keep_traceback
+from phloem.jobs.tile.failures import classify, keep_traceback, tells_of_tile
+from phloem.jobs.tile.lost_devices import lost_devices_named
 from phloem.jobs.tile.tile_task import TileTask
 from phloem.names import STATUS
+from phloem.sharding.lanes.first_touch import TOUCH_SECONDS, touch_devices
 
 CHUNK_SECONDS = 2.0
 """A chunk is made as long as this, so that a signal is noticed and a beat given every few seconds."""
@@ -93,6 +95,9 @@ class TileAttempt:
 
         Args:
             compute: returns the arrays of the tile.
+
+        Raises:
+            DeviceLost: the device of this process is lost, and the process with it.
         """
         require_backend(self.configuration)
         me = holder(self.worker, self.task.job, self.task.restart, self.node)
@@ -100,7 +105,8 @@ class TileAttempt:
         try:
             if self.paths.tile(self.tile).exists():  # committed between the supervisor's look and this claim
                 raise TakenError(f"tile {self.tile} has been committed already")
-            counts = self.live(compute)
+            with lost_devices_named():
+                counts = self.live(compute)
         except TakenError as taken:
             self.end(Ending.INTERRUPTED, str(taken))
             raise
@@ -116,16 +122,27 @@ class TileAttempt:
             if kind == Ending.FILE_SYSTEM:
                 self.rest()
             trace = "".join(traceback.format_exception(error))
-            self.log("failed", error=str(error), **{"class": kind})
-            self.end(kind, str(error) or type(error).__name__)
-            if kind not in LOSSES or not self.saved:
-                keep_traceback(self.paths, self.tile, kind, str(error) or type(error).__name__, trace)
+            message = str(error) or type(error).__name__
+            unkept = {"trace": trace} if kind in LOST_MACHINES else {}
+            self.log("failed", error=message, **{"class": kind}, **unkept)
+            self.end(kind, message)
+            if tells_of_tile(kind, self.saved):
+                keep_traceback(self.paths, self.tile, kind, message, trace)
             raise
         finally:
             faulthandler.cancel_dump_traceback_later()
         forget_attempts(self.paths, self.tile, attempt_numbers(self.paths, self.tile), keep=self.number)
         self.paths.traceback(self.tile).unlink(missing_ok=True)
         return counts
+
+    def touch_devices(self) -> None:
+        """Have the GPUs of this process answer, before time is spent on a tile that they cannot compute.
+
+        Raises:
+            DeviceLost: they do not.
+        """
+        if self.task.gpus:
+            touch_devices(str(device_here()), min(TOUCH_SECONDS, 0.5 * self.task.hang_seconds))
 
     def live(self, compute: Callable[[TileAttempt], Arrays]) -> dict[str, Any]:
         """Compute the tile's units, and commit."""
@@ -281,13 +298,15 @@ class TileAttempt:
 
     def end(self, kind: Ending, message: str = "") -> None:
         """Write down how the attempt ended; a full disk is waited for, another trouble left to who comes next."""
-        facts = {
+        facts: dict[str, Any] = {
             "seconds": round(time.monotonic() - self.started, 1),
             "saved": self.saved,
             "worker": self.worker,
             "host": self.node,
             "job": self.task.job,
         }
+        if kind in LOST_MACHINES:
+            facts["last"] = time.time()
         try:
             journal = self.paths.journal(self.worker)
             end_attempt(self.paths, self.tile, self.number, kind, message, self.pause, journal, **facts)

@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from phloem.endings import FREE, LOSSES, Ending
+from phloem.endings import FREE, LOSSES, LOST_MACHINES, Ending
 from phloem.errors import InputError
 from phloem.hpc.tasks import Outcome
 from phloem.io.campaign.attempts import Numbers, list_attempts, unforgiven_ends
 from phloem.io.campaign.paths import CampaignPaths
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.config.engine import FailuresSection
-from phloem.sharding.lanes.devices import out_of_memory
+from phloem.sharding.lanes.device_texts import device_failure
 
 ALIKE_SHARE = 0.05
 """A campaign goes on while fewer of the tiles begun fail alike: among very many some poison is sure (docs/scale.md)."""
@@ -30,6 +30,7 @@ CLASS_OF_ERROR = {
     "InputError": Ending.BAD_INPUT,
     "WorkerLost": Ending.WORKER_LOST,
     "NodeLost": Ending.NODE_LOST,
+    "DeviceLost": Ending.DEVICE_LOST,
     "Hang": Ending.HANG,
 }
 """What exceptions mean, by the name of their class; any other is a bug."""
@@ -40,6 +41,7 @@ ISOLATE_AFTER = {Ending.BUG: 1, Ending.HANG: 1, Ending.OUT_OF_MEMORY: 2, Ending.
 MENDS = {
     Ending.WORKER_LOST: "see the log of the worker and the memory of the machine, then phloem retry {root}",
     Ending.NODE_LOST: "see the host with your administrators (engine.exclude leaves it out), then phloem retry {root}",
+    Ending.DEVICE_LOST: "see the GPU with your administrators (nvidia-smi -q; dmesg: Xid), then phloem retry {root}",
     Ending.OUT_OF_MEMORY: "fewer engine.workers or more memory a worker, then phloem retry {root}",
     Ending.FILE_SYSTEM: "see the file system with your administrators, then phloem retry {root}",
     Ending.HANG: "see the traceback and the file system, then phloem retry {root}",
@@ -117,9 +119,14 @@ def classify(error: BaseException | Outcome) -> Ending:
         name, text = error.error, error.message
     else:
         name, text = ("InputError" if isinstance(error, InputError) else type(error).__name__), str(error)
-    if out_of_memory(RuntimeError(text)):
-        return Ending.OUT_OF_MEMORY
-    return CLASS_OF_ERROR.get(name, Ending.BUG)
+    if name in CLASS_OF_ERROR:
+        return CLASS_OF_ERROR[name]
+    return device_failure(text) or Ending.BUG
+
+
+def tells_of_tile(kind: Ending, saved: bool) -> bool:
+    """Tell whether a failure may be the tile's own: no machine's loss is, nor one after a checkpoint."""
+    return kind not in LOST_MACHINES and not (kind in LOSSES and saved)
 
 
 def signature(kind: Ending, message: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from phloem.endings import LOSSES, Ending
-from phloem.errors import InputError
+from phloem.errors import DeviceLost, InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Outcome, Stopped, Task
 from phloem.io.campaign.checkpoints import load_part
@@ -64,6 +64,7 @@ class Isolation:
         Raises:
             Stopped: asked to stop; parts keep their checkpoints.
             InputError: a part's input is not what it should be.
+            DeviceLost: the device is lost, which is no unit's fault; parts keep their checkpoints.
         """
         size = len(self.names)
         waiting = deque(_halves((0, size)))
@@ -119,6 +120,8 @@ class Isolation:
         self.steps.pop(part, None)
         if kind == Ending.BAD_INPUT:
             raise InputError(outcome.message)
+        if kind == Ending.DEVICE_LOST:
+            raise DeviceLost(outcome.message)
         progressed = part in self.saved
         self.saved.discard(part)
         if kind in LOSSES and progressed:

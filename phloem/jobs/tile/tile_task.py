@@ -28,6 +28,7 @@ class TileTask:
         node: name of this machine to the batch system; empty where it is its own.
         attempt: number of the attempt that a part belongs to.
         part: of the tile; None: all of it.
+        gpus: whether the devices are GPUs, which must answer before anything is computed.
     """
 
     root: str
@@ -45,3 +46,4 @@ class TileTask:
     node: str = ""
     attempt: int = 0
     part: Part | None = None
+    gpus: bool = False

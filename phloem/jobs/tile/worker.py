@@ -8,6 +8,7 @@ from phloem.hpc.tasks import Context
 from phloem.io.campaign.checkpoints import save_part
 from phloem.jobs.tile.attempt import Arrays, TileAttempt
 from phloem.jobs.tile.isolation import compute_apart, part_name
+from phloem.jobs.tile.lost_devices import lost_devices_named
 from phloem.jobs.tile.tile_task import TileTask
 
 
@@ -22,18 +23,30 @@ def run_tile(task: TileTask, context: Context) -> dict[str, Any]:
         TakenError: another worker has the tile.
         StaleAttempt: another worker was given it meanwhile.
         InputError: the tile's input is not what it should be.
+        DeviceLost: the device of this process is lost.
     """
-    return TileAttempt(task, context).run(compute_apart if task.isolate else compute_together)
+    with lost_devices_named():
+        return TileAttempt(task, context).run(compute_apart if task.isolate else compute_together)
 
 
 def compute_together(attempt: TileAttempt) -> Arrays:
     """Compute all units of a tile side by side."""
+    attempt.touch_devices()
     units = [attempt.campaign.read_unit(unit) for unit in attempt.planned]
     return attempt.compute(units, attempt.campaign.tile_lanes(attempt.tile))
 
 
 def run_part(task: TileTask, context: Context) -> None:
-    """Compute a part of a tile in a process of its own and keep its result."""
+    """Compute a part of a tile in a process of its own and keep its result.
+
+    Raises:
+        DeviceLost: the device of this process is lost.
+    """
+    with lost_devices_named():
+        _compute_part(task, context)
+
+
+def _compute_part(task: TileTask, context: Context) -> None:
     if task.part is None:
         raise ValueError(f"tile {task.tile}: a part is due")
     first, stop = task.part
@@ -41,6 +54,7 @@ def run_part(task: TileTask, context: Context) -> None:
     planned = attempt.planned[first:stop]
     attempt.log("started", cells=[unit.name for unit in planned])
     attempt.beat(0)
+    attempt.touch_devices()
     lanes = attempt.campaign.tile_lanes(attempt.tile)
     if lanes is not None:
         lanes = [lane._replace(unit=lane.unit - first) for lane in lanes if first <= lane.unit < stop]

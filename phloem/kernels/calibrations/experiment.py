@@ -22,14 +22,15 @@ class Calibration(ExperimentTable):
     A model joins by a subclass. Whatever computes is imported inside the methods: commands that compute nothing read
     tables too, and start without JAX.
 
-    `backend = "auto"` is chosen when the campaign is planned: `cpu` where a C compiler is found, else `xla`.
+    `backend = "auto"` is chosen when the campaign is planned: `gpu` where it asks for GPUs, `cpu` where a C compiler is
+    found, else `xla`.
     """
 
     kind_of_work: ClassVar[str] = "calibration"
 
     mode: Literal["strict", "compat"] = "strict"
     precision: Literal["float32", "float64"] = "float32"
-    backend: Literal["auto", "xla", "cpu"] = "auto"
+    backend: Literal["auto", "xla", "cpu", "gpu"] = "auto"
 
     @property
     @abstractmethod

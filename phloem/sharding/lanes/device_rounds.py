@@ -23,7 +23,7 @@ from phloem.kernels.optimise.lanes import PADDING, Lanes
 from phloem.kernels.optimise.optimiser import Optimiser, advance
 from phloem.kernels.simulate.days_at_bounds import DaysAtBounds, days_at_bounds
 from phloem.kernels.time_loop.day_tables import DayTables
-from phloem.sharding.lanes.blocks import BLOCK, Block
+from phloem.sharding.lanes.blocks import Block
 
 AXIS = "lanes"
 
@@ -73,11 +73,11 @@ def global_arrays(mesh: Mesh, specs: Any, parts: Sequence[Any]) -> Any:
 
 
 class PlacedRound:
-    """A round of lanes on their devices: a block of BLOCK places a device, the places without a lane being padding.
+    """A round of lanes on their devices: a block of places a device, those without a lane being padding.
 
     Attributes:
         mesh: the devices.
-        lane_of: lane in each place, -1 where there is none, (devices, BLOCK).
+        lane_of: lane in each place, -1 where there is none, (devices, width).
         lane_cell: cell of each place as a position in its device's tables, on the devices.
     """
 
@@ -88,6 +88,7 @@ class PlacedRound:
         numbers: Mapping[tuple[int, int], int],
         sites: Mapping[int, Site],
         table: int,
+        width: int,
     ):
         """Assign each lane a place in the block of its device.
 
@@ -97,10 +98,11 @@ class PlacedRound:
             numbers: number of each lane, by cell and member.
             sites: the cells, by their position in the tile.
             table: cells in the tables of a device; those of a block are repeated up to it.
+            width: places of a block.
         """
         self.mesh = Mesh(np.array(devices), (AXIS,))
-        self.lane_of = np.full((len(devices), BLOCK), -1)
-        cells = np.zeros((len(devices), BLOCK), np.int32)
+        self.lane_of = np.full((len(devices), width), -1)
+        cells = np.zeros((len(devices), width), np.int32)
         self.sites = [[sites[cell] for cell in np.resize(blocks[0].cells, table)]] * len(devices)
         for row, block in enumerate(blocks):
             self.lane_of[row, : len(block.lanes)] = [numbers[lane] for lane in block.lanes]

@@ -5,9 +5,12 @@ JAX is imported by the functions that need it: a process that only plans, or sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phloem.endings import Ending
 from phloem.errors import WorkError
+from phloem.sharding.lanes.device_texts import device_failure
 
 if TYPE_CHECKING:
     import jax
@@ -35,12 +38,43 @@ def device_environment(devices: int) -> dict[str, str]:
     }
 
 
+XLA_OF_GPUS = ("--xla_gpu_deterministic_ops=true", "--xla_gpu_autotune_level=0")
+"""Without them XLA takes another code for an operation from process to process, whichever it finds faster, and adds in
+another order: other last bits."""
+
+
+def gpu_environment(present: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables under which a worker computes on its GPUs.
+
+    Memory is taken as it is needed: a process that dies leaves another one room, and kernels are loaded beside JAX's
+    pool. Processors stay at hand for what is computed beside the time loop. A library that stands in for the driver
+    has its kernels on processors.
+
+    Args:
+        present: variables of the process that starts it, which are kept.
+    """
+    flags = present.get("XLA_FLAGS", "").split()
+    flags += [flag for flag in XLA_OF_GPUS if not any(one.startswith(flag.partition("=")[0]) for one in flags)]
+    return {
+        "JAX_PLATFORMS": "cpu" if present.get("PHLOEM_CUDA_DRIVER") else "cuda,cpu",
+        "XLA_FLAGS": " ".join(flags),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": present.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+    }
+
+
+def keep_off_gpus() -> None:
+    """Keep JAX in this process on processors: who starts workers holds no memory of their GPUs."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out: of a device, or of the process that builds its tables.
 
     Memory that runs out while XLA compiles ends the process instead; no error tells of that.
     """
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or device_failure(str(error)) == Ending.OUT_OF_MEMORY
 
 
 def local_devices(count: int, platform: str | None = None) -> list[jax.Device]:

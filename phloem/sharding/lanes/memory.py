@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from phloem.arithmetic import ceil_div
 
-RECOMPUTED = {"xla": 128, "cpu": 48}
+RECOMPUTED = {"xla": 128, "cpu": 48, "gpu": 12}
 """Numbers a lane and day of one segment that the reverse sweep recomputes and keeps, at most: about 100 were counted in
-XLA's compiled program, 31 in the scratch of the cpu backend."""
+XLA's compiled program, 31 in the scratch of the cpu backend, the states in that of the gpu backend."""
 
 
 def projected_bytes(
@@ -34,7 +34,7 @@ def projected_bytes(
         segment: days a segment.
         width: lanes a block.
         size: bytes a number.
-        backend: what runs the time loop, `xla` or `cpu`.
+        backend: what runs the time loop, `xla`, `cpu` or `gpu`.
         lane: bytes in which the optimiser notes where a lane stands.
         rows: rows of the tables where days repeat them; by default one a day.
     """

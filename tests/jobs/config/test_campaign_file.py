@@ -91,9 +91,10 @@ FREE = [
     ("campaign", "name", "other"),
     ("tiles", "cells", 3),
     ("tiles", "checkpoint_minutes", 0.5),
-    ("engine", "workers", 7),
+    ("engine", "workers", 2),
     ("engine", "devices", 2),
     ("engine", "gpus", 4),
+    ("engine", "lanes", 1000),
     ("engine", "memory_gb", 3.5),
     ("engine", "hang_minutes", 2.0),
     ("engine", "address", "here:6379"),
@@ -116,6 +117,7 @@ FREE = [
     ("engine", "sbatch", {"mail_type": "END"}),
     ("failures", "worker_lost", 4),
     ("failures", "node_lost", 4),
+    ("failures", "device_lost", 4),
     ("failures", "out_of_memory", 4),
     ("failures", "file_system", 4),
     ("failures", "hang", 4),
@@ -327,12 +329,17 @@ def test_a_wrong_site_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
     asked = configuration(SYNTHETIC, ("engine", "gpus", 4), ("engine", "devices", 2))
     assert slurm_options(asked).parameters()["gres"] == "gpu:4"
-    assert resolve_backend(asked).experiment.backend == "xla"
-    assert [own_gpus(2, 4, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,3", "0,1"]
-    assert own_gpus(2, 0, 1) == {}
-    for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3)):
+    assert slurm_options(asked).parameters()["cpus_per_task"] == 8
+    assert resolve_backend(asked).experiment.backend == "gpu"
+    named = configuration(SYNTHETIC, ("engine", "gpus", 4), ("experiment", "backend", "xla"))
+    assert resolve_backend(named).experiment.backend == "xla"
+    visible = ["2", "3", "GPU-1a", "GPU-2b"]
+    assert [own_gpus(visible, 2, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["2,3", "GPU-1a,GPU-2b"]
+    for wrong in (("experiment", "backend", "cpu"), ("engine", "devices", 3), ("engine", "workers", 5)):
         with pytest.raises(ValueError, match=r"engine\.gpus"):
             configuration(SYNTHETIC, ("engine", "gpus", 4), wrong)
+    with pytest.raises(ValueError, match=r"goes with engine\.gpus"):
+        configuration(SYNTHETIC, ("experiment", "backend", "gpu"))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phloem.endings import FREE, Ending
-from phloem.errors import InputError
+from phloem.errors import DeviceLost, InputError
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Engine, Outcome, StopFlag, Task
 from phloem.io.campaign.attempts import Numbers, attempt_numbers, holder, read_end
@@ -128,8 +128,9 @@ def test_what_progresses_is_never_given_up(free: list[str], loss: str, losses: i
 
 
 def test_budgets_by_class() -> None:
-    few = FailuresSection(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6)
+    few = FailuresSection(worker_lost=1, node_lost=2, out_of_memory=3, file_system=4, hang=5, bug=6, device_lost=7)
     budgets = {"worker lost": 1, "node lost": 2, "out of memory": 3, "file system": 4, "hang": 5, "bug": 6}
+    budgets["device lost"] = 7
     assert {kind: few.budget(kind) for kind in MENDS} == {**budgets, "bad input": 1}
     assert after([("bad input", False)]).exhausted(few.model_copy(update={"bug": 99}))
 
@@ -149,6 +150,9 @@ def test_a_class_that_nobody_knows_is_a_lost_workers() -> None:
         (Outcome(0, "failed", error="InputError", message="x"), "bad input"),
         (Outcome(0, "lost", error="WorkerLost", message="x"), "worker lost"),
         (Outcome(0, "lost", error="NodeLost", message="x"), "node lost"),
+        (Outcome(0, "lost", error="DeviceLost", message="x"), "device lost"),
+        (DeviceLost("GPU 0 of n1 did not answer within 180 s"), "device lost"),
+        (Outcome(0, "lost", error="WorkerLost", message="CUDA_ERROR_UNKNOWN stood in its log"), "worker lost"),
         (Outcome(0, "lost", error="Hang", message="x"), "hang"),
         (Outcome(0, "lost", error="MemoryError", message="x"), "out of memory"),
         (Outcome(0, "failed", error="KeyError", message="x"), "bug"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from phloem.errors import WorkError
 from phloem.kernels.models.dalec_daily.mode_switches import STRICT
-from phloem.sharding.lanes.blocks import BLOCK, lay_out
+from phloem.sharding.lanes.blocks import BLOCK, fitted_table, fitted_width, lay_out, widest_block
 from phloem.sharding.lanes.device_rounds import PlacedRound
 from phloem.sharding.lanes.devices import device_environment, local_devices, out_of_memory
 from tests.support.kernels.builders import made_site
@@ -59,6 +59,7 @@ def test_lanes_come_home_once_and_padding_never(
         {lane: number for number, lane in enumerate(lanes)},
         dict.fromkeys(range(41), site),
         layout.cells,
+        layout.width,
     )
     seated = [lane for block in blocks for lane in block.lanes]
     assert [lanes[number] for number in placed.lanes] == seated
@@ -110,3 +111,40 @@ def test_projected_memory_on_each_of_four_devices(backend: str) -> None:
     needed, projected = json.loads(done.stdout.splitlines()[-1])
     assert needed > 500_000
     assert needed <= projected <= 2 * needed, f"needs {needed} bytes a device, projected {projected}"
+
+
+@given(st.integers(1, 60_000), st.integers(1, 200).map(lambda number: BLOCK * number * 4))
+def test_rung_holds_its_lanes_and_the_next_one_does_not(lanes: int, widest: int) -> None:
+    width = fitted_width(min(lanes, widest), widest)
+    assert min(lanes, widest) <= width <= widest
+    assert width % BLOCK == 0
+    assert width == BLOCK or fitted_width(width // 2 + BLOCK, widest) == width or width - BLOCK < 2 * BLOCK
+    rungs = {fitted_width(number, widest) for number in range(1, widest + 1, 61)}
+    assert len(rungs) <= widest.bit_length()
+
+
+@given(st.integers(1, 20_000))
+def test_table_of_a_wide_block_wastes_an_eighth_at_most(cells: int) -> None:
+    size = fitted_table(cells, 50_688)
+    assert cells <= size <= cells + cells / 8
+    assert fitted_table(cells, BLOCK) == cells
+
+
+@given(LANES.filter(bool), st.integers(1, 4), st.sampled_from([64, 128, 512, 50_688]))
+def test_wide_blocks_hold_each_lane_once_on_devices_that_are_filled_alike(
+    lanes: list[tuple[int, int]], devices: int, widest: int
+) -> None:
+    layout = lay_out(lanes, devices * widest, widest)
+    assert [lane for one in layout.rounds for block in one for lane in block.lanes] == lanes
+    assert layout.devices <= devices
+    sizes = [len(block.lanes) for one in layout.rounds for block in one]
+    assert max(sizes) <= layout.width <= widest
+    if len(layout.rounds) == 1 and widest > BLOCK:
+        assert max(sizes) - min(sizes) < max(2, len(sizes))
+
+
+def test_widest_block_is_that_of_what_computes() -> None:
+    assert widest_block("cpu") == widest_block("xla", 132) == BLOCK
+    assert widest_block("gpu") == widest_block("gpu", 132) == 50_688
+    assert widest_block("gpu", 108) == 41_472  # an A100
+    assert widest_block("gpu", 132, lanes=1000) == 1024

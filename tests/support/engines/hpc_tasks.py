@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phloem.errors import DeviceLost
 from phloem.hpc.local_engine import LocalEngine
 from phloem.hpc.tasks import Context, Outcome, Stopped, Task
 
@@ -40,6 +41,17 @@ def hang(arguments: Mapping[str, Any], context: Context) -> None:
     context.report("about to say nothing more")
     while True:
         time.sleep(60)
+
+
+def use_gpu(arguments: Mapping[str, Any], context: Context) -> tuple[str, int]:
+    """Return GPU and process; raise on a GPU that is broken, and leave a mark of every call."""
+    gpu = os.environ["CUDA_VISIBLE_DEVICES"]
+    with Path(arguments["folder"], f"calls-{gpu}").open("a") as calls:
+        calls.write(f"{os.getpid()}\n")
+    if gpu in arguments["broken"]:
+        raise DeviceLost(f"GPU {gpu} fell off the bus")
+    time.sleep(0.05)
+    return gpu, os.getpid()
 
 
 def nap(arguments: Mapping[str, Any], context: Context) -> None:

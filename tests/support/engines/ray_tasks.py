@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phloem.errors import DeviceLost
 from phloem.hpc.ray_engine.engine import RayEngine
 from phloem.hpc.tasks import Context, Outcome, Stopped, Task
 
@@ -70,6 +71,16 @@ def meet(arguments: Mapping[str, Any], context: Context) -> int:
     met = len(list(here.parent.glob("here-*")))
     here.unlink()
     return met
+
+
+def use_gpu(arguments: Mapping[str, Any], context: Context) -> tuple[str, int]:
+    """Return the GPU that Ray has given, and the process; raise on one that is broken."""
+    gpu = os.environ["CUDA_VISIBLE_DEVICES"]
+    mark(arguments["folder"], f"calls-{gpu}")
+    if gpu in arguments["broken"]:
+        raise DeviceLost(f"GPU {gpu} fell off the bus")
+    time.sleep(0.3)
+    return gpu, os.getpid()
 
 
 def wait(arguments: Mapping[str, Any], context: Context) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from phloem.arithmetic import ceil_div
-from phloem.endings import FREE, Ending
+from phloem.endings import FREE, LOST_MACHINES, Ending
 from phloem.errors import InputError, WorkError
 from phloem.hpc.slurm_engine.control import cancel_jobs
 from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions
@@ -21,6 +21,7 @@ from phloem.io.files.sealed_json import read_sealed, write_sealed
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.config.campaign_file import Configuration
 from phloem.jobs.progress import say
+from phloem.jobs.run.device_losses import forgiven_at, hosts_without_device
 from phloem.jobs.run.execute import todo
 from phloem.jobs.run.state import CampaignState
 
@@ -137,7 +138,7 @@ def slurm_options(configuration: Configuration, exclude: Sequence[str] = ()) -> 
         gres=engine.gres or (f"gpu:{engine.gpus}" if engine.gpus else ""),
         constraint=engine.constraint,
         walltime_minutes=engine.walltime_minutes,
-        cpus_per_task=engine.cpus_per_task,
+        cpus_per_task=engine.task_cores,
         memory=engine.memory,
         exclude=tuple(dict.fromkeys([*engine.exclude, *exclude])),
         throttle=engine.throttle,
@@ -169,12 +170,20 @@ def progress(campaign: Campaign, state: CampaignState) -> list[int]:
 
 
 def bad_nodes(campaign: Campaign) -> list[str]:
-    """Return the nodes that were lost twice; attempts that went with a node at once are one loss."""
+    """Return the nodes that were lost twice, or whose devices were, and those on which a task lost all of its devices.
+
+    Attempts that went with a node at once are one loss. Devices that `phloem retry` has forgiven count no more.
+    """
     heard: dict[str, list[float]] = {}
-    for event in read_events(campaign.paths.journals_dir):
-        if event["event"] == "ended" and event["class"] == Ending.NODE_LOST and event.get("host"):
-            heard.setdefault(event["host"], []).append(event.get("last", 0.0))
-    return sorted(host for host, times in heard.items() if _groups(times) >= LOST_TWICE)
+    events = read_events(campaign.paths.journals_dir)
+    since = {Ending.DEVICE_LOST: forgiven_at(events)}
+    for event in events:
+        if event["event"] == "ended" and event["class"] in LOST_MACHINES and event.get("host"):
+            last = event.get("last", 0.0)
+            if last >= since.get(event["class"], 0.0):
+                heard.setdefault(event["host"], []).append(last)
+    twice = {host for host, times in heard.items() if _groups(times) >= LOST_TWICE}
+    return sorted(twice | hosts_without_device(events))
 
 
 def _groups(times: Sequence[float]) -> int:
@@ -237,7 +246,7 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     write_sealed(round_path(campaign, number), table)
     avoid = bad_nodes(campaign)
     if avoid:
-        say(f"nodes that were lost twice are left out: {', '.join(avoid)}")
+        say(f"nodes that were lost, or whose GPUs were, are left out: {', '.join(avoid)}")
     name = f"phloem-{configuration.campaign.name}"
     launcher = SlurmLauncher(campaign.paths.batches_dir, name, slurm_options(configuration, avoid))
     words = [sys.executable, "-m", "phloem", "work", str(campaign.paths.root.resolve()), "--round", str(number)]
@@ -269,4 +278,4 @@ def submit_after(campaign: Campaign, number: int, jobs: Sequence[str]) -> str:
 def task_workers(configuration: Configuration) -> int:
     """Return the worker processes of one task."""
     engine = configuration.engine
-    return engine.workers_of(engine.cpus_per_task or usable_cores())
+    return engine.workers_of(engine.task_cores or usable_cores())

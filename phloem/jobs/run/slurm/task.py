@@ -49,6 +49,8 @@ def work(directory: Path, number: int, task: int) -> str:
     if job is not None and job.restarts:
         _shun_bad_nodes(campaign, number)
     supervisor.run()
+    if job is not None and not engine.devices_left:  # tasks that wait would come here next: it ends faster than others
+        _shun_bad_nodes(campaign, number)
     left = [tile for tile in own if tile not in supervisor.done]
     progress = f"{len(own) - len(left)} of {len(own)} own tiles are done"
     if engine.flag.name in ("SIGUSR1", "SIGUSR2") and job is not None and len(supervisor.done) < len(own) + len(others):
@@ -74,10 +76,10 @@ def _go_on_later(campaign: Campaign, number: int, job: JobIdentity) -> str:
 
 
 def _shun_bad_nodes(campaign: Campaign, number: int) -> None:
-    """Keep the waiting tasks of a round off nodes that were lost twice."""
+    """Keep the waiting tasks of a round off nodes that were lost twice, or whose devices were."""
     for node in bad_nodes(campaign):
         try:
             count = exclude_node(round_jobs(campaign, number), node)
-            say(f"node {node} was lost twice; {count} waiting tasks are kept off it")
+            say(f"node {node} or its GPUs were lost; {count} waiting tasks are kept off it")
         except EngineError as error:
-            say(f"node {node} was lost twice; it could not be left out: {error}")
+            say(f"node {node} or its GPUs were lost; it could not be left out: {error}")

@@ -5,6 +5,9 @@ can count them. A fault is {"kind": ..., "cell": ...} with
 - crash, hang, memory, exception: done when a worker reads the cell ("*": any cell);
 - diverge: the lane (cell, member) begins with values that are no numbers and with its redraws used up, as long as it
   has used fewer than `below` before;
+- device: advancing raises JAX's own error with `text`, in a worker whose CUDA_VISIBLE_DEVICES is `gpu` (None: any),
+  once it has advanced `after` times, and leaves a mark with the worker's number; every later call in that process
+  raises it too, as of a dead context;
 - exhausted: advancing raises JAX's own RESOURCE_EXHAUSTED while the worker holds more than `lanes` lanes in flight.
 """
 
@@ -64,6 +67,7 @@ def poison_cells(module: ModuleType) -> None:
 
 def spoil_lanes(module: ModuleType) -> None:
     first, advance = module.TileCalibration._first, module.TileCalibration.advance
+    advances = [0]
 
     def spoilt(self: Any, seed: int, redraws: list[int], near: Any) -> Any:
         lanes = first(self, seed, redraws, near)
@@ -77,7 +81,14 @@ def spoil_lanes(module: ModuleType) -> None:
         return lanes
 
     def starved(self: Any, steps: int) -> int:
+        advances[0] += 1
         for fault in FAULTS:
+            mine = fault.get("gpu") in (None, os.environ.get("CUDA_VISIBLE_DEVICES"))
+            if fault["kind"] == "device" and mine and advances[0] > fault["after"]:
+                import jax
+
+                mark(f"device-{os.environ.get('CUDA_VISIBLE_DEVICES')}-{os.getpid()}")
+                raise jax.errors.JaxRuntimeError(fault["text"])
             if fault["kind"] == "exhausted" and self.in_flight > fault["lanes"]:
                 import jax
 

@@ -1,0 +1,203 @@
+"""Campaigns on real worker processes whose devices are lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phloem.endings import Ending
+from phloem.errors import WorkError
+from phloem.hpc.local_engine import LocalEngine
+from phloem.io.campaign.attempts import claim_tile, end_attempt, holder
+from phloem.io.files.journals import read_events
+from phloem.jobs.campaign.campaign import Campaign, open_campaign
+from phloem.jobs.run.execute import conclude, forgive, supervise
+from phloem.jobs.run.slurm.rounds import bad_nodes
+from phloem.jobs.run.state import CampaignState, read_state
+from phloem.jobs.run.status import show, status_json
+from phloem.jobs.run.supervisor import Supervisor
+from tests.support.campaigns.campaigns import (
+    count,
+    differing,
+    failures,
+    merged,
+    succeed,
+    write_campaign,
+)
+from tests.support.campaigns.poison import Poison
+
+pytestmark = pytest.mark.engine
+
+HOST = os.uname().nodename
+CPU = {"JAX_PLATFORMS": "cpu", "NPROC": "1", "OMP_NUM_THREADS": "1"}
+ECC = "INTERNAL: CUDA error: Failed to synchronize: CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered"
+ILLEGAL = "INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered"
+CELLS = 8
+
+OfSlot = Callable[[int], dict[str, str]]
+
+
+def write(folder: Path) -> Path:
+    return write_campaign(folder, data={"cells": CELLS}, engine={"workers": 2})
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The campaign on devices that hold."""
+    folder = tmp_path_factory.mktemp("sound")
+    succeed("run", write(folder), "--out", "made", folder=folder)
+    return folder / "made"
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Path:
+    succeed("plan", write(tmp_path), "--out", "made", folder=tmp_path)
+    return tmp_path / "made"
+
+
+def of_slot(slot: int) -> dict[str, str]:
+    """Return what a worker is told of its GPU; it computes on a processor all the same."""
+    return {**CPU, "CUDA_VISIBLE_DEVICES": str(slot)}
+
+
+def without_driver(broken: set[int]) -> OfSlot:
+    """Return what workers are told where some are to compute on CUDA, which this machine does not have."""
+    return lambda slot: {**of_slot(slot), **({"JAX_PLATFORMS": "cuda"} if slot in broken else {})}
+
+
+def compute(root: Path, workers: int, of_slot: OfSlot = of_slot) -> tuple[Campaign, LocalEngine, CampaignState]:
+    """Run what `phloem run` does on this machine, with workers that are told of GPUs."""
+    campaign = open_campaign(root)
+    engine_table = campaign.configuration.engine.model_copy(update={"gpus": workers})
+    campaign = replace(campaign, configuration=campaign.configuration.model_copy(update={"engine": engine_table}))
+    done = set(read_state(campaign).done)
+    engine = LocalEngine(workers, of_slot=of_slot, hang_seconds=120)
+    campaign.paths.make()
+    state = supervise(Supervisor(campaign, engine, done=done))
+    return campaign, engine, state
+
+
+@pytest.fixture
+def poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Poison]:
+    """Let the workers of this process meet faults."""
+
+    def set_fault(**fault: Any) -> Poison:
+        poison = Poison(tmp_path / "marks", [{"kind": "device", **fault}])
+        for name, value in poison.environment.items():
+            monkeypatch.setenv(name, value)
+        return poison
+
+    return set_fault
+
+
+def events(root: Path, name: str) -> list[dict[str, Any]]:
+    return [event for event in read_events(root / "journals") if event["event"] == name]
+
+
+@pytest.mark.parametrize("text", [ECC, ILLEGAL], ids=["ECC", "illegal address"])
+def test_a_lost_gpu_costs_one_attempt_and_the_others_finish(
+    planned: Path, sound: Path, poison: Callable[..., Poison], text: str
+) -> None:
+    """Its process is never used again, its tile is not taken apart, and the results are those of sound devices."""
+    marks = poison(gpu="1", after=1, text=text)
+    campaign, engine, state = compute(planned, 2)
+    conclude(campaign, state, engine.flag.name)
+    assert len(state.done) == CELLS
+    ended = failures(planned)
+    assert [(event["class"], event["host"]) for event in ended] == [("device lost", HOST)]
+    assert ended[0]["message"] == f"GPU 1 of {HOST}: {text}"
+    done = marks.done()
+    assert len(done) == 1, "one call after the loss, in one process"
+    process = next(iter(done)).rpartition("-")[2]
+    assert done.total() == 1
+    logs = [event for log in planned.glob("logs/*.log") for event in read_events(log)]
+    lost = [event for event in logs if event["event"] == "failed"]
+    assert [event["worker"].endswith(f"-{process}") for event in lost] == [True]
+    last = max(event["time"] for event in logs if event["worker"].endswith(f"-{process}"))
+    assert last <= lost[0]["time"], "nothing was computed there afterwards"
+    assert count(planned, "part failed") == count(planned, "set aside") == 0
+    assert not any(event.get("part") for event in logs)
+    assert [(event["host"], event["device"]) for event in events(planned, "device lost")] == [(HOST, "1")]
+    assert list((planned / "failures").iterdir()) == []
+    said = show(campaign, status_json(campaign))
+    assert f"GPU 1 of {HOST} is given no work: GPU 1 of {HOST}: {text.split(':')[0]}" in said
+    succeed("run", planned, folder=planned.parent)
+    assert differing(merged(sound), merged(planned)) == set()
+
+
+def test_the_loss_of_all_gpus_stops_the_run_and_the_next_goes_on(
+    planned: Path, sound: Path, poison: Callable[..., Poison], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = poison(gpu=None, after=1, text=ECC)
+    campaign, engine, state = compute(planned, 2)
+    assert marks.done().total() == 2, "one attempt a GPU, no more"
+    assert not engine.devices_left
+    with pytest.raises(WorkError) as told:
+        conclude(campaign, state, engine.flag.name)
+    said = str(told.value)
+    assert "stopped by the loss of every device" in said
+    for gpu in range(2):
+        assert f"GPU {gpu} of {HOST} is given no work: GPU {gpu} of {HOST}: INTERNAL: CUDA error" in said
+    assert f"phloem run {planned}" in said
+    assert {event["class"] for event in failures(planned)} == {"device lost"}
+    assert len(failures(planned)) == 2
+    assert count(planned, "part failed") == 0
+    document = status_json(campaign)
+    assert [device["device"] for device in document["devices_lost"]] == ["0", "1"]
+    assert document["failures_by_class"]["device lost"]["attempts"] == 2
+    assert "nvidia-smi" in document["failures_by_class"]["device lost"]["mend"]
+    assert bad_nodes(campaign) == [HOST], "a round on SLURM would leave it out"
+
+    forgive(campaign)
+    assert bad_nodes(campaign) == []
+    assert status_json(campaign)["devices_lost"] == []
+    monkeypatch.setenv("PHLOEM_FAULTS", "[]")
+    succeed("run", planned, folder=planned.parent)
+    assert differing(merged(sound), merged(planned)) == set()
+
+
+def test_a_gpu_that_does_not_answer_costs_one_attempt_not_the_campaign(planned: Path, sound: Path) -> None:
+    """One worker of two is told to compute on CUDA, which is not there: JAX raises an error without a word."""
+    _campaign, engine, state = compute(planned, 2, without_driver({1}))
+    assert len(state.done) == CELLS
+    ended = failures(planned)
+    assert [event["class"] for event in ended] == ["device lost"]
+    assert ended[0]["message"].startswith(f"GPU 1 of {HOST} does not answer: ")
+    assert engine.shunned.keys() == {1}
+    assert count(planned, "part failed") == 0
+    succeed("run", planned, folder=planned.parent)
+    assert differing(merged(sound), merged(planned)) == set()
+
+
+def test_a_machine_whose_gpus_do_not_answer_costs_an_attempt_a_gpu(planned: Path) -> None:
+    """All of a campaign's tiles were taken apart there, with an empty message, and both attempts of each spent."""
+    campaign, engine, state = compute(planned, 2, without_driver({0, 1}))
+    assert len(failures(planned)) == 2
+    assert all(event["message"].strip() for event in failures(planned))
+    assert [failure.exhausted(campaign.configuration.failures) for failure in state.failures.values()] == [False] * 2
+    with pytest.raises(WorkError, match="stopped by the loss of every device"):
+        conclude(campaign, state, engine.flag.name)
+
+
+def test_a_tile_that_is_taken_apart_on_a_gpu_that_is_lost_is_not_blamed(
+    planned: Path, poison: Callable[..., Poison]
+) -> None:
+    """The part that met the loss is set aside by nobody; the tile is tried again elsewhere, in parts as before."""
+    campaign = open_campaign(planned)
+    campaign.paths.make()
+    number = claim_tile(campaign.paths, 0, holder("an earlier run"))
+    end_attempt(campaign.paths, 0, number, Ending.BUG, "an earlier failure")
+    poison(gpu="0", after=0, text=ECC)
+    campaign, _engine, state = compute(planned, 2)
+    assert len(state.done) == CELLS
+    ended = failures(planned)
+    assert [(event["class"], event["tile"]) for event in ended] == [("device lost", 0)]
+    assert ended[0]["message"] == f"GPU 0 of {HOST}: {ECC}"
+    assert count(planned, "part failed") == 1, "the first part on the lost GPU"
+    assert count(planned, "set aside") == 0
+    assert read_state(campaign).set_aside == []
