@@ -5,7 +5,7 @@
 
 Three backends run it. `xla`, the reference, is here: a scan over days inside a scan over segments. Each segment is
 checkpointed, so that reverse mode keeps the state at the segments' starts only and computes the rest again. `cpu`
-(generated C) and `gpu` (Pallas) are primitives to JAX.
+(generated C) and `gpu` (CUDA from the same printer) are primitives to JAX.
 """
 
 from __future__ import annotations

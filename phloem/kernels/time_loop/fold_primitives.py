@@ -40,7 +40,7 @@ value_p, tangent_p, adjoint_p = (Primitive(f"fold_{name}") for name in ("value",
 
 
 PLATFORMS = ("cpu", "cuda")
-"""Platforms of JAX for which the primitives are lowered."""
+"""Platforms of JAX for which the primitives are lowered; on others only the xla backend runs."""
 
 
 def _backend(name: str, platform: str) -> Any:
@@ -207,6 +207,14 @@ def _no_second(name: str) -> Any:
     return refuse
 
 
+def _refuse_platform(context: Any, *args: Any, backend: str, **params: Any) -> Any:
+    platforms = " and ".join(context.module_context.platforms)
+    raise PlatformError(
+        f"the {backend} backend was asked for in a program of JAX's platform {platforms}: "
+        f"generated folds run on {' and '.join(PLATFORMS)} alone; the xla backend runs everywhere"
+    )
+
+
 def _register(primitive: Primitive, run: Any, shapes: Any) -> None:
     """Give a primitive its value, its shapes, its lowering and its batches."""
     primitive.multiple_results = True
@@ -226,6 +234,7 @@ def _register(primitive: Primitive, run: Any, shapes: Any) -> None:
     for platform in PLATFORMS:
         rule = mlir.lower_fun(functools.partial(run, platform=platform), multiple_results=True)
         mlir.register_lowering(primitive, rule, platform=platform)
+    mlir.register_lowering(primitive, _refuse_platform)
     batching.primitive_batchers[primitive] = lambda args, dims, **params: _batch(primitive, args, dims, params)
 
 

@@ -32,6 +32,11 @@ def pond_case(lanes: int = LANES) -> tuple[Inputs, Pond, DayTables, jax.Array]:
     return Inputs(leak, width), Pond(level, heat), data, jnp.arange(lanes, dtype=jnp.int32) % 3
 
 
+def pond_sums(case: tuple[Inputs, Pond, DayTables, jax.Array], backend: str) -> Any:
+    """Return the sums, each (lanes,)."""
+    return fold(POND, *case, segment=7, backend=backend)[1]
+
+
 def pond_gradient(case: tuple[Inputs, Pond, DayTables, jax.Array], backend: str) -> list[Any]:
     """Return the sums and their gradient by the inputs and the first state."""
     inputs, state, data, cells = case

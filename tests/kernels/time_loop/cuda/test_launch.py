@@ -110,3 +110,14 @@ def test_program_for_another_platform_is_refused_when_it_is_compiled():
     with pytest.raises(PlatformError, match="default_device"):
         _backend("cpu", "cuda")
     assert _backend("auto", "cpu").__name__.endswith("cpu_backend")
+
+
+def test_platform_without_generated_folds_is_refused_and_told_which_backend_runs():
+    import jax
+
+    from phloem.kernels.time_loop.fold_primitives import PlatformError
+    from tests.support.kernels.pond_on_gpu import pond_case, pond_sums
+
+    traced = jax.jit(pond_sums, static_argnums=1).trace(pond_case(), "auto")
+    with pytest.raises(PlatformError, match=r"auto backend .* platform tpu: .* cpu and cuda alone; the xla backend"):
+        traced.lower(lowering_platforms=("tpu",))
