@@ -29,7 +29,7 @@ class Calibration(ExperimentTable):
 
     mode: Literal["strict", "compat"] = "strict"
     precision: Literal["float32", "float64"] = "float32"
-    backend: Literal["auto", "xla", "cpu"] = "auto"
+    backend: Literal["auto", "xla", "cpu", "gpu"] = "auto"
 
     @property
     @abstractmethod
