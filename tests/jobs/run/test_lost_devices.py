@@ -11,7 +11,9 @@ import pytest
 from phloem.endings import Ending
 from phloem.errors import WorkError
 from phloem.io.campaign.attempts import claim_tile, end_attempt, holder
+from phloem.io.files.journals import append_event
 from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.run.device_losses import forgive_devices
 from phloem.jobs.run.execute import conclude, forgive
 from phloem.jobs.run.slurm.rounds import bad_nodes
 from phloem.jobs.run.state import read_state
@@ -97,7 +99,7 @@ def test_a_lost_gpu_costs_one_attempt_and_the_others_finish(
     assert list((planned / "failures").iterdir()) == []
     said = show(campaign, status_json(campaign))
     assert f"GPU 1 of {HOST} is given no work: GPU 1 of {HOST}: {text.split(':')[0]}" in said
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -128,7 +130,7 @@ def test_the_loss_of_all_gpus_stops_the_run_and_the_next_goes_on(
     assert bad_nodes(campaign) == []
     assert status_json(campaign)["devices_lost"] == []
     monkeypatch.setenv("PHLOEM_FAULTS", "[]")
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -141,7 +143,7 @@ def test_a_gpu_that_does_not_answer_costs_one_attempt_not_the_campaign(planned: 
     assert ended[0]["message"].startswith(f"GPU 1 of {HOST} does not answer: ")
     assert engine.shunned.keys() == {1}
     assert count(planned, "part failed") == 0
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -172,3 +174,36 @@ def test_a_tile_that_is_taken_apart_on_a_gpu_that_is_lost_is_not_blamed(
     assert count(planned, "part failed") == 1, "the first part on the lost GPU"
     assert count(planned, "set aside") == 0
     assert read_state(campaign).set_aside == []
+
+
+def test_a_tile_that_breaks_every_gpu_waits_for_the_others(planned: Path, poison: Callable[..., Poison]) -> None:
+    """Such as one on which the kernel goes wrong: one GPU at first, the last ones when nothing else waits."""
+    first = open_campaign(planned).tile_cells(0)[0].name
+    poison(gpu=None, cell=first, after=0, text=ILLEGAL)
+    _campaign, engine, state = compute(planned, 2)
+    assert state.done == list(range(1, CELLS))
+    assert {(event["class"], event["tile"]) for event in failures(planned)} == {("device lost", 0)}
+    assert len(failures(planned)) == 2
+    assert not engine.devices_left
+
+
+def test_nodes_are_left_out_whose_devices_were_lost_twice(planned: Path) -> None:
+    """Attempts that went with a node's devices at once are one loss; after `phloem retry` none counts."""
+    campaign = open_campaign(planned)
+    campaign.paths.make()
+    journal = campaign.paths.journal("test")
+
+    def lose(host: str, last: float) -> None:
+        ended = {"event": "ended", "tile": 0, "attempt": 1, "class": "device lost", "message": "x", "seconds": 1.0}
+        append_event(journal, {**ended, "host": host, "last": last})
+
+    for last in (1000.0, 1001.0, 1140.0):
+        lose("n1", last)
+    lose("n2", 1000.0)
+    assert bad_nodes(campaign) == []
+    lose("n2", 1200.0)
+    assert bad_nodes(campaign) == ["n2"]
+    append_event(journal, {"event": "no device left", "host": "n3", "job": "7", "time": 1300.0})
+    assert bad_nodes(campaign) == ["n2", "n3"]
+    forgive_devices(journal)
+    assert bad_nodes(campaign) == []

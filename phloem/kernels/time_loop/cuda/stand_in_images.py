@@ -8,7 +8,6 @@ from phloem.errors import WorkError
 from phloem.kernels.time_loop.cuda.cuda_text import CudaSource
 from phloem.kernels.time_loop.cuda.kernel_images import KernelImage
 
-
 ARCHITECTURE = 90
 """What a stand-in says its device is: compute capability 9.0, a Hopper."""
 
