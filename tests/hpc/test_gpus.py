@@ -55,7 +55,7 @@ def test_each_gpu_belongs_to_one_worker(shown: list[str], devices: int) -> None:
     workers = len(shown) // devices
     given_out = [gpu for slot in range(workers) for gpu in gpus_of_slot(shown, devices, slot)]
     assert given_out == shown[: workers * devices]
-    with pytest.raises(EngineError, match="fewer engine.workers"):
+    with pytest.raises(EngineError, match=r"fewer engine\.workers"):
         gpus_of_slot(shown, devices, workers)
 
 

@@ -18,9 +18,9 @@ def resolve_backend(configuration: Configuration) -> Configuration:
     """
     from phloem.kernels.time_loop.backends import runs_here
 
-    require_backend(configuration)
     if configuration.engine.gpus:
         return configuration.with_backend("gpu")
+    require_backend(configuration)
     return configuration.with_backend("cpu" if runs_here("cpu") else "xla")
 
 
@@ -28,10 +28,12 @@ def require_backend(configuration: Configuration) -> None:
     """Refuse to compute where the campaign's backend cannot run: another one would give other last bits.
 
     Raises:
-        InputError: the backend is `cpu`, and no C compiler works here.
+        InputError: the backend is `cpu` or `gpu`, and a compiler that it needs is not here.
     """
-    from phloem.kernels.time_loop.backends import runs_here
+    from phloem.kernels.time_loop.backends import missing_tool, runs_here
 
+    if configuration.experiment.time_loop == "gpu" and (why := missing_tool("gpu")):
+        raise InputError(f'experiment.backend = "gpu" on {os.uname().nodename}: {why}')
     if configuration.experiment.time_loop == "cpu" and not runs_here("cpu"):
         raise InputError(
             f'experiment.backend = "cpu" needs a C compiler, and none works on {os.uname().nodename}: install gcc or '

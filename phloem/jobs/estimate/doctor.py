@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from phloem.jobs.estimate.check import Check, CheckFinding, run_check
 from phloem.jobs.estimate.engine_checks import check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
 from phloem.jobs.estimate.gpu_checks import check_gpus, check_gradients, device_files, gpu_names, gpus_of_jax
+from phloem.jobs.jax_versions import installed, jax_doubt, jax_problem
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
@@ -61,7 +61,12 @@ def _python() -> CheckFinding:
 
 
 def _packages() -> CheckFinding:
-    return CheckFinding("ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES))
+    text = ", ".join(f"{name} {installed(name) or 'missing'}" for name in PACKAGES)
+    if wrong := jax_problem():
+        return CheckFinding("problem", text, wrong)
+    if doubt := jax_doubt():
+        return CheckFinding("note", text, doubt)
+    return CheckFinding("ok", text)
 
 
 def _processor() -> CheckFinding:

@@ -42,14 +42,19 @@ def runs_here(backend: str) -> bool:
 
 
 def missing(backend: str) -> str:
-    """Return what keeps `cpu` or `gpu` from running on this machine, empty where nothing does."""
+    """Return what keeps `cpu` or `gpu` from running in this process, empty where nothing does."""
+    if (tool := missing_tool(backend)) or backend != "gpu" or stand_in():
+        return tool
+    return "" if architectures() else "JAX has no GPU in this process: phloem doctor says why"
+
+
+def missing_tool(backend: str) -> str:
+    """Return which compiler `cpu` or `gpu` lacks on this machine; no GPU is looked for."""
     if find_compiler() is None:
         return "no C compiler works here: install gcc or clang, or set CC to one"
-    if backend != "gpu" or stand_in():
-        return ""
-    if not architectures():
-        return "JAX has no GPU in this process: phloem doctor says why"
-    return "" if find_nvrtc() else "NVRTC, which compiles its kernels, is not installed: pip install 'phloem[gpu]'"
+    if backend == "gpu" and not stand_in() and not find_nvrtc():
+        return "NVRTC, which compiles its kernels, is not installed: pip install 'phloem[gpu]'"
+    return ""
 
 
 def device_of(backend: str) -> contextlib.AbstractContextManager[object]:

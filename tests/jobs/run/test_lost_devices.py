@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,14 @@ import pytest
 
 from phloem.endings import Ending
 from phloem.errors import WorkError
-from phloem.hpc.local_engine import LocalEngine
 from phloem.io.campaign.attempts import claim_tile, end_attempt, holder
-from phloem.io.files.journals import read_events
-from phloem.jobs.campaign.campaign import Campaign, open_campaign
-from phloem.jobs.run.execute import conclude, forgive, supervise
+from phloem.io.files.journals import append_event
+from phloem.jobs.campaign.campaign import open_campaign
+from phloem.jobs.run.device_losses import forgive_devices
+from phloem.jobs.run.execute import conclude, forgive
 from phloem.jobs.run.slurm.rounds import bad_nodes
-from phloem.jobs.run.state import CampaignState, read_state
+from phloem.jobs.run.state import read_state
 from phloem.jobs.run.status import show, status_json
-from phloem.jobs.run.supervisor import Supervisor
 from tests.support.campaigns.campaigns import (
     count,
     differing,
@@ -29,17 +26,14 @@ from tests.support.campaigns.campaigns import (
     succeed,
     write_campaign,
 )
+from tests.support.campaigns.on_gpus import HOST, OfSlot, compute, journalled, logged, of_slot
 from tests.support.campaigns.poison import Poison
 
 pytestmark = pytest.mark.engine
 
-HOST = os.uname().nodename
-CPU = {"JAX_PLATFORMS": "cpu", "NPROC": "1", "OMP_NUM_THREADS": "1"}
 ECC = "INTERNAL: CUDA error: Failed to synchronize: CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered"
 ILLEGAL = "INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered"
 CELLS = 8
-
-OfSlot = Callable[[int], dict[str, str]]
 
 
 def write(folder: Path) -> Path:
@@ -60,26 +54,9 @@ def planned(tmp_path: Path) -> Path:
     return tmp_path / "made"
 
 
-def of_slot(slot: int) -> dict[str, str]:
-    """Return what a worker is told of its GPU; it computes on a processor all the same."""
-    return {**CPU, "CUDA_VISIBLE_DEVICES": str(slot)}
-
-
 def without_driver(broken: set[int]) -> OfSlot:
     """Return what workers are told where some are to compute on CUDA, which this machine does not have."""
     return lambda slot: {**of_slot(slot), **({"JAX_PLATFORMS": "cuda"} if slot in broken else {})}
-
-
-def compute(root: Path, workers: int, of_slot: OfSlot = of_slot) -> tuple[Campaign, LocalEngine, CampaignState]:
-    """Run what `phloem run` does on this machine, with workers that are told of GPUs."""
-    campaign = open_campaign(root)
-    engine_table = campaign.configuration.engine.model_copy(update={"gpus": workers})
-    campaign = replace(campaign, configuration=campaign.configuration.model_copy(update={"engine": engine_table}))
-    done = set(read_state(campaign).done)
-    engine = LocalEngine(workers, of_slot=of_slot, hang_seconds=120)
-    campaign.paths.make()
-    state = supervise(Supervisor(campaign, engine, done=done))
-    return campaign, engine, state
 
 
 @pytest.fixture
@@ -93,10 +70,6 @@ def poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Poi
         return poison
 
     return set_fault
-
-
-def events(root: Path, name: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(root / "journals") if event["event"] == name]
 
 
 @pytest.mark.parametrize("text", [ECC, ILLEGAL], ids=["ECC", "illegal address"])
@@ -115,18 +88,18 @@ def test_a_lost_gpu_costs_one_attempt_and_the_others_finish(
     assert len(done) == 1, "one call after the loss, in one process"
     process = next(iter(done)).rpartition("-")[2]
     assert done.total() == 1
-    logs = [event for log in planned.glob("logs/*.log") for event in read_events(log)]
+    logs = logged(planned)
     lost = [event for event in logs if event["event"] == "failed"]
     assert [event["worker"].endswith(f"-{process}") for event in lost] == [True]
     last = max(event["time"] for event in logs if event["worker"].endswith(f"-{process}"))
     assert last <= lost[0]["time"], "nothing was computed there afterwards"
     assert count(planned, "part failed") == count(planned, "set aside") == 0
     assert not any(event.get("part") for event in logs)
-    assert [(event["host"], event["device"]) for event in events(planned, "device lost")] == [(HOST, "1")]
+    assert [(event["host"], event["device"]) for event in journalled(planned, "device lost")] == [(HOST, "1")]
     assert list((planned / "failures").iterdir()) == []
     said = show(campaign, status_json(campaign))
     assert f"GPU 1 of {HOST} is given no work: GPU 1 of {HOST}: {text.split(':')[0]}" in said
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -157,7 +130,7 @@ def test_the_loss_of_all_gpus_stops_the_run_and_the_next_goes_on(
     assert bad_nodes(campaign) == []
     assert status_json(campaign)["devices_lost"] == []
     monkeypatch.setenv("PHLOEM_FAULTS", "[]")
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -170,7 +143,7 @@ def test_a_gpu_that_does_not_answer_costs_one_attempt_not_the_campaign(planned: 
     assert ended[0]["message"].startswith(f"GPU 1 of {HOST} does not answer: ")
     assert engine.shunned.keys() == {1}
     assert count(planned, "part failed") == 0
-    succeed("run", planned, folder=planned.parent)
+    succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
 
@@ -201,3 +174,36 @@ def test_a_tile_that_is_taken_apart_on_a_gpu_that_is_lost_is_not_blamed(
     assert count(planned, "part failed") == 1, "the first part on the lost GPU"
     assert count(planned, "set aside") == 0
     assert read_state(campaign).set_aside == []
+
+
+def test_a_tile_that_breaks_every_gpu_waits_for_the_others(planned: Path, poison: Callable[..., Poison]) -> None:
+    """Such as one on which the kernel goes wrong: one GPU at first, the last ones when nothing else waits."""
+    first = open_campaign(planned).tile_cells(0)[0].name
+    poison(gpu=None, cell=first, after=0, text=ILLEGAL)
+    _campaign, engine, state = compute(planned, 2)
+    assert state.done == list(range(1, CELLS))
+    assert {(event["class"], event["tile"]) for event in failures(planned)} == {("device lost", 0)}
+    assert len(failures(planned)) == 2
+    assert not engine.devices_left
+
+
+def test_nodes_are_left_out_whose_devices_were_lost_twice(planned: Path) -> None:
+    """Attempts that went with a node's devices at once are one loss; after `phloem retry` none counts."""
+    campaign = open_campaign(planned)
+    campaign.paths.make()
+    journal = campaign.paths.journal("test")
+
+    def lose(host: str, last: float) -> None:
+        ended = {"event": "ended", "tile": 0, "attempt": 1, "class": "device lost", "message": "x", "seconds": 1.0}
+        append_event(journal, {**ended, "host": host, "last": last})
+
+    for last in (1000.0, 1001.0, 1140.0):
+        lose("n1", last)
+    lose("n2", 1000.0)
+    assert bad_nodes(campaign) == []
+    lose("n2", 1200.0)
+    assert bad_nodes(campaign) == ["n2"]
+    append_event(journal, {"event": "no device left", "host": "n3", "job": "7", "time": 1300.0})
+    assert bad_nodes(campaign) == ["n2", "n3"]
+    forgive_devices(journal)
+    assert bad_nodes(campaign) == []

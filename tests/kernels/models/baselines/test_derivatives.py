@@ -32,7 +32,7 @@ def test_derivatives_are_those_of_central_differences(name: str) -> None:
     jacobian = jax.jit(jax.jacrev(function))
     compared = set()
 
-    @settings(max_examples=60)
+    @settings(max_examples=150)
     @given(st.tuples(*(st.floats(0.0, 1.0) for _ in low)), st.integers(0, len(low) - 1))
     def at(shares: tuple[float, ...], argument: int) -> None:
         point = low + (0.01 + 0.98 * np.array(shares)) * (high - low)
