@@ -145,7 +145,7 @@ def _name(latitude: float, longitude: float, decimals: int) -> str:
 
 def days_since_epoch(year: np.ndarray, doy: np.ndarray) -> np.ndarray:
     """Return days since 2001-01-01 of days of Gregorian years, int64."""
-    first = np.char.add(np.char.zfill(np.asarray(year).astype(str), 4), "-01-01").astype("datetime64[D]")
+    first = (np.asarray(year, np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[D]")
     return (first - EPOCH).astype(np.int64) + np.asarray(doy, np.int64) - 1
 
 

@@ -193,20 +193,28 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[GridCell]:
         with netCDF4.Dataset(str(path)) as file:
             file.set_auto_mask(False)
             wanted = range(len(file.dimensions["cell"])) if rows is None else rows
-            return [_cell(file, row, path) for row in wanted]
+            days = _days(file)
+            return [_cell(file, row, path, *days) for row in wanted]
     except (OSError, RuntimeError, KeyError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path}: not a readable chunk of a driver store ({error}); run `phloem ingest` again"
         ) from error
 
 
-def _cell(file: netCDF4.Dataset, row: int, path: Path) -> GridCell:
+def _days(file: netCDF4.Dataset) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the cells of a chunk have in common: calendar, year and day of the year, first days of windows."""
     time = file["time"][:].astype(np.int64)
     calendar = str(file["time"].calendar)
     if calendar == "noleap":
         year, doy = 2001 + time // 365, time % 365 + 1
     else:
         year, doy = (EPOCH + time).astype("datetime64[Y]").astype(np.int64) + 1970, day_of_year(time)
+    return calendar, year, doy, file["window_start"][:]
+
+
+def _cell(
+    file: netCDF4.Dataset, row: int, path: Path, calendar: str, year: np.ndarray, doy: np.ndarray, windows: np.ndarray
+) -> GridCell:
     cell = GridCell(
         name=str(file["cell"][row]),
         latitude=float(file["latitude"][row]),
@@ -216,7 +224,7 @@ def _cell(file: netCDF4.Dataset, row: int, path: Path) -> GridCell:
         doy=doy,
         forcing={name: file[name][row] for name in FORCING},
         observations={name: file[name][row] for name in STREAMS},
-        window_start=file["window_start"][:],
+        window_start=windows,
         evaporative_fraction=file["ef"][row],
         trajectory=file["trajectory"][row],
         statics={

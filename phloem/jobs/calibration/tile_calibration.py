@@ -142,7 +142,7 @@ class TileCalibration:
         self._sites = {position: experiment.site(cells[position]) for position, _ in self.lanes}
         plain = self._sites
         if experiment.on_windows != experiment and self.optimiser.windows:
-            plain = {cell: experiment.on_windows.site(cells[cell]) for cell in self._sites}
+            plain = {cell: experiment.site_on_windows(cells[cell], site) for cell, site in self._sites.items()}
         self._windows = [
             {cell: richest_years(site, years) for cell, site in plain.items()} for years in self.optimiser.windows
         ]

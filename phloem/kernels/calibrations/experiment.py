@@ -100,6 +100,10 @@ class Calibration(ExperimentTable):
         """The experiment as the optimiser's windows of a few years see it."""
         return self
 
+    def site_on_windows(self, cell: Any, site: Site) -> Site:
+        """Return a cell as `on_windows` reads it, given what this experiment makes of it."""
+        return self.on_windows.site(cell)
+
     def tuned(self, optimiser: Optimiser) -> Optimiser:
         """Return the optimiser as this experiment needs it."""
         return optimiser

@@ -253,6 +253,15 @@ class DalecExperiment(Calibration):
 
     def site(self, cell: Any) -> DalecSite:
         """Return a tower or a grid cell as the kernels read it; see `Calibration.site`."""
+        return self._site(cell)
+
+    def site_on_windows(self, cell: Any, site: Site) -> Site:
+        """Return the cell for the optimiser's windows; what the pre-calibration found is not looked for again."""
+        on = self.on_windows
+        same = (on.calibration_years, on.windowed, on.mode) == (self.calibration_years, self.windowed, self.mode)
+        return on._site(cell, getattr(site, "ce_opt", None) if same and self.reads_store else None)
+
+    def _site(self, cell: Any, efficiency: float | None = None) -> DalecSite:
         from phloem.kernels.calibrations.dalec_daily.grid_site import grid_site
         from phloem.kernels.calibrations.dalec_daily.site import tower_site
         from phloem.kernels.models.dalec_daily.mode_switches import switches
@@ -264,7 +273,7 @@ class DalecExperiment(Calibration):
         if self.name == "growth-curve" and not cell.has_trajectory:
             raise InputError(f"cell {cell.name}: no growth curve, which the growth-curve experiment fits")
         try:
-            return grid_site(cell, self.protocol, switches(self.mode), self.windowed)
+            return grid_site(cell, self.protocol, switches(self.mode), self.windowed, efficiency)
         except ValueError as error:
             raise InputError(f"cell {cell.name}: {error}") from error
 

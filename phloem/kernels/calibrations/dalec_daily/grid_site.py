@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -110,8 +111,87 @@ class GridSite(DalecSite):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class RunDays:
+    """The days of a run: what a cell's calendar and the protocol say of them, whatever its drivers and observations.
+
+    Attributes:
+        record: days of the cell's record that are forcing.
+        window: of these, those of the calibration years.
+        window_start: 1 on the first day of each window of the record, else 0.
+        row: of the record, for each simulated day.
+        observed: whether the run meets the day's year for the last time, and it may be compared.
+        marks: 1 on marked year ends.
+        ends: last day of each simulated year.
+        inside, after: whether the day belongs to the calibration or the validation years.
+        share: 1 over the length of each window on its last day, of the record's.
+    """
+
+    record: slice
+    window: slice
+    window_start: np.ndarray
+    row: np.ndarray
+    observed: np.ndarray
+    marks: np.ndarray
+    ends: np.ndarray
+    inside: np.ndarray
+    after: np.ndarray
+    share: np.ndarray
+
+
+def calendar_of(cell: Any, protocol: RunProtocol) -> RunDays:
+    """Return the days of a cell's run; worked out once for all cells of one calendar.
+
+    Raises:
+        ValueError: years of the protocol that the record or the run does not have.
+    """
+    year, doy, starts = (np.asarray(values) for values in (cell.year, cell.doy, cell.window_start))
+    described = tuple((values.tobytes(), values.dtype.str) for values in (year, doy, starts))
+    return _run_days(*described, protocol)
+
+
+@functools.lru_cache(maxsize=8)
+def _run_days(
+    year_bytes: tuple[bytes, str],
+    doy_bytes: tuple[bytes, str],
+    start_bytes: tuple[bytes, str],
+    protocol: RunProtocol,
+) -> RunDays:
+    all_years, all_doy, all_starts = (np.frombuffer(*given) for given in (year_bytes, doy_bytes, start_bytes))
+    record = years_of(all_years, protocol.forcing)
+    year, doy, window_start = (values[record] for values in (all_years, all_doy, all_starts))
+    # Where the run meets each day of the record last; where nothing is observed the day has row 0.
+    starts = {y: years_of(year, (y, y)) for y in sorted(set(map(int, protocol.years)))}
+    row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in map(int, protocol.years)])
+    sim_year = np.concatenate(
+        [np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(map(int, protocol.years), 1)]
+    )
+    meetings = [protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)]
+    observed = np.isin(sim_year, meetings)
+    inside, after = (
+        observed & (year[row] >= span[0]) & (year[row] <= span[1])
+        for span in (protocol.calibration, protocol.validation)
+    )
+    return RunDays(
+        record=record,
+        window=years_of(year, protocol.calibration),
+        window_start=window_start,
+        row=row,
+        observed=observed,
+        marks=year_ends(doy[row]),
+        ends=np.flatnonzero(np.diff(np.append(sim_year, 0))),
+        inside=inside,
+        after=after,
+        share=_shares(window_start),
+    )
+
+
 def grid_site(
-    cell: Any, protocol: RunProtocol, switches: Switches, windowed: tuple[str, ...] = WINDOW_MEANS
+    cell: Any,
+    protocol: RunProtocol,
+    switches: Switches,
+    windowed: tuple[str, ...] = WINDOW_MEANS,
+    efficiency: float | None = None,
 ) -> GridSite:
     """Prepare one grid cell, the canopy efficiency's pre-calibration included.
 
@@ -126,80 +206,64 @@ def grid_site(
         protocol: what is simulated and compared.
         switches: named differences.
         windowed: streams that are compared as means over the windows, as in `grid_dalec`.
+        efficiency: what the pre-calibration found before over the same calibration years.
 
     Raises:
         ValueError: years of the protocol that the record or the run does not have.
     """
-    record = years_of(cell.year, protocol.forcing)
-    time, year, doy, window_start, fraction = (
-        np.asarray(values)[record]
-        for values in (cell.time, cell.year, cell.doy, cell.window_start, cell.evaporative_fraction)
-    )
+    days = calendar_of(cell, protocol)
+    record, window = days.record, days.window
+    time, doy, fraction = (np.asarray(values)[record] for values in (cell.time, cell.doy, cell.evaporative_fraction))
     forcing, trajectory = cell.forcing, cell.trajectory
     snapshot = float(cell.statics.get("biomass_snapshot", np.nan))
     seen = {name: np.asarray(cell.observations[name], float)[record] for name in STREAMS}
-    window = years_of(year, protocol.calibration)
     terms = weather(
         time, doy, cell.latitude, {name: np.asarray(v)[record] for name, v in forcing.items()}, window, switches
     )
     mean = 0.5 * (np.asarray(forcing["tasmin"], float) + np.asarray(forcing["tasmax"], float))[record]
 
-    # Where the run meets each day of the record last; where nothing is observed the day has row 0.
-    starts = {y: years_of(year, (y, y)) for y in map(int, protocol.years)}
-    day_row = np.concatenate([np.arange(starts[y].start, starts[y].stop) for y in protocol.years])
-    sim_year = np.concatenate([np.full(starts[y].stop - starts[y].start, n) for n, y in enumerate(protocol.years, 1)])
-    last = {y: protocol.last_met(y) for y in range(protocol.calibration[0], protocol.validation[1] + 1)}
-    observed_days = np.isin(sim_year, list(last.values()))
-    marks = year_ends(doy[day_row])
-    ends = np.flatnonzero(np.diff(np.append(sim_year, 0)))
-
-    biomass = np.full(len(day_row), np.nan)
+    biomass = np.full(len(days.row), np.nan)
     if protocol.biomass == "trajectory":
-        count = min(len(ends), len(trajectory))
-        biomass[ends[:count]] = np.asarray(trajectory, float)[:count]
+        count = min(len(days.ends), len(trajectory))
+        biomass[days.ends[:count]] = np.asarray(trajectory, float)[:count]
     elif protocol.biomass == "snapshot":
-        biomass[ends[protocol.last_met(protocol.validation[1]) - 1]] = snapshot
-    share = _shares(window_start)
-    by_day = {name: np.where(observed_days, seen[name][day_row], np.nan) for name in STREAMS} | {"biomass": biomass}
+        biomass[days.ends[protocol.last_met(protocol.validation[1]) - 1]] = snapshot
+    by_day = {name: np.where(days.observed, seen[name][days.row], np.nan) for name in STREAMS} | {"biomass": biomass}
     held = {
-        name: np.where(observed_days, np.asarray(values, float)[record][day_row], np.nan)
+        name: np.where(days.observed, np.asarray(values, float)[record][days.row], np.nan)
         for name, values in cell.withheld.items()
     }
-    calendar = year[day_row]
-    inside, after = (
-        observed_days & (calendar >= span[0]) & (calendar <= span[1])
-        for span in (protocol.calibration, protocol.validation)
-    )
     if protocol.cycled:
-        kept = np.flatnonzero(observed_days | (marks > 0) | np.isfinite(biomass))
-        observed_row = np.zeros(len(day_row), int)
+        kept = np.flatnonzero(days.observed | (days.marks > 0) | np.isfinite(biomass))
+        observed_row = np.zeros(len(days.row), int)
         observed_row[kept] = 1 + np.arange(len(kept))
-        rows = np.concatenate([[np.flatnonzero(~observed_days)[0] if (~observed_days).any() else 0], kept])
+        rows = np.concatenate([[np.flatnonzero(~days.observed)[0] if (~days.observed).any() else 0], kept])
         nothing = np.arange(len(rows)) == 0
-        index = (day_row, observed_row)
+        index = (days.row, observed_row)
     else:
-        rows, index = np.arange(len(day_row)), None
+        rows, index = np.arange(len(days.row)), None
         nothing = np.zeros(len(rows), bool)
 
-    lai = _daily(seen["lai"])
-    if "gpp" in windowed:
-        fraction = np.full(len(fraction), np.nan)
-    part = {name: values[window] for name, values in (("gpp", seen["gpp"]), ("lai", lai), ("ef", fraction))}
-    efficiency = canopy_efficiency(
-        type(terms)(*(values[window] for values in terms)), part["gpp"], part["lai"], part["ef"], len(part["gpp"])
-    )
+    if efficiency is None:
+        lai = _daily(seen["lai"])
+        if "gpp" in windowed:
+            fraction = np.full(len(fraction), np.nan)
+        part = {name: values[window] for name, values in (("gpp", seen["gpp"]), ("lai", lai), ("ef", fraction))}
+        efficiency = canopy_efficiency(
+            type(terms)(*(values[window] for values in terms)), part["gpp"], part["lai"], part["ef"], len(part["gpp"])
+        )
     return GridSite(
-        weather=GridWeather(*terms, 1.0 - np.asarray(window_start, float)),
+        weather=GridWeather(*terms, 1.0 - np.asarray(days.window_start, float)),
         observations={name: np.where(nothing, np.nan, values[rows]) for name, values in by_day.items()},
-        year_end=marks,
-        training_days=int(np.flatnonzero(inside)[-1]) + 1,
+        year_end=days.marks,
+        training_days=int(np.flatnonzero(days.inside)[-1]) + 1,
         ce_opt=efficiency,
         mean_temperature=float(mean[window].mean()),
         rows_of_days=index,
-        calibration_rows=inside[rows] & ~nothing,
-        validation_rows=after[rows] & ~nothing,
-        window_share=np.where(nothing, 0.0, share[day_row][rows]),
-        year_end_rows=np.where(nothing, 0.0, marks[rows]),
+        calibration_rows=days.inside[rows] & ~nothing,
+        validation_rows=days.after[rows] & ~nothing,
+        window_share=np.where(nothing, 0.0, days.share[days.row][rows]),
+        year_end_rows=np.where(nothing, 0.0, days.marks[rows]),
         biomass_spread=protocol.snapshot_spread * snapshot if protocol.biomass == "snapshot" else float("nan"),
         map_priors=(float(cell.statics.get("lcma", np.nan)), 1 - float(cell.statics.get("cue", np.nan))),
         windowed=windowed,
