@@ -46,9 +46,10 @@ def forgive_devices(journal: Path) -> None:
 
 def describe_lost(devices: Sequence[Mapping[str, str]]) -> list[str]:
     """Return a line for each lost device."""
-    lines = [
-        f"{Device(device['host'], device['device'])} is given no work: {device['message']}"
-        for device in devices[:MAX_LISTED_DEVICES]
-    ]
+    lines = []
+    for device in devices[:MAX_LISTED_DEVICES]:
+        name = str(Device(device["host"], device["device"]))
+        why = device["message"].removeprefix(name).lstrip(": ")  # a message that came from the worker names it first
+        lines.append(f"{name} was lost: {why}")
     more = len(devices) - MAX_LISTED_DEVICES
     return [*lines, *([f"and {more} more devices: phloem status --json names them all"] if more > 0 else [])]

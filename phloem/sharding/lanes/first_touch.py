@@ -83,8 +83,8 @@ def _add_on_all() -> None:
 def _start_driver() -> None:
     """Start the CUDA driver, where there is one, in a call that gives up Python's lock.
 
-    JAX's plugin asks the driver for its devices and keeps the lock: nothing in this process could tell that time is up.
-    What the driver answers is JAX's to say.
+    A plugin of JAX that asks the driver first may keep the lock meanwhile, and then nothing in this process could tell
+    that time is up. What the driver answers is JAX's to say.
     """
     try:
         ctypes.CDLL(os.environ.get("PHLOEM_CUDA_DRIVER") or "libcuda.so.1").cuInit(0)

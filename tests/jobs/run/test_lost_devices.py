@@ -98,7 +98,7 @@ def test_a_lost_gpu_costs_one_attempt_and_the_others_finish(
     assert [(event["host"], event["device"]) for event in journalled(planned, "device lost")] == [(HOST, "1")]
     assert list((planned / "failures").iterdir()) == []
     said = show(campaign, status_json(campaign))
-    assert f"GPU 1 of {HOST} is given no work: GPU 1 of {HOST}: {text.split(':')[0]}" in said
+    assert f"GPU 1 of {HOST} was lost: {text}" in said
     succeed("run", planned, folder=planned.parent, afresh=True)
     assert differing(merged(sound), merged(planned)) == set()
 
@@ -115,7 +115,7 @@ def test_the_loss_of_all_gpus_stops_the_run_and_the_next_goes_on(
     said = str(told.value)
     assert "stopped by the loss of every device" in said
     for gpu in range(2):
-        assert f"GPU {gpu} of {HOST} is given no work: GPU {gpu} of {HOST}: INTERNAL: CUDA error" in said
+        assert f"GPU {gpu} of {HOST} was lost: INTERNAL: CUDA error" in said
     assert f"phloem run {planned}" in said
     assert {event["class"] for event in failures(planned)} == {"device lost"}
     assert len(failures(planned)) == 2

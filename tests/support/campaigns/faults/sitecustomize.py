@@ -5,9 +5,9 @@ can count them. A fault is {"kind": ..., "cell": ...} with
 - crash, hang, memory, exception: done when a worker reads the cell ("*": any cell);
 - diverge: the lane (cell, member) begins with values that are no numbers and with its redraws used up, as long as it
   has used fewer than `below` before;
-- device: advancing raises JAX's own error with `text`, in a worker whose CUDA_VISIBLE_DEVICES is `gpu` (None: any) and
-  whose tile has `cell` (None: any), once it has advanced `after` times, and leaves a mark with the worker's number;
-  every later call in that process raises it too, as of a dead context;
+- device: advancing raises JAX's own error with `text`, in a worker whose CUDA_VISIBLE_DEVICES is `gpu`, on `node` of
+  SLURM, whose tile has `cell` (each None: any), once it has advanced `after` times, and leaves a mark with the worker's
+  number; every later call in that process raises it too, as of a dead context;
 - exhausted: advancing raises JAX's own RESOURCE_EXHAUSTED while the worker holds more than `lanes` lanes in flight.
 """
 
@@ -84,6 +84,7 @@ def spoil_lanes(module: ModuleType) -> None:
         advances[0] += 1
         for fault in FAULTS:
             mine = fault.get("gpu") in (None, os.environ.get("CUDA_VISIBLE_DEVICES"))
+            mine = mine and fault.get("node") in (None, os.environ.get("SLURMD_NODENAME"))
             mine = mine and fault.get("cell") in (None, *(cell.name for cell in self._cells))
             if fault["kind"] == "device" and mine and advances[0] > fault["after"]:
                 import jax
