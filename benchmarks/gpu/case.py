@@ -77,8 +77,8 @@ def make_case(years: int, dtype: Any = np.float32, backend: str = "gpu") -> Fold
         numbers = np.asarray(stack_numbers(leaves, plain, lane_cell))
         first = np.asarray(stack_numbers(list(model.first_state(values[count:])), plain, lane_cell))
         text = Text(model, structure, SEGMENT, True)
-        kept = jax.tree.map(np.asarray, (data, lanes))
-        return FoldCase(objective, optimiser, text, *kept, numbers, first, max(site.days for site in sites))
+        data, lanes = jax.tree.map(np.asarray, (data, lanes))
+        return FoldCase(objective, optimiser, text, data, lanes, numbers, first, max(site.days for site in sites))
 
 
 def widen(case: FoldCase, lanes: int) -> tuple[SiteData, Array, Lanes, Array, Array]:

@@ -15,7 +15,7 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 XLA_PYTHON_
 export PHLOEM_CACHE=${PHLOEM_CACHE:-$work/cache} JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$work/programs}
 if [ -n "$stand_in" ]; then
     PHLOEM_CUDA_DRIVER=$($python -c 'from tests.support.kernels.stand_in_driver import build_driver as b; print(b())') || exit
-    export PHLOEM_CUDA_DRIVER JAX_PLATFORMS=cpu
+    export PHLOEM_CUDA_DRIVER JAX_PLATFORMS=cpu CUDA_VISIBLE_DEVICES=0
     sizes="--lanes 256,512 --years 1"
     limits=(60 120 120 60 60 90 150)
 else
@@ -52,10 +52,11 @@ fi
 step faults "${limits[5]}" $(measure faults)
 campaign() {
     $python -m phloem new "$work/c.toml" --kind synthetic && $python -m phloem run "$work/c.toml" --out "$work/c" \
-        --set engine.gpus=1 --set 'experiment.backend="gpu"' --set data.cells=${1} --set data.years=4 &&
+        --set engine.gpus=1 --set 'experiment.backend="gpu"' --set "data.cells=$1" --set data.years=4 \
+        --set "engine.lanes=$2" &&
         $python -m phloem status "$work/c"
 }
 export -f campaign; export python work
-step campaign "${limits[6]}" bash -c "campaign $([ -n "$stand_in" ] && echo 2 || echo 24)"
+step campaign "${limits[6]}" bash -c "campaign $([ -n "$stand_in" ] && echo 2 64 || echo 24 0)"
 $(measure table)
 echo "kept in $out/gpu.json; $failed steps failed"

@@ -32,8 +32,7 @@ def examine(folder: Path) -> list[Check]:
     listing, files = list_gpus_apart(), device_files()
     there = bool(listing.gpus or files)
     seen, why_unseen = gpus_of_jax() if there else ([], "")
-    names = gpu_names(listing, files) if there else []
-    gradients = [run_check("gpu gradient", lambda: check_gradients(names))] if names else []
+    gradients = [run_check("gpu gradient", lambda: check_gradients(gpu_names(listing, files)))] if there else []
     _compute_on_processors()
     engines = [run_check("ray", check_ray), run_check("mpi", check_mpi), run_check("slurm", check_slurm)]
     return [

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from phloem.hpc.commands import run_command
 from phloem.hpc.gpu_driver import NO_LIBRARY, Gpu, GpuListing
+from phloem.hpc.gpus import VISIBLE, visible_gpus
 from phloem.hpc.tasks import EngineError
 from phloem.jobs.estimate.check import CheckFinding, Level
 from phloem.jobs.estimate.gpu_gradient import GradientCheck, check_apart, gpu_environment
@@ -53,10 +54,12 @@ def gpu_names(listing: GpuListing, files: Sequence[str], environment: Mapping[st
         listing: what the driver tells.
         files: device files, which are counted where the driver tells nothing.
         environment: with CUDA_VISIBLE_DEVICES, or without.
+
+    Raises:
+        EngineError: CUDA_VISIBLE_DEVICES names no GPUs.
     """
-    chosen = environment.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    if environment.get(VISIBLE) is not None:
+        return visible_gpus(environment)
     if listing.gpus:
         return [name for gpu in listing.gpus for name in (gpu.mig_devices if gpu.mig else (gpu.uuid,))]
     return [str(number) for number in range(len(files))]
@@ -99,9 +102,11 @@ def check_gradients(names: Sequence[str], compare: Callable[[str], GradientCheck
     """Compare a small gradient on each GPU with the cpu backend's.
 
     Args:
-        names: of GPUs, as CUDA_VISIBLE_DEVICES has them; one at least.
+        names: of GPUs, as CUDA_VISIBLE_DEVICES has them.
         compare: makes one comparison.
     """
+    if not names:
+        return CheckFinding("note", "no GPU is visible to compare", f"unset {VISIBLE}", {"gpus": {}})
     found = {name: compare(name) for name in names}
     facts = {"gpus": {name: asdict(check) for name, check in found.items()}}
     faults = {name: check.fault for name, check in found.items() if check.fault}

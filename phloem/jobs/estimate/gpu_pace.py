@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from phloem.errors import InputError
 from phloem.hpc.commands import run_command
 from phloem.hpc.gpu_driver import list_gpus_apart
 from phloem.hpc.tasks import EngineError
@@ -57,6 +58,9 @@ def pace_of(campaign: Campaign, rate: float | None = None) -> Pace:
     Args:
         campaign: planned; whether it asks for GPUs, its backend, mode and precision count.
         rate: microseconds that the user states instead.
+
+    Raises:
+        InputError: CUDA_VISIBLE_DEVICES names no GPUs.
     """
     engine = campaign.configuration.engine
     if rate is not None:
@@ -65,7 +69,10 @@ def pace_of(campaign: Campaign, rate: float | None = None) -> Pace:
         return Pace(pace(campaign), "", "measured")
     files = device_files()
     listing = list_gpus_apart()
-    names = gpu_names(listing, files) if listing.gpus or files else []
+    try:
+        names = gpu_names(listing, files) if listing.gpus or files else []
+    except EngineError as error:
+        raise InputError(str(error)) from error
     if not names:
         why = "this machine has no GPU"
     else:

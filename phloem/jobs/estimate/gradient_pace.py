@@ -19,7 +19,7 @@ from phloem.jobs.campaign.kind_of_work import Lane
 from phloem.jobs.progress import say
 from phloem.kernels.time_loop.checked_cards import card_of
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import BLOCK
+from phloem.sharding.lanes.blocks import widest_block
 from phloem.version import VERSION
 
 SECONDS = 0.5
@@ -53,7 +53,7 @@ def known_pace(campaign: Campaign) -> float | None:
 def _key(campaign: Campaign, on_gpu: bool) -> str:
     """Return the name of a pace in the file."""
     experiment, optimiser = campaign.configuration.calibration, campaign.configuration.optimiser.name
-    what = str(card_of(jax.local_devices()[0])) if on_gpu else f"core time, {_processor()}"
+    what = f"{card_of(jax.local_devices()[0])}, {_width(campaign)} lanes" if on_gpu else f"core time, {_processor()}"
     model = experiment.on_windows.objective().model.name
     return f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
 
@@ -71,8 +71,9 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     configuration = configuration.model_copy(update={"experiment": experiment})
     unit = campaign.read_unit(campaign.cells[0])
     years = experiment.site(unit).days / PERIOD
-    cells = [replace(unit, name=f"pace {number}") for number in range(ceil_div(BLOCK, members))]
-    lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:BLOCK]
+    width = _width(campaign)
+    cells = [replace(unit, name=f"pace {number}") for number in range(ceil_div(width, members))]
+    lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:width]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
     work = TileCalibration(configuration, cells, lanes)
     work.advance(1)
@@ -91,6 +92,12 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
             work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
             work.advance(1)
     return statistics.median(paces)
+
+
+def _width(campaign: Campaign) -> int:
+    """Return the lanes of a full block."""
+    configuration = campaign.configuration
+    return widest_block(configuration.experiment.time_loop, lanes=configuration.engine.lanes)
 
 
 def _processor() -> str:
