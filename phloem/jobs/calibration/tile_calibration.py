@@ -23,6 +23,7 @@ from phloem.kernels.objective.record_windows import richest_years
 from phloem.kernels.objective.site import Site
 from phloem.kernels.optimise.lanes import DIVERGED, MAX_REDRAWS, RUNNING, Lanes, cell_number
 from phloem.kernels.optimise.optimiser import begin
+from phloem.kernels.time_loop.cuda.driver import platform
 from phloem.kernels.time_loop.day_tables import SEGMENT
 from phloem.names import PERIOD
 from phloem.sharding.lanes.blocks import BLOCK, Block, fitted_table, fitted_width, lay_out, widest_block
@@ -131,7 +132,7 @@ class TileCalibration:
         self.objective = experiment.objective()
         self._objectives = [experiment.on_windows.objective()] * len(self.optimiser.windows) + [self.objective]
         self.dtype = np.dtype(experiment.precision)
-        self.devices = local_devices(devices, "cpu" if experiment.backend == "cpu" else None)
+        self.devices = local_devices(devices, platform() if configuration.engine.gpus else "cpu")
         cores = getattr(self.devices[0], "core_count", None)
         self._widest = widest_block(experiment.backend, cores, configuration.engine.lanes)
         most = devices * self._widest
@@ -157,7 +158,7 @@ class TileCalibration:
     def _first(self, seed: int, redraws: list[int], near: Near | None) -> Lanes:
         """Return all lanes at their first step, lanes first, drawn block by block."""
         drawn = []
-        with jax.default_device(self.devices[0]):
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
             for first in range(0, len(self.lanes), BLOCK):
                 part = self.lanes[first : first + BLOCK]
                 lanes = begin(

@@ -47,8 +47,9 @@ def gpu_environment(present: Mapping[str, str]) -> dict[str, str]:
     """Return the variables under which a worker computes on its GPUs.
 
     Memory is taken as it is needed: a process that dies leaves another one room, and kernels are loaded beside JAX's
-    pool. Processors stay at hand for what is computed beside the time loop. A library that stands in for the driver
-    has its kernels on processors.
+    pool. JAX computes on processors where it is not told otherwise: what a lane begins with, and what is made of its
+    end, has the bits that it has on a machine without a GPU. A library that stands in for the driver has its kernels on
+    processors.
 
     Args:
         present: variables of the process that starts it, which are kept.
@@ -56,7 +57,7 @@ def gpu_environment(present: Mapping[str, str]) -> dict[str, str]:
     flags = present.get("XLA_FLAGS", "").split()
     flags += [flag for flag in XLA_OF_GPUS if not any(one.startswith(flag.partition("=")[0]) for one in flags)]
     return {
-        "JAX_PLATFORMS": "cpu" if present.get("PHLOEM_CUDA_DRIVER") else "cuda,cpu",
+        "JAX_PLATFORMS": "cpu" if present.get("PHLOEM_CUDA_DRIVER") else "cpu,cuda",
         "XLA_FLAGS": " ".join(flags),
         "XLA_PYTHON_CLIENT_PREALLOCATE": present.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
     }

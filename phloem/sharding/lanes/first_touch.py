@@ -75,8 +75,10 @@ def _ask(answers: queue.SimpleQueue[BaseException | None]) -> None:
 def _add_on_all() -> None:
     import jax
 
+    from phloem.kernels.time_loop.cuda.driver import platform
+
     _start_driver()
-    for device in jax.local_devices():
+    for device in jax.local_devices(backend=platform()):  # JAX's default is processors here
         jax.block_until_ready(jax.device_put(1.0, device) + 1.0)
 
 
