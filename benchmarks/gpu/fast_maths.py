@@ -1,8 +1,7 @@
 """Bound the error of the fast-maths text without a GPU: `python -m benchmarks.gpu.fast_maths [--years N]`.
 
-A stand-in for the driver (PHLOEM_CUDA_DRIVER, built from tests/support/kernels/stand_in_driver) runs the text of float32
-three ways: exact; exact arithmetic with each exponential, reciprocal and root moved at random by up to the error that the
-CUDA programming guide states for `__expf` (2 + |1.173 x| ulp), `__frcp` without exact rounding (1 ulp) and
+A stand-in for the driver (PHLOEM_CUDA_DRIVER, from tests/support/kernels/stand_in_driver) runs the text three ways: exact
+in float32; so with each exponential, reciprocal and root moved at random by up to the error that the CUDA guide states for `__expf` (2 + |1.173 x| ulp), `__frcp` without exact rounding (1 ulp) and
 `sqrt.approx` (1 ulp); and in float64, which is the truth. Numbers below float32's normal range are flushed in none.
 """
 
@@ -29,7 +28,8 @@ static float moved(float x, float ulps) {  /* by a share of ulps that the bits o
   __builtin_memcpy(&bits, &x, 4);
   bits ^= bits >> 16, bits *= 0x7feb352du, bits ^= bits >> 15, bits *= 0x846ca68bu, bits ^= bits >> 16;
   if (!std::isfinite(x) || x == 0) return x;
-  return x + std::lrint(ulps * ((float)bits / 2147483648.0f - 1)) * (std::nextafter(std::fabs(x), INFINITY) - std::fabs(x));
+  const float ulp = std::nextafter(std::fabs(x), INFINITY) - std::fabs(x);
+  return x + std::lrint(ulps * ((float)bits / 2147483648.0f - 1)) * ulp;
 }
 static float moved_exp(float x) { return moved(std::exp(x), 2 + std::fabs(1.173f * x)); }
 static float moved_reciprocal(float x) { return moved(1 / x, 1); }

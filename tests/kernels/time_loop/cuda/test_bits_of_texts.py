@@ -1,4 +1,4 @@
-"""Bits of printed CUDA, built for the host, against the cpu backend: grid texts, every function, other models, sick lanes."""
+"""Bits of printed CUDA, built for the host, against the cpu backend: texts of several models, sick lanes, odd rows."""
 
 from collections import namedtuple
 from dataclasses import replace
