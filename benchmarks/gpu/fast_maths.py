@@ -58,13 +58,13 @@ def gradient(case: FoldCase, fast: bool) -> list[np.ndarray]:
     def chosen(kernel: str, text: Any, dtype: Any, *, last: bool = True) -> CudaSource:
         return worst_case(source(kernel, text, dtype, last=last, fast=True))
 
-    gpu_backend.source = chosen if fast else exact  # type: ignore[attr-defined]
+    gpu_backend.source = chosen if fast else exact  # type: ignore[assignment]
     try:
         _, sums, checkpoints = gpu_backend.value(case.text, numbers, first, data.tables, lane_cell)
         ones = jnp.ones_like(sums)
         bar, _ = gpu_backend.adjoint(case.text, numbers, checkpoints, data.tables, lane_cell, None, ones)
     finally:
-        gpu_backend.source = exact  # type: ignore[attr-defined]
+        gpu_backend.source = exact
     return [np.asarray(sums, np.float64), np.asarray(bar, np.float64)]
 
 
