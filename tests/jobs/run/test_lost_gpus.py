@@ -30,7 +30,7 @@ NAMES = {
 
 def plan(folder: Path) -> Path:
     """Plan the campaign; return its directory."""
-    engine, optimiser = {"workers": 2}, {"iterations": 6}
+    engine, optimiser = {"workers": 2, "gpus": 2, "lanes": 64}, {"iterations": 6}
     written = write_campaign(
         folder, data={"cells": CELLS}, experiment={"backend": "gpu"}, optimiser=optimiser, engine=engine
     )
