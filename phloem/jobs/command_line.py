@@ -21,6 +21,7 @@ from phloem.jobs.commands.experiments import experiments, forward
 from phloem.jobs.commands.ingest import ingest
 from phloem.jobs.commands.machine import demo, doctor
 from phloem.jobs.commands.report import report
+from phloem.jobs.installed_jax import require_tested_jax
 from phloem.jobs.progress import INTERRUPTS
 from phloem.version import VERSION
 
@@ -40,11 +41,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand != "doctor":  # it says so among its checks
+        require_tested_jax()
 
 
 VISIBLE: tuple[Callable[..., None], ...] = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from phloem.jobs.config.paths import data_root
 from phloem.jobs.estimate.check import Check, CheckFinding, run_check
 from phloem.jobs.estimate.engine_checks import check_gpus, check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
+from phloem.jobs.installed_jax import find_mismatch, installed
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
@@ -48,7 +48,11 @@ def _python() -> CheckFinding:
 
 
 def _packages() -> CheckFinding:
-    return CheckFinding("ok", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES))
+    text = ", ".join(f"{name} {installed(name) or 'missing'}" for name in PACKAGES)
+    wrong = find_mismatch()
+    if wrong is None:
+        return CheckFinding("ok", text)
+    return CheckFinding("problem" if wrong.breaks else "note", f"{text}; {wrong.text}", wrong.remedy)
 
 
 def _processor() -> CheckFinding:
