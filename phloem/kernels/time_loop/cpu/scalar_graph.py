@@ -29,6 +29,7 @@ OTHERS = (
     "neg",
     "select_n",
     "square",
+    "one_minus_square",
     "rsqrt",
     "exp2",
     "logistic",
@@ -273,6 +274,9 @@ class Graph:
             return self.power(args[0], equation.params["y"])
         if op == "square":
             return self.apply("mul", args[0], args[0])
+        if op == "one_minus_square":  # of tanh's derivative from jax 0.12 on, as XLA computes it
+            one = self.literal(1.0)
+            return self.apply("mul", self.apply("add", one, args[0]), self.apply("sub", one, args[0]))
         if op == "rsqrt":
             return self.apply("reciprocal", self.apply("sqrt", args[0]))
         if op == "exp2":
