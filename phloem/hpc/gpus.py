@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from phloem.hpc.gpu_driver import GpuListing
 from phloem.hpc.tasks import EngineError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -52,8 +53,9 @@ def gpus_of_slot(visible: Sequence[str], devices: int, slot: int) -> list[str]:
         slot: number of the worker's place, from 0.
 
     Raises:
-        EngineError: there are not so many.
+        EngineError: there are not so many, or a worker would have two MIG instances.
     """
+    _require_one_instance(visible, devices)
     mine = list(visible[slot * devices : (slot + 1) * devices])
     if len(mine) < devices:
         raise EngineError(
@@ -66,7 +68,8 @@ def gpus_of_slot(visible: Sequence[str], devices: int, slot: int) -> list[str]:
 def gpus_of_rank(neighbours: Sequence[Sequence[str]], place: int, each: int) -> list[str]:
     """Return the GPUs of one of the ranks of a machine.
 
-    A launcher that binds ranks to GPUs shows each rank its own; any other shows all of them to all.
+    A launcher that binds ranks to GPUs shows each rank its own; any other shows all of them to all. Where each rank is
+    shown its own as number 0, as SLURM does in device cgroups, they must be named by `by_uuid` first.
 
     Args:
         neighbours: what each rank of this machine sees, by their place on it.
@@ -74,8 +77,9 @@ def gpus_of_rank(neighbours: Sequence[Sequence[str]], place: int, each: int) -> 
         each: GPUs of a rank.
 
     Raises:
-        EngineError: the ranks need more GPUs than there are.
+        EngineError: the ranks need more GPUs than there are, or a rank would have two MIG instances.
     """
+    _require_one_instance(neighbours[place], each)
     mine = list(neighbours[place])
     others = {gpu for number, seen in enumerate(neighbours) for gpu in seen if number != place}
     if len(mine) >= each and not others & set(mine):
@@ -88,3 +92,33 @@ def gpus_of_rank(neighbours: Sequence[Sequence[str]], place: int, each: int) -> 
             "ranks a node as it has GPUs, or set engine.devices"
         )
     return mine[first : first + each]
+
+
+def shares_suffice(neighbours: Sequence[Sequence[str]], each: int) -> bool:
+    """Return whether each rank of a machine can have GPUs of its own among those it sees; arguments of `gpus_of_rank`."""
+    try:
+        for place in range(len(neighbours)):
+            gpus_of_rank(neighbours, place, each)
+    except EngineError:
+        return False
+    return True
+
+
+def by_uuid(visible: Sequence[str], listing: GpuListing) -> list[str]:
+    """Return GPUs by their UUIDs, which mean the same in every process; one that the driver does not tell stays.
+
+    Args:
+        visible: as CUDA_VISIBLE_DEVICES names them; numbers count the GPUs that this process may open.
+        listing: what the driver tells this process.
+    """
+    uuids = {str(gpu.index): gpu.uuid for gpu in listing.gpus}
+    return [uuids.get(word, word) for word in visible]
+
+
+def _require_one_instance(visible: Sequence[str], devices: int) -> None:
+    """Refuse several MIG instances in one process: CUDA uses the first and does not see the others."""
+    if devices > 1 and any(word.startswith("MIG-") for word in visible):
+        raise EngineError(
+            f"{VISIBLE}={','.join(visible)}: a process can use one MIG instance, and engine.devices = {devices}: set it "
+            "to 1, or turn MIG off"
+        )

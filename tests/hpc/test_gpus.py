@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phloem.hpc.gpus import gpus_of_rank, gpus_of_slot, visible_gpus
+from phloem.hpc.gpu_driver import Gpu, GpuListing
+from phloem.hpc.gpus import by_uuid, gpus_of_rank, gpus_of_slot, shares_suffice, visible_gpus
 from phloem.hpc.tasks import EngineError
 
 NUMBERS = st.lists(st.integers(0, 15).map(str), unique=True, min_size=1)
@@ -71,3 +72,41 @@ def test_ranks_of_a_machine_share_its_gpus_or_keep_those_they_are_bound_to(ranks
 def test_ranks_that_would_share_a_gpu_are_refused(shown: list[list[str]]) -> None:
     with pytest.raises(EngineError, match=r"2 ranks of 1 GPUs on .*: start as many ranks a node as it has GPUs"):
         gpus_of_rank(shown, 1, 1)
+
+
+@given(INSTANCES, st.integers(2, 4))
+def test_several_instances_in_one_worker_are_refused(shown: list[str], devices: int) -> None:
+    """CUDA would use the first and say nothing of the others."""
+    with pytest.raises(EngineError, match=rf"one MIG instance, and engine\.devices = {devices}"):
+        gpus_of_slot(shown, devices, 0)
+    with pytest.raises(EngineError, match="one MIG instance"):
+        gpus_of_rank([shown], 0, devices)
+    assert gpus_of_slot(shown, 1, len(shown) - 1) == [shown[-1]]
+
+
+def listing(*uuids: str) -> GpuListing:
+    facts = dict.fromkeys(list(Gpu.__dataclass_fields__)[3:])
+    facts |= {"mig_devices": (), "processes": ()}
+    return GpuListing(tuple(Gpu(index, "NVIDIA H200", uuid, **facts) for index, uuid in enumerate(uuids)))
+
+
+@given(st.integers(2, 8))
+def test_ranks_that_each_see_their_own_gpu_as_number_0_are_told_apart_by_uuid(ranks: int) -> None:
+    """So device cgroups of SLURM show them."""
+    shown = [["0"]] * ranks
+    assert not shares_suffice(shown, 1)
+    named = [by_uuid(seen, listing(f"GPU-{rank:x}")) for rank, seen in enumerate(shown)]
+    assert shares_suffice(named, 1)
+    assert [gpus_of_rank(named, rank, 1) for rank in range(ranks)] == named
+
+
+def test_ranks_on_the_same_gpu_stay_refused_by_uuid() -> None:
+    named = [by_uuid(["0"], listing("GPU-a")) for _ in range(2)]
+    assert named == [["GPU-a"], ["GPU-a"]]
+    with pytest.raises(EngineError, match="2 ranks of 1 GPUs"):
+        gpus_of_rank(named, 0, 1)
+
+
+def test_gpus_that_the_driver_does_not_tell_keep_their_words() -> None:
+    assert by_uuid(["1", "MIG-7", "4"], listing("GPU-a", "GPU-b")) == ["GPU-b", "MIG-7", "4"]
+    assert by_uuid(["0"], GpuListing((), "NVML: no driver")) == ["0"]

@@ -15,6 +15,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, create_model, field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from phloem.errors import InputError
+from phloem.hpc.slurm_engine.gpu_requests import asked_gpus
 from phloem.io.files.time_axis import StampsAt
 from phloem.jobs.config.engine import EngineSection, FailuresSection
 from phloem.jobs.config.experiments import DEFAULT, find_experiment
@@ -192,6 +193,12 @@ class Configuration(Section):
             raise ValueError(
                 f"engine.workers = {workers} of {self.engine.devices} GPUs each, and engine.gpus = {self.engine.gpus} "
                 f"has enough for {most}"
+            )
+        named = asked_gpus(self.engine.gres, self.engine.sbatch) if self.engine.name == "slurm" else None
+        if named is not None and named < self.engine.gpus:
+            raise ValueError(
+                f"engine.gpus = {self.engine.gpus}, and engine.gres or engine.sbatch asks SLURM for {named} a task: "
+                "leave them out, or ask for as many"
             )
         if self.engine.gpus % self.engine.devices:
             raise ValueError("engine.gpus must be a multiple of engine.devices: each worker has so many of them")

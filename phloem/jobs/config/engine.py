@@ -78,6 +78,10 @@ class EngineSection(Section):
         """
         return self.workers or max(1, (self.gpus or cores) // self.devices)
 
+    def ranks_of(self, cores: int) -> int:
+        """Return the MPI ranks of a machine: as configured, else one for every `devices` of its GPUs, or one a core."""
+        return self.workers_of(cores) if self.gpus else self.workers or cores
+
     @property
     def task_cores(self) -> int:
         """Cores that a batch task asks for: as configured, but enough for workers that each feed a GPU."""

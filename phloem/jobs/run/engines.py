@@ -89,7 +89,7 @@ def _start_world(campaign: Campaign, workers: int, assignments: Sequence[str]) -
     Raises:
         WorkError: the world ended before its time.
     """
-    ranks = workers or campaign.configuration.engine.workers or usable_cores()
+    ranks = workers or campaign.configuration.engine.ranks_of(usable_cores())
     words = [word for assignment in assignments for word in ("--set", assignment)]
     root = campaign.paths.root
     status = launch(ranks, "phloem", ["run", str(root), "--engine", "mpi", *words])

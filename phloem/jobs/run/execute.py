@@ -66,6 +66,7 @@ def local_engine(campaign: Campaign, workers: int, gpus: Sequence[str] | None = 
         memory_bytes=int(engine.memory_gb * 2**30),
     )
     if engine.gpus:
+        keep_off_gpus()
         visible = visible_gpus() if gpus is None else list(gpus)
         gpus_of_slot(visible, engine.devices, workers - 1)
         made.of_slot = partial(own_gpus, visible, engine.devices)
@@ -78,8 +79,9 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
     if engine.name == "ray":
         from phloem.hpc.ray_engine.engine import RayEngine
 
+        here = usable_cores() if not engine.gpus else 0 if engine.address else engine.workers_of(1)
         return RayEngine(
-            workers or engine.workers or usable_cores(),
+            workers or engine.workers or here,
             environment=worker_environment(campaign),
             address=engine.address,
             cpus_per_task=1 if engine.gpus else engine.devices,
@@ -120,13 +122,13 @@ def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
 def _require_gpus(campaign: Campaign) -> None:
     """Refuse to run on more GPUs than this machine, which would compute, shows."""
     engine = campaign.configuration.engine
-    if not engine.gpus or engine.name not in ("local", "mpi"):
+    if not engine.gpus or engine.name == "slurm" or engine.address:
         return
     try:
         seen = visible_gpus()
     except EngineError as error:
         raise InputError(str(error)) from error
-    wanted = engine.gpus if engine.name == "local" else engine.devices
+    wanted = engine.devices if engine.name == "mpi" else engine.gpus
     if len(seen) < wanted:
         shown = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "/dev/nvidia*"
         what = f"{len(seen)} GPUs" if seen else "no GPU"

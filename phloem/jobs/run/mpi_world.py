@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from phloem.errors import InputError, WorkError
-from phloem.hpc.gpus import gpus_of_rank, visible_gpus
+from phloem.hpc.gpu_driver import list_gpus_apart
+from phloem.hpc.gpus import by_uuid, gpus_of_rank, shares_suffice, visible_gpus
 from phloem.hpc.mpi_engine import World, world
 from phloem.hpc.tasks import EngineError
 from phloem.io.files.journals import append_event
@@ -75,18 +76,24 @@ def _own_gpus(here: World, campaign: Campaign, workers: int) -> list[str] | Told
     engine = campaign.configuration.engine
     if not engine.gpus:
         return None
-    answer: list[str] | InputError
-    place, neighbours = here.of_machine(visible_gpus())
+    each = workers * engine.devices
+    mine, why = [], ""
     try:
-        answer = gpus_of_rank(neighbours, place, workers * engine.devices)
+        mine = visible_gpus()
     except EngineError as error:
-        answer = InputError(str(error))
-    wrong = next((one for one in here.communicator.allgather(answer) if isinstance(one, InputError)), None)
-    if wrong is None:
-        assert isinstance(answer, list)
-        return answer
+        why = str(error)
+    place, neighbours = here.of_machine(mine)
+    if not shares_suffice(neighbours, each):  # as seen by every rank of the machine, so that all or none meet again
+        place, neighbours = here.of_machine(by_uuid(mine, list_gpus_apart()))
+    try:
+        mine = mine if why else gpus_of_rank(neighbours, place, each)
+    except EngineError as error:
+        why = str(error)
+    wrong = next(filter(None, here.communicator.allgather(why)), "")
+    if not wrong:
+        return mine
     if here.rank == 0:
-        raise wrong
+        raise InputError(wrong)
     return ToldElsewhere(2)
 
 

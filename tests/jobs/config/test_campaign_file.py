@@ -342,6 +342,19 @@ def test_gpus_go_with_the_backend_that_runs_on_them() -> None:
         configuration(SYNTHETIC, ("experiment", "backend", "gpu"))
 
 
+def test_gpus_that_a_batch_job_names_itself_must_be_enough() -> None:
+    slurm, four = ("engine", "name", "slurm"), ("engine", "gpus", 4)
+    named = configuration(SYNTHETIC, slurm, four, ("engine", "gres", "gpu:h200:4"))
+    assert slurm_options(named).parameters()["gres"] == "gpu:h200:4"
+    beside = configuration(SYNTHETIC, slurm, four, ("engine", "gres", "lscratch:100"))
+    assert slurm_options(beside).parameters()["gres"] == "lscratch:100,gpu:4"
+    by_option = configuration(SYNTHETIC, slurm, four, ("engine", "sbatch", {"gpus-per-task": 4}))
+    assert slurm_options(by_option).parameters()["gres"] is None
+    for few in (("engine", "gres", "gpu:2"), ("engine", "sbatch", {"gpus-per-task": 2})):
+        with pytest.raises(ValueError, match=r"engine\.gpus = 4, and engine\.gres or engine\.sbatch .* 2 a task"):
+            configuration(SYNTHETIC, slurm, four, few)
+
+
 @pytest.mark.parametrize(
     ("keys", "workers"),
     [

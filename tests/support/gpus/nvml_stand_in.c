@@ -41,7 +41,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Device *to) {
 int nvmlDeviceGetName(Device device, char *to, unsigned size) { return name_of(to, size, "NVIDIA H200"); }
 int nvmlDeviceGetUUID(Device device, char *to, unsigned size) {
     char text[80];
-    snprintf(text, sizeof text, "%s-0000%d", device->mig ? "MIG" : "GPU", device->index);
+    snprintf(text, sizeof text, "%s-0000%d", device->mig ? "MIG" : "GPU", device->index + number("NVML_FIRST", 0));
     return name_of(to, size, text);
 }
 int nvmlDeviceGetMemoryInfo(Device device, Memory *to) {

@@ -12,6 +12,7 @@ from phloem.arithmetic import ceil_div
 from phloem.endings import FREE, LOST_MACHINES, Ending
 from phloem.errors import InputError, WorkError
 from phloem.hpc.slurm_engine.control import cancel_jobs
+from phloem.hpc.slurm_engine.gpu_requests import asked_gpus, most_gpus, with_gpus, without_gpus
 from phloem.hpc.slurm_engine.launcher import SlurmLauncher, SlurmOptions
 from phloem.hpc.tasks import EngineError
 from phloem.hpc.usable_cores import usable_cores
@@ -135,7 +136,7 @@ def slurm_options(configuration: Configuration, exclude: Sequence[str] = ()) -> 
         partition=engine.partition,
         account=engine.account,
         qos=engine.qos,
-        gres=engine.gres or (f"gpu:{engine.gpus}" if engine.gpus else ""),
+        gres=with_gpus(engine.gres, engine.sbatch, engine.gpus),
         constraint=engine.constraint,
         walltime_minutes=engine.walltime_minutes,
         cpus_per_task=engine.task_cores,
@@ -260,14 +261,44 @@ def _submit(campaign: Campaign, state: CampaignState, number: int, idle: int) ->
     say(f"round {number}: {len(tiles)} tiles in {len(tasks)} tasks; jobs {', '.join(arrays)}, merge {after}")
 
 
+def require_gpus_of_cluster(configuration: Configuration) -> None:
+    """Refuse a task that asks for more GPUs than any node has; a controller that does not answer says so at submission.
+
+    Raises:
+        InputError: no node has so many; the message says how many the one with most has.
+    """
+    engine = configuration.engine
+    if not engine.gpus:
+        return
+    wanted = asked_gpus(engine.gres, engine.sbatch) or engine.gpus
+    try:
+        most = most_gpus(engine.partition)
+    except EngineError:
+        return
+    if wanted > most:
+        where = f"of partition {engine.partition}" if engine.partition else "of this cluster"
+        found = f"the node {where} with most GPUs has {most}" if most else f"no node {where} has a GPU"
+        raise InputError(
+            f"engine.gpus = {engine.gpus} asks SLURM for {wanted} GPUs a task, and {found} (sinfo -o %G): tasks are "
+            "of one node each, so set engine.gpus to the GPUs of a node, or another engine.partition"
+        )
+
+
 def submit_after(campaign: Campaign, number: int, jobs: Sequence[str]) -> str:
-    """Submit the job that goes on or merges after others: one core, no generic resources; return its id.
+    """Submit the job that goes on or merges after others: one core, no generic resources, no GPU; return its id.
 
     Raises:
         EngineError: SLURM refused.
     """
     options = slurm_options(campaign.configuration, bad_nodes(campaign))
-    options = replace(options, cpus_per_task=min(1, options.cpus_per_task), gres="", throttle=0, use_srun=False)
+    options = replace(
+        options,
+        cpus_per_task=min(1, options.cpus_per_task),
+        gres="",
+        sbatch=without_gpus(options.sbatch),
+        throttle=0,
+        use_srun=False,
+    )
     launcher = SlurmLauncher(
         campaign.paths.batches_dir, f"phloem-{campaign.configuration.campaign.name}-merge", options
     )

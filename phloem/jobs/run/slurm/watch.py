@@ -34,6 +34,7 @@ from phloem.jobs.run.slurm.rounds import (
     newest_round,
     progress,
     read_round,
+    require_gpus_of_cluster,
     round_jobs,
     submit_after,
     submit_round,
@@ -60,12 +61,14 @@ def run_through_slurm(campaign: Campaign, detach: bool = False) -> Finished | To
         detach: return once it is submitted: the last job goes on, and merges.
 
     Raises:
+        InputError: a task asks for more GPUs than any node has.
         WorkError: some tiles have no result.
         EngineError: SLURM refused.
     """
     root = campaign.paths.root
     state = prepare(campaign, verdict)
     if todo(campaign, state):
+        require_gpus_of_cluster(campaign.configuration)
         number = newest_round(campaign)
         if alive(round_jobs(campaign, number)) or not submit_round(campaign, state, number):
             say("jobs of this campaign are in the queue already, or about to be: they go on")
