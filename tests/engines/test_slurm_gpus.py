@@ -1,5 +1,4 @@
-"""Batch jobs on nodes with GPUs. SLURM counts files that stand for them, and tells each job of its own as it always does.
-"""
+"""Batch jobs on nodes with GPUs: SLURM is told of files that stand for them, and shows each job its own."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from phloem.io.files.journals import read_events
 from tests.support.campaigns.cards import cards_of_workers, differing_numbers, run_on_gpus, write_for_gpus
 from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
 
@@ -50,8 +48,7 @@ def test_each_worker_of_a_job_computes_on_its_own_gpu(
     found = cards_of_workers(root)
     assert all(len(cards) == 1 for cards in found.values()), found
     assert set.union(*found.values()) <= {f"n1:{gpu}" for gpu in range(EACH)}
-    logged = {task for log in root.glob("logs/*.log") for event in read_events(log) for task in [event.get("worker")]}
-    assert len(found) >= 2, (found, logged)
+    assert len(set.union(*found.values())) >= 2, found
     assert differing_numbers(on_cores, root) == set()
 
 
@@ -68,12 +65,11 @@ def test_a_job_has_four_cores_a_worker(gpu_nodes: SlurmCluster, tmp_path: Path) 
 
 
 def test_more_gpus_than_a_node_has_are_refused_at_submission(gpu_nodes: SlurmCluster, tmp_path: Path) -> None:
-    before = gpu_nodes.squeue()
     done = run_on_gpus(write_for_gpus(tmp_path, **BATCH, gpus=2 * EACH, cpus_per_task=2), visible="")
     assert done.returncode != 0
     assert "Requested node configuration is not available" in done.stderr
     assert "gpu:8" in done.stderr
     assert "engine.gpus" in done.stderr
     assert "Traceback" not in done.stderr
-    assert gpu_nodes.squeue() == before, "nothing waits for ever"
+    assert not {"PENDING", "RUNNING"} & set(gpu_nodes.squeue().values()), "nothing waits for ever"
     assert not list((tmp_path / "made").glob("batches/round-*.claim"))

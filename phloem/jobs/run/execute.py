@@ -79,7 +79,7 @@ def choose_engine(campaign: Campaign, workers: int) -> Engine:
         from phloem.hpc.ray_engine.engine import RayEngine
 
         return RayEngine(
-            workers or engine.workers or usable_cores(),
+            workers or (engine.workers_of(1) if engine.gpus else engine.workers or usable_cores()),
             environment=worker_environment(campaign),
             address=engine.address,
             cpus_per_task=1 if engine.gpus else engine.devices,
@@ -120,13 +120,14 @@ def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
 def _require_gpus(campaign: Campaign) -> None:
     """Refuse to run on more GPUs than this machine, which would compute, shows."""
     engine = campaign.configuration.engine
-    if not engine.gpus or engine.name not in ("local", "mpi"):
+    elsewhere = engine.name == "slurm" or (engine.name == "ray" and engine.address)
+    if not engine.gpus or elsewhere:
         return
     try:
         seen = visible_gpus()
     except EngineError as error:
         raise InputError(str(error)) from error
-    wanted = engine.gpus if engine.name == "local" else engine.devices
+    wanted = engine.devices if engine.name == "mpi" else engine.gpus
     if len(seen) < wanted:
         shown = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "/dev/nvidia*"
         what = f"{len(seen)} GPUs" if seen else "no GPU"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.campaigns.campaigns import PROVENANCE, command, differing, merged, write_campaign
-from tests.support.campaigns.on_gpus import journalled
+from tests.support.campaigns.on_gpus import journalled, logged
 from tests.support.kernels import stand_in_driver
 
 CELLS = 6
@@ -16,7 +16,7 @@ CELLS = 6
 def write_for_gpus(folder: Path, **engine: Any) -> Path:
     """Write a campaign of six tiles of one cell each; with `gpus` in its engine the gpu backend computes them."""
     folder.mkdir(parents=True, exist_ok=True)
-    return write_campaign(folder, data={"cells": CELLS}, optimiser={"iterations": 300}, engine=engine)
+    return write_campaign(folder, data={"cells": CELLS}, optimiser={"iterations": 60}, engine=engine)
 
 
 def run_on_gpus(path: Path, *options: object, visible: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,12 +34,13 @@ def run_on_gpus(path: Path, *options: object, visible: str, **environment: str) 
 
 def cards_of_workers(root: Path) -> dict[str, set[str]]:
     """Return the GPUs, as HOST:GPU, on which each worker has computed its tiles; all tiles are committed once."""
-    committed = journalled(root, "committed")
-    assert sorted(event["tile"] for event in committed) == list(range(CELLS))
-    assert {event["on"]["backend"] for event in committed} == {"gpu"}
+    committed = {event["tile"]: event["on"] for event in journalled(root, "committed")}
+    assert sorted(committed) == list(range(CELLS))
+    assert {on["backend"] for on in committed.values()} == {"gpu"}
     found: dict[str, set[str]] = {}
-    for event in committed:
-        found.setdefault(event["worker"], set()).update(event["on"]["cards"])
+    for event in logged(root):
+        if event["event"] == "finished":
+            found.setdefault(event["worker"], set()).update(committed[event["tile"]]["cards"])
     return found
 
 
