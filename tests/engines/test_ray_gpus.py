@@ -36,4 +36,4 @@ def test_a_worker_a_gpu_is_asked_of_ray_however_few_the_cores(tmp_path: Path) ->
     path = write_for_gpus(tmp_path, name="ray", workers=0, gpus=64, devices=2)
     engine = choose_engine(open_or_plan(path, tmp_path / "made", []), 0)
     assert isinstance(engine, RayEngine)
-    assert engine.settings.workers == 32
+    assert (engine.workers, engine.gpus_per_task) == (32, 2)

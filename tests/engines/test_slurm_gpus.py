@@ -39,9 +39,7 @@ def test_two_jobs_on_a_node_are_shown_different_gpus(gpu_nodes: SlurmCluster, tm
     assert {(tmp_path / name).read_text() for name in ("one", "two")} == {"0,1\n", "2,3\n"}
 
 
-def test_each_worker_of_a_job_computes_on_its_own_gpu(
-    gpu_nodes: SlurmCluster, on_cores: Path, tmp_path: Path
-) -> None:
+def test_each_worker_of_a_job_computes_on_its_own_gpu(gpu_nodes: SlurmCluster, on_cores: Path, tmp_path: Path) -> None:
     done = run_on_gpus(write_for_gpus(tmp_path, **BATCH, gpus=2), visible="")
     assert done.returncode == 0, done.stderr
     root = tmp_path / "made"
