@@ -29,7 +29,7 @@ def run_on_gpus(path: Path, *options: object, visible: str, **environment: str) 
         environment: more variables.
     """
     more = stand_in_driver.environment(CUDA_VISIBLE_DEVICES=visible, **environment)
-    return command("run", path, "--out", "made", *options, folder=path.parent, afresh=True, **more)
+    return command("run", path, "--out", "made", *options, folder=path.parent, seconds=400.0, afresh=True, **more)
 
 
 def cards_of_workers(root: Path) -> dict[str, set[str]]:
