@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.campaigns.campaigns import OFTEN, succeed, write_campaign
+from tests.support.campaigns.cards import write_for_gpus
 from tests.support.engines.killing import RayNodes
 from tests.support.engines.slurm_campaigns import Planned, Trial, write_trial
 from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
@@ -111,3 +112,11 @@ def four_planned(four_file: Path, tmp_path: Path) -> Path:
     """The campaign of 4 tiles, planned and not yet run."""
     succeed("plan", four_file, "--out", tmp_path / "made", folder=tmp_path)
     return tmp_path / "made"
+
+
+@pytest.fixture(scope="session")
+def on_cores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The campaign that the tests run on GPUs, computed by the cpu backend."""
+    path = write_for_gpus(tmp_path_factory.mktemp("cores"), workers=2)
+    succeed("run", path, "--out", "made", "--set", 'experiment.backend="cpu"', folder=path.parent, afresh=True)
+    return path.parent / "made"

@@ -56,7 +56,15 @@ LONG = {
 }
 """Rooms and modules of tests that take more than 10 s, which `--quick` (make quick) leaves out."""
 
-RAY = ("test_training", "test_ray_engine", "test_ray_campaign", "test_equality", "test_soak")
+RAY = (
+    "test_training",
+    "test_ray_engine",
+    "test_ray_campaign",
+    "test_ray_devices",
+    "test_ray_gpus",
+    "test_equality",
+    "test_soak",
+)
 """Modules that start Ray; some look at all that Ray has left on the machine, so that one goes after the other."""
 
 

@@ -36,6 +36,13 @@ OWN_OPTIONS = {
 """sbatch's options that `SlurmOptions.sbatch` may not hold, and why."""
 
 
+NO_SUCH_NODE = "Requested node configuration is not available"
+"""What sbatch says of a job that no node could ever run."""
+
+NODE_OPTIONS = ("gres", "cpus_per_task", "memory", "constraint", "partition", "exclude")
+"""Options that narrow down the nodes of a job."""
+
+
 @dataclass(frozen=True)
 class SlurmOptions:
     """Resources and options of batch jobs.
@@ -236,6 +243,15 @@ class SlurmLauncher:
 
     def _withdrawn(self, error: EngineError, done: Sequence[Submission]) -> EngineError:
         """Cancel what was submitted before something failed; return the error to raise."""
+        if NO_SUCH_NODE in error.said:
+            options = {one.name: getattr(self.options, one.name) for one in fields(self.options)}
+            asked = ", ".join(f"{name} = {options[name]}" for name in NODE_OPTIONS if options[name])
+            error = EngineError(
+                f"{error}; a task asks one node for {asked}, and no node that it may use has that: engine.gpus "
+                "and the others say how much, engine.partition where",
+                error.said,
+                error.answered,
+            )
         if not done:
             return error
         ids = [one.job for one in done]

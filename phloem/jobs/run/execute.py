@@ -122,7 +122,8 @@ def prepare(campaign: Campaign, over: Verdict = verdict) -> CampaignState:
 def _require_gpus(campaign: Campaign) -> None:
     """Refuse to run on more GPUs than this machine, which would compute, shows."""
     engine = campaign.configuration.engine
-    if not engine.gpus or engine.name == "slurm" or engine.address:
+    elsewhere = engine.name == "slurm" or (engine.name == "ray" and engine.address)
+    if not engine.gpus or elsewhere:
         return
     try:
         seen = visible_gpus()

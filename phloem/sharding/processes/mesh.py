@@ -52,6 +52,7 @@ def process_mesh(
 ) -> Iterator[Mesh]:
     """Join the processes of a job; with one process, no coordinator is started and no port opened.
 
+    A process takes all GPUs that CUDA_VISIBLE_DEVICES shows it: who starts several on a machine shows each its own.
     Must come before anything else asks JAX for a device, once a process. Leaving the block waits for all processes.
     Leaving it by an exception does not: the others find out as if the process had died.
 
