@@ -95,7 +95,7 @@ def gpus_of_rank(neighbours: Sequence[Sequence[str]], place: int, each: int) -> 
 
 
 def shares_suffice(neighbours: Sequence[Sequence[str]], each: int) -> bool:
-    """Return whether each rank of a machine can have GPUs of its own among those it sees; arguments of `gpus_of_rank`."""
+    """Return whether each rank of a machine can have GPUs of its own; arguments as of `gpus_of_rank`."""
     try:
         for place in range(len(neighbours)):
             gpus_of_rank(neighbours, place, each)
@@ -119,6 +119,6 @@ def _require_one_instance(visible: Sequence[str], devices: int) -> None:
     """Refuse several MIG instances in one process: CUDA uses the first and does not see the others."""
     if devices > 1 and any(word.startswith("MIG-") for word in visible):
         raise EngineError(
-            f"{VISIBLE}={','.join(visible)}: a process can use one MIG instance, and engine.devices = {devices}: set it "
-            "to 1, or turn MIG off"
+            f"{VISIBLE}={','.join(visible)}: a process can use one MIG instance, and engine.devices = {devices}: "
+            "set it to 1, or turn MIG off"
         )

@@ -52,6 +52,7 @@ class SlurmCluster:
         array_size: int = 11,
         accounting: bool = False,
         machines: bool = False,
+        gpus: int = 0,
     ) -> SlurmCluster:
         """Start a cluster and wait until all nodes are idle (1 to 2 s; with accounting 5 to 10 s).
 
@@ -61,6 +62,7 @@ class SlurmCluster:
             array_size: SLURM's MaxArraySize.
             accounting: with slurmdbd and a database, so that `sacct` answers.
             machines: the processes of one node are not seen on another, as between machines, where that is allowed.
+            gpus: of each node; files that are no devices, which SLURM gives out as if they were.
 
         Raises:
             NoSlurm: it is not installed and cannot be.
@@ -69,7 +71,7 @@ class SlurmCluster:
         folder = Path(tempfile.mkdtemp(prefix="phloem-slurm-"))
         command = [HERE / "slurm_up.sh", folder, "--nodes", str(nodes), "--cpus", str(cpus)]
         command += ["--array-size", str(array_size)]
-        command += ["--accounting"] * accounting + ["--machines"] * machines
+        command += ["--accounting"] * accounting + ["--machines"] * machines + ["--gpus", str(gpus)]
         done = subprocess.run(command, capture_output=True, text=True)
         cluster = cls(folder, nodes, cpus)
         if done.returncode:

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Starts a SLURM cluster for tests: several nodes on this one machine, on loopback only, without munge and systemd.
 #
-#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--accounting] [--machines]
+#   slurm_up.sh FOLDER [--nodes 3] [--cpus 4] [--array-size 11] [--accounting] [--machines] [--gpus 0]
 #
 # With --machines each node has process ids of its own, so that no job sees the processes of another node, as is so
 # between machines; where the system does not allow that, the nodes share them.
+#
+# With --gpus N each node has N GPUs: plain files that SLURM takes for devices, and shows to jobs as those of NVIDIA.
 #
 # FOLDER must be absent or empty. It then holds slurm.conf (what SLURM_CONF must name), logs, spool, and `pids`: the
 # process ids that slurm_down.sh ends. Missing packages are installed where that is possible (root, apt-get).
@@ -12,7 +14,7 @@
 set -euo pipefail
 
 folder=$1; shift
-nodes=3; cpus=4; array_size=11; accounting=no; machines=no
+nodes=3; cpus=4; array_size=11; accounting=no; machines=no; gpus=0
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
@@ -20,6 +22,7 @@ while [ $# -gt 0 ]; do
     --array-size) array_size=$2; shift 2 ;;
     --accounting) accounting=yes; shift ;;
     --machines) machines=yes; shift ;;
+    --gpus) gpus=$2; shift 2 ;;
     *) echo "unknown argument: $1" >&2; exit 2 ;;
   esac
 done
@@ -75,6 +78,13 @@ PY
 )"
 host=$(uname -n); host=${host%%.*}
 user=$(id -un)
+gres=
+if [ "$gpus" -gt 0 ]; then
+  mkdir "$folder/dev"
+  for i in $(seq 0 $((gpus - 1))); do mknod "$folder/dev/nvidia$i" c 1 3; done
+  gres=" Gres=gpu:h200:$gpus"
+  echo "Name=gpu Type=h200 File=$folder/dev/nvidia[0-$((gpus - 1))] Flags=nvidia_gpu_env" > "$folder/gres.conf"
+fi
 if [ $accounting = yes ]; then
   bookkeeping="AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
@@ -129,8 +139,9 @@ MaxArraySize=$array_size
 MaxJobCount=20000
 JobRequeue=1
 CONF
+  [ -z "$gres" ] || echo "GresTypes=gpu"
   for i in $(seq "$nodes"); do
-    echo "NodeName=n$i NodeHostName=$host NodeAddr=127.0.0.1 Port=${ports[$((i + 1))]} CPUs=$cpus RealMemory=4000 State=UNKNOWN"
+    echo "NodeName=n$i NodeHostName=$host NodeAddr=127.0.0.1 Port=${ports[$((i + 1))]} CPUs=$cpus RealMemory=4000$gres State=UNKNOWN"
   done
   echo "PartitionName=main Nodes=n[1-$nodes] Default=YES PriorityTier=1 MaxTime=INFINITE State=UP OverSubscribe=NO"
   echo "PartitionName=urgent Nodes=n[1-$nodes] PriorityTier=10 MaxTime=INFINITE State=UP OverSubscribe=NO"
