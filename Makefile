@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv gpu-compiler demo quick test test-engines soak lint format docs bench clean
+.PHONY: venv gpu-compiler demo quick test test-jax test-engines soak lint format docs bench clean
 
 venv: .venv/installed
 
@@ -33,6 +33,10 @@ quick: venv
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not engine'
 
+# The kernels under the oldest and the newest jax, in environments of their own.
+test-jax:
+	PYTHON=$(PYTHON) .ci/test_jax
+
 # All tests that start Ray one after the other, and all that start SLURM: one process each (tests/support/rooms.py).
 test-engines: venv
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'engine and not soak'
@@ -59,4 +63,5 @@ bench: venv
 	$(BIN)/python -m benchmarks.precision --record
 
 clean:
-	rm -rf .venv .gpu-compiler demo site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest-jax .venv-newest-jax .gpu-compiler demo site build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,8 +21,8 @@ from phloem.jobs.commands.experiments import experiments, forward
 from phloem.jobs.commands.ingest import ingest
 from phloem.jobs.commands.machine import demo, doctor
 from phloem.jobs.commands.report import report
-from phloem.jobs.jax_versions import REGARDLESS, allowed, jax_doubt, jax_problem
-from phloem.jobs.progress import INTERRUPTS, say
+from phloem.jobs.installed_jax import require_tested_jax
+from phloem.jobs.progress import INTERRUPTS
 from phloem.version import VERSION
 
 app = typer.Typer(
@@ -46,16 +46,9 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Look at the JAX that is installed before a command relies on it."""
-    asked = context.invoked_subcommand
-    if (wrong := jax_problem()) and not allowed() and asked not in WITHOUT_JAX:
-        raise InputError(f"{wrong} ({REGARDLESS}=1 tries it all the same)")
-    if (doubt := jax_doubt()) and asked not in WITHOUT_JAX:
-        say(f"warning: {doubt}")
+    if context.invoked_subcommand != "doctor":  # it says so among its checks
+        require_tested_jax()
 
-
-WITHOUT_JAX = ("doctor", "status", "new")
-"""Commands that need no JAX; `doctor` says itself what is wrong."""
 
 VISIBLE: tuple[Callable[..., None], ...] = (
     new, doctor, plan, run, status, retry, merge, forward, experiments, attribute, benchmark, report, parameters,

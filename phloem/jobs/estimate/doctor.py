@@ -17,7 +17,7 @@ from phloem.jobs.estimate.check import Check, CheckFinding, run_check
 from phloem.jobs.estimate.engine_checks import check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
 from phloem.jobs.estimate.gpu_checks import check_gpus, check_gradients, device_files, gpu_names, gpus_of_jax
-from phloem.jobs.jax_versions import installed, jax_doubt, jax_problem
+from phloem.jobs.installed_jax import find_mismatch, installed
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
@@ -61,11 +61,10 @@ def _python() -> CheckFinding:
 
 def _packages() -> CheckFinding:
     text = ", ".join(f"{name} {installed(name) or 'missing'}" for name in PACKAGES)
-    if wrong := jax_problem():
-        return CheckFinding("problem", text, wrong)
-    if doubt := jax_doubt():
-        return CheckFinding("note", text, doubt)
-    return CheckFinding("ok", text)
+    wrong = find_mismatch()
+    if wrong is None:
+        return CheckFinding("ok", text)
+    return CheckFinding("problem" if wrong.breaks else "note", f"{text}; {wrong.text}", wrong.remedy)
 
 
 def _processor() -> CheckFinding:

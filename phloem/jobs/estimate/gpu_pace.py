@@ -33,7 +33,7 @@ MODELLED_FOR = "NVIDIA H200"
 
 
 @dataclass(frozen=True)
-class Pace:
+class GradientPace:
     """How long a gradient of one lane takes a simulated year.
 
     Attributes:
@@ -52,7 +52,7 @@ class Pace:
         return f"{self.device}, {known}" if self.device else ""
 
 
-def pace_of(campaign: Campaign, rate: float | None = None) -> Pace:
+def pace_of(campaign: Campaign, rate: float | None = None) -> GradientPace:
     """Return the pace by which a campaign's hours are projected.
 
     Args:
@@ -64,9 +64,9 @@ def pace_of(campaign: Campaign, rate: float | None = None) -> Pace:
     """
     engine = campaign.configuration.engine
     if rate is not None:
-        return Pace(rate, "GPU" if engine.gpus else "", "stated")
+        return GradientPace(rate, "GPU" if engine.gpus else "", "stated")
     if not engine.gpus:
-        return Pace(pace(campaign), "", "measured")
+        return GradientPace(pace(campaign), "", "measured")
     files = device_files()
     listing = list_gpus_apart()
     try:
@@ -82,12 +82,12 @@ def pace_of(campaign: Campaign, rate: float | None = None) -> Pace:
             return found
     if campaign.configuration.experiment.time_loop != "gpu":
         say(f"{why}: the pace is that of a core; plan --rate states that of a GPU")
-        return Pace(pace(campaign), "one core of this machine", "measured")
+        return GradientPace(pace(campaign), "one core of this machine", "measured")
     say(f"{why}: the pace is modelled for one {MODELLED_FOR}, not measured; plan --rate states another")
-    return Pace(MODELLED, MODELLED_FOR, "modelled")
+    return GradientPace(MODELLED, MODELLED_FOR, "modelled")
 
 
-def measure_apart(campaign: Campaign, gpu: str | None, seconds: float = SECONDS) -> tuple[Pace | None, str]:
+def measure_apart(campaign: Campaign, gpu: str | None, seconds: float = SECONDS) -> tuple[GradientPace | None, str]:
     """Measure in a process of its own; return the pace, or None and why there is none.
 
     Args:
@@ -98,7 +98,7 @@ def measure_apart(campaign: Campaign, gpu: str | None, seconds: float = SECONDS)
     command = [sys.executable, "-m", "phloem.jobs.estimate.gpu_pace", os.fspath(campaign.paths.root)]
     try:
         answer = run_command(command, seconds, gpu_environment(gpu))
-        return Pace(**json.loads(answer.splitlines()[-1])), ""
+        return GradientPace(**json.loads(answer.splitlines()[-1])), ""
     except EngineError as error:
         if not error.answered:
             return None, f"GPU {gpu} gave no pace within {seconds:.0f} s"
@@ -115,7 +115,7 @@ def main(directory: str) -> None:
     from phloem.kernels.time_loop.checked_cards import card_of
 
     found = pace(open_campaign(Path(directory)), on_gpu=True)
-    print(json.dumps(asdict(Pace(found, card_of(jax.local_devices()[0]).device, "measured"))))
+    print(json.dumps(asdict(GradientPace(found, card_of(jax.local_devices()[0]).device, "measured"))))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ A tile's file has none of it: its bytes are the same whatever computed them.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ def computed_on(backend: str, devices: int, node: str) -> dict[str, Any]:
         `backend`, `device` (kind), `compiler` and `jaxlib`; of GPUs also `driver` and `cards`, each `node:number` or
         `node:UUID`.
     """
-    import jaxlib
-
     from phloem.kernels.time_loop.checked_cards import card_of
     from phloem.kernels.time_loop.cpu.c_compiler import find_compiler
 
@@ -46,13 +46,17 @@ def computed_on(backend: str, devices: int, node: str) -> dict[str, Any]:
         "backend": backend,
         "device": "cpu",
         **({"compiler": compiler.version} if compiler is not None else {}),
-        "jaxlib": jaxlib.__version__,
+        "jaxlib": importlib.metadata.version("jaxlib"),
     }
 
 
 def _device() -> jax.Device:
     import jax
 
+    from phloem.kernels.time_loop.cuda.driver import platform
+
+    with suppress(RuntimeError):  # no GPU: of a worker that has one, JAX's default is processors all the same
+        return jax.local_devices(backend=platform())[0]
     return jax.local_devices()[0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import tempfile
@@ -48,13 +49,12 @@ class Card:
 
 def card_of(device: jax.Device) -> Card:
     """Return what a device is; one of JAX's cpu platform is a GPU where a library stands in for the driver."""
-    import jaxlib
-
+    jaxlib = importlib.metadata.version("jaxlib")
     if device.platform == "cpu":
-        return Card(f"stand-in on {device.device_kind}", driver.driver_path(), "stand-in", jaxlib.__version__)
+        return Card(f"stand-in on {device.device_kind}", driver.driver_path(), "stand-in", jaxlib)
     found = find_nvrtc()
     compiler = "no NVRTC" if found is None else f"NVRTC {found.version}"
-    return Card(device.device_kind, driver_version(), compiler, jaxlib.__version__)
+    return Card(device.device_kind, driver_version(), compiler, jaxlib)
 
 
 def driver_version(files: tuple[Path, ...] = DRIVER_FILES) -> str:

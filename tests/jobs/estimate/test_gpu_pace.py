@@ -12,7 +12,7 @@ import pytest
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
 from phloem.jobs.estimate import gpu_pace
 from phloem.jobs.estimate.gpu_checks import device_files
-from phloem.jobs.estimate.gpu_pace import MODELLED, Pace, measure_apart, pace_of
+from phloem.jobs.estimate.gpu_pace import MODELLED, GradientPace, measure_apart, pace_of
 from phloem.jobs.estimate.projection import describe, project
 from tests.support.campaigns.campaigns import succeed, write_campaign
 from tests.support.gpus.nvml import build_nvml, use_nvml
@@ -37,7 +37,7 @@ def test_without_a_gpu_the_pace_is_modelled_and_the_plan_says_so(
     if device_files():
         pytest.skip("this machine has GPUs")
     pace = pace_of(with_gpus)
-    assert pace == Pace(MODELLED, "NVIDIA H200", "modelled")
+    assert pace == GradientPace(MODELLED, "NVIDIA H200", "modelled")
     assert "this machine has no GPU: the pace is modelled for one NVIDIA H200, not measured" in capsys.readouterr().err
     lines = describe(with_gpus, project(with_gpus, pace.microseconds), device=pace.in_words())
     (line,) = [line for line in lines if "GPU-hours" in line]
@@ -48,7 +48,7 @@ def test_a_stated_rate_is_taken_without_a_look_at_the_machine(
     with_gpus: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpu_pace, "list_gpus_apart", None)  # a look would call it
-    assert pace_of(with_gpus, 0.02) == Pace(0.02, "GPU", "stated")
+    assert pace_of(with_gpus, 0.02) == GradientPace(0.02, "GPU", "stated")
 
 
 def test_the_pace_is_measured_by_a_process_that_is_gone_afterwards(

@@ -580,7 +580,7 @@ static void survey(Tables *t) {
 long phloem_scratch(void) { return sizeof(Scratch); }
 
 XLA_FFI_Error *phloem_fold(XLA_FFI_CallFrame *call) {
-  for (__typeof__(call->extension_start) e = call->extension_start; e; e = e->next)
+  for (__typeof__(call->extension_start) e = call->extension_start; e; e = e->next)  // its type has a new name from jax 0.11 on
     if (e->type == XLA_FFI_Extension_Metadata) {
       XLA_FFI_Metadata *about = ((XLA_FFI_Metadata_Extension *)e)->metadata;
       about->api_version.major_version = XLA_FFI_API_MAJOR;

@@ -274,9 +274,9 @@ class Graph:
             return self.power(args[0], equation.params["y"])
         if op == "square":
             return self.apply("mul", args[0], args[0])
-        if op == "one_minus_square":  # of jax 0.12, exact near 1 as it is there
-            unit = self.literal(1.0)
-            return self.apply("mul", self.apply("sub", unit, args[0]), self.apply("add", unit, args[0]))
+        if op == "one_minus_square":  # of tanh's derivative from jax 0.12 on, as XLA computes it
+            one = self.literal(1.0)
+            return self.apply("mul", self.apply("add", one, args[0]), self.apply("sub", one, args[0]))
         if op == "rsqrt":
             return self.apply("reciprocal", self.apply("sqrt", args[0]))
         if op == "exp2":

@@ -62,7 +62,7 @@ def test_out_of_memory_leaves_later_launches_as_they_were(monkeypatch):
     case = pond_case()
     wanted = pond_gradient(case, "gpu")
     monkeypatch.setenv("STAND_IN_ERROR", "2")
-    with pytest.raises(JaxRuntimeError, match="RESOURCE_EXHAUSTED.*: phloem: launching the kernel failed"):
+    with pytest.raises(JaxRuntimeError, match=r"RESOURCE_EXHAUSTED.*: phloem: launching the kernel failed"):
         pond_gradient(case, "gpu")
     monkeypatch.delenv("STAND_IN_ERROR")
     for a, b in zip(pond_gradient(case, "gpu"), wanted, strict=True):
