@@ -72,8 +72,10 @@ class Trainings(KindOfWork):
         """Return some networks at their first step."""
         from phloem.jobs.network.tile_training import TileTraining
         from phloem.jobs.network.training_units import table_of
+        from phloem.kernels.time_loop.cuda.driver import platform
 
-        return TileTraining(table_of(configuration), configuration.campaign.seed, units, lanes, devices)
+        where = platform() if configuration.engine.gpus else "cpu"
+        return TileTraining(table_of(configuration), configuration.campaign.seed, units, lanes, devices, where)
 
     @property
     def most_redraws(self) -> int:

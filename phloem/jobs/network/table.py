@@ -162,8 +162,12 @@ class NetworkTable(ExperimentTable):
         return self.backend
 
     def with_backend(self, backend: str) -> NetworkTable:
-        """Return the same training with `auto` replaced by a backend; one that was named stays."""
-        return self.model_copy(update={"backend": backend}) if self.backend == "auto" else self
+        """Return the same training with `auto` replaced by a backend; one that was named stays.
+
+        Months have no printed CUDA: on GPUs XLA runs them.
+        """
+        found = "xla" if backend == "gpu" else backend
+        return self.model_copy(update={"backend": found}) if self.backend == "auto" else self
 
     @classmethod
     def usual_tile(cls, table: Mapping[str, Any]) -> int:

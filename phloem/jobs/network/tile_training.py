@@ -121,6 +121,7 @@ class TileTraining:
         units: Sequence[TrainingInput],
         lanes: Sequence[Lane] | None = None,
         devices: int = 1,
+        platform: str = "cpu",
     ) -> None:
         """Draw the networks.
 
@@ -130,6 +131,7 @@ class TileTraining:
             units: of the tile.
             lanes: those to train, units by their position; None: all, from their first draw.
             devices: of this process, over which the patches of a step are laid.
+            platform: of the devices, as JAX names it.
 
         Raises:
             ValueError: lanes that the tile does not have, or twice, or redrawn too often.
@@ -141,7 +143,7 @@ class TileTraining:
         self._places = [lane.unit for lane in taken]
         self._before = np.array([lane.redraws for lane in taken])
         self._dtype = np.dtype(table.precision)
-        self._mesh = local_mesh(local_devices(devices, "cpu" if table.backend == "cpu" else None))
+        self._mesh = local_mesh(local_devices(devices, platform))
         self._looks = looks(table)
         self.in_flight = len(taken)
         count = len(taken)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from phloem.errors import InputError
+from phloem.jobs.campaign.backend import resolve_backend
 from phloem.jobs.config.campaign_file import Configuration, configuration_of
 from phloem.jobs.network.table import NetworkTable, WeightsSection
 from phloem.kernels.network.patch_loss import LossWeights
@@ -110,3 +111,11 @@ def test_what_is_no_training_is_refused(experiment: dict, data: dict | None, mes
 def test_patches_are_refused_by_calibrations(name: str, edc7: dict[str, Any], data: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f'"{name}" goes with data.kind'):
         configuration_of({"campaign": {"name": "made"}, "data": data, "experiment": {"name": name, **edc7}})
+
+
+def test_training_on_gpus_is_by_xla_and_its_plan_can_be_read_again() -> None:
+    """Months have no printed CUDA, and `gpu` is no backend of this table."""
+    tables = {"campaign": {"name": "made"}, "data": {"kind": "synthetic", "domain": "globe"}, "engine": {"gpus": 2}}
+    planned = resolve_backend(configuration_of({**tables, "experiment": {"name": "network"}}))
+    assert planned.experiment.time_loop == "xla"
+    assert configuration_of(planned.written()) == planned

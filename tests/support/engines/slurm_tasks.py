@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from phloem.hpc.gpus import visible_gpus
 from phloem.hpc.slurm_engine.own_job import requeue_this_job, resubmit_this_task, this_job
 from phloem.hpc.tasks import EngineError
 
@@ -55,6 +56,7 @@ def main() -> None:
         "id": job.id,
         "pid": os.getpid(),
         "variables": {key: value for key, value in os.environ.items() if key.startswith(("SLURM", "SETUP", "PHLOEM"))},
+        "gpus": visible_gpus(),
         "cwd": os.getcwd(),
         **{key: value for key, value in asdict(job).items() if key != "script"},
         "script": str(job.script),
