@@ -192,9 +192,8 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[GridCell]:
     try:
         with netCDF4.Dataset(str(path)) as file:
             file.set_auto_mask(False)
-            wanted = range(len(file.dimensions["cell"])) if rows is None else rows
-            days = _days(file)
-            return [_cell(file, row, path, *days) for row in wanted]
+            wanted = list(range(len(file.dimensions["cell"])) if rows is None else rows)
+            return _cells(file, wanted, path)
     except (OSError, RuntimeError, KeyError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path}: not a readable chunk of a driver store ({error}); run `phloem ingest` again"
@@ -212,31 +211,50 @@ def _days(file: netCDF4.Dataset) -> tuple[str, np.ndarray, np.ndarray, np.ndarra
     return calendar, year, doy, file["window_start"][:]
 
 
-def _cell(
-    file: netCDF4.Dataset, row: int, path: Path, calendar: str, year: np.ndarray, doy: np.ndarray, windows: np.ndarray
-) -> GridCell:
-    cell = GridCell(
-        name=str(file["cell"][row]),
-        latitude=float(file["latitude"][row]),
-        longitude=float(file["longitude"][row]),
-        calendar=calendar,
-        year=year,
-        doy=doy,
-        forcing={name: file[name][row] for name in FORCING},
-        observations={name: file[name][row] for name in STREAMS},
-        window_start=windows,
-        evaporative_fraction=file["ef"][row],
-        trajectory=file["trajectory"][row],
-        statics={
-            name.removeprefix("static_"): float(file[name][row])
-            for name in file.variables
-            if name.startswith("static_")
-        },
-        withheld={name: file[f"{name}_withheld"][row] for name in STREAMS if f"{name}_withheld" in file.variables},
-    )
-    if cell.checksum != str(file["checksum"][row]):
-        raise InputError(f"{path}: cell {cell.name}: its checksum does not match; run `phloem ingest` again")
-    return cell
+def _cells(file: netCDF4.Dataset, rows: Sequence[int], path: Path) -> list[GridCell]:
+    """Return cells of a chunk, each variable read once for all of them: cell by cell it took twice as long."""
+    calendar, year, doy, windows = _days(file)
+    places = sorted(set(rows))
+    if places and not 0 <= places[0] <= places[-1] < len(file.dimensions["cell"]):
+        raise IndexError(f"row {places[-1]} of {len(file.dimensions['cell'])}")
+    runs = [run for run in np.split(np.array(places, int), np.flatnonzero(np.diff(places) > 1) + 1) if len(run)]
+
+    def values(name: str) -> dict[int, Any]:
+        """Read a variable of these cells, by row."""
+        slabs = [file[name][run[0] : run[-1] + 1] for run in runs]
+        return {int(row): value for run, slab in zip(runs, slabs, strict=True) for row, value in zip(run, slab, strict=True)}
+
+    def by_name(names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
+        """Read variables of these cells, by row and by what they are called in a cell."""
+        read = {name: values(variable) for name, variable in names.items()}
+        return {row: {name: of_rows[row] for name, of_rows in read.items()} for row in places}
+
+    withheld = {name: f"{name}_withheld" for name in STREAMS if f"{name}_withheld" in file.variables}
+    statics = {name.removeprefix("static_"): name for name in file.variables if name.startswith("static_")}
+    single = by_name({name: name for name in ("cell", "latitude", "longitude", "checksum", "ef", "trajectory")})
+    forcing, seen = by_name({name: name for name in FORCING}), by_name({name: name for name in STREAMS})
+    held, numbers = by_name(withheld), by_name(statics)
+    cells = {}
+    for row in places:
+        one = single[row]
+        cells[row] = cell = GridCell(
+            name=str(one["cell"]),
+            latitude=float(one["latitude"]),
+            longitude=float(one["longitude"]),
+            calendar=calendar,
+            year=year,
+            doy=doy,
+            forcing=forcing[row],
+            observations=seen[row],
+            window_start=windows,
+            evaporative_fraction=one["ef"],
+            trajectory=one["trajectory"],
+            statics={name: float(value) for name, value in numbers[row].items()},
+            withheld=held[row],
+        )
+        if cell.checksum != str(one["checksum"]):
+            raise InputError(f"{path}: cell {cell.name}: its checksum does not match; run `phloem ingest` again")
+    return [cells[row] for row in rows]
 
 
 @dataclass(frozen=True)

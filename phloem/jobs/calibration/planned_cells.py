@@ -251,14 +251,18 @@ def _same_cells(campaign: Campaign, store: Store) -> dict[str, list[Any]]:
     return columns
 
 
-def read_cell(campaign: Campaign, cell: PlannedUnit) -> Cell | GridCell:
-    """Read a cell's drivers again.
+def read_planned_cells(campaign: Campaign, planned: Sequence[PlannedUnit]) -> list[Cell] | list[GridCell]:
+    """Read the drivers of some cells again.
 
     Raises:
         InputError: when they are not what they were when the campaign was planned.
     """
     if campaign.configuration.data.is_store:
-        return read_planned(campaign.paths.root, cell.source, cell.name, cell.checksum)
+        return read_planned(campaign.paths.root, planned)
+    return [_read_tower_again(campaign, unit) for unit in planned]
+
+
+def _read_tower_again(campaign: Campaign, cell: PlannedUnit) -> Cell:
     path = campaign.paths.root / cell.source
     data, variables = campaign.configuration.data, driver_variables(campaign.configuration.calibration.tables)
     read = read_tower(path, quality=data.quality, variables=variables, own=own_variables(data.variables))

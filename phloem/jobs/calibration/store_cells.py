@@ -30,6 +30,7 @@ from phloem.io.grids.placed_cells import place_cells
 from phloem.io.ingest.cf_grid_file import read_cf_grid, read_step
 from phloem.io.ingest.grid_findings import GridFindings
 from phloem.io.ingest.ingest_folder import IngestFolder
+from phloem.jobs.campaign.unit_table import PlannedUnit
 from phloem.jobs.progress import say
 from phloem.kernels.calibrations.experiment import Calibration
 from phloem.names import FORCING, STREAMS
@@ -197,24 +198,29 @@ def store_of_file(
     return seal_store(root, facts, columns)
 
 
-def read_planned(root: Path, source: str, name: str, checksum: str) -> GridCell:
-    """Read a planned cell of a store.
+def read_planned(root: Path, planned: Sequence[PlannedUnit]) -> list[GridCell]:
+    """Read planned cells of a store again, chunk after chunk; in the order asked for.
 
     Args:
         root: the campaign directory.
-        source: chunk file, absolute or relative to it, `#` and the cell's row.
-        name: of the cell.
-        checksum: of the cell when it was planned.
+        planned: the cells; the source of each is a chunk file, absolute or relative to `root`, `#` and the cell's row.
 
     Raises:
-        InputError: when it is not what it was then.
+        InputError: one is not what it was when it was planned.
     """
-    file, _, row = source.rpartition("#")
-    (cell,) = read_chunk(root / file, [int(row)])
-    if (cell.name, cell.checksum) != (name, checksum):
-        raise InputError(
-            f"{root / file}: cell {name}: the driver store is not what it was when the campaign was planned (sha256 "
-            f"{cell.checksum[:12]} of {cell.name}, planned {checksum[:12]}). Put the old store back, or start a new "
-            "campaign with --out."
-        )
-    return cell
+    places = [unit.source.rpartition("#") for unit in planned]
+    by_chunk: dict[str, list[int]] = {}
+    for number, (file, _, _) in enumerate(places):
+        by_chunk.setdefault(file, []).append(number)
+    cells: dict[int, GridCell] = {}
+    for file, numbers in by_chunk.items():
+        cells |= zip(numbers, read_chunk(root / file, [int(places[number][2]) for number in numbers]), strict=True)
+    for number, unit in enumerate(planned):
+        cell = cells[number]
+        if (cell.name, cell.checksum) != (unit.name, unit.checksum):
+            raise InputError(
+                f"{root / places[number][0]}: cell {unit.name}: the driver store is not what it was when the campaign "
+                f"was planned (sha256 {cell.checksum[:12]} of {cell.name}, planned {unit.checksum[:12]}). Put the old "
+                "store back, or start a new campaign with --out."
+            )
+    return [cells[number] for number in range(len(planned))]

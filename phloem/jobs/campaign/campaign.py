@@ -116,6 +116,10 @@ class Campaign:
         """
         return self.kind.read_unit(self, unit)
 
+    def read_units(self, units: Sequence[PlannedUnit]) -> Sequence[Any]:
+        """Read the input of some units again; see `read_unit`."""
+        return self.kind.read_units(self, units)
+
 
 def freeze(paths: CampaignPaths, configuration: Configuration, units: Units) -> Campaign:
     """Write the plan of a campaign whose input has been checked; the tile table comes last and makes it one.

@@ -230,6 +230,14 @@ class KindOfWork(ABC):
             InputError: it is not what it was when the campaign was planned.
         """
 
+    def read_units(self, campaign: Campaign, units: Sequence[PlannedUnit]) -> Sequence[Any]:
+        """Read the input of some units again, as `read_unit` does of one; a kind may read them together.
+
+        Raises:
+            InputError: some of it is not what it was when the campaign was planned.
+        """
+        return [self.read_unit(campaign, unit) for unit in units]
+
     @abstractmethod
     def begin(
         self,

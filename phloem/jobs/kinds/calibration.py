@@ -54,9 +54,13 @@ class Calibrations(KindOfWork):
 
     def read_unit(self, campaign: Campaign, unit: PlannedUnit) -> Cell | GridCell:
         """Read a cell's drivers again."""
-        from phloem.jobs.calibration.planned_cells import read_cell
+        return self.read_units(campaign, [unit])[0]
 
-        return read_cell(campaign, unit)
+    def read_units(self, campaign: Campaign, units: Sequence[PlannedUnit]) -> Sequence[Cell | GridCell]:
+        """Read the drivers of some cells again, each file of a store once."""
+        from phloem.jobs.calibration.planned_cells import read_planned_cells
+
+        return read_planned_cells(campaign, units)
 
     def begin(
         self,

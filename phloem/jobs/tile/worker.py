@@ -32,7 +32,7 @@ def run_tile(task: TileTask, context: Context) -> dict[str, Any]:
 def compute_together(attempt: TileAttempt) -> Arrays:
     """Compute all units of a tile side by side."""
     attempt.touch_devices()
-    units = [attempt.campaign.read_unit(unit) for unit in attempt.planned]
+    units = attempt.campaign.read_units(attempt.planned)
     return attempt.compute(units, attempt.campaign.tile_lanes(attempt.tile))
 
 
@@ -58,6 +58,6 @@ def _compute_part(task: TileTask, context: Context) -> None:
     lanes = attempt.campaign.tile_lanes(attempt.tile)
     if lanes is not None:
         lanes = [lane._replace(unit=lane.unit - first) for lane in lanes if first <= lane.unit < stop]
-    arrays = attempt.compute([attempt.campaign.read_unit(unit) for unit in planned], lanes)
+    arrays = attempt.compute(attempt.campaign.read_units(planned), lanes)
     attributes = {"fingerprint": attempt.fingerprint}
     save_part(attempt.paths, attempt.tile, attempt.part, arrays, attributes, on_full=attempt.pause)
