@@ -222,7 +222,9 @@ def _cells(file: netCDF4.Dataset, rows: Sequence[int], path: Path) -> list[GridC
     def values(name: str) -> dict[int, Any]:
         """Read a variable of these cells, by row."""
         slabs = [file[name][run[0] : run[-1] + 1] for run in runs]
-        return {int(row): value for run, slab in zip(runs, slabs, strict=True) for row, value in zip(run, slab, strict=True)}
+        return {
+            int(row): value for run, slab in zip(runs, slabs, strict=True) for row, value in zip(run, slab, strict=True)
+        }
 
     def by_name(names: Mapping[str, str]) -> dict[int, dict[str, Any]]:
         """Read variables of these cells, by row and by what they are called in a cell."""
