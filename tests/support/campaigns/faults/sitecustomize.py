@@ -53,16 +53,16 @@ def do(kind: str, cell: str) -> None:
 
 
 def poison_cells(module: ModuleType) -> None:
-    read = module.Campaign.read_unit
+    read = module.Campaign.read_units
 
-    def read_unit(self: Any, cell: Any) -> Any:
-        if multiprocessing.parent_process() is not None:
+    def read_units(self: Any, cells: Sequence[Any]) -> Any:
+        for cell in cells if multiprocessing.parent_process() is not None else ():
             for fault in FAULTS:
                 if fault["kind"] in ("crash", "hang", "memory", "exception") and fault["cell"] in ("*", cell.name):
                     do(fault["kind"], cell.name)
-        return read(self, cell)
+        return read(self, cells)
 
-    module.Campaign.read_unit = read_unit
+    module.Campaign.read_units = read_units
 
 
 def spoil_lanes(module: ModuleType) -> None:
