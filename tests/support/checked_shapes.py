@@ -20,6 +20,7 @@ CHECKED = (
     "phloem.kernels.time_loop.flat_day",
     "phloem.kernels.time_loop.fold",
     "phloem.kernels.time_loop.fold_primitives",
+    "phloem.kernels.time_loop.gradient_bits",
     "phloem.kernels.time_loop.run_days",
     "phloem.kernels.flux_network",
     "phloem.kernels.network",
