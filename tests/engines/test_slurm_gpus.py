@@ -65,8 +65,9 @@ def test_a_job_has_four_cores_a_worker(gpu_nodes: SlurmCluster, tmp_path: Path) 
 def test_more_gpus_than_a_node_has_are_refused_at_submission(gpu_nodes: SlurmCluster, tmp_path: Path) -> None:
     done = run_on_gpus(write_for_gpus(tmp_path, **BATCH, gpus=2 * EACH, cpus_per_task=2), visible="")
     assert done.returncode != 0
-    assert "Requested node configuration is not available" in done.stderr
-    assert "gpu:8" in done.stderr
+    assert "tasks are of one node each" in done.stderr
+    assert "8" in done.stderr
+    assert "4 (sinfo -o %G)" in done.stderr
     assert "engine.gpus" in done.stderr
     assert "Traceback" not in done.stderr
     assert not {"PENDING", "RUNNING"} & set(gpu_nodes.squeue().values()), "nothing waits for ever"
