@@ -256,10 +256,14 @@ class DalecExperiment(Calibration):
         return self._site(cell)
 
     def site_on_windows(self, cell: Any, site: Site) -> Site:
-        """Return the cell for the optimiser's windows; what the pre-calibration found is not looked for again."""
+        """Return the cell for the optimiser's windows.
+
+        What the pre-calibration found is taken over only where both read the same years of the record: daily LAI is
+        interpolated, across the edge of a shorter record too, so that other days would count.
+        """
         on = self.on_windows
-        same = (on.calibration_years, on.windowed, on.mode) == (self.calibration_years, self.windowed, self.mode)
-        return on._site(cell, getattr(site, "ce_opt", None) if same and self.reads_store else None)
+        same = self.reads_store and on.protocol.forcing == self.protocol.forcing
+        return on._site(cell, getattr(site, "ce_opt", None) if same else None)
 
     def _site(self, cell: Any, efficiency: float | None = None) -> DalecSite:
         from phloem.kernels.calibrations.dalec_daily.grid_site import grid_site
