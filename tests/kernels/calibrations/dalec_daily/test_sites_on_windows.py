@@ -18,7 +18,7 @@ YEARS: dict[str, Any] = {"calibration_years": [2001, 2003], "validation_years": 
 
 
 def made_cell(seed: int) -> GridCell:
-    """Return a cell of 1998 to 2006 with LAI every eighth day, also before the calibration years, not on their first."""
+    """Return a cell of 1998 to 2006 with LAI every eighth day, on no day that begins a run."""
     rng = np.random.default_rng(seed)
     year, doy = calendar_days(1998, 2006, "standard")
     weather, count = boreal_weather(55.0, 9, rng, 1998), len(year)
