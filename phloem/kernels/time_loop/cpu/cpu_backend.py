@@ -29,6 +29,9 @@ TANGENT_LANES = 16
 
 HERE = Path(__file__).parent
 
+SHARED = HERE / "fold_shared.c"
+"""Text that kernels of the gpu backend have too."""
+
 
 class Loaded(NamedTuple):
     """A kernel in this process."""
@@ -75,9 +78,9 @@ def source(kernel: str, text: Text, dtype: Any, last: bool = True) -> str:
         "ARGUMENTS": ARGUMENTS[kernel] + (kernel == "ADJOINT") * (last + bool(text.daily)),
         "KERNEL": kernel,
     }
-    head, loops = ((HERE / name).read_text() for name in ("fold_cpu_head.c", "fold_cpu.c"))
+    head, shared, loops = ((HERE / name).read_text() for name in ("fold_cpu_head.c", SHARED.name, "fold_cpu.c"))
     sizes = "".join(f"#define {name} {size}\n" for name, size in (macros | dict(printed.sizes)).items())
-    return f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{printed.text}\n{loops}"
+    return f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{shared}\n{printed.text}\n{loops}"
 
 
 @functools.cache

@@ -73,8 +73,6 @@ static void take(real *restrict out, const real *row, int n, long cells, long ce
   for (int f = 0; f < n; ++f) out[f] = row[f * cells + cell];
 }
 
-enum { UNSEEN, SEEN, MARKED };
-
 typedef struct {
   lanes weather[NW], observed[NO];
   real alone_weather[NW], alone_observed[NO];
@@ -105,22 +103,6 @@ static INLINE long period_of(const Tables *t, long d, long periods) {
 enum { NONE, SOME, ALL };
 
 /* Run a day's body of its kind, with the forcing of one cell or spread over the lanes. */
-#if KEPT
-#define OF_KIND(name, kind, ...) name##_unseen(__VA_ARGS__)
-#elif RARE
-#define OF_KIND(name, kind, ...) \
-  do { \
-    if (kind == MARKED) name##_marked(__VA_ARGS__); \
-    else if (kind == SEEN) name##_seen(__VA_ARGS__); \
-    else name##_unseen(__VA_ARGS__); \
-  } while (0)
-#else
-#define OF_KIND(name, kind, ...) \
-  do { \
-    if (kind == SEEN) name##_seen(__VA_ARGS__); \
-    else name##_unseen(__VA_ARGS__); \
-  } while (0)
-#endif
 #define RUN(name, kind, block, day, ...) \
   do { \
     if ((block)->shared) OF_KIND(name##_shared, kind, (day)->alone_weather, (day)->alone_observed, __VA_ARGS__); \
@@ -158,12 +140,6 @@ static void add_exactly(lanes *restrict total, lanes *restrict rest, const lanes
     total[i][l] = new;
   }
 }
-
-#if ND
-#define AND_DAILY(array) , array
-#else
-#define AND_DAILY(array)
-#endif
 
 #if KERNEL == VALUE
 /* ---------------------------------------------------------------- forward */

@@ -1,7 +1,7 @@
 """CUDA text of the fold's kernels: the bodies that the printer writes for the cpu backend, inside loops of one lane.
 
 The bodies are the same text, so that a lane's bits are those of the cpu backend, as long as nothing is contracted and
-divisions and roots are rounded as IEEE 754 says: OPTIONS.
+divisions and roots are rounded as IEEE 754 says: EXACT.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from phloem.kernels.time_loop.cpu.c_printer import adjoint_bodies, tangent_bodies, value_bodies
+from phloem.kernels.time_loop.cpu.cpu_backend import SHARED
 from phloem.kernels.time_loop.flat_day import Text
 
 ENTRY = "phloem_fold"
@@ -62,10 +63,6 @@ class CudaSource:
     together: int
     scratch: int
 
-    def scratch_numbers(self, lanes: int) -> int:
-        """Return the numbers of device memory in which so many lanes work."""
-        return self.scratch * lanes
-
 
 @functools.lru_cache(maxsize=64)
 def source(kernel: str, text: Text, dtype: Any, *, last: bool = True, fast: bool = False) -> CudaSource:
@@ -107,7 +104,7 @@ def source(kernel: str, text: Text, dtype: Any, *, last: bool = True, fast: bool
     head, loops = ((HERE / name).read_text() for name in ("fold_cuda_head.cu", "fold_cuda.cu"))
     return CudaSource(
         kernel,
-        f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{printed.text}\n{loops}",
+        f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{SHARED.read_text()}\n{printed.text}\n{loops}",
         FAST if fast else EXACT,
         threads,
         TOGETHER if kernel == "TANGENT" else 1,

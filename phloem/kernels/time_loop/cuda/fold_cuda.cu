@@ -13,8 +13,6 @@ typedef struct {
   int lanes, days, cells, weather_rows, observed_rows, periods, tangents;
 } Call;
 
-enum { UNSEEN, SEEN, MARKED };
-
 #define EACH(i, n) _Pragma("unroll") for (int i = 0; i < (n); ++i)
 #define AT(array, row) (array)[(size_t)(row) * t.lanes + lane]
 
@@ -49,20 +47,6 @@ static INLINE int period_of(const Call &t, int d) {
   const int period = __ldg(t.observed_row + d);
   return period < 0 ? -1 : within(period, t.periods);
 }
-#define OF_KIND(name, kind, ...) name##_unseen(__VA_ARGS__)
-#elif RARE
-#define OF_KIND(name, kind, ...) \
-  do { \
-    if (kind == MARKED) name##_marked(__VA_ARGS__); \
-    else if (kind == SEEN) name##_seen(__VA_ARGS__); \
-    else name##_unseen(__VA_ARGS__); \
-  } while (0)
-#else
-#define OF_KIND(name, kind, ...) \
-  do { \
-    if (kind == SEEN) name##_seen(__VA_ARGS__); \
-    else name##_unseen(__VA_ARGS__); \
-  } while (0)
 #endif
 
 /* Add with the rounding error carried along (Knuth's TwoSum), as the cpu backend does. */
@@ -80,12 +64,6 @@ static INLINE void add_exactly(real &total, real &rest, real more) {
 #define TOTALS(n) real total_[n], rest_[n]
 #define TOTAL(i) total_[i]
 #define REST(i) rest_[i]
-#endif
-
-#if ND
-#define AND_DAILY(array) , array
-#else
-#define AND_DAILY(array)
 #endif
 
 #if KERNEL == VALUE
