@@ -1,4 +1,4 @@
-"""Cells in a tile where the campaign file leaves them open: as many as suit what computes them."""
+"""Lanes that a campaign's devices compute at once, and the cells in a tile that suit them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,26 @@ def settle_tiles(configuration: Configuration, cells: int) -> Configuration:
         configuration: of the campaign, its backend settled.
         cells: of the campaign.
     """
-    engine = configuration.engine
-    backend = configuration.experiment.time_loop
-    if backend != "gpu":
-        return configuration.with_tiles(CELLS)
-    lanes = engine.devices * widest_block(backend, lanes=engine.lanes)
+    on_gpu = configuration.experiment.time_loop == "gpu"
+    return configuration.with_tiles(filling_cells(configuration, cells) if on_gpu else CELLS)
+
+
+def filling_cells(configuration: Configuration, cells: int) -> int:
+    """Return the cells of a tile whose lanes fill a block, or on GPUs all devices of a worker.
+
+    There no worker has more than its share of the campaign.
+
+    Args:
+        configuration: of the campaign, its backend settled.
+        cells: of the campaign.
+    """
+    engine, members = configuration.engine, configuration.campaign.members
+    if not engine.gpus:
+        return max(1, planned_width(configuration) // members)
     each = ceil_div(cells, engine.workers_of(engine.gpus))
-    return configuration.with_tiles(max(1, min(lanes // configuration.campaign.members, each)))
+    return min(max(1, engine.devices * planned_width(configuration) // members), each)
+
+
+def planned_width(configuration: Configuration) -> int:
+    """Return the lanes of a device's widest block, of a device that is not at hand."""
+    return widest_block(configuration.experiment.time_loop, lanes=configuration.engine.lanes)

@@ -18,6 +18,7 @@ from phloem.jobs.estimate.engine_checks import check_mpi, check_ray, check_slurm
 from phloem.jobs.estimate.folder_checks import GIB, check_folder, check_kernel_cache, check_program_cache
 from phloem.jobs.estimate.gpu_checks import check_gpus, check_gradients, device_files, gpu_names, gpus_of_jax
 from phloem.jobs.installed_jax import find_mismatch, installed
+from phloem.sharding.lanes.devices import keep_off_gpus
 from phloem.version import VERSION
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "h5py", "netCDF4", "xarray")
@@ -33,7 +34,7 @@ def examine(folder: Path) -> list[Check]:
     there = bool(listing.gpus or files)
     seen, why_unseen = gpus_of_jax() if there else ([], "")
     gradients = [run_check("gpu gradient", lambda: check_gradients(gpu_names(listing, files)))] if there else []
-    _compute_on_processors()
+    keep_off_gpus()
     engines = [run_check("ray", check_ray), run_check("mpi", check_mpi), run_check("slurm", check_slurm)]
     return [
         Check("phloem", CheckFinding("ok", VERSION)),
@@ -72,13 +73,6 @@ def _processor() -> CheckFinding:
     job = allocated()
     why = f" (the job's, {job[0]})" if job and job[1] <= usable_cores() else ""
     return CheckFinding("ok", f"{usable_cores()} cores usable{why}, {memory:.1f} GiB of memory")
-
-
-def _compute_on_processors() -> None:
-    """Keep this process off the GPUs."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")
 
 
 def _devices(seen: Sequence[str]) -> CheckFinding:

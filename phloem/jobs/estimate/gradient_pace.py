@@ -16,10 +16,10 @@ from phloem.arithmetic import ceil_div
 from phloem.io.files.atomic import write_atomically
 from phloem.jobs.campaign.campaign import Campaign
 from phloem.jobs.campaign.kind_of_work import Lane
+from phloem.jobs.campaign.tile_size import planned_width
 from phloem.jobs.progress import say
 from phloem.kernels.time_loop.checked_cards import card_of
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import widest_block
 from phloem.version import VERSION
 
 SECONDS = 0.5
@@ -53,7 +53,9 @@ def known_pace(campaign: Campaign) -> float | None:
 def _key(campaign: Campaign, on_gpu: bool) -> str:
     """Return the name of a pace in the file."""
     experiment, optimiser = campaign.configuration.calibration, campaign.configuration.optimiser.name
-    what = f"{card_of(jax.local_devices()[0])}, {_width(campaign)} lanes" if on_gpu else f"core time, {_processor()}"
+    what = f"core time, {_processor()}"
+    if on_gpu:
+        what = f"{card_of(jax.local_devices()[0])}, {planned_width(campaign.configuration)} lanes"
     model = experiment.on_windows.objective().model.name
     return f"{VERSION} {model} {optimiser} {experiment.backend} {experiment.precision} {what}"
 
@@ -71,7 +73,7 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
     configuration = configuration.model_copy(update={"experiment": experiment})
     unit = campaign.read_unit(campaign.cells[0])
     years = experiment.site(unit).days / PERIOD
-    width = _width(campaign)
+    width = planned_width(campaign.configuration)
     cells = [replace(unit, name=f"pace {number}") for number in range(ceil_div(width, members))]
     lanes = [Lane(cell, member, 0) for cell in range(len(cells)) for member in range(members)][:width]
     configuration = configuration.model_copy(update={"optimiser": configuration.optimiser.endless(ENDLESS)})
@@ -92,12 +94,6 @@ def _measure(campaign: Campaign, clock: Callable[[], float]) -> float:
             work, wanted = TileCalibration(configuration, cells, lanes), 1 + wanted // 2
             work.advance(1)
     return statistics.median(paces)
-
-
-def _width(campaign: Campaign) -> int:
-    """Return the lanes of a full block."""
-    configuration = campaign.configuration
-    return widest_block(configuration.experiment.time_loop, lanes=configuration.engine.lanes)
 
 
 def _processor() -> str:

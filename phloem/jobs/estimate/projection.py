@@ -10,9 +10,10 @@ import psutil
 from phloem.arithmetic import ceil_div
 from phloem.hpc.usable_cores import usable_cores
 from phloem.jobs.campaign.campaign import Campaign
+from phloem.jobs.campaign.tile_size import filling_cells, planned_width
 from phloem.jobs.progress import duration
 from phloem.names import PERIOD
-from phloem.sharding.lanes.blocks import lay_out, widest_block
+from phloem.sharding.lanes.blocks import lay_out, tile_lanes
 
 PROGRAM_BYTES = 0.9 * 2**30
 """Of the program and its compiler, beside the tables (measured, resident)."""
@@ -79,13 +80,12 @@ def project(campaign: Campaign, rate: float) -> Projection:
 
     configuration, engine = campaign.configuration, campaign.configuration.engine
     members, optimiser = configuration.campaign.members, configuration.optimiser
-    widest = widest_block(configuration.experiment.time_loop, lanes=engine.lanes)
+    widest = planned_width(configuration)
     memory, places = 0, 0
     seconds = []
     for tile in range(len(campaign.tiles)):
         cells = campaign.tile_cells(tile)
-        every = [(cell, member) for cell in range(len(cells)) for member in range(members)]
-        layout = lay_out(every, engine.devices * widest, widest)
+        layout = lay_out(tile_lanes(len(cells), members), engine.devices * widest, widest)
         steps = 0.0
         for block in (block for one in layout.rounds for block in one):
             days = max(cells[position].days for position in block.cells)
@@ -142,14 +142,11 @@ def _number_bytes(campaign: Campaign) -> int:
 def _warnings(campaign: Campaign, needs: Projection) -> list[str]:
     """Return what is too much, each with what to do about it."""
     engine, warnings = campaign.configuration.engine, []
-    members = campaign.configuration.campaign.members
-    widest = widest_block(campaign.configuration.experiment.time_loop, lanes=engine.lanes)
-    full = max(1, engine.devices * widest // members if engine.gpus else widest // members)
-    each = ceil_div(len(campaign.cells), at_once(campaign)) if engine.gpus else full
-    if needs.filled < FULL_SHARE and needs.tiles > 1 and len(campaign.tiles[0]) != min(full, each):
+    filling = filling_cells(campaign.configuration, len(campaign.cells))
+    if needs.filled < FULL_SHARE and needs.tiles > 1 and len(campaign.tiles[0]) != filling:
         warnings.append(
-            f"blocks of {widest} lanes are {needs.filled:.0%} full and cost as if they were full: "
-            f"tiles.cells = {min(full, each)} fills them"
+            f"blocks of {planned_width(campaign.configuration)} lanes are {needs.filled:.0%} full and cost as if they "
+            f"were full: tiles.cells = {filling} fills them"
         )
     free = shutil.disk_usage(campaign.paths.root).free
     if needs.disk_bytes > free:

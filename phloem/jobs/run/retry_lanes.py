@@ -12,8 +12,8 @@ from phloem.io.campaign.tiles import load_tile, read_commits
 from phloem.io.merge.retried_lanes import takes_the_place
 from phloem.jobs.campaign.campaign import Campaign, add_retries
 from phloem.jobs.campaign.kind_of_work import Lane
+from phloem.jobs.campaign.tile_size import planned_width
 from phloem.names import STATUS
-from phloem.sharding.lanes.blocks import widest_block
 
 TAKEN_UP = tuple(STATUS[name] for name in ("diverged", "set_aside", "poor_basin", "dead_stand", "budget"))
 """What became of lanes that are computed again."""
@@ -108,8 +108,7 @@ def retry_lanes(campaign: Campaign, taken_up: Sequence[int] = TAKEN_UP) -> tuple
         for lane in failed_lanes(campaign, taken_up)
         if lane[:2] not in waiting and lane.redraws <= campaign.kind.most_redraws
     ]
-    engine = campaign.configuration.engine
-    width = widest_block(campaign.configuration.experiment.time_loop, lanes=engine.lanes) * engine.devices
+    width = planned_width(campaign.configuration) * campaign.configuration.engine.devices
     batches = [lanes[first : first + width] for first in range(0, len(lanes), width)]
     return (add_retries(campaign, batches) if batches else campaign), len(lanes)
 

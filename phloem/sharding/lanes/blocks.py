@@ -3,7 +3,7 @@
 A core has blocks of one width, whatever they hold; what is left over is padding. A GPU computes tens of thousands of
 lanes in the time of a few, so that its blocks are as wide as the device; where fewer lanes are left, a block is of a
 lower rung of a ladder, each of half the width of the one before. All widths are multiples of BLOCK: XLA's code of a
-lane has the same bits in all of them (tests/sharding/lanes/test_widths.py).
+lane has the same bits in all of them (tests/jobs/calibration/test_widths.py).
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ def fitted_width(lanes: int, widest: int) -> int:
     """Return the lowest rung of the ladder from a block's widest that holds so many lanes: few widths, few programs."""
     width = widest
     while width > BLOCK and (lower := ceil_div(width, 2 * BLOCK) * BLOCK) >= max(lanes, 1):
-        if lower == width:
-            break
         width = lower
     return width
 
@@ -61,7 +59,7 @@ def fitted_table(cells: int, width: int) -> int:
 
     Each size has a program of its own; blocks of BLOCK lanes have so few cells that their tables double instead.
     """
-    step = max(1, 1 << max(0, cells.bit_length() - 4)) if width > BLOCK else 1
+    step = 1 << max(0, cells.bit_length() - 4) if width > BLOCK else 1
     return ceil_div(cells, step) * step
 
 
@@ -101,15 +99,9 @@ def cut_blocks(lanes: Sequence[tuple[int, int]], width: int = BLOCK) -> list[Blo
     return result
 
 
-def tile_blocks(cells: int, members: int, width: int = BLOCK) -> list[Block]:
-    """Lay a whole tile's lanes out, cell by cell, in blocks of at most `width` lanes.
-
-    Args:
-        cells: cells in the tile.
-        members: members a cell.
-        width: lanes a block.
-    """
-    return cut_blocks([(cell, member) for cell in range(cells) for member in range(members)], width)
+def tile_lanes(cells: int, members: int) -> list[tuple[int, int]]:
+    """Return (cell, member) of each lane of a tile of so many cells and members, cell by cell."""
+    return [(cell, member) for cell in range(cells) for member in range(members)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from phloem.kernels.models.dalec_daily.records import Observed, State
 from phloem.kernels.objective.site import site_data
 from phloem.kernels.time_loop.cpu.cpu_backend import scratch_bytes
 from phloem.kernels.time_loop.day_tables import SEGMENT
-from phloem.sharding.lanes.blocks import BLOCK, tile_blocks
+from phloem.sharding.lanes.blocks import BLOCK, cut_blocks, tile_lanes
 from phloem.sharding.lanes.memory import projected_bytes
 from tests.support.kernels.builders import made_site
 from tests.support.kernels.dalec_names import POOLS
@@ -25,7 +25,7 @@ from tests.support.kernels.dalec_names import POOLS
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 100))
 def test_each_lane_once_and_no_block_too_wide(cells: int, members: int, width: int) -> None:
-    laid = tile_blocks(cells, members, width)
+    laid = cut_blocks(tile_lanes(cells, members), width)
     lanes = [lane for block in laid for lane in block.lanes]
     assert lanes == [(cell, member) for cell in range(cells) for member in range(members)]
     assert all(1 <= len(block.members) <= width for block in laid)
@@ -36,8 +36,8 @@ def test_each_lane_once_and_no_block_too_wide(cells: int, members: int, width: i
 
 
 def test_the_usual_block() -> None:
-    assert [len(block.members) for block in tile_blocks(12, 5)] == [60]
-    assert [len(block.members) for block in tile_blocks(13, 5)] == [BLOCK, 1]
+    assert [len(block.members) for block in cut_blocks(tile_lanes(12, 5))] == [60]
+    assert [len(block.members) for block in cut_blocks(tile_lanes(13, 5))] == [BLOCK, 1]
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,11 @@ def source(kernel: str, text: Text, dtype: Any, *, last: bool = True, fast: bool
         "TOGETHER": TOGETHER,
     }
     sizes = "".join(f"#define {name} {size}\n" for name, size in (macros | dict(printed.sizes)).items())
-    head, loops = ((HERE / name).read_text() for name in ("fold_cuda_head.cu", "fold_cuda.cu"))
+    parts = (HERE / "fold_cuda_head.cu", SHARED, HERE / "fold_cuda.cu")
+    head, shared, loops = (path.read_text() for path in parts)
     return CudaSource(
         kernel,
-        f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{SHARED.read_text()}\n{printed.text}\n{loops}",
+        f"/* {text.model.name}, {kernel.lower()}, {dtype} */\n{sizes}\n{head}\n{shared}\n{printed.text}\n{loops}",
         FAST if fast else EXACT,
         threads,
         TOGETHER if kernel == "TANGENT" else 1,
