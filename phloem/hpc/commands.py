@@ -61,6 +61,11 @@ def run_command(
     return stdout
 
 
+def last_line(said: str) -> str:
+    """Return the last line of what a program said, where the cause stands; empty where it said nothing."""
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     """Kill a process that has not ended, wait for it a little, and close its pipes."""
     if process.poll() is None:

@@ -12,20 +12,15 @@ from tests.support.campaigns.campaigns import OFTEN, succeed, write_campaign
 from tests.support.campaigns.cards import write_for_gpus
 from tests.support.engines.killing import RayNodes
 from tests.support.engines.slurm_campaigns import Planned, Trial, write_trial
-from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
+from tests.support.engines.slurm_cluster import SlurmCluster, entered_cluster
 from tests.support.engines.slurm_runs import Run
 
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmCluster]:
     """A SLURM cluster of 3 nodes with 4 cores each, arrays of at most 11 tasks; SLURM_CONF is set."""
-    try:
-        cluster = SlurmCluster.start(nodes=3, cpus=4, array_size=11)
-    except NoSlurm as missing:
-        pytest.skip(f"no SLURM here: {missing}")
-    cluster.enter()
-    yield cluster
-    cluster.stop()
+    with entered_cluster(nodes=3, cpus=4, array_size=11) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -41,13 +36,8 @@ def slurm_run(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def machines() -> Iterator[SlurmCluster]:
     """A cluster of 3 nodes with 2 cores each, whose processes do not see each other."""
-    try:
-        cluster = SlurmCluster.start(nodes=3, cpus=2, machines=True)
-    except NoSlurm as missing:
-        pytest.skip(f"no SLURM here: {missing}")
-    cluster.enter()
-    yield cluster
-    cluster.stop()
+    with entered_cluster(nodes=3, cpus=2, machines=True) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

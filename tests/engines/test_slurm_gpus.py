@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.campaigns.cards import cards_of_workers, differing_numbers, run_on_gpus, write_for_gpus
-from tests.support.engines.slurm_cluster import NoSlurm, SlurmCluster
+from tests.support.engines.slurm_cluster import SlurmCluster, entered_cluster
 
 pytestmark = pytest.mark.engine
 
@@ -21,13 +21,8 @@ BATCH = {"name": "slurm", "workers": 0, "tiles_per_task": 3, "walltime": "00:20:
 @pytest.fixture(scope="module")
 def gpu_nodes() -> Iterator[SlurmCluster]:
     """A cluster of one node with 16 cores and 4 GPUs."""
-    try:
-        cluster = SlurmCluster.start(nodes=1, cpus=16, gpus=EACH)
-    except NoSlurm as missing:
-        pytest.skip(f"no SLURM here: {missing}")
-    cluster.enter()
-    yield cluster
-    cluster.stop()
+    with entered_cluster(nodes=1, cpus=16, gpus=EACH) as cluster:
+        yield cluster
 
 
 def test_two_jobs_on_a_node_are_shown_different_gpus(gpu_nodes: SlurmCluster, tmp_path: Path) -> None:

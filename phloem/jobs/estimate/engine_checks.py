@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 
-from phloem.hpc.commands import run_command
+from phloem.hpc.commands import last_line, run_command
 from phloem.hpc.mpi_engine import AS_ROOT, find_launcher
 from phloem.hpc.slurm_engine.control import limits
 from phloem.hpc.tasks import EngineError
@@ -121,4 +121,4 @@ def _version(name: str) -> str:
 
 def _last(error: EngineError) -> str:
     """The last line of what a program said, where the cause stands; else what kept it from running."""
-    return (error.said or str(error)).strip().splitlines()[-1].strip()
+    return last_line(error.said or str(error))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from phloem.hpc.commands import run_command
+from phloem.hpc.commands import last_line, run_command
 from phloem.hpc.gpu_driver import NO_LIBRARY, Gpu, GpuListing
 from phloem.hpc.gpus import VISIBLE, visible_gpus
 from phloem.hpc.tasks import EngineError
@@ -41,8 +41,7 @@ def gpus_of_jax(seconds: float = JAX_SECONDS) -> tuple[list[str], str]:
         answer = run_command([sys.executable, "-c", _JAX_DEVICES], seconds, gpu_environment())
         return json.loads(answer.splitlines()[-1]), ""
     except EngineError as error:
-        said = (error.said or str(error)).strip().splitlines()
-        return [], said[-1] if said else "JAX ended without a word"
+        return [], last_line(error.said or str(error)) or "JAX ended without a word"
     except (ValueError, IndexError) as error:
         return [], str(error)
 
@@ -188,10 +187,10 @@ def _faults_of_jax(count: int, seen: Sequence[str], why_unseen: str) -> list[tup
     """Return why JAX does not see all GPUs: level, text, mend."""
     plugins, jaxlib = jax_plugins(), importlib.metadata.version("jaxlib")
     if len(seen) < count:
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = os.environ.get(VISIBLE)
         text = f"JAX sees {len(seen)} of them"
         if hidden is not None:
-            return [("note", f"{text}: CUDA_VISIBLE_DEVICES={hidden}", "unset CUDA_VISIBLE_DEVICES")]
+            return [("note", f"{text}: {VISIBLE}={hidden}", f"unset {VISIBLE}")]
         if not plugins:
             text = f"{text}, its plugin for CUDA is not installed: campaigns run on processors"
             return [("note", text, f'pip install "phloem[gpu]" "jax=={importlib.metadata.version("jax")}"')]

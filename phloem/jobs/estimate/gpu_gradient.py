@@ -13,7 +13,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from phloem.hpc.commands import run_command
+from phloem.hpc.commands import last_line, run_command
+from phloem.hpc.gpus import VISIBLE
 from phloem.hpc.tasks import EngineError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def check_apart(gpu: str | None, seconds: float = SECONDS) -> GradientCheck:
     except EngineError as error:
         if not error.answered:
             return GradientCheck(fault=f"no gradient within {seconds:.0f} s: the driver or the GPU does not answer")
-        return GradientCheck(fault=_last(error.said))
+        return GradientCheck(fault=last_line(error.said) or "it ended without a word")
     except (ValueError, IndexError, TypeError) as error:
         return GradientCheck(fault=f"its answer cannot be read: {error}")
 
@@ -111,25 +112,13 @@ def gpu_environment(gpu: str | None = None) -> dict[str, str]:
     Args:
         gpu: as CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
     """
-    environment = {**os.environ, "JAX_PLATFORMS": "cuda,cpu", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    if _stand_in():
-        environment["JAX_PLATFORMS"] = "cpu"
+    from phloem.kernels.time_loop.cuda.driver import platform
+
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    environment["JAX_PLATFORMS"] = ",".join(dict.fromkeys((platform(), "cpu")))
     if gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = gpu
+        environment[VISIBLE] = gpu
     return environment
-
-
-def _stand_in() -> bool:
-    if not os.environ.get("PHLOEM_CUDA_DRIVER"):
-        return False
-    from phloem.kernels.time_loop.cuda.driver import stand_in
-
-    return stand_in() is not None
-
-
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "it ended without a word"
 
 
 def main() -> None:

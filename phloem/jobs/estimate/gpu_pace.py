@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from phloem.errors import InputError
-from phloem.hpc.commands import run_command
+from phloem.hpc.commands import last_line, run_command
 from phloem.hpc.gpu_driver import list_gpus_apart
 from phloem.hpc.tasks import EngineError
 from phloem.jobs.campaign.campaign import Campaign, open_campaign
@@ -102,8 +102,7 @@ def measure_apart(campaign: Campaign, gpu: str | None, seconds: float = SECONDS)
     except EngineError as error:
         if not error.answered:
             return None, f"GPU {gpu} gave no pace within {seconds:.0f} s"
-        lines = [line.strip() for line in error.said.splitlines() if line.strip()]
-        return None, f"GPU {gpu} gave no pace ({lines[-1] if lines else 'no word'})"
+        return None, f"GPU {gpu} gave no pace ({last_line(error.said) or 'no word'})"
     except (ValueError, IndexError, TypeError) as error:
         return None, f"the pace of GPU {gpu} cannot be read ({error})"
 

@@ -6,11 +6,12 @@ A tile's file has none of it: its bytes are the same whatever computed them.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from phloem.hpc.gpus import visible_gpus
 
 if TYPE_CHECKING:
     import jax
@@ -37,8 +38,7 @@ def computed_on(backend: str, devices: int, node: str) -> dict[str, Any]:
     device = _device() if backend in ("gpu", "xla") else None
     if device is not None and (backend == "gpu" or device.platform == "gpu"):
         card = card_of(device)
-        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        cards = [f"{node}:{name}" for name in (visible or map(str, range(devices)))][:devices]
+        cards = [f"{node}:{name}" for name in (visible_gpus() or map(str, range(devices)))][:devices]
         facts = {name: getattr(card, name) for name in GPU_FACTS}
         return {"backend": backend, **facts, "cards": cards}
     compiler = find_compiler() if backend == "cpu" else None

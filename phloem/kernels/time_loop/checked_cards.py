@@ -7,8 +7,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import jax
 from phloem.kernels.time_loop.cpu.c_compiler import cache_folder
 from phloem.kernels.time_loop.cuda import driver
 from phloem.kernels.time_loop.cuda.nvrtc import find_nvrtc
+from phloem.kernels.time_loop.whole_files import write_whole
 from phloem.version import VERSION
 
 HERE = Path(__file__).parent
@@ -76,16 +75,8 @@ def verdict_on(card: Card, precision: str) -> str | None:
 def keep_verdict(card: Card, precision: str, verdict: str) -> None:
     """Remember what a comparison found; where that cannot be, it is made again next time."""
     with contextlib.suppress(OSError, RuntimeError):
-        path = _file()
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = json.dumps(_read() | {card.key(precision): verdict}, indent=1)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        write_whole(_file(), content.encode())
 
 
 def _file() -> Path:

@@ -54,10 +54,12 @@ def gpu_environment(present: Mapping[str, str]) -> dict[str, str]:
     Args:
         present: variables of the process that starts it, which are kept.
     """
+    from phloem.kernels.time_loop.cuda.driver import platform
+
     flags = present.get("XLA_FLAGS", "").split()
     flags += [flag for flag in XLA_OF_GPUS if not any(one.startswith(flag.partition("=")[0]) for one in flags)]
     return {
-        "JAX_PLATFORMS": "cpu" if present.get("PHLOEM_CUDA_DRIVER") else "cpu,cuda",
+        "JAX_PLATFORMS": ",".join(dict.fromkeys(("cpu", platform()))),
         "XLA_FLAGS": " ".join(flags),
         "XLA_PYTHON_CLIENT_PREALLOCATE": present.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
     }

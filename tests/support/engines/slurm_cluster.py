@@ -24,7 +24,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 HERE = Path(__file__).parent
 CANNOT_INSTALL = 77
@@ -244,6 +246,24 @@ class SlurmCluster:
         (self.folder / f"run/{name}.pid").write_text(f"{pid}\n")
         with (self.folder / "pids").open("a") as pids:
             pids.write(f"{pid}\n")
+
+
+@contextmanager
+def entered_cluster(**options: Any) -> Iterator[SlurmCluster]:
+    """Start a cluster and have this process ask it, until the tests that need it are over; without SLURM they skip.
+
+    Args:
+        options: of `SlurmCluster.start`.
+    """
+    try:
+        cluster = SlurmCluster.start(**options)
+    except NoSlurm as missing:
+        pytest.skip(f"no SLURM here: {missing}")
+    cluster.enter()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 def _target(link: Path) -> str:

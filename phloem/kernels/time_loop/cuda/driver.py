@@ -57,11 +57,10 @@ def platform() -> str:
 
 @functools.cache
 def handler() -> ctypes.CDLL:
-    """Build and load the handler that launches kernels, and open the driver.
+    """Build and load the handler that launches kernels; `open_driver` opens the driver for it.
 
     Raises:
         CompileError: no C compiler works.
-        DriverError: the driver's library cannot be opened.
     """
     include = Path(jax.ffi.include_dir())
     headers = [include / "xla/ffi/api/c_api.h"]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 from phloem.kernels.time_loop.cpu.c_compiler import CacheWarning, cache_folder
 from phloem.kernels.time_loop.cuda.cuda_text import CudaSource
 from phloem.kernels.time_loop.cuda.nvrtc import require_nvrtc
+from phloem.kernels.time_loop.whole_files import write_whole
 
 LEAST = 80
 """Oldest architecture whose PTX is made: Ampere; the driver compiles it for whatever comes later."""
@@ -71,16 +69,6 @@ def read_image(name: str) -> bytes | None:
 def keep_image(name: str, image: bytes) -> None:
     """Put an image into the cache, whole or not at all; where that fails, a CacheWarning says so."""
     try:
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".build-", dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(image).digest() + image)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, folder / name)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        write_whole(cache_folder() / name, hashlib.sha256(image).digest() + image)
     except OSError as error:
         warnings.warn(f"a compiled kernel is not kept, because the cache fails: {error}", CacheWarning, stacklevel=2)
