@@ -8,6 +8,7 @@ import pytest
 
 from phloem.errors import InputError
 from phloem.jobs.campaign.backend import resolve_backend
+from phloem.jobs.campaign.tile_size import settle_tiles
 from phloem.jobs.config.campaign_file import Configuration, configuration_of
 from phloem.jobs.network.table import NetworkTable, WeightsSection
 from phloem.kernels.network.patch_loss import LossWeights
@@ -76,7 +77,7 @@ def test_tile_is_a_run_where_nothing_else_is_said() -> None:
     assert configuration().tiles.cells == len(all_set_ups()) == 15
     assert configuration(set_ups=["PFT", "CLIM"]).tiles.cells == 2
     tables = {"campaign": {"name": "made"}, "data": {"kind": "synthetic"}, "experiment": {"name": "site"}}
-    assert configuration_of(tables).tiles.cells == 12
+    assert settle_tiles(configuration_of(tables), 100).tiles.cells == 12, "on cores, when it is planned"
 
 
 def test_set_ups_are_named_in_the_order_of_their_columns() -> None:
